@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * A peer as the data plane sees it, and the table that leads from a peer id to it.
+ *
+ * Made and freed by control; every word has one writer, written beside it. A peer stays in memory
+ * until one grace period after it left the tables and its home has let go of it (message
+ * PEER_GONE).
+ */
+#ifndef SL_PEER_H
+#define SL_PEER_H
+
+#include <stdatomic.h>
+
+#include "sl_addr.h"
+#include "sl_base.h"
+#include "sl_ip.h"
+#include "sl_secret.h"
+#include "sl_session.h"
+
+struct rte_mbuf;
+
+#define SL_PEER_MAX (1U << 20)
+#define SL_PARK_MAX 128 /* packets a peer that wait for a handshake (D34) */
+
+/** Events that the home raises for hs: level-triggered bits, plus a hint by ring that may be lost.
+ */
+enum sl_peer_event {
+	SL_PEER_EV_WANT_HS = 1, /* no usable keypair, or it is old: a handshake please */
+	SL_PEER_EV_CONFIRMED =
+		2,	      /* the unconfirmed keypair got its first packet and is current now */
+	SL_PEER_EV_TIMER = 4, /* unanswered_rx or unacked_tx went from 0 to a tick */
+};
+
+/** Where and how the outer packets of a peer go. Written under `seq` by the home alone. */
+struct sl_peer_path {
+	struct sl_outer
+		outer; /* our address and port, the peer's endpoint; dst.family 0: unknown */
+};
+
+struct sl_peer_tx {
+	_Atomic uint64_t packets, bytes; /* w: worker i */
+	uint8_t pad[SL_CACHE_LINE - 16];
+};
+
+struct sl_peer {
+	/* line 0: what each packet reads */
+	_Atomic(struct sl_keypair *) current; /* w: home */
+	uint32_t id;
+	uint16_t iface_id;
+	_Atomic uint16_t home;	 /* w: hs */
+	_Atomic uint8_t enabled; /* w: control */
+	_Atomic uint8_t gone;	 /* w: control: being removed */
+	uint8_t pad0[2];
+	_Atomic uint32_t expires_tick; /* w: control; 0 = never */
+	_Atomic uint32_t events;       /* home sets bits, hs takes them (exchange): only on edges */
+	_Atomic uint64_t rx_packets,
+		rx_bytes; /* w: home; decrypted data incl. keepalives, as wg counts */
+	uint8_t pad1[8];
+
+	/* line 1: w: home; coarse ticks for hs's timers, written only when they change */
+	_Atomic uint32_t tick_data_rx SL_ALIGNED(SL_CACHE_LINE);
+	_Atomic uint32_t tick_data_tx;
+	_Atomic uint32_t tick_any_rx;
+	_Atomic uint32_t tick_any_tx;
+	_Atomic uint32_t unanswered_rx;
+	_Atomic uint32_t unacked_tx;
+	/* parked packets, oldest first (chained by a private field); w: home */
+	struct rte_mbuf *park_head, *park_tail;
+	uint32_t park_tick; /* when the oldest was parked */
+	uint16_t park_count;
+	uint8_t in_park_list; /* w: home: already on the worker's list of parking peers */
+	uint8_t pad2[17];
+
+	/* lines 2-3: the path; w: home under path_seq (odd while written) */
+	_Atomic uint32_t path_seq SL_ALIGNED(SL_CACHE_LINE);
+	struct sl_peer_path path;
+	/* counters that control and UAPI show; w: hs */
+	_Atomic uint64_t last_handshake_wall_ns;
+	_Atomic uint64_t handshakes; /* completed: S4-22 key_rotation_count */
+
+	/* cold: w: control, read by anyone after publish */
+	struct sl_pubkey key SL_ALIGNED(SL_CACHE_LINE);
+	char name[64];
+	void *hs_priv;				 /* w: hs */
+	void *ctl_priv;				 /* w: control */
+	_Atomic uint64_t auth_failures, replays; /* w: home */
+	unsigned n_tx;
+	struct sl_peer_tx tx[] SL_ALIGNED(SL_CACHE_LINE); /* one per worker */
+} SL_ALIGNED(SL_CACHE_LINE);
+
+/** id -> peer; slots are written by control with release. */
+struct sl_peer_table {
+	_Atomic(struct sl_peer *) slot[SL_PEER_MAX];
+};
+
+/** Reserve the table (8 MiB of address space, touched as needed). @return NULL without memory. */
+struct sl_peer_table *sl_peer_table_new(void);
+void sl_peer_table_free(struct sl_peer_table *t);
+
+static inline struct sl_peer *
+sl_peer_get(struct sl_peer_table *t, uint32_t id)
+{
+	return id < SL_PEER_MAX ? atomic_load_explicit(&t->slot[id], memory_order_acquire) : NULL;
+}
+
+/** @param workers number of tx counter lines. @return zeroed, cache-aligned, or NULL. */
+struct sl_peer *sl_peer_alloc(unsigned workers);
+void sl_peer_free(struct sl_peer *p);
+
+/** Publish a new path (home worker only). */
+void sl_peer_path_write(struct sl_peer *p, const struct sl_peer_path *path);
+/** Consistent copy of the path. Any lcore. */
+void sl_peer_path_read(const struct sl_peer *p, struct sl_peer_path *out);
+/** Sum of the per-worker tx counters. */
+void sl_peer_tx_sum(const struct sl_peer *p, uint64_t *packets, uint64_t *bytes);
+
+#endif

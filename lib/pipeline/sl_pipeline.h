@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * The data plane: one sl_worker per data lcore, polled in a loop; stages between vectors of
+ * packets.
+ *
+ * A worker runs each burst to completion: every stage takes one input vector and appends to the
+ * vectors of its named exits, which are the inputs of later stages (enum sl_node is in the order in
+ * which they run). A drop is an exit with a reason. An io lcore is a worker that owns no peers:
+ * what it receives is steered to the owners.
+ *
+ * All functions here run on the worker's own lcore unless said otherwise; no locks, no system
+ * calls, no allocation but of mbufs.
+ */
+#ifndef SL_PIPELINE_H
+#define SL_PIPELINE_H
+
+#include <rte_ring.h>
+
+#include "sl_aead.h"
+#include "sl_env.h"
+#include "sl_mbox.h"
+#include "sl_msg.h"
+#include "sl_pkt.h"
+#include "sl_rcu.h"
+#include "sl_root.h"
+#include "sl_session.h"
+#include "sl_stats.h"
+
+#define SL_WORKER_MAX 32 /* data lcores (workers and io) */
+#define SL_RXQ_MAX 32	 /* rx queues that one lcore polls */
+#define SL_HS_LANES 3
+
+/** Nodes of the graph in running order: the input vector of each stage. */
+enum sl_node {
+	SL_NODE_CLASSIFY, /* frames: L2, VLAN, IP; who is it for */
+	SL_NODE_REASS,	  /* outer fragments for a listen port */
+	SL_NODE_HS,	  /* WireGuard types 1-3: to hs through its lanes */
+	SL_NODE_HOST,	/* ARP, ND, ICMP and others for the gateway's own addresses on an attachment
+			 */
+	SL_NODE_OPEN,	/* type 4 of keypairs owned here */
+	SL_NODE_INNER,	/* decrypted: inner header, padding, source check, ECN */
+	SL_NODE_INSIDE, /* plaintext from inside for a peer homed here */
+	SL_NODE_AUTHZ,	/* who may reach what; both directions */
+	SL_NODE_FORWARD, /* judged packet from a tunnel: isolation, route, TTL, MTU */
+	SL_NODE_LOCAL,	 /* for an own inner address: echo */
+	SL_NODE_ICMP,	 /* meta.drop says why an ICMP error is due; the packet itself then drops */
+	SL_NODE_ROUTE,	 /* IP packet of the gateway itself for the inside of meta.iface_id */
+	SL_NODE_ENCAP,	 /* judged plaintext for meta.peer_id: TTL, MSS, MTU, fragments; keypair or
+			    park */
+	SL_NODE_SEAL,	 /* nonces, padding, headers, AEAD, endpoint */
+	SL_NODE_OUTER,	 /* outer IP packet: underlay route */
+	SL_NODE_REWRITE, /* next hop known in meta.nh: L2 header, or wait for the neighbour */
+	SL_NODE_TX,	 /* whole frames for meta.port */
+	SL_NODE_STEER,	 /* to worker meta_steer (w->steer_to), meta.next says where it goes on */
+	SL_NODE_DROP,	 /* counted and freed */
+	SL_NODE_MAX
+};
+
+struct sl_dp;
+struct sl_worker;
+
+/** One transmit port of a worker: an own queue, or a ring to the lcore that has the queue. */
+struct sl_txport {
+	bool present;
+	bool csum_ip, csum_udp; /* tx offloads that are on */
+	uint16_t ethdev;
+	uint16_t queue;
+	uint16_t n;
+	struct rte_ring
+		*via; /* not NULL: no own queue; SPSC ring of frames (NEXT_L2) to its owner */
+	struct rte_mbuf *buf[2 * SL_BURST];
+};
+
+struct sl_rxq {
+	uint16_t port;	 /* sl_port number */
+	uint16_t ethdev; /* DPDK port id */
+	uint16_t queue;
+};
+
+/** What the next-hop wait list holds (packets whose neighbour is unresolved). */
+#define SL_WAIT_MAX 64 /* next hops waited for by one worker */
+#define SL_WAIT_PKTS 8 /* packets of one next hop */
+struct sl_wait {
+	uint32_t nh; /* SL_NH_ID_NONE: free entry */
+	uint16_t att;
+	uint16_t iface_id; /* for re-routing: 0 = underlay */
+	uint32_t tick;	   /* when the first packet came */
+	uint16_t n;
+	bool glean; /* nh is a GLEAN: look `ip` up again when the root changes */
+	struct sl_ip ip;
+	struct rte_mbuf *m[SL_WAIT_PKTS];
+};
+
+/** Token bucket for what the gateway itself answers (ARP, ND, echo, ICMP errors). */
+struct sl_bucket {
+	uint64_t last_ns;
+	uint64_t tokens_milli;
+};
+
+/** Cycles per stage, filled when w->prof is set (sluice-bench). */
+struct sl_prof {
+	uint64_t cycles[SL_NODE_MAX];
+	uint64_t packets[SL_NODE_MAX];
+	uint64_t rx_cycles;
+};
+
+struct sl_worker {
+	/* read-only after start */
+	struct sl_dp *dp;
+	unsigned id; /* 0.. ; workers (owners) first, then io lcores */
+	bool owner;  /* false: io lcore */
+	unsigned n_rxq;
+	struct sl_rxq rxq[SL_RXQ_MAX];
+	struct rte_ring *steer_in[SL_WORKER_MAX];  /* from data lcore i, NULL for itself; mbufs with
+						      meta.next */
+	struct rte_ring *steer_out[SL_WORKER_MAX]; /* to worker i */
+	struct rte_ring *inject[2]; /* 0: from hs, 1: from control; mbufs with meta.next */
+	struct rte_ring *tx_in[SL_WORKER_MAX]; /* frames of lcores without an own tx queue */
+	struct rte_ring *hs_lane[SL_HS_LANES]; /* to hs: a: 2 and 3 with a pending index, b: 1 with
+						  mac2, c: 1 */
+	struct sl_mbox *from_hs;	       /* struct sl_wk_msg */
+	struct sl_mbox *to_hs;		       /* struct sl_wk_ack */
+	struct sl_mbox *to_ctl;		       /* struct sl_ctl_event */
+	struct rte_mempool *pool;
+	struct sl_aead *aead;
+	struct sl_prof *prof;
+
+	/* of this poll */
+	const struct sl_root *root;
+	uint64_t now_ns;
+	uint32_t tick;
+	unsigned busy; /* packets and messages handled in this poll */
+
+	/* mutable, this lcore only */
+	struct sl_stats_lcore *stats; /* w: this lcore, read by control */
+	uint64_t drops[SL_DROP_MAX];  /* of this burst: flushed into stats */
+	struct sl_bucket local_bucket;
+	uint8_t steer_to[SL_VEC_MAX]; /* destination of each packet of v[SL_NODE_STEER] */
+	struct sl_txport tx[SL_PORT_MAX];
+	struct sl_wait wait[SL_WAIT_MAX];
+	unsigned n_wait;
+	uint64_t wait_root_generation;
+	struct sl_peer *parking; /* peers with parked packets, see park.c */
+	unsigned n_parked;
+	unsigned parked_max; /* 1/8 of the mbufs */
+	uint32_t sweep_tick;
+	void *reass;   /* stage_reass.c */
+	void *scratch; /* sl_worker_scratch, private to the stages */
+	struct sl_vec v[SL_NODE_MAX];
+};
+
+/** Shared by all data lcores of a gateway; made by sl_dp_new(), read-only but for the objects it
+ * points to. */
+struct sl_dp {
+	unsigned n_workers;		      /* owners */
+	unsigned n_lcores;		      /* owners and io */
+	_Atomic(const struct sl_root *) root; /* w: control */
+	struct sl_peer_table *peers;
+	struct sl_session_table *sessions;
+	struct sl_nh_table *nhs;
+	struct sl_rcu *rcu;
+	struct rte_mempool *pool;
+	struct sl_worker *worker[SL_WORKER_MAX];
+	uint64_t tsc_hz;
+};
+
+/* --- assembly (control, before the lcores start)
+ * ---------------------------------------------------------- */
+
+struct sl_dp_conf {
+	const char *name; /* prefix of ring and pool names: the instance */
+	unsigned n_workers, n_io;
+	struct rte_mempool *pool;
+	struct sl_session_table *sessions;
+	struct sl_rcu *rcu;
+	enum sl_aead_impl aead;
+	unsigned pool_size;
+};
+
+/** Make workers, rings and mailboxes (no ports yet). @return NULL with an error. */
+struct sl_dp *sl_dp_new(const struct sl_dp_conf *conf, struct sl_error *e);
+void sl_dp_free(struct sl_dp *dp);
+/** Give a worker an rx queue to poll. @return 0 or -ENOSPC. */
+int sl_worker_add_rxq(struct sl_worker *w, const struct sl_rxq *q);
+/** Tell a worker how to transmit on a port: own queue, or through data lcore `via` (its tx_in
+ * ring). */
+int sl_worker_set_tx(struct sl_worker *w, unsigned port, uint16_t ethdev, uint16_t queue, int via,
+		     bool csum_ip, bool csum_udp);
+
+/* --- running
+ * -----------------------------------------------------------------------------------------------
+ */
+
+/**
+ * One turn: messages, rx bursts, rings, timeouts; transmits what it made. The clock is the caller's
+ * (TSC in the appliance, virtual in lockstep).
+ * @return packets and messages handled; 0 = idle
+ */
+unsigned sl_worker_poll(struct sl_worker *w, uint64_t now_ns);
+/** Run the graph over what stands in w->v[] until it is empty, then flush tx and counters. */
+void sl_worker_run(struct sl_worker *w);
+
+/* --- stages: each drains `in` (in->n = 0 at return)
+ * ----------------------------------------------------------- */
+
+void sl_stage_classify(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[]);
+void sl_stage_reass(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[]);
+void sl_stage_hs(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[]);
+void sl_stage_host(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[]);
+void sl_stage_open(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[]);
+void sl_stage_inner(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[]);
+void sl_stage_inside(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[]);
+void sl_stage_authz(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[]);
+void sl_stage_forward(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[]);
+void sl_stage_local(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[]);
+void sl_stage_icmp(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[]);
+void sl_stage_route(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[]);
+void sl_stage_encap(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[]);
+void sl_stage_seal(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[]);
+void sl_stage_outer(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[]);
+void sl_stage_rewrite(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[]);
+void sl_stage_tx(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[]);
+void sl_stage_steer(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[]);
+void sl_stage_drop(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[]);
+
+/* --- shared by stages
+ * ---------------------------------------------------------------------------------------- */
+
+/** Put a packet on the steer exit for worker `to`, to go on at `next`. */
+static inline void
+sl_vec_steer(struct sl_worker *w, struct sl_vec out[], struct rte_mbuf *m, unsigned to,
+	     enum sl_next next)
+{
+	struct sl_vec *v = &out[SL_NODE_STEER];
+
+	sl_meta(m)->next = (uint8_t)next;
+	w->steer_to[v->n] = (uint8_t)to;
+	sl_vec_add(v, m);
+}
+
+/** Take one token for a packet of our own making (1,000/s, burst 100). */
+bool sl_worker_may_answer(struct sl_worker *w);
+/** Raise an event bit of a peer and hint hs when it was not set. Home only. */
+void sl_worker_raise(struct sl_worker *w, struct sl_peer *p, unsigned event);
+/** Tell control something (lossy). */
+void sl_worker_tell(struct sl_worker *w, const struct sl_ctl_event *ev);
+
+/** Send-side bookkeeping of home (park.c): keep a packet until the keypair comes; asks hs for a
+ * handshake. */
+void sl_park_add(struct sl_worker *w, struct sl_peer *p, struct rte_mbuf *m);
+/** Move all parked packets of a peer to v[SL_NODE_ENCAP], at most a burst at a time, running the
+ * graph. */
+void sl_park_flush(struct sl_worker *w, struct sl_peer *p);
+/** Drop all parked packets of a peer. */
+void sl_park_drop(struct sl_worker *w, struct sl_peer *p, enum sl_drop reason);
+/** Hand all parked packets of a peer to another home. */
+void sl_park_move(struct sl_worker *w, struct sl_peer *p, unsigned to);
+/** Time out packets parked for more than 5 s. Once a tick. */
+void sl_park_sweep(struct sl_worker *w);
+/** Seal one keepalive for a peer (empty packet through SL_NODE_SEAL). */
+void sl_seal_keepalive(struct sl_worker *w, struct sl_peer *p);
+/** Neighbour wait list: retry what may go on now, time out after 3 s. Each poll while w->n_wait >
+ * 0. */
+void sl_wait_sweep(struct sl_worker *w);
+/** Free everything that waits or is parked (shutdown). */
+void sl_worker_purge(struct sl_worker *w);
+
+/** Messages of hs (home.c). */
+void sl_home_message(struct sl_worker *w, const struct sl_wk_msg *msg);
+/** First authenticated packet of an unconfirmed keypair: make it current, tell hs, flush. Home or
+ * owner. */
+void sl_home_confirm(struct sl_worker *w, struct sl_keypair *kp);
+
+#endif
