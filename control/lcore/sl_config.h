@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * The configuration file (libconfig): read whole, validated whole, before anything starts.
+ *
+ * Two parts come out: what the program needs before EAL (instance, lcores, memory, ports, listeners), and a list of
+ * RPC calls (interface.set, peer.set, route.add, neighbour.set, authz.mode.set, log.level.set) that are carried out through
+ * the same dispatcher as any client's: the file has no path of its own that changes state. Every value remembers
+ * its line, so that an error of a call names FILE:LINE.
+ */
+#ifndef SL_CONFIG_H
+#define SL_CONFIG_H
+
+#include <jansson.h>
+
+#include "sl_addr.h"
+#include "sl_base.h"
+#include "sl_error.h"
+#include "sl_gw.h"
+#include "sl_plan.h"
+
+enum sl_config_hugepages { SL_HUGE_AUTO, SL_HUGE_REQUIRE, SL_HUGE_OFF };
+
+struct sl_config_port {
+	struct sl_port_conf port; /* name, device, mtu, queues, descriptors */
+	struct sl_gw_addr *addr;
+	unsigned n_addr;
+	unsigned line;
+};
+
+struct sl_config {
+	char *path;
+	/* system */
+	char instance[32]; /* [A-Za-z0-9_-]{1,31}, "default" */
+	unsigned workers, io; /* plan wishes: 0 auto; SL_PLAN_AUTO */
+	unsigned *cpus;
+	unsigned n_cpus;
+	enum sl_plan_idle idle;
+	enum sl_config_hugepages hugepages;
+	unsigned memory_mb; /* EAL memory, 0: chosen from mbufs */
+	unsigned mbufs;	    /* 0: chosen */
+	char *state_dir;    /* /var/lib/sluice/INSTANCE */
+	char *run_dir;	    /* /run/sluice/INSTANCE */
+	char *user;	    /* NULL: keep the uid, capabilities are cut */
+	bool allow_unlocked_keys;
+	/* control */
+	char *rpc_socket; /* RUN_DIR/mgmt.sock */
+	char *rpc_socket_group; /* NULL: root only */
+	bool has_rpc_tcp;
+	struct sl_endpoint rpc_tcp; /* loopback only, plain only with insecure_tcp */
+	bool insecure_tcp;
+	bool uapi; /* serve /var/run/wireguard/NAME.sock (default true) */
+	struct sl_config_port *ports;
+	unsigned n_ports;
+	struct sl_config_call *calls;
+	unsigned n_calls;
+};
+
+/**
+ * Read and check a file: syntax, unknown keys, types, ranges, keys, prefixes, conflicts inside the file. Key files are read
+ * here too (mode 0600 wanted; a wider one is a warning); they go into the calls by reference to the file, never as JSON.
+ * @return 0, or an error whose message starts with "FILE:LINE: "
+ */
+int sl_config_load(const char *path, struct sl_config **out, struct sl_error *e);
+void sl_config_free(struct sl_config *c);
+
+struct sl_rpc;
+/** Carry the calls out as one change. On an error nothing was published; the message starts with "FILE:LINE: ". */
+int sl_config_apply(struct sl_config *c, struct sl_rpc *rpc, struct sl_error *e);
+
+#endif
