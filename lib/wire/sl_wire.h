@@ -99,7 +99,7 @@ sl_wire_padded(uint32_t len, uint32_t mtu)
 
 /** TAI64N label (12 bytes, big-endian, 2^62 + 10 s offset) of a wall time in nanoseconds. */
 void sl_tai64n(uint8_t out[SL_TAI64N_LEN], uint64_t wall_ns);
-/** Back to wall nanoseconds (0 when before 1970). */
+/** Back to wall nanoseconds (0 when before 1970, UINT64_MAX when too late for 64 bits). */
 uint64_t sl_tai64n_wall_ns(const uint8_t ts[SL_TAI64N_LEN]);
 /** memcmp order of two labels: < 0, 0, > 0. */
 int sl_tai64n_cmp(const uint8_t a[SL_TAI64N_LEN], const uint8_t b[SL_TAI64N_LEN]);
