@@ -32,11 +32,12 @@ enum sl_peer_event {
 	SL_PEER_EV_TIMER = 4, /* unanswered_rx or unacked_tx went from 0 to a tick */
 };
 
-/** Where and how the outer packets of a peer go. Written under `seq` by the home alone. */
+/** Where and how the outer packets of a peer go. Written by the home alone. */
 struct sl_peer_path {
 	struct sl_outer
 		outer; /* our address and port, the peer's endpoint; dst.family 0: unknown */
 };
+_Static_assert(sizeof(struct sl_peer_path) % 4 == 0, "latched by words");
 
 struct sl_peer_tx {
 	_Atomic uint64_t packets, bytes; /* w: worker i */
@@ -72,12 +73,13 @@ struct sl_peer {
 	uint8_t in_park_list; /* w: home: already on the worker's list of parking peers */
 	uint8_t pad2[17];
 
-	/* lines 2-3: the path; w: home under path_seq (odd while written) */
+	/* lines 2-3: the path, latched (sl_latch.h); w: home, which alone may read `path` itself */
 	_Atomic uint32_t path_seq SL_ALIGNED(SL_CACHE_LINE);
 	struct sl_peer_path path;
 	/* counters that control and UAPI show; w: hs */
 	_Atomic uint64_t last_handshake_wall_ns;
-	_Atomic uint64_t handshakes; /* completed: S4-22 key_rotation_count */
+	_Atomic uint64_t handshakes; /* completed */
+	struct sl_peer_path path_odd SL_ALIGNED(4);
 
 	/* cold: w: control, read by anyone after publish */
 	struct sl_pubkey key SL_ALIGNED(SL_CACHE_LINE);
@@ -110,7 +112,7 @@ void sl_peer_free(struct sl_peer *p);
 
 /** Publish a new path (home worker only). */
 void sl_peer_path_write(struct sl_peer *p, const struct sl_peer_path *path);
-/** Consistent copy of the path. Any lcore. */
+/** Consistent copy of the path; never waits for a preempted writer. Any lcore. */
 void sl_peer_path_read(const struct sl_peer *p, struct sl_peer_path *out);
 /** Sum of the per-worker tx counters. */
 void sl_peer_tx_sum(const struct sl_peer *p, uint64_t *packets, uint64_t *bytes);

@@ -43,6 +43,7 @@ enum sl_pkt_flags {
 	SL_PKT_LOCAL_ORIGIN = 16, /* made by the gateway: not judged, TTL not decremented */
 	SL_PKT_L2_MCAST = 32,	  /* received as broadcast or multicast */
 	SL_PKT_FROM_TUNNEL = 64,  /* was decrypted here */
+	SL_PKT_MORE_FRAGS = 128,  /* a fragment, but not the last one */
 };
 
 /** 64 bytes in the private area of each mbuf; valid from rx to tx. Offsets count from
@@ -99,7 +100,8 @@ sl_vec_drop(struct sl_vec *v, struct rte_mbuf *m, enum sl_drop reason)
 	sl_vec_add(v, m);
 }
 
-/** Fill the meta fields that describe the IP packet at data from a parse result. */
+/** Fill the meta fields that describe the IP packet at data from a parse result; of the flags only
+ * FRAG, MORE_FRAGS and DF change. */
 void sl_meta_from_ip(struct sl_meta *meta, const struct sl_ip_info *info);
 /** Rebuild a parse result (src, dst into the packet) from the meta fields; no validation. */
 void sl_meta_to_ip(struct rte_mbuf *m, struct sl_ip_info *info);
@@ -107,6 +109,8 @@ void sl_meta_to_ip(struct rte_mbuf *m, struct sl_ip_info *info);
 /**
  * A pool of n mbufs with our metadata and `data_room` bytes (headroom included); ops ring_mt_rts so
  * that a preempted lcore never makes another spin (D43).
+ * @param name unique in the process
+ * @return NULL with rte_errno set (no memory, name in use, data_room out of range)
  */
 struct rte_mempool *sl_pkt_pool_new(const char *name, unsigned n, unsigned data_room, int socket);
 

@@ -4,7 +4,8 @@
  * Attachments (a port and VLAN with addresses) and next hops.
  *
  * A route table is an sl_lpm whose values are next-hop ids. Next hops live in one table; control is
- * their only writer (seqlock), data lcores copy the L2 header at transmission (D39).
+ * their only writer (sl_latch.h: readers never wait), data lcores copy the L2 header at
+ * transmission (D39).
  */
 #ifndef SL_ROUTE_H
 #define SL_ROUTE_H
@@ -51,34 +52,32 @@ enum sl_nh_state {
 	SL_NH_FAILED,
 };
 
-/** One line each. w: control under seq, but for used_tick (any data lcore, when the tick changes).
- */
-struct sl_nh {
-	_Atomic uint32_t seq;
-	uint8_t type;
-	uint8_t state;
+/** What a data lcore copies. */
+struct sl_nh_copy {
+	uint8_t type, state;
 	uint8_t l2_len; /* 14 or 18 */
 	uint8_t pad;
 	uint8_t l2[SL_L2_MAX]; /* destination MAC, source MAC, tag; the EtherType is filled at tx */
-	uint16_t att;
-	uint16_t port;
-	uint16_t mtu;
-	struct sl_ip ip;
+	uint16_t att, port, mtu;
+} SL_ALIGNED(4);
+
+/** One line each. w: control, but for used_tick (any data lcore, when the tick changes). */
+struct sl_nh {
+	_Atomic uint32_t seq;
 	_Atomic uint32_t used_tick;
+	struct sl_nh_copy v[2]; /* the latched value; read it with sl_nh_read() */
 } SL_ALIGNED(SL_CACHE_LINE);
 _Static_assert(sizeof(struct sl_nh) == SL_CACHE_LINE, "one line");
 
-/** What a data lcore copies. */
-struct sl_nh_copy {
-	uint8_t type, state, l2_len;
-	uint8_t l2[SL_L2_MAX];
-	uint16_t att, port, mtu;
-};
-
 struct sl_nh_table {
 	struct sl_nh nh[SL_NH_MAX]; /* id 0 is never used */
+	/* control alone */
+	struct sl_ip ip[SL_NH_MAX]; /* the neighbour's address, family 0 when there is none */
+	uint64_t taken[SL_NH_MAX / 64];
+	uint32_t last; /* allocated last: ids rest as long as possible */
 };
 
+/** Reserve the table (address space, touched as needed). @return NULL without memory. */
 struct sl_nh_table *sl_nh_table_new(void);
 void sl_nh_table_free(struct sl_nh_table *t);
 
@@ -96,9 +95,14 @@ sl_nh_touch(struct sl_nh_table *t, uint32_t id, uint32_t tick)
 
 /** Allocate an id (control). @return 0 when the table is full. */
 uint32_t sl_nh_alloc(struct sl_nh_table *t);
-/** Free an id that no table refers to, after a grace period (control). */
+/** Free an id that no table refers to, after a grace period (control). It then reads as FREE. */
 void sl_nh_free(struct sl_nh_table *t, uint32_t id);
-/** Write a next hop under its sequence word (control). used_tick is kept. */
+/**
+ * Write a next hop (control). used_tick is kept.
+ * @param att     where it is reached; NULL for UNREACHABLE and BLACKHOLE
+ * @param ip      the neighbour; NULL when the next hop is no single one
+ * @param dst_mac its MAC; NULL while unknown (all zero then)
+ */
 void sl_nh_write(struct sl_nh_table *t, uint32_t id, enum sl_nh_type type, enum sl_nh_state state,
 		 const struct sl_att *att, const struct sl_ip *ip, const uint8_t dst_mac[6]);
 

@@ -18,16 +18,16 @@ static inline void
 eal_start_lcores(const char *program, const char *lcores)
 {
 	static char name[64], prefix[64], list[64];
-	char *argv[] = {name,	       "--no-huge",	    "-m",
-			"256",	       "--no-pci",	    "--no-telemetry",
-			"--no-shconf", "--iova-mode=va",    "-l",
-			list,	       "--log-level=error", prefix,
-			NULL};
+	const char *argv[] = {name,	     "--no-huge",	  "-m",
+			      "256",	     "--no-pci",	  "--no-telemetry",
+			      "--no-shconf", "--iova-mode=va",	  "-l",
+			      list,	     "--log-level=error", prefix,
+			      NULL};
 
 	snprintf(name, sizeof(name), "%s", program);
 	snprintf(list, sizeof(list), "%s", lcores != NULL ? lcores : "0");
 	snprintf(prefix, sizeof(prefix), "--file-prefix=sl-test-%ld", (long)getpid());
-	if (rte_eal_init((int)(sizeof(argv) / sizeof(argv[0])) - 1, argv) < 0) {
+	if (rte_eal_init((int)(sizeof(argv) / sizeof(argv[0])) - 1, (char **)argv) < 0) {
 		fprintf(stderr, "%s: EAL does not start\n", program);
 		exit(1);
 	}
