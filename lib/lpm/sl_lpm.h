@@ -133,12 +133,14 @@ void sl_lpm_garbage_free(struct sl_lpm_garbage *g);
 /** Value of the longest prefix of this node that covers path `idx`; cover_bm has that bit. */
 uint32_t sl_lpm_node_value(const struct sl_lpm_node *n, unsigned idx);
 
+/** The child at path idx; meaningless without that bit in child_bm. */
 static inline const struct sl_lpm_node *
 sl_lpm_node_child(const struct sl_lpm_node *n, unsigned idx)
 {
 	uint64_t below = n->child_bm & ((UINT64_C(1) << idx) - 1);
+	uintptr_t at = (unsigned)__builtin_popcountll(below) * sizeof(*n);
 
-	return (const struct sl_lpm_node *)(const void *)n->block + __builtin_popcountll(below);
+	return (const struct sl_lpm_node *)((uintptr_t)n->block + at);
 }
 
 static inline uint32_t
