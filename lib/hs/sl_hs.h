@@ -31,6 +31,7 @@ struct sl_hs_conf {
 	unsigned rekey_jitter_max_ms; /* rekey starts at 120 s minus 0..this (10,000 by default; 0
 					 in tests) */
 	unsigned handshakes_per_s;    /* limit of handshakes started by traffic (1,000) */
+	bool allow_unlocked;	      /* go on (with a warning) where mlock is refused */
 };
 
 /** Sockets of counters, w: hs, relaxed reads by control. */

@@ -22,15 +22,19 @@
 struct sl_peer;
 
 enum sl_wk_type {
-	SL_WK_INSTALL,	 /* index is live; initiator: make it current and send what is parked (or a
-			    keepalive) */
-	SL_WK_RETIRE,	 /* forget the keypair of index (current too); answer RETIRED */
+	SL_WK_INSTALL,	 /* to the home: index is live and an authenticated handshake message came
+			    (unacked_tx = 0); initiator: make it current and send what is parked
+			    (or a keepalive) */
+	SL_WK_RETIRE,	 /* forget the keypair of index (the home: current too); answer RETIRED. It
+			    is unpublished already. Goes to its owner and, where another worker is
+			    home now, to the home as well: both answer */
 	SL_WK_KEEPALIVE, /* seal one empty packet for the peer */
 	SL_WK_PATH,	 /* endpoint set by an operator, or learned from a handshake message */
 	SL_WK_DROP_PARKED, /* the handshake was given up */
 	SL_WK_PEER_GONE,   /* let go of the peer: parked packets, current; answer PEER_GONE */
-	SL_WK_REHOME_OUT,  /* stop being home: hand parked packets to `home` by ring, answer REHOMED
-			    */
+	SL_WK_REHOME_OUT,  /* stop being home: hand parked packets to `home` by ring, answer
+			      REHOMED. hs stores peer->home after that answer; until then nobody
+			      writes the words of the home */
 };
 
 struct sl_wk_msg {

@@ -117,8 +117,8 @@ struct sl_worker {
 	struct rte_ring *steer_out[SL_WORKER_MAX]; /* to worker i */
 	struct rte_ring *inject[2]; /* 0: from hs, 1: from control; mbufs with meta.next */
 	struct rte_ring *tx_in[SL_WORKER_MAX]; /* frames of lcores without an own tx queue */
-	struct rte_ring *hs_lane[SL_HS_LANES]; /* to hs: a: 2 and 3 with a pending index, b: 1 with
-						  mac2, c: 1 */
+	struct rte_ring *hs_lane[SL_HS_LANES]; /* to hs: a: 2 with a pending index, 3 with a pending
+						  or live one, b: 1 with mac2, c: 1 */
 	struct sl_mbox *from_hs;	       /* struct sl_wk_msg */
 	struct sl_mbox *to_hs;		       /* struct sl_wk_ack */
 	struct sl_mbox *to_ctl;		       /* struct sl_ctl_event */

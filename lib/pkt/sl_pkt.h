@@ -29,7 +29,8 @@ enum sl_next {
 			     home */
 	SL_NEXT_INSIDE,	  /* plaintext for meta.peer_id, not yet judged: to the home */
 	SL_NEXT_OUTER,	  /* an outer IP packet of the gateway itself (handshake, ICMP), data at IP:
-			     route it */
+			     route it. A source of all zeros means: choose one by route, write it and
+			     update the IPv4 header and UDP checksums, which are right for zeros */
 	SL_NEXT_ROUTE, /* an inner IP packet of the gateway for the inside of meta.iface_id, data at
 			  IP */
 	SL_NEXT_L2,    /* a whole frame for port meta.port (ARP, ND of control) */
@@ -68,7 +69,8 @@ struct sl_meta {
 	uint32_t index;	  /* receiver index of a type 4 */
 	uint32_t nh;	  /* next hop chosen */
 	uint32_t frag_id;
-	uint64_t counter;	/* of a type 4 */
+	uint64_t counter;	/* of a type 4; types 1-3 in a lane to hs: arrival (the worker's
+				   now_ns) */
 	struct rte_mbuf *chain; /* link in a park or wait list */
 };
 _Static_assert(sizeof(struct sl_meta) == SL_CACHE_LINE, "one line");
