@@ -134,7 +134,12 @@ struct sl_worker {
 
 	/* mutable, this lcore only */
 	struct sl_stats_lcore *stats; /* w: this lcore, read by control */
-	uint64_t drops[SL_DROP_MAX];  /* of this burst: flushed into stats */
+	struct sl_stats_delta delta;  /* counts since the last flush into stats */
+	uint64_t poll_tsc;	      /* TSC at the begin of the last poll */
+	uint64_t tell_lost;	      /* events for control that found its mailbox full */
+	uint32_t run_tick;	      /* tick of the last housekeeping */
+	unsigned n_flush;	      /* peers confirmed in this run, see sl_home_confirm() */
+	uint32_t flush[SL_VEC_MAX];   /* their ids: parked packets go out when the run is over */
 	struct sl_bucket local_bucket;
 	uint8_t steer_to[SL_VEC_MAX]; /* destination of each packet of v[SL_NODE_STEER] */
 	struct sl_txport tx[SL_PORT_MAX];
@@ -266,10 +271,12 @@ void sl_wait_sweep(struct sl_worker *w);
 /** Free everything that waits or is parked (shutdown). */
 void sl_worker_purge(struct sl_worker *w);
 
-/** Messages of hs (home.c). */
+/** Messages of hs (home.c). Between two runs of the graph. */
 void sl_home_message(struct sl_worker *w, const struct sl_wk_msg *msg);
-/** First authenticated packet of an unconfirmed keypair: make it current, tell hs, flush. Home or
- * owner. */
+/**
+ * First authenticated packet of an unconfirmed keypair: at the owner mark it confirmed; at the home
+ * make it current (unless a newer one is), tell hs, and send what is parked when the run is over.
+ */
 void sl_home_confirm(struct sl_worker *w, struct sl_keypair *kp);
 
 #endif

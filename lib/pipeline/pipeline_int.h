@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * What the stages of the pipeline share among themselves. Private to lib/pipeline.
+ *
+ * Conventions between stages:
+ *
+ *	frames		until CLASSIFY m->port holds the sl_port number; from then on meta.port does
+ *	HOST		data at the Ethernet header; ARP and IP of the attachment meta.att
+ *	REASS, HS	data at the outer IP header, meta.l4_off at the UDP header
+ *	OPEN		data at the WireGuard header, without bytes behind the tag; meta.index,
+ *			counter, iface_id (of the listen port), outer_off, outer_tos
+ *	INNER		data at the inner IP header with its padding; meta.peer_id, iface_id (of the
+ *			keypair). meta.next == SL_NEXT_INNER: opened at another worker, the home
+ *			still owes the bookkeeping of reception (sl_home_received())
+ *	INSIDE		data at the IP header, padding trimmed, meta as sl_meta_from_ip();
+ *			meta.iface_id; peer_id SL_PEER_ID_NONE: an own inner address or no peer
+ *	AUTHZ		as INSIDE, or decrypted (SL_PKT_FROM_TUNNEL)
+ *
+ * Counting: each stage that ends a row of the statistics adds to w->delta once per vector:
+ * rx_early.total and .passed in CLASSIFY; post_decrypt.total in INNER, .passed where FORWARD hands
+ *a packet on; pre_encrypt.total in INSIDE, .passed in SEAL; the drop stage counts .dropped of all
+ * three.
+ */
+#ifndef SL_PIPELINE_INT_H
+#define SL_PIPELINE_INT_H
+
+#include <rte_prefetch.h>
+
+#include "sl_pipeline.h"
+
+#define SL_PREFETCH_AHEAD 4 /* packets; covers a DRAM miss at about 100 cycles a packet and stage  \
+			     */
+
+/* --- stage_tx.c
+ * -------------------------------------------------------------------------------------- */
+
+/** Send what stands in w->tx[].buf and in the rings of `via`; what does not fit goes to
+ * v[SL_NODE_DROP]. */
+void sl_tx_flush(struct sl_worker *w);
+
+/* --- home.c ----------------------------------------------------------------------------------- */
+
+/** Authenticated packets of one keypair, consecutive in a burst. */
+struct sl_rx_run {
+	struct sl_peer *peer;
+	struct sl_keypair *kp; /* NULL: retired meanwhile */
+	uint32_t packets;
+	uint64_t bytes;	      /* UDP payload, as WireGuard counts */
+	bool data;	      /* one of them was no keepalive */
+	uint16_t listen_port; /* of the last packet: where it came in */
+	const uint8_t *outer; /* its outer IP header */
+	const uint8_t *udp;   /* its outer UDP header */
+};
+
+/** Home: counters, ticks for the timers, roaming, confirmation, rekey on receive. Once per run. */
+void sl_home_received(struct sl_worker *w, const struct sl_rx_run *run);
+
+/* --- stage_classify.c --------------------------------------------------------------------------
+ */
+
+/**
+ * A whole UDP datagram to an own outer address and a listen port, data at the outer IP header:
+ * put it on the exit of its WireGuard message type.
+ */
+void sl_classify_wireguard(struct sl_worker *w, struct rte_mbuf *m, const struct sl_ip_info *info,
+			   struct sl_vec out[]);
+
+/* --- stage_reass.c ------------------------------------------------------------------------------
+ */
+
+/** @return the reassembly table of a worker, or NULL without memory. */
+void *sl_reass_new(void);
+/** Frees what waits in it. NULL allowed. */
+void sl_reass_free(void *reass);
+/** Count and free the fragments that waited for more than 1 s. Once a tick. */
+void sl_reass_sweep(struct sl_worker *w);
+
+/* --- small helpers -------------------------------------------------------------------------------
+ */
+
+/** @return true if a tick is reached; ticks wrap. */
+static inline bool
+sl_tick_reached(uint32_t now, uint32_t deadline)
+{
+	return (int32_t)(now - deadline) >= 0;
+}
+
+/** @return true if the peer may send and receive now (D31). */
+static inline bool
+sl_peer_is_up(const struct sl_worker *w, const struct sl_peer *p)
+{
+	uint32_t end = atomic_load_explicit(&p->expires_tick, memory_order_relaxed);
+
+	if (!atomic_load_explicit(&p->enabled, memory_order_relaxed) ||
+	    atomic_load_explicit(&p->gone, memory_order_relaxed))
+		return false;
+	return end == 0 || !sl_tick_reached(w->tick, end);
+}
+
+/** Age of a keypair; hs's clock may be a little ahead of this poll's: then 0. */
+static inline uint64_t
+sl_keypair_age_ns(const struct sl_worker *w, const struct sl_keypair *kp)
+{
+	int64_t age = (int64_t)(w->now_ns - kp->birth_ns);
+
+	return age > 0 ? (uint64_t)age : 0;
+}
+
+static inline unsigned
+sl_peer_home(const struct sl_peer *p)
+{
+	return atomic_load_explicit(&p->home, memory_order_relaxed);
+}
+
+/** Compare an address in a packet with a value of the same family. */
+static inline bool
+sl_addr_is(const struct sl_ip *a, uint8_t version, const uint8_t *b)
+{
+	if (a->family != version)
+		return false;
+	return version == 4 ? memcmp(a->b, b, 4) == 0 : memcmp(a->b, b, 16) == 0;
+}
+
+/** @return true if `addr` is one of the gateway's own addresses on an attachment. */
+static inline bool
+sl_att_owns(const struct sl_att *att, uint8_t version, const uint8_t *addr)
+{
+	unsigned i;
+
+	for (i = 0; i < att->n_addrs; i++)
+		if (sl_addr_is(&att->addr[i].ip, version, addr))
+			return true;
+	return false;
+}
+
+static inline const struct sl_lpm *
+sl_iface_peers(const struct sl_iface_view *f, uint8_t version)
+{
+	return version == 4 ? &f->peers4 : &f->peers6;
+}
+
+static inline const struct sl_lpm *
+sl_iface_local(const struct sl_iface_view *f, uint8_t version)
+{
+	return version == 4 ? &f->local4 : &f->local6;
+}
+
+/** @return true if `addr` is an own inner address of the interface. */
+static inline bool
+sl_iface_owns(const struct sl_iface_view *f, uint8_t version, const uint8_t *addr)
+{
+	return sl_lpm_lookup(sl_iface_local(f, version), addr) != SL_LPM_NONE;
+}
+
+/** Peer id of the AllowedIPs that contain `addr`, or SL_LPM_NONE (== SL_PEER_ID_NONE). */
+static inline uint32_t
+sl_iface_peer(const struct sl_iface_view *f, uint8_t version, const uint8_t *addr)
+{
+	return sl_lpm_lookup(sl_iface_peers(f, version), addr);
+}
+_Static_assert(SL_LPM_NONE == SL_PEER_ID_NONE, "a lookup result is a peer id");
+
+/** Lane of a type 1-3 on its way to hs, carried in meta.counter: 0 a, 1 b, 2 c (D32). */
+static inline unsigned
+sl_meta_lane(const struct sl_meta *meta)
+{
+	return (unsigned)meta->counter;
+}
+
+#endif
