@@ -3,10 +3,11 @@
  * @file
  * The configuration file (libconfig): read whole, validated whole, before anything starts.
  *
- * Two parts come out: what the program needs before EAL (instance, lcores, memory, ports, listeners), and a list of
- * RPC calls (interface.set, peer.set, route.add, neighbour.set, authz.mode.set, log.level.set) that are carried out through
- * the same dispatcher as any client's: the file has no path of its own that changes state. Every value remembers
- * its line, so that an error of a call names FILE:LINE.
+ * Two parts come out: what the program needs before EAL (instance, lcores, memory, ports,
+ * listeners), and a list of RPC calls (interface.set, peer.set, route.add, neighbour.set,
+ * authz.mode.set, log.level.set) that are carried out through the same dispatcher as any client's:
+ * the file has no path of its own that changes state. Every value remembers its line, so that an
+ * error of a call names FILE:LINE.
  */
 #ifndef SL_CONFIG_H
 #define SL_CONFIG_H
@@ -31,7 +32,7 @@ struct sl_config_port {
 struct sl_config {
 	char *path;
 	/* system */
-	char instance[32]; /* [A-Za-z0-9_-]{1,31}, "default" */
+	char instance[32];    /* [A-Za-z0-9_-]{1,31}, "default" */
 	unsigned workers, io; /* plan wishes: 0 auto; SL_PLAN_AUTO */
 	unsigned *cpus;
 	unsigned n_cpus;
@@ -44,7 +45,7 @@ struct sl_config {
 	char *user;	    /* NULL: keep the uid, capabilities are cut */
 	bool allow_unlocked_keys;
 	/* control */
-	char *rpc_socket; /* RUN_DIR/mgmt.sock */
+	char *rpc_socket;	/* RUN_DIR/mgmt.sock */
 	char *rpc_socket_group; /* NULL: root only */
 	bool has_rpc_tcp;
 	struct sl_endpoint rpc_tcp; /* loopback only, plain only with insecure_tcp */
@@ -57,15 +58,20 @@ struct sl_config {
 };
 
 /**
- * Read and check a file: syntax, unknown keys, types, ranges, keys, prefixes, conflicts inside the file. Key files are read
- * here too (mode 0600 wanted; a wider one is a warning); they go into the calls by reference to the file, never as JSON.
+ * Read and check a file: syntax, unknown keys, types, ranges, keys, prefixes, conflicts inside the
+ * file. Key files are read here too (mode 0600 wanted; a wider one is a warning); they go into the
+ * calls by reference to the file, never as JSON.
  * @return 0, or an error whose message starts with "FILE:LINE: "
  */
 int sl_config_load(const char *path, struct sl_config **out, struct sl_error *e);
 void sl_config_free(struct sl_config *c);
+/** --instance: another name; directories and socket that the file did not set follow it. -EINVAL
+ * instance_invalid. */
+int sl_config_set_instance(struct sl_config *c, const char *instance, struct sl_error *e);
 
 struct sl_rpc;
-/** Carry the calls out as one change. On an error nothing was published; the message starts with "FILE:LINE: ". */
+/** Carry the calls out as one change. On an error nothing was published; the message starts with
+ * "FILE:LINE: ". */
 int sl_config_apply(struct sl_config *c, struct sl_rpc *rpc, struct sl_error *e);
 
 #endif

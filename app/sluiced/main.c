@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* sluiced: the gateway. */
+#include <errno.h>
+#include <rte_eal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sl_log.h"
+#include "sluiced.h"
+
+static void
+tell(const struct sl_error *e)
+{
+	fprintf(stderr, "sluiced: error: %s%s%s [%s]\n",
+		e->path[0] && e->path[0] != '/' ? e->path : "",
+		e->path[0] && e->path[0] != '/' ? ": " : "", e->message, e->reason);
+	if (e->hint[0])
+		fprintf(stderr, "sluiced: remedy: %s\n", e->hint);
+}
+
+/** mkdir -p with mode 0700 for the last part. */
+static int
+make_dir(const char *path, const char *option, struct sl_error *e)
+{
+	char buf[512];
+
+	snprintf(buf, sizeof(buf), "%s", path);
+	for (char *p = buf + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = 0;
+		if (mkdir(buf, 0755) && errno != EEXIST)
+			goto fail;
+		*p = '/';
+	}
+	if (mkdir(buf, 0700) && errno != EEXIST)
+		goto fail;
+	return 0;
+fail:
+	sl_fail(e, -errno, "directory", option, "%s: %s", buf, strerror(errno));
+	sl_hint(e, "make it, or name another one in the configuration (%s)", option + 1);
+	return e->err;
+}
+
+static int
+serve(struct sl_assembly *a, struct sl_config *c, const struct sluiced_options *o,
+      struct sl_error *e)
+{
+	int rc, lock;
+
+	rc = sluiced_privileges_limit(e);
+	if (rc)
+		return rc;
+	lock = sluiced_lock(c->run_dir, c->instance, e);
+	if (lock < 0)
+		return lock;
+	rc = make_dir(c->run_dir, "/system/run_dir", e);
+	if (rc == 0)
+		rc = make_dir(c->state_dir, "/system/state_dir", e);
+	if (rc == 0)
+		rc = sl_assembly_eal(a, c, o->eal, e);
+	if (rc == 0)
+		rc = sl_assembly_build(a, e);
+	if (rc == 0)
+		rc = sluiced_loop(a, c, o, e);
+	sl_assembly_free(a);
+	if (a->eal_up)
+		rte_eal_cleanup();
+	close(lock);
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct sl_assembly assembly;
+	struct sluiced_options o;
+	struct sl_config *config = NULL;
+	struct sl_error e = {0};
+	int rc = sluiced_options_parse(argc, argv, &o);
+
+	if (rc)
+		return rc == 1 ? EXIT_SUCCESS : rc;
+	rc = sl_config_load(o.config, &config, &e);
+	if (rc == 0 && o.instance)
+		rc = sl_config_set_instance(config, o.instance, &e);
+	if (rc == 0 && o.check)
+		printf("%s: the configuration is valid: %u ports, %u calls\n", o.config,
+		       config->n_ports, config->n_calls);
+	else if (rc == 0)
+		rc = serve(&assembly, config, &o, &e);
+	if (rc)
+		tell(&e);
+	sl_config_free(config);
+	return rc ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** @file Parts of the gateway program: options, the one-instance lock, privileges, the control
+ * loop. */
+#ifndef SLUICED_H
+#define SLUICED_H
+
+#include "sl_assembly.h"
+
+struct sluiced_options {
+	const char *config;
+	const char *instance; /* overrides the file */
+	bool interactive;     /* -i: console */
+	bool check;	      /* --check: validate and leave */
+	const char *eal[32];  /* behind "--" */
+	unsigned n_eal;
+};
+
+/** @return 0 go on, 1 leave with status 0 (help, version), 2 usage error (told on standard error).
+ */
+int sluiced_options_parse(int argc, char **argv, struct sluiced_options *o);
+
+/**
+ * Take the lock of an instance on this host (S2-12).
+ * @return a descriptor to keep open, or a negative errno: instance_running with the pid that holds
+ * it
+ */
+int sluiced_lock(const char *run_dir, const char *instance, struct sl_error *e);
+
+/** Before EAL: no core dumps, not traceable, only the capabilities that ports need. */
+int sluiced_privileges_limit(struct sl_error *e);
+/** When everything is open: change to `user` (all threads), if given. */
+int sluiced_privileges_drop(const char *user, struct sl_error *e);
+
+/** Run the control loop until a signal or `quit`. */
+int sluiced_loop(struct sl_assembly *a, struct sl_config *c, const struct sluiced_options *o,
+		 struct sl_error *e);
+
+#endif

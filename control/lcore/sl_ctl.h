@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * What the RPC handlers of the gateway work on, and the console. One thread: the control lcore.
+ */
+#ifndef SL_CTL_H
+#define SL_CTL_H
+
+#include <event2/event.h>
+
+#include "sl_config.h"
+#include "sl_gw.h"
+#include "sl_plan.h"
+#include "sl_rpc.h"
+
+struct sl_ctl {
+	struct sl_gw *gw;
+	struct sl_dp *dp;
+	struct sl_hs *hs;
+	const struct sl_plan *plan;
+	const struct sl_config *config;
+	uint64_t start_wall_ns;
+	uint64_t (*mono_ns)(void *ctx);
+	void *clock_ctx;
+	bool hugepages;
+	char boot_id[33];	 /* random hex, new at each start */
+	void (*quit)(void *ctx); /* sys.shutdown and console `quit` */
+	void *quit_ctx;
+	void *rates; /* rpc_stats.c: previous snapshot for rates */
+};
+
+/** Register every handler of the gateway's schema with `rpc` (whose user is the struct sl_ctl). */
+int sl_ctl_register(struct sl_rpc *rpc);
+/** Free what handlers keep in ctl. */
+void sl_ctl_clear(struct sl_ctl *ctl);
+
+struct sl_console;
+/**
+ * testpmd-like console on a terminal or pipe; each command calls the RPC handlers and prints a
+ * table.
+ * @param on_quit called for `quit` and end of input
+ */
+struct sl_console *sl_console_new(struct event_base *base, struct sl_rpc *rpc, int in_fd,
+				  int out_fd, void (*on_quit)(void *ctx), void *ctx,
+				  struct sl_error *e);
+void sl_console_free(struct sl_console *c);
+
+#endif
