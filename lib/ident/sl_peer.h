@@ -68,10 +68,11 @@ struct sl_peer {
 	_Atomic uint32_t unacked_tx;
 	/* parked packets, oldest first (chained by a private field); w: home */
 	struct rte_mbuf *park_head, *park_tail;
-	uint32_t park_tick; /* when the oldest was parked */
+	uint32_t ask_tick; /* when the home last asked hs for a handshake */
 	uint16_t park_count;
 	uint8_t in_park_list; /* w: home: already on the worker's list of parking peers */
-	uint8_t pad2[17];
+	uint8_t pad2;
+	struct sl_peer *park_next, *park_prev; /* the worker's ring of parking peers */
 
 	/* lines 2-3: the path, latched (sl_latch.h); w: home, which alone may read `path` itself */
 	_Atomic uint32_t path_seq SL_ALIGNED(SL_CACHE_LINE);

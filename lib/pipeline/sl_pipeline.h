@@ -86,6 +86,7 @@ struct sl_wait {
 	uint16_t att;
 	uint16_t iface_id; /* for re-routing: 0 = underlay */
 	uint32_t tick;	   /* when the first packet came */
+	uint32_t told;	   /* when control was last asked to resolve `ip` */
 	uint16_t n;
 	bool glean; /* nh is a GLEAN: look `ip` up again when the root changes */
 	struct sl_ip ip;
@@ -146,7 +147,7 @@ struct sl_worker {
 	struct sl_wait wait[SL_WAIT_MAX];
 	unsigned n_wait;
 	uint64_t wait_root_generation;
-	struct sl_peer *parking; /* peers with parked packets, see park.c */
+	struct sl_peer *parking; /* ring of peers with parked packets, see park.c */
 	unsigned n_parked;
 	unsigned parked_max; /* 1/8 of the mbufs */
 	uint32_t sweep_tick;
@@ -255,7 +256,7 @@ void sl_worker_tell(struct sl_worker *w, const struct sl_ctl_event *ev);
  * handshake. */
 void sl_park_add(struct sl_worker *w, struct sl_peer *p, struct rte_mbuf *m);
 /** Move all parked packets of a peer to v[SL_NODE_ENCAP], at most a burst at a time, running the
- * graph. */
+ * graph. Between two runs of the graph. */
 void sl_park_flush(struct sl_worker *w, struct sl_peer *p);
 /** Drop all parked packets of a peer. */
 void sl_park_drop(struct sl_worker *w, struct sl_peer *p, enum sl_drop reason);

@@ -66,11 +66,17 @@ struct sl_meta {
 			     */
 	uint16_t frag_off;
 	uint32_t peer_id; /* SL_PEER_ID_NONE */
-	uint32_t index;	  /* receiver index of a type 4 */
-	uint32_t nh;	  /* next hop chosen */
+	union {
+		uint32_t index;	   /* receiver index of a type 4 */
+		uint32_t icmp_mtu; /* drop MTU: what the ICMP error is to announce */
+	};
+	uint32_t nh; /* next hop chosen */
 	uint32_t frag_id;
-	uint64_t counter;	/* of a type 4; types 1-3 in a lane to hs: arrival (the worker's
-				   now_ns) */
+	union {
+		uint64_t counter; /* of a type 4; types 1-3 in a lane to hs: arrival (the worker's
+				     now_ns) */
+		uint32_t since_tick; /* parked: since when */
+	};
 	struct rte_mbuf *chain; /* link in a park or wait list */
 };
 _Static_assert(sizeof(struct sl_meta) == SL_CACHE_LINE, "one line");
