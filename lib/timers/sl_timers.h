@@ -15,7 +15,10 @@
 #include "sl_env.h"
 #include "sl_wire.h"
 
-/** What the home worker published about a peer (copied from relaxed atomics). 0 = never / none. */
+/**
+ * What the home worker published about a peer (copied from relaxed atomics). 0 = never / none. What
+ * only hs sent or received is known from sl_timers_on_*() and may be missing here.
+ */
 struct sl_timer_ticks {
 	uint32_t data_rx;	/* last authenticated data packet (not keepalive) */
 	uint32_t data_tx;	/* last data packet sent */
@@ -31,13 +34,19 @@ struct sl_timers {
 	bool want_handshake;	   /* a handshake was asked for and none is in progress yet */
 	bool in_handshake;	   /* we sent an initiation and wait */
 	bool gave_up;		   /* 90 s passed: wait for new traffic */
-	uint64_t attempt_start_ns; /* first initiation of this attempt */
+	bool keys_live;		   /* any keypair or handshake material exists */
+	uint64_t attempt_start_ns; /* first initiation of this attempt, or newer traffic */
 	uint64_t initiation_ns;	   /* last initiation sent */
 	uint64_t retransmit_ns;	   /* when to send the next one */
 	uint64_t session_ns;	   /* newest session established (initiator: response; responder:
 				      confirmed), 0 none */
-	bool keys_live;		   /* any keypair or handshake material exists */
-	uint64_t handshake_due_ns; /* earliest time a rekey may start, 0 none (rekey jitter) */
+	uint64_t handshake_due_ns; /* hold a wanted handshake until then (rekey jitter), 0 none */
+	/* kept by sl_timers_run() and sl_timers_on_*() alone */
+	uint64_t keys_ns;	 /* newest key material, confirmed or not */
+	uint64_t keepalive_ns;	 /* last time a keepalive was asked for */
+	uint64_t unacked_due_ns; /* end of the 15 s + jitter, 0 not running */
+	uint32_t unacked_tick;	 /* tick of the data that started them */
+	uint32_t unacked_done;	 /* tick at which they ended: later data starts them again */
 };
 
 enum sl_timer_action {
@@ -48,27 +57,43 @@ enum sl_timer_action {
 };
 
 /**
- * What is due at `now_ns`, and when to look again. Rules: retransmit after 5 s + jitter (0-333 ms),
- * give up 90 s after the attempt's first initiation; passive keepalive 10 s after unanswered data;
- * new handshake 15 s + jitter after unacked data; persistent keepalive `persistent_s` after any
- * packet either way; zero keys 540 s after the last session. The caller performs the actions and
- * reports them with the sl_timers_on_*() functions.
+ * What is due at `now_ns`, and when to look again. Rules (paper section 6):
+ * - retransmit 5 s + jitter (0-333 ms) after the last initiation; give up 90 s after the first one
+ *   of the attempt, or after the newest traffic that wanted it (6.4);
+ * - keepalive 10 s after unanswered data (6.5);
+ * - new handshake 15 s + jitter after unacked data, once for that data (6.5);
+ * - persistent keepalive `persistent_s` after any authenticated packet either way, at once when
+ *   there never was one;
+ * - a keepalive that no session can carry (none, or 180 s old) is a handshake instead;
+ * - zero keys 540 s after the newest session or unconfirmed key material (6.3).
  *
- * @param[out] next_ns absolute time of the next look, UINT64_MAX when nothing is pending
+ * A tick counts as its end, so what ticks start is never early and at most 100 ms late.
+ *
+ * The caller performs the actions, the highest bit first, and reports them with the
+ * sl_timers_on_*() functions (a keepalive by the ticks). What it does not report is asked for again
+ * a second later; giving up needs no report.
+ *
+ * @param[out] next_ns absolute time of the next look, UINT64_MAX when nothing is pending; at most
+ * 1 s away when there are actions
  * @return bits of enum sl_timer_action
  */
 unsigned sl_timers_run(struct sl_timers *t, const struct sl_timer_ticks *k, uint64_t now_ns,
 		       const struct sl_rng *jitter, uint64_t *next_ns);
 
-/** The data path or an operator wants a handshake; ignored while one is in progress or within 5 s
- * of the last initiation. */
+/**
+ * Traffic or an operator wants a handshake: the next sl_timers_run() asks for an initiation, not
+ * before handshake_due_ns. Ignored within 5 s of the last initiation; one in progress only gets its
+ * 90 s anew.
+ */
 void sl_timers_want_handshake(struct sl_timers *t, uint64_t now_ns);
 /** An initiation left: (re)arms the retransmission. */
 void sl_timers_on_initiation_sent(struct sl_timers *t, uint64_t now_ns,
 				  const struct sl_rng *jitter);
+/** We answered an initiation: unconfirmed keys exist. Restarts the zero-key clock, nothing else. */
+void sl_timers_on_response_sent(struct sl_timers *t, uint64_t now_ns);
 /** A session was established in either role: stops the attempt, restarts the zero-key clock. */
 void sl_timers_on_session(struct sl_timers *t, uint64_t now_ns);
-/** Keys were wiped. */
+/** Keys were wiped: there is no session. */
 void sl_timers_on_zeroed(struct sl_timers *t);
 
 /* --- hierarchical wheel: 1 ms granules, O(1) arm and cancel
