@@ -7,12 +7,16 @@
  * when the ports are known. Allocates nothing and keeps nothing.
  *
  * Rules. Logical core 0 is control, 1 is hs (the handshake plane, a thread of its own), then the
- * io cores, then the workers. Control stays on the first CPU and hs shares it on machines with
- * fewer than 4 CPUs, or where the wishes need every other CPU; otherwise hs has the second. Workers
- * and io cores have a CPU each, except on a machine with a single CPU. Without io cores every
- * worker polls one receive queue of each port that has enough of them; a port with fewer is
- * polled by some workers, which steer by ring to the owner. With io cores these own all receive
- * queues. A core that has no transmit queue of a port hands its packets to one that has.
+ * io cores, then the workers. Control stays on the first CPU. hs shares it where there are fewer
+ * than 6 CPUs or where the wishes need all the others; otherwise hs has a CPU of its own. io cores
+ * and workers have one CPU each; on a single CPU all share it.
+ *
+ * Without io cores every worker polls one receive queue of each port that has enough of them (run
+ * to completion); a port with fewer is polled by some of the workers, which steer by ring to the
+ * owner. With io cores these poll all receive queues and steer. io cores come only when wished, or
+ * (wish SL_PLAN_AUTO) one of them where a port with several queues cannot spread UDP flows and
+ * there are CPUs for it and for two workers. A core without a transmit queue on a port hands its
+ * packets by ring to the io core or worker that has one.
  */
 #ifndef SL_PLAN_H
 #define SL_PLAN_H
@@ -45,6 +49,7 @@ struct sl_plan_port_cap {
 	uint16_t max_rxq;
 	uint16_t max_txq;
 	bool rss_udp; /* RSS covers the UDP ports */
+	bool paired;  /* the driver wants as many transmit as receive queues */
 	int numa;     /* or SL_PLAN_NUMA_ANY */
 };
 
@@ -52,7 +57,9 @@ struct sl_plan_wish {
 	unsigned workers; /* 0: as many as fit */
 	unsigned io;	  /* a number, 0 for none, SL_PLAN_AUTO */
 	enum sl_plan_idle idle;
-	const unsigned *cpus; /* the CPUs to use, control's first; NULL: all of them */
+	/* The CPUs to use in order: control's, hs's if it has its own, io, workers. NULL: all. A
+	 * CPU named more than once runs several lcores (for tests; they then sleep when idle). */
+	const unsigned *cpus;
 	unsigned n_cpus;
 };
 
@@ -83,7 +90,7 @@ struct sl_plan_port {
 	char name[64];
 	uint16_t n_rxq;
 	uint16_t n_txq;
-	bool steers; /* fewer receive queues than workers: some packets change the core */
+	bool steers; /* packets may reach another core than their owner and change by ring */
 	uint8_t rx_lcore[SL_PLAN_QUEUES_MAX];	  /* by receive queue: the lcore that polls it */
 	uint8_t tx_lcore[SL_PLAN_QUEUES_MAX];	  /* by transmit queue: the lcore that owns it */
 	struct sl_plan_tx tx[SL_PLAN_LCORES_MAX]; /* by lcore */
