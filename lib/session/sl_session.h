@@ -65,8 +65,8 @@ enum sl_slot_state {
  * index. */
 struct sl_slot {
 	_Atomic(struct sl_keypair *) kp;
-	_Atomic uint32_t peer_id;
-	uint8_t generation;
+	_Atomic uint32_t peer_id; /* while FREE: link of hs's queue */
+	_Atomic uint8_t generation;
 	_Atomic uint8_t state;
 	_Atomic uint8_t owner;
 	uint8_t pad;
@@ -78,15 +78,22 @@ struct sl_session_conf {
 	unsigned slots_per_owner; /* <= 2^20; memory is reserved, touched as needed */
 	bool hugepages;		  /* try hugetlb pages for the key arena */
 	bool allow_unlocked;	  /* go on (with a warning) where mlock is refused */
-	bool flat; /* lockstep: one index space for all owners, so that indexes do not depend on the
-		      topology */
+	unsigned keypairs;	  /* arena made (and locked) at once; more follows on demand */
+	bool flat; /* lockstep: one index space of 2^20 slots for all owners, so that indexes do not
+		      depend on the topology; slots_per_owner is not used */
 	struct sl_rng rng; /* permutation key */
 };
 
 struct sl_session_table;
 
+/**
+ * Make the slot table and the first part of the key arena. Do it before privileges are dropped: the
+ * limit of locked memory binds afterwards.
+ * @return NULL with `e` filled: -EINVAL (number out of range), -ENOMEM, or the errno of mlock with
+ * reason key_memory_unlocked
+ */
 struct sl_session_table *sl_session_new(const struct sl_session_conf *conf, struct sl_error *e);
-/** Wipes every key. */
+/** Wipes every key. NULL is allowed. */
 void sl_session_free(struct sl_session_table *t);
 
 /** Take the permutation apart. Any lcore. */
@@ -98,7 +105,7 @@ uint32_t sl_index_encode(const struct sl_session_table *t, struct sl_index i);
 
 /**
  * Owner worker of an index, or -1 when no live or pending slot has it. Any data lcore.
- * @param[out] state of the slot
+ * @param[out] state of the slot; FREE when the index is nobody's; may be NULL
  */
 int sl_session_owner(const struct sl_session_table *t, uint32_t index, enum sl_slot_state *state);
 /** Keypair of an index, or NULL. Valid until the caller's next quiescent report. Any data lcore. */
@@ -106,16 +113,21 @@ struct sl_keypair *sl_session_lookup(const struct sl_session_table *t, uint32_t 
 /** Peer id of a slot in state HANDSHAKE or LIVE, else SL_PEER_ID_NONE. hs. */
 uint32_t sl_session_peer(const struct sl_session_table *t, uint32_t index);
 
-/** Reserve a slot (state HANDSHAKE) owned by `owner` for a peer. hs only. @return 0 or -ENOSPC. */
+/**
+ * Reserve a slot (state HANDSHAKE) owned by `owner` for a peer. A slot given back rests until as
+ * many others rest as are in use (at least 1,024), or until the table is full. hs only.
+ * @return 0, -ENOSPC (every slot is in use) or -EINVAL (no such owner)
+ */
 int sl_session_reserve(struct sl_session_table *t, unsigned owner, uint32_t peer_id,
 		       uint32_t *index);
-/** Give an index back that never got a keypair (after a timeout or for a new generation of it). hs
- * only. */
+/** Give an index back that never got a keypair (after a timeout or for a new one); any other index
+ * is left alone. hs only. */
 void sl_session_unreserve(struct sl_session_table *t, uint32_t index);
 /**
- * Turn a reserved index into a live keypair and publish it (release). Takes the keys out of `k`. hs
- * only.
- * @return the keypair, or NULL when the arena cannot grow (the index is then free again)
+ * Turn a reserved index into a live keypair with an empty replay window and publish it (release).
+ * `confirmed` is set for the initiator. Copies the keys; the caller wipes `k`. hs only.
+ * @return the keypair, or NULL when the arena cannot grow (the index is then free again) or the
+ * index is not reserved
  */
 struct sl_keypair *sl_session_publish(struct sl_session_table *t, uint32_t index,
 				      struct sl_peer *peer, uint16_t iface_id,
@@ -129,8 +141,9 @@ void sl_session_release(struct sl_session_table *t, struct sl_keypair *kp);
 struct sl_session_stats {
 	uint64_t live, pending, retired; /* slots by state */
 	uint64_t arena_bytes, arena_locked_bytes;
-	bool hugepages;
+	bool hugepages; /* all of the arena is in hugetlb pages */
 };
+/** Any thread; each number is exact, taken one after the other. */
 void sl_session_stats(const struct sl_session_table *t, struct sl_session_stats *out);
 
 #endif
