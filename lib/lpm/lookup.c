@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "lpm_node.h"
 
-#define LANES 16
+#define LANES 32
 
 lpm_key
 lpm_key_load(unsigned bits, const uint8_t *addr)
