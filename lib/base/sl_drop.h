@@ -23,7 +23,7 @@
 	X(IP_TRUNCATED,		"ip_truncated",		"the packet is shorter than its IP header says") \
 	X(IP_HEADER,		"ip_header",		"wrong IP version, header length or a forbidden address") \
 	X(IP_CHECKSUM,		"ip_checksum",		"wrong IPv4 header checksum") \
-	X(V6_EXT,		"v6_ext",		"more than 8 IPv6 extension headers, or a truncated one") \
+	X(V6_EXT,		"v6_ext",		"more than 8 IPv6 extension headers, a truncated or misplaced one, or source routing") \
 	X(L4_TRUNCATED,		"l4_truncated",		"the packet ends inside its UDP, TCP or ICMP header") \
 	X(L4_CHECKSUM,		"l4_checksum",		"wrong UDP or ICMP checksum of a packet for the gateway itself") \
 	X(NOT_TUNNEL,		"not_tunnel",		"neither from nor to a tunnel nor to the gateway itself") \

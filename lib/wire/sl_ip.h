@@ -31,11 +31,12 @@
 /** What the data path needs to know of an IP packet; offsets are from the first byte of the IP
  * header. */
 struct sl_ip_info {
-	uint8_t version;    /* 4 or 6 */
-	uint8_t proto;	    /* upper protocol; IPv6: after the extension headers (D8) */
-	uint8_t tos;	    /* TOS or traffic class byte */
-	uint8_t ttl;	    /* TTL or hop limit */
-	uint16_t l4_off;    /* offset of the upper header */
+	uint8_t version; /* 4 or 6 */
+	uint8_t proto;	 /* upper protocol; IPv6: after the extension headers (D8), of a non-first
+			  * fragment the next header that its fragment header names */
+	uint8_t tos;	 /* TOS or traffic class byte */
+	uint8_t ttl;	 /* TTL or hop limit */
+	uint16_t l4_off; /* offset of the upper header */
 	uint16_t total_len; /* whole packet as the header says; bytes behind it are padding */
 	uint16_t frag_off;  /* in bytes; 0 for first or whole */
 	bool more_frags;
@@ -58,8 +59,10 @@ sl_ip_is_frag(const struct sl_ip_info *i)
  * Parse and validate an IPv4 or IPv6 packet.
  * @param check_csum verify the IPv4 header checksum (false where the NIC did)
  * @return SL_DROP_NONE, or SL_DROP_IP_TRUNCATED (shorter than the header says), _IP_HEADER
- * (version, IHL, total length < header, source multicast), _IP_CHECKSUM, _V6_EXT, _L4_TRUNCATED
- * (TCP/UDP/ICMP header cut in a whole packet or first fragment)
+ * (version, IHL, total length < header; a fragment that reaches beyond 65,535; source multicast,
+ * loopback, IPv4 0/8 or broadcast - the IPv6 source :: is left to the caller), _IP_CHECKSUM,
+ * _V6_EXT (D8; also a misplaced hop-by-hop, a second fragment header, source routing of type 0),
+ * _L4_TRUNCATED (TCP/UDP/ICMP header cut in a whole packet or first fragment)
  */
 enum sl_drop sl_ip_parse_packet(const uint8_t *p, size_t len, bool check_csum,
 				struct sl_ip_info *out);
@@ -68,11 +71,14 @@ enum sl_drop sl_ip_parse_packet(const uint8_t *p, size_t len, bool check_csum,
 uint32_t sl_csum_add(const void *p, size_t len, uint32_t sum);
 /** Fold and invert; in network order, ready to be stored with memcpy. */
 uint16_t sl_csum_finish(uint32_t sum);
-/** Incremental update of a checksum field at `csum` when a 16-bit word goes from -> to (RFC 1624,
- * eqn. 3). */
+/** Incremental update of a checksum field at `csum` when a 16-bit word at an even offset goes from
+ * -> to (RFC 1624, eqn. 3); both as memcpy reads them from the packet. */
 void sl_csum_replace16(uint8_t csum[2], uint16_t from_be, uint16_t to_be);
-/** Full UDP/TCP/ICMPv6 checksum with pseudo header over l4[0..l4_len), field taken as zero at
- * csum_off. */
+/**
+ * Full UDP/TCP/ICMPv6 checksum with pseudo header (ICMP: without) over l4[0..l4_len), field taken
+ * as zero at csum_off (even). Only version, proto, src and dst of `ip` are read.
+ * @return in network order, ready to be stored with memcpy; for UDP never 0 but 0xffff
+ */
 uint16_t sl_l4_csum(const struct sl_ip_info *ip, const uint8_t *l4, size_t l4_len, size_t csum_off);
 /** @return true if a whole (unfragmented) TCP/UDP/ICMP/ICMPv6 packet has a correct checksum
  * (UDP/IPv4 zero is correct). */
@@ -143,7 +149,8 @@ unsigned sl_icmp_error(uint8_t *out, const uint8_t *orig, const struct sl_ip_inf
 /**
  * Turn an ICMP or ICMPv6 echo request into its reply in place (addresses swapped, TTL 64,
  * checksums).
- * @return true if it was a whole, well-formed echo request with a correct checksum
+ * @return true if it was a whole, well-formed echo request with a correct checksum, from and to
+ * unicast, without IPv6 extension headers; else nothing was changed
  */
 bool sl_icmp_echo_reply(uint8_t *pkt, const struct sl_ip_info *info);
 
@@ -156,9 +163,9 @@ struct sl_neigh_msg {
 	bool request;	     /* ARP request / NS */
 	bool reply;	     /* ARP reply / NA */
 	bool has_mac;	     /* sender MAC present (ND: option) */
-	bool dad;	     /* NS from :: */
+	bool dad;	     /* NS from ::, or ARP probe from 0.0.0.0 */
 	bool override;	     /* NA override flag; true for ARP replies */
-	bool solicited;	     /* NA solicited flag */
+	bool solicited;	     /* NA solicited flag; an ARP reply that is not gratuitous */
 	struct sl_ip sender; /* protocol address of the sender (ND: NS source, NA target) */
 	struct sl_ip target;
 	uint8_t mac[6];
@@ -167,16 +174,16 @@ struct sl_neigh_msg {
 /** Parse ARP (RFC 826, Ethernet/IPv4) behind the Ethernet header. @return false if malformed. */
 bool sl_arp_parse(const uint8_t *p, size_t len, struct sl_neigh_msg *out);
 /** Parse an IPv6 packet that is NS or NA (RFC 4861 7.1: hop limit 255, code 0, checksum, option
- * lengths). */
+ * lengths, rules for :: and multicast; no extension headers, RFC 6980). */
 bool sl_nd_parse(const uint8_t *pkt, size_t len, const struct sl_ip_info *info,
 		 struct sl_neigh_msg *out);
-/** Write an ARP packet of 28 bytes. */
+/** Write an ARP packet of 28 bytes; tmac NULL: zeros. */
 void sl_arp_write(uint8_t *p, bool reply, const uint8_t smac[6], const uint8_t sip[4],
 		  const uint8_t tmac[6], const uint8_t tip[4]);
 /**
  * Write a whole IPv6 NS (to the solicited-node group of `target`, or unicast when `dst` is given)
- * or NA.
- * @return bytes written (SL_NS_LEN)
+ * or NA (to all nodes, or to `dst`; router and override set).
+ * @return bytes written: SL_NS_LEN, 8 less from the source :: which must not give its MAC
  */
 unsigned sl_nd_write(uint8_t *p, bool advert, const uint8_t mac[6], const uint8_t src[16],
 		     const uint8_t *dst, const uint8_t target[16], bool solicited);
