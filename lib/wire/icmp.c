@@ -130,18 +130,6 @@ swap_bytes(uint8_t *a, uint8_t *b, unsigned n)
 	memcpy(b, t, n);
 }
 
-/** Change the type byte of an ICMP header, with its checksum. */
-static void
-set_type(uint8_t *icmp, uint8_t type)
-{
-	uint16_t before, after;
-
-	memcpy(&before, icmp, 2);
-	icmp[0] = type;
-	memcpy(&after, icmp, 2);
-	sl_csum_replace16(icmp + 2, before, after);
-}
-
 bool
 sl_icmp_echo_reply(uint8_t *pkt, const struct sl_ip_info *info)
 {
@@ -165,6 +153,10 @@ sl_icmp_echo_reply(uint8_t *pkt, const struct sl_ip_info *info)
 		swap_bytes(pkt + 8, pkt + 24, 16);
 		pkt[7] = 64;
 	}
-	set_type(icmp, v4 ? ECHO_REPLY4 : ECHO_REPLY6);
+	icmp[0] = v4 ? ECHO_REPLY4 : ECHO_REPLY6;
+	/* in full: the incremental way gives 0 for a message of nothing but zeros, which is wrong
+	 */
+	sum = sl_l4_csum(info, icmp, (size_t)info->total_len - info->l4_off, 2);
+	memcpy(icmp + 2, &sum, 2);
 	return true;
 }
