@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A judged packet from a tunnel: to the gateway itself, to another peer (isolation), or by the
+ * interface's routes to the inside. */
+#include "send_int.h"
+
+struct view {
+	const struct sl_iface_view *f[SL_BURST];
+	const struct sl_att *att[SL_BURST]; /* the inside of f, or NULL */
+	uint32_t own[SL_BURST];		    /* destination is an own inner address */
+	uint32_t peer[SL_BURST];	    /* whose AllowedIPs hold the destination */
+	uint32_t nh[SL_BURST];
+	uint32_t other; /* bit i: AllowedIPs of another interface on the same inside */
+};
+
+struct hop_cache {
+	uint32_t id;
+	struct sl_nh_copy hop;
+};
+
+static void
+find_own_and_peers(struct sl_worker *w, struct rte_mbuf **m, unsigned n, struct view *v)
+{
+	struct sl_lookup own, peer, route;
+	const struct sl_iface_view *f;
+	const uint8_t *dst;
+	uint8_t version;
+	unsigned i;
+
+	sl_lookup_begin(&own, v->own, n);
+	sl_lookup_begin(&peer, v->peer, n);
+	sl_lookup_begin(&route, v->nh, n);
+	for (i = 0; i < n; i++) {
+		v->f[i] = f = sl_pkt_iface(w, m[i]);
+		v->att[i] = NULL;
+		if (f == NULL)
+			continue;
+		v->att[i] = sl_root_att(w->root, f->inside_att);
+		version = sl_meta(m[i])->version;
+		dst = sl_pkt_dst(m[i]);
+		sl_lookup_add(&own, sl_iface_local(f, version), version, dst, i);
+		sl_lookup_add(&peer, sl_iface_peers(f, version), version, dst, i);
+		sl_lookup_add(&route, sl_iface_routes(f, version), version, dst, i);
+	}
+	sl_lookup_run(&own);
+	sl_lookup_run(&peer);
+	sl_lookup_run(&route);
+}
+
+/** AllowedIPs of the other interfaces that share the inside attachment. */
+static void
+find_others(struct sl_worker *w, struct rte_mbuf **m, unsigned n, struct view *v)
+{
+	const struct sl_iface_view *other;
+	uint32_t found[SL_BURST];
+	struct sl_lookup look;
+	unsigned i, k, ifaces = 0;
+	uint8_t version;
+
+	v->other = 0;
+	for (i = 0; i < n; i++)
+		if (v->att[i] != NULL)
+			ifaces = SL_MAX(ifaces, v->att[i]->n_ifaces);
+	for (k = 0; k < ifaces && ifaces > 1; k++) {
+		sl_lookup_begin(&look, found, n);
+		for (i = 0; i < n; i++) {
+			if (v->att[i] == NULL || k >= v->att[i]->n_ifaces)
+				continue;
+			other = sl_root_iface(w->root, v->att[i]->iface[k]);
+			version = sl_meta(m[i])->version;
+			if (other != NULL && other != v->f[i])
+				sl_lookup_add(&look, sl_iface_peers(other, version), version,
+					      sl_pkt_dst(m[i]), i);
+		}
+		sl_lookup_run(&look);
+		for (i = 0; i < n; i++)
+			v->other |= (uint32_t)(found[i] != SL_LPM_NONE) << i;
+	}
+}
+
+/** Isolation is off: to another peer of the same interface, which was judged at the sender. */
+static bool
+to_peer(struct sl_worker *w, struct rte_mbuf *m, uint32_t peer_id, struct sl_vec out[])
+{
+	struct sl_peer *p = sl_peer_get(w->dp->peers, peer_id);
+
+	if (p == NULL) {
+		sl_vec_drop(&out[SL_NODE_DROP], m, SL_DROP_PEER_DOWN);
+		return false;
+	}
+	if (sl_meta(m)->ttl <= 1) {
+		sl_vec_icmp(out, m, SL_DROP_TTL);
+		return false;
+	}
+	sl_pkt_ttl_dec(m);
+	sl_meta(m)->peer_id = peer_id;
+	sl_vec_to_peer(w, out, m, p);
+	return true;
+}
+
+/** IPv4 without DF, larger than the next hop's MTU. */
+static bool
+fragment(struct sl_worker *w, struct rte_mbuf *m, uint16_t mtu, struct sl_vec out[])
+{
+	struct rte_mbuf *frag[SL_FRAG_MAX];
+	unsigned i, n;
+
+	n = sl_frag4(w, m, mtu, frag);
+	if (n == 0) {
+		sl_vec_add(&out[SL_NODE_DROP], m);
+		return false;
+	}
+	for (i = 0; i < n; i++)
+		sl_vec_add(&out[SL_NODE_REWRITE], frag[i]);
+	return true;
+}
+
+static bool
+to_inside(struct sl_worker *w, struct rte_mbuf *m, const struct sl_iface_view *f, uint32_t nh,
+	  struct hop_cache *c, struct sl_vec out[])
+{
+	struct sl_meta *meta = sl_meta(m);
+
+	if (nh != c->id) {
+		sl_nh_read(w->dp->nhs, nh, &c->hop);
+		c->id = nh;
+	}
+	if (sl_unlikely(c->hop.type != SL_NH_HOST && c->hop.type != SL_NH_GLEAN)) {
+		if (c->hop.type == SL_NH_BLACKHOLE) /* silent by intent */
+			sl_vec_drop(&out[SL_NODE_DROP], m, SL_DROP_NO_ROUTE);
+		else
+			sl_vec_icmp(out, m, SL_DROP_NO_ROUTE);
+		return false;
+	}
+	if (sl_unlikely(meta->ttl <= 1)) {
+		sl_vec_icmp(out, m, SL_DROP_TTL);
+		return false;
+	}
+	if (sl_unlikely(meta->total_len > c->hop.mtu && (meta->flags & SL_PKT_DF) != 0)) {
+		meta->icmp_mtu = c->hop.mtu; /* IPv6 always has the flag */
+		sl_vec_icmp(out, m, SL_DROP_MTU);
+		return false;
+	}
+	sl_pkt_ttl_dec(m);
+	if (f->mss_clamp)
+		sl_pkt_mss_clamp(m, f->mtu);
+	meta->nh = nh;
+	if (sl_unlikely(meta->total_len > c->hop.mtu))
+		return fragment(w, m, c->hop.mtu, out);
+	sl_vec_add(&out[SL_NODE_REWRITE], m);
+	return true;
+}
+
+/** @return true if the packet went on */
+static bool
+leave(struct sl_worker *w, struct rte_mbuf *m, const struct view *v, unsigned i,
+      struct hop_cache *c, struct sl_vec out[])
+{
+	const struct sl_iface_view *f = v->f[i];
+	uint8_t version = sl_meta(m)->version;
+
+	if (sl_unlikely(f == NULL)) { /* only while the root changes */
+		sl_vec_drop(&out[SL_NODE_DROP], m, SL_DROP_NO_ROUTE);
+		return false;
+	}
+	if (v->own[i] != SL_LPM_NONE ||
+	    (v->att[i] != NULL && sl_att_owns(v->att[i], version, sl_pkt_dst(m)))) {
+		sl_vec_add(&out[SL_NODE_LOCAL], m);
+		return true;
+	}
+	if ((v->peer[i] != SL_LPM_NONE && f->isolation) || v->other >> i & 1) {
+		sl_vec_drop(&out[SL_NODE_DROP], m, SL_DROP_ISOLATION);
+		return false;
+	}
+	if (v->peer[i] != SL_LPM_NONE)
+		return to_peer(w, m, v->peer[i], out);
+	return to_inside(w, m, f, v->nh[i], c, out);
+}
+
+void
+sl_stage_forward(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[])
+{
+	struct hop_cache c = {.id = SL_NH_ID_NONE}; /* all zero: no route */
+	unsigned i, k, n, passed = 0;
+	struct view v;
+
+	for (i = 0; i < in->n; i += n) {
+		n = SL_MIN(in->n - i, (unsigned)SL_BURST);
+		find_own_and_peers(w, &in->m[i], n, &v);
+		find_others(w, &in->m[i], n, &v);
+		for (k = 0; k < n; k++)
+			passed += leave(w, in->m[i + k], &v, k, &c, out);
+	}
+	w->delta.stage[SL_STATS_POST_DECRYPT].passed += passed;
+	in->n = 0;
+}
