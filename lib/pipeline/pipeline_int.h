@@ -7,7 +7,8 @@
  *
  *	frames		until CLASSIFY m->port holds the sl_port number; from then on meta.port does
  *	HOST		data at the Ethernet header; ARP and IP of the attachment meta.att
- *	REASS, HS	data at the outer IP header, meta.l4_off at the UDP header
+ *	REASS, HS	data at the outer IP header, meta.l4_off at the UDP header; HS: meta.nh is
+ *			the lane, meta.counter the time of arrival
  *	OPEN		data at the WireGuard header, without bytes behind the tag; meta.index,
  *			counter, iface_id (of the listen port), outer_off, outer_tos
  *	INNER		data at the inner IP header with its padding; meta.peer_id, iface_id (of the
@@ -17,10 +18,9 @@
  *			meta.iface_id; peer_id SL_PEER_ID_NONE: an own inner address or no peer
  *	AUTHZ		as INSIDE, or decrypted (SL_PKT_FROM_TUNNEL)
  *
- * Counting: each stage that ends a row of the statistics adds to w->delta once per vector:
- * rx_early.total and .passed in CLASSIFY; post_decrypt.total in INNER, .passed where FORWARD hands
- *a packet on; pre_encrypt.total in INSIDE, .passed in SEAL; the drop stage counts .dropped of all
- * three.
+ * Counting: w->delta, once per vector. rx_early in CLASSIFY alone; post_decrypt.total in OPEN and
+ * .passed where FORWARD hands a packet on; pre_encrypt.total in INSIDE and .passed in SEAL; the
+ *drop stage counts .dropped of the last two.
  */
 #ifndef SL_PIPELINE_INT_H
 #define SL_PIPELINE_INT_H
@@ -29,8 +29,9 @@
 
 #include "sl_pipeline.h"
 
-#define SL_PREFETCH_AHEAD 4 /* packets; covers a DRAM miss at about 100 cycles a packet and stage  \
-			     */
+#define SL_PREFETCH_AHEAD                                                                          \
+	4 /* packets; covers a DRAM miss at about 100 cycles a packet and stage                    \
+	   */
 
 /* --- stage_tx.c
  * -------------------------------------------------------------------------------------- */
@@ -48,7 +49,6 @@ struct sl_rx_run {
 	uint32_t packets;
 	uint64_t bytes;	      /* UDP payload, as WireGuard counts */
 	bool data;	      /* one of them was no keepalive */
-	uint16_t listen_port; /* of the last packet: where it came in */
 	const uint8_t *outer; /* its outer IP header */
 	const uint8_t *udp;   /* its outer UDP header */
 };
@@ -134,6 +134,13 @@ sl_att_owns(const struct sl_att *att, uint8_t version, const uint8_t *addr)
 	return false;
 }
 
+/** @return true if the source is ::, which nobody may forward (the parser lets it pass for ND). */
+static inline bool
+sl_ip_has_no_source(const struct sl_ip_info *info)
+{
+	return info->version == 6 && (sl_load_le64(info->src) | sl_load_le64(info->src + 8)) == 0;
+}
+
 static inline const struct sl_lpm *
 sl_iface_peers(const struct sl_iface_view *f, uint8_t version)
 {
@@ -161,11 +168,11 @@ sl_iface_peer(const struct sl_iface_view *f, uint8_t version, const uint8_t *add
 }
 _Static_assert(SL_LPM_NONE == SL_PEER_ID_NONE, "a lookup result is a peer id");
 
-/** Lane of a type 1-3 on its way to hs, carried in meta.counter: 0 a, 1 b, 2 c (D32). */
+/** Lane of a type 1-3 on its way to hs, carried in meta.nh: 0 a, 1 b, 2 c (D32). */
 static inline unsigned
 sl_meta_lane(const struct sl_meta *meta)
 {
-	return (unsigned)meta->counter;
+	return meta->nh;
 }
 
 #endif

@@ -134,13 +134,14 @@ struct sl_worker {
 	unsigned busy; /* packets and messages handled in this poll */
 
 	/* mutable, this lcore only */
-	struct sl_stats_lcore *stats; /* w: this lcore, read by control */
-	struct sl_stats_delta delta;  /* counts since the last flush into stats */
-	uint64_t poll_tsc;	      /* TSC at the begin of the last poll */
-	uint64_t tell_lost;	      /* events for control that found its mailbox full */
-	uint32_t run_tick;	      /* tick of the last housekeeping */
-	unsigned n_flush;	      /* peers confirmed in this run, see sl_home_confirm() */
-	uint32_t flush[SL_VEC_MAX];   /* their ids: parked packets go out when the run is over */
+	struct sl_stats_lcore *stats;	      /* w: this lcore, read by control */
+	struct sl_stats_delta delta;	      /* counts since the last flush into stats */
+	uint64_t poll_tsc;		      /* TSC at the begin of the last poll */
+	uint64_t seen_total[SL_STATS_STAGES]; /* stage totals at the last latency record */
+	uint64_t tell_lost;		      /* events for control that found its mailbox full */
+	uint32_t run_tick;		      /* tick of the last housekeeping */
+	unsigned n_flush;	    /* peers confirmed in this run, see sl_home_confirm() */
+	uint32_t flush[SL_VEC_MAX]; /* their ids: parked packets go out when the run is over */
 	struct sl_bucket local_bucket;
 	uint8_t steer_to[SL_VEC_MAX]; /* destination of each packet of v[SL_NODE_STEER] */
 	struct sl_txport tx[SL_PORT_MAX];
@@ -159,6 +160,7 @@ struct sl_worker {
 /** Shared by all data lcores of a gateway; made by sl_dp_new(), read-only but for the objects it
  * points to. */
 struct sl_dp {
+	char name[32];			      /* instance: prefix of ring names */
 	unsigned n_workers;		      /* owners */
 	unsigned n_lcores;		      /* owners and io */
 	_Atomic(const struct sl_root *) root; /* w: control */
@@ -169,6 +171,7 @@ struct sl_dp {
 	struct rte_mempool *pool;
 	struct sl_worker *worker[SL_WORKER_MAX];
 	uint64_t tsc_hz;
+	uint32_t ns_per_cycle_q24; /* nanoseconds per TSC cycle, 8.24 fixed point */
 };
 
 /* --- assembly (control, before the lcores start)
@@ -189,8 +192,10 @@ struct sl_dp *sl_dp_new(const struct sl_dp_conf *conf, struct sl_error *e);
 void sl_dp_free(struct sl_dp *dp);
 /** Give a worker an rx queue to poll. @return 0 or -ENOSPC. */
 int sl_worker_add_rxq(struct sl_worker *w, const struct sl_rxq *q);
-/** Tell a worker how to transmit on a port: own queue, or through data lcore `via` (its tx_in
- * ring). */
+/**
+ * Tell a worker how to transmit on a port: own queue (via -1), or through data lcore `via` (its
+ * tx_in ring), which has one. @return 0, -EINVAL (no such port or lcore), -ENOMEM
+ */
 int sl_worker_set_tx(struct sl_worker *w, unsigned port, uint16_t ethdev, uint16_t queue, int via,
 		     bool csum_ip, bool csum_udp);
 
