@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Which worker is the home of a peer (D26), and how the home changes: REHOME_OUT to the old home,
+ * which hands over what it holds and answers; meanwhile hs sends nothing about the peer; then the
+ * next keypair is installed at the new home. Keypairs made before stay with their owner.
+ */
+#include "hs_priv.h"
+
+#define BUSY_PPM 100000 /* below 10 % of a CPU on average, load says nothing */
+#define HOMES_SLACK 8
+
+/** @return mean of the workers' busy share. */
+static uint32_t
+mean_busy(const struct sl_hs *hs)
+{
+	uint64_t sum = 0;
+	unsigned i;
+
+	for (i = 0; i < hs->dp->n_workers; i++)
+		sum += hs->busy_ppm[i];
+	return (uint32_t)(sum / hs->dp->n_workers);
+}
+
+/** Relative load by time and by peers, the mean of each is 1,000. */
+static uint64_t
+score(const struct sl_hs *hs, unsigned worker, uint32_t mean)
+{
+	uint64_t homes = (uint64_t)hs->homes[worker] * 1000 * hs->dp->n_workers;
+	uint64_t busy = mean >= BUSY_PPM ? (uint64_t)hs->busy_ppm[worker] * 1000 / mean : 0;
+
+	return busy + homes / (hs->n_peers + 1);
+}
+
+static unsigned
+least_loaded(const struct sl_hs *hs)
+{
+	uint32_t mean = mean_busy(hs);
+	unsigned best = 0, i;
+
+	for (i = 1; i < hs->dp->n_workers; i++)
+		if (score(hs, i, mean) < score(hs, best, mean))
+			best = i;
+	return best;
+}
+
+/**
+ * May the worker take one peer more? By busy cycles where there is load, else by peers.
+ * @param percent of the mean
+ */
+static bool
+acceptable(const struct sl_hs *hs, unsigned worker, unsigned percent)
+{
+	uint32_t mean = mean_busy(hs);
+
+	if (mean >= BUSY_PPM)
+		return (uint64_t)hs->busy_ppm[worker] * 100 < (uint64_t)mean * percent;
+	return (uint64_t)hs->homes[worker] * 100 * hs->dp->n_workers <=
+	       (uint64_t)hs->n_peers * percent + HOMES_SLACK * 100 * hs->dp->n_workers;
+}
+
+unsigned
+hs_home_first(const struct sl_hs *hs)
+{
+	return least_loaded(hs);
+}
+
+unsigned
+hs_home_choose(const struct sl_hs *hs, const struct hs_peer *hp, unsigned lane)
+{
+	if (hs->dp->n_workers == 1)
+		return 0;
+	if (lane < hs->dp->n_workers && lane != hp->home && acceptable(hs, lane, 125))
+		return lane;
+	return acceptable(hs, hp->home, 150) ? hp->home : least_loaded(hs);
+}
+
+void
+hs_home_set(struct sl_hs *hs, struct hs_peer *hp, unsigned worker)
+{
+	hp->home = (uint16_t)worker;
+	hs->homes[worker]++;
+	atomic_store_explicit(&hp->p->home, hp->home, memory_order_release);
+}
+
+void
+hs_rehome_start(struct sl_hs *hs, struct hs_peer *hp, unsigned to)
+{
+	struct sl_wk_msg msg = {.type = SL_WK_REHOME_OUT, .peer_id = hp->id, .home = (uint16_t)to};
+
+	hs_tell_worker(hs, hp->home, &msg);
+	hp->rehome_to = (uint16_t)to;
+	hp->rehoming = true;
+}
+
+/** The old home has let go. */
+void
+hs_rehome_done(struct sl_hs *hs, struct hs_peer *hp)
+{
+	if (!hp->rehoming)
+		return;
+	hp->rehoming = false;
+	hs->homes[hp->home]--;
+	hs_home_set(hs, hp, hp->rehome_to);
+	hs_kp_resume(hs, hp);
+	if (hp->deleting) {
+		hs_peer_gone_send(hs, hp);
+		return;
+	}
+	if (hp->path_unsent)
+		hs_path_send(hs, hp);
+	if (hp->answer) {
+		if (hs->now_ns > hp->answer_ns + HS_STALE_NS) {
+			hp->answer = false;
+			sl_noise_hs_clear(&hp->noise.hs);
+			hs_drop(hs, SL_DROP_HS_STALE);
+		} else {
+			hs_respond(hs, hp);
+		}
+	}
+	if (hp->initiate) {
+		hp->initiate = false;
+		hs_initiation_queue(hs, hp);
+	}
+	hs_peer_events(hs, hp);
+	hs_peer_look(hs, hp);
+}
+
+void
+hs_home_measure(struct sl_hs *hs)
+{
+	const struct sl_stats_lcore *s;
+	uint64_t busy, total;
+	unsigned i;
+
+	if (hs->now_ns < hs->measured_ns + SL_NS_PER_S)
+		return;
+	hs->measured_ns = hs->now_ns;
+	for (i = 0; i < hs->dp->n_workers; i++) {
+		s = hs->dp->worker[i]->stats;
+		if (s == NULL)
+			continue;
+		busy = __atomic_load_n(&s->lcore.busy_cycles, __ATOMIC_RELAXED);
+		total = __atomic_load_n(&s->lcore.total_cycles, __ATOMIC_RELAXED);
+		if (total > hs->total_seen[i])
+			hs->busy_ppm[i] = (uint32_t)((busy - hs->busy_seen[i]) * 1000000 /
+						     (total - hs->total_seen[i]));
+		hs->busy_seen[i] = busy;
+		hs->total_seen[i] = total;
+	}
+}
