@@ -158,7 +158,7 @@ sluiced_loop(struct sl_assembly *a, struct sl_config *c, const struct sluiced_op
 		goto out;
 	}
 	sl_rpc_set_state(l.rpc, SL_RPC_STARTUP);
-	rc = sl_config_apply(c, l.rpc, e);
+	rc = sl_config_apply(c, a->gw, l.rpc, e);
 	if (rc == 0)
 		rc = open_doors(&l, c, o, e);
 	if (rc == 0)

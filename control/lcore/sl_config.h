@@ -72,6 +72,6 @@ int sl_config_set_instance(struct sl_config *c, const char *instance, struct sl_
 struct sl_rpc;
 /** Carry the calls out as one change. On an error nothing was published; the message starts with
  * "FILE:LINE: ". */
-int sl_config_apply(struct sl_config *c, struct sl_rpc *rpc, struct sl_error *e);
+int sl_config_apply(struct sl_config *c, struct sl_gw *gw, struct sl_rpc *rpc, struct sl_error *e);
 
 #endif

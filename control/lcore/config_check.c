@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What can be told wrong from the file alone, with its line: parameters, names, ports, prefixes,
+ * key files. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config_int.h"
+#include "key_file.h"
+#include "sl_log.h"
+#include "sl_schema.h"
+
+static int
+fail_at(const struct sl_config *c, const struct sl_config_call *call, struct sl_error *e,
+	const struct sl_error *inner)
+{
+	sl_config_fail(c, sl_config_line_of(call, inner->path), e, inner->err, inner->reason,
+		       inner->path, "%.240s", inner->message);
+	if (inner->hint[0])
+		sl_hint(e, "%s", inner->hint);
+	return inner->err;
+}
+
+/** Decode each call's parameters as the dispatcher will. */
+static int
+check_params(const struct sl_config *c, struct sl_error *e)
+{
+	static const struct sl_rpc_caller caller = {.via = SL_RPC_VIA_CONFIG,
+						    .principal = "config"};
+
+	for (unsigned i = 0; i < c->n_calls; i++) {
+		const struct sl_config_call *call = &c->calls[i];
+		const struct sl_schema_method *m =
+			sl_schema_find(sl_schema_gateway, sl_schema_gateway_n, call->method);
+		struct sl_schema_arena *arena = NULL;
+		struct sl_error inner = {0};
+		void *decoded = calloc(1, m->params_size + 1);
+		int rc = decoded ? sl_schema_decode(m, call->params, &caller, decoded, &arena,
+						    &inner)
+				 : -ENOMEM;
+
+		sl_schema_free(arena);
+		free(decoded);
+		if (rc)
+			return decoded ? fail_at(c, call, e, &inner) : rc;
+	}
+	return 0;
+}
+
+/** One string of a file that must not stand there twice. */
+struct item {
+	const char *scope; /* "" or the interface */
+	char text[64];
+	const struct sl_config_call *call;
+	const char *path;
+	unsigned line;
+};
+
+struct items {
+	struct item *v;
+	size_t n, room;
+};
+
+static int
+item_add(struct items *s, const char *scope, const char *text, const struct sl_config_call *call,
+	 const char *path)
+{
+	if (s->n == s->room) {
+		size_t room = s->room ? s->room * 2 : 64;
+		struct item *grown = realloc(s->v, room * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		s->v = grown;
+		s->room = room;
+	}
+	s->v[s->n] =
+		(struct item){.scope = scope, .call = call, .line = sl_config_line_of(call, path)};
+	snprintf(s->v[s->n++].text, sizeof(s->v[0].text), "%s", text);
+	return 0;
+}
+
+static int
+item_cmp(const void *a, const void *b)
+{
+	const struct item *x = a, *y = b;
+	int c = strcmp(x->scope, y->scope);
+
+	if (c == 0)
+		c = strcmp(x->text, y->text);
+	return c ? c : (x->line > y->line) - (x->line < y->line);
+}
+
+/** Sort and find the first text that stands twice. `what` names it: "listen_port 51820 ...". */
+static int
+find_twice(const struct sl_config *c, struct items *s, const char *reason, const char *path,
+	   const char *what, const char *hint, struct sl_error *e)
+{
+	if (s->n)
+		qsort(s->v, s->n, sizeof(s->v[0]), item_cmp);
+	for (size_t i = 1; i < s->n; i++) {
+		if (strcmp(s->v[i - 1].scope, s->v[i].scope) ||
+		    strcmp(s->v[i - 1].text, s->v[i].text))
+			continue;
+		sl_config_fail(c, s->v[i].line, e, -EEXIST, reason, path,
+			       "%s %s%s%s is there already, in line %u", what, s->v[i].text,
+			       s->v[i].scope[0] ? " of interface " : "", s->v[i].scope,
+			       s->v[i - 1].line);
+		sl_hint(e, "%s", hint);
+		return -EEXIST;
+	}
+	return 0;
+}
+
+static const char *
+str(const json_t *params, const char *name)
+{
+	const char *s = json_string_value(json_object_get(params, name));
+
+	return s ? s : "";
+}
+
+static int
+check_interfaces(const struct sl_config *c, struct sl_error *e)
+{
+	struct items ports = {0}, names = {0};
+	char text[16];
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < c->n_calls; i++) {
+		const struct sl_config_call *call = &c->calls[i];
+
+		if (strcmp(call->method, "interface.set") != 0)
+			continue;
+		rc = item_add(&names, "", str(call->params, "interface"), call, "/name");
+		snprintf(text, sizeof(text), "%lld",
+			 (long long)json_integer_value(
+				 json_object_get(call->params, "listen_port")));
+		if (rc == 0 && strcmp(text, "0") != 0)
+			rc = item_add(&ports, "", text, call, "/listen_port");
+	}
+	if (rc == 0)
+		rc = find_twice(c, &names, "name_in_use", "/interface", "interface",
+				"give each interface its own name", e);
+	if (rc == 0)
+		rc = find_twice(c, &ports, "port_in_use", "/listen_port", "listen_port",
+				"give each interface its own UDP port", e);
+	free(ports.v);
+	free(names.v);
+	return rc;
+}
+
+static int
+add_prefixes(struct items *s, const struct sl_config_call *call)
+{
+	json_t *list = json_object_get(call->params, "allowed_ips"), *item;
+	char path[48], text[SL_PREFIX_STR];
+	struct sl_prefix p;
+	size_t i;
+
+	json_array_foreach (list, i, item) {
+		snprintf(path, sizeof(path), "/allowed_ips/%zu", i);
+		if (sl_prefix_parse(json_string_value(item), &p))
+			continue;
+		if (item_add(s, str(call->params, "interface"), sl_prefix_str(&p, text), call,
+			     path))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int
+check_peers(const struct sl_config *c, struct sl_error *e)
+{
+	struct items prefixes = {0}, keys = {0}, names = {0};
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < c->n_calls; i++) {
+		const struct sl_config_call *call = &c->calls[i];
+		const char *iface = str(call->params, "interface");
+
+		if (strcmp(call->method, "peer.set") != 0)
+			continue;
+		rc = item_add(&keys, iface, str(call->params, "public_key"), call, "/public_key");
+		if (rc == 0 && str(call->params, "name")[0])
+			rc = item_add(&names, iface, str(call->params, "name"), call, "/name");
+		if (rc == 0)
+			rc = add_prefixes(&prefixes, call);
+	}
+	if (rc == 0)
+		rc = find_twice(c, &keys, "peer_twice", "/public_key", "peer",
+				"remove one of the two entries", e);
+	if (rc == 0)
+		rc = find_twice(c, &names, "name_in_use", "/name", "peer name",
+				"names are unique in an interface", e);
+	if (rc == 0)
+		rc = find_twice(
+			c, &prefixes, "allowed_conflict", "/allowed_ips", "the prefix",
+			"a prefix belongs to one peer: remove it from one, or give a longer one",
+			e);
+	free(prefixes.v);
+	free(keys.v);
+	free(names.v);
+	return rc;
+}
+
+/** Key files are readable and hold a key now; the calls read them again. */
+static int
+check_key_files(const struct sl_config *c, struct sl_error *e)
+{
+	static const char *const params[] = {"private_key_file", "preshared_key_file"};
+
+	for (unsigned i = 0; i < c->n_calls * 2; i++) {
+		const struct sl_config_call *call = &c->calls[i / 2];
+		const char *file = str(call->params, params[i % 2]);
+		struct sl_error inner = {0};
+		struct sl_secret key;
+		char path[40];
+		int rc;
+
+		if (!file[0])
+			continue;
+		snprintf(path, sizeof(path), "/%s", params[i % 2]);
+		rc = sl_key_file_read(file, path, &key, &inner);
+		sl_wipe(&key, sizeof(key));
+		if (rc)
+			return fail_at(c, call, e, &inner);
+	}
+	return 0;
+}
+
+static int
+check_port_names(const struct sl_config *c, struct sl_error *e)
+{
+	for (unsigned i = 0; i < c->n_ports; i++)
+		for (unsigned j = 0; j < i; j++)
+			if (strcmp(c->ports[i].port.name, c->ports[j].port.name) == 0)
+				return sl_config_fail(c, c->ports[i].line, e, -EEXIST,
+						      "name_in_use", "/ports/name",
+						      "port \"%s\" is there already, in line %u",
+						      c->ports[i].port.name, c->ports[j].line);
+	return 0;
+}
+
+int
+sl_config_check(const struct sl_config *c, struct sl_error *e)
+{
+	int rc = check_port_names(c, e);
+
+	rc = rc ? rc : check_params(c, e);
+	rc = rc ? rc : check_interfaces(c, e);
+	rc = rc ? rc : check_peers(c, e);
+	return rc ? rc : check_key_files(c, e);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** @file Inside the configuration file: values as JSON that remember their lines. */
+#ifndef SL_CONFIG_INT_H
+#define SL_CONFIG_INT_H
+
+#include <libconfig.h>
+
+#include "sl_config.h"
+
+/** Line of each value of one call, by JSON pointer. */
+struct sl_config_line {
+	char *path;
+	unsigned line;
+};
+
+struct sl_config_call {
+	const char *method;
+	json_t *params;
+	struct sl_config_line *lines;
+	unsigned n_lines;
+	unsigned line; /* of the group */
+};
+
+/** Fill `e` with "FILE:LINE: text". */
+int sl_config_fail(const struct sl_config *c, unsigned line, struct sl_error *e, int err,
+		   const char *reason, const char *path, const char *fmt, ...) SL_PRINTF(7, 8);
+
+/** A setting as JSON; records the line of each value under `path`. NULL on no memory. */
+json_t *sl_config_to_json(struct sl_config_call *call, const config_setting_t *s, const char *path);
+/** Line of a JSON pointer of a call: the nearest recorded ancestor. */
+unsigned sl_config_line_of(const struct sl_config_call *call, const char *path);
+void sl_config_call_clear(struct sl_config_call *call);
+
+/** Conflicts inside the file, before anything starts: names, listen ports, prefixes, key files. */
+int sl_config_check(const struct sl_config *c, struct sl_error *e);
+
+#endif
