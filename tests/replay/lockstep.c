@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The lockstep driver: a whole gateway on one thread with a virtual clock and seeded randomness,
+ *driven over standard input and output by a test program (tests/replay/lockstep.py).
+ *
+ *	lockstep --config FILE --ports N [--queues N] [--seed N] [-- EAL options]
+ *
+ * The configuration names its ports' devices "net_ring_lock0", "net_ring_lock1"... Commands, one a
+ *line:
+ *
+ *	rx PORT QUEUE HEX	a frame arrives
+ *	run			poll until idle; answers "tx PORT QUEUE HEX" lines
+ *	advance MS [STEP_MS]	let the clock go on in steps (10 ms), polling at each; answers tx
+ *lines call METHOD JSON	an RPC call; answers "result JSON" or "error JSON" now
+ *answers "now NS" arena HEX		answers "found N": how often these bytes stand in the
+ *process's writable memory quit
+ *
+ * Every command ends with a line "ok" or "bad TEXT".
+ */
+#include <getopt.h>
+#include <rte_cycles.h>
+#include <rte_eth_ring.h>
+#include <rte_ethdev.h>
+#include <rte_ring.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sl_assembly.h"
+#include "sl_ctl.h"
+#include "sl_pkt.h"
+#include "sl_schema_gateway.h"
+
+#define LOCK_PORTS 4
+#define LOCK_QUEUES 4
+#define RING_SIZE 4096
+#define LINE_MAX_BYTES (1 << 20)
+#define TURNS_MAX 10000
+#define START_NS (1000 * SL_NS_PER_S)
+#define START_WALL_NS (UINT64_C(1800000000) * SL_NS_PER_S)
+
+struct driver {
+	struct sl_assembly a;
+	struct sl_ctl ctl;
+	struct sl_rpc *rpc;
+	struct rte_ring *rx[LOCK_PORTS][LOCK_QUEUES], *tx[LOCK_PORTS][LOCK_QUEUES];
+	unsigned n_ports, n_queues;
+	uint64_t now_ns;
+};
+
+static uint64_t
+virtual_mono(void *ctx)
+{
+	return ((struct driver *)ctx)->now_ns;
+}
+
+static uint64_t
+virtual_wall(void *ctx)
+{
+	return START_WALL_NS + ((struct driver *)ctx)->now_ns - START_NS;
+}
+
+static int
+make_ports(struct driver *d)
+{
+	char name[32];
+
+	for (unsigned p = 0; p < d->n_ports; p++) {
+		for (unsigned q = 0; q < d->n_queues; q++) {
+			snprintf(name, sizeof(name), "lock-rx-%u-%u", p, q);
+			d->rx[p][q] = rte_ring_create(name, RING_SIZE, SOCKET_ID_ANY,
+						      RING_F_SP_ENQ | RING_F_SC_DEQ);
+			snprintf(name, sizeof(name), "lock-tx-%u-%u", p, q);
+			d->tx[p][q] = rte_ring_create(name, RING_SIZE, SOCKET_ID_ANY,
+						      RING_F_SP_ENQ | RING_F_SC_DEQ);
+			if (!d->rx[p][q] || !d->tx[p][q])
+				return -ENOMEM;
+		}
+		snprintf(name, sizeof(name), "lock%u", p);
+		if (rte_eth_from_rings(name, d->rx[p], d->n_queues, d->tx[p], d->n_queues,
+				       SOCKET_ID_ANY) < 0)
+			return -EIO;
+	}
+	return 0;
+}
+
+/** Frames that the gateway sent since the last time. */
+static void
+print_tx(struct driver *d)
+{
+	struct rte_mbuf *m;
+
+	for (unsigned p = 0; p < d->n_ports; p++)
+		for (unsigned q = 0; q < d->n_queues; q++)
+			while (rte_ring_sc_dequeue(d->tx[p][q], (void **)&m) == 0) {
+				printf("tx %u %u ", p, q);
+				for (struct rte_mbuf *s = m; s; s = s->next)
+					for (unsigned i = 0; i < s->data_len; i++)
+						printf("%02x", rte_pktmbuf_mtod(s, uint8_t *)[i]);
+				putchar('\n');
+				rte_pktmbuf_free(m);
+			}
+}
+
+static void
+run(struct driver *d)
+{
+	unsigned idle = 0;
+
+	for (unsigned i = 0; i < TURNS_MAX && idle < 3; i++)
+		idle = sl_assembly_poll_all(&d->a) ? 0 : idle + 1;
+}
+
+static int
+hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/** @return bytes, or -1 */
+static int
+from_hex(const char *hex, uint8_t *out, size_t room)
+{
+	size_t n = 0;
+
+	for (; hex_digit(hex[0]) >= 0 && hex_digit(hex[1]) >= 0 && n < room; hex += 2)
+		out[n++] = (uint8_t)(hex_digit(hex[0]) << 4 | hex_digit(hex[1]));
+	return *hex == 0 ? (int)n : -1;
+}
+
+static const char *
+cmd_rx(struct driver *d, const char *args)
+{
+	static uint8_t frame[65536];
+	struct rte_mbuf *m;
+	unsigned port, queue;
+	int at = 0, len;
+	char *data;
+
+	if (sscanf(args, "%u %u %n", &port, &queue, &at) != 2 || port >= d->n_ports ||
+	    queue >= d->n_queues)
+		return "rx PORT QUEUE HEX";
+	len = from_hex(args + at, frame, sizeof(frame));
+	m = len < 0 ? NULL : rte_pktmbuf_alloc(d->a.pool);
+	data = m ? rte_pktmbuf_append(m, (uint16_t)len) : NULL;
+	if (!data) {
+		rte_pktmbuf_free(m);
+		return "bad hex, or longer than a buffer";
+	}
+	memcpy(data, frame, (size_t)len);
+	if (rte_ring_sp_enqueue(d->rx[port][queue], m)) {
+		rte_pktmbuf_free(m);
+		return "ring full";
+	}
+	return NULL;
+}
+
+static const char *
+cmd_advance(struct driver *d, const char *args)
+{
+	unsigned long long ms, step = 10;
+
+	if (sscanf(args, "%llu %llu", &ms, &step) < 1 || step == 0)
+		return "advance MS [STEP_MS]";
+	while (ms) {
+		unsigned long long s = SL_MIN(ms, step);
+
+		d->now_ns += s * SL_NS_PER_MS;
+		ms -= s;
+		run(d);
+		print_tx(d);
+	}
+	return NULL;
+}
+
+static const char *
+cmd_call(struct driver *d, char *args)
+{
+	static const struct sl_rpc_caller caller = {.via = SL_RPC_VIA_UNIX,
+						    .principal = "lockstep"};
+	char *params = strchr(args, ' '), *text;
+	json_t *p = NULL, *result = NULL;
+	struct sl_error e;
+
+	if (params) {
+		*params++ = 0;
+		p = json_loads(params, 0, NULL);
+		if (!p)
+			return "params are no JSON";
+	}
+	if (sl_rpc_call(d->rpc, &caller, args, p, &result, &e))
+		result = json_pack("{s:s, s:s, s:s, s:s}", "reason", e.reason, "path", e.path,
+				   "message", e.message, "hint", e.hint);
+	text = json_dumps(result, JSON_COMPACT);
+	printf("%s %s\n", e.err ? "error" : "result", text ? text : "{}");
+	free(text);
+	json_decref(result);
+	json_decref(p);
+	return NULL;
+}
+
+/** Count a byte string in every writable mapping of the process, but for the buffer that holds the
+ * pattern itself. */
+static const char *
+cmd_arena(const char *args)
+{
+	static uint8_t pattern[64];
+	int len = from_hex(args, pattern, sizeof(pattern));
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned long long lo, hi;
+	unsigned found = 0;
+	char line[512];
+
+	if (len < 16 || !maps) {
+		if (maps)
+			fclose(maps);
+		return "16 to 64 bytes of hex";
+	}
+	while (fgets(line, sizeof(line), maps)) {
+		const uint8_t *p, *end;
+
+		if (sscanf(line, "%llx-%llx rw", &lo, &hi) != 2 || !strstr(line, " rw") ||
+		    strstr(line, "[vvar"))
+			continue;
+		p = (const uint8_t *)(uintptr_t)lo;
+		end = (const uint8_t *)(uintptr_t)hi;
+		if (strstr(line, "anon_hugepage") || hi - lo > (UINT64_C(1) << 31))
+			continue; /* reserved address space */
+		while ((p = memmem(p, (size_t)(end - p), pattern, (size_t)len))) {
+			found += p != pattern;
+			p++;
+		}
+	}
+	fclose(maps);
+	printf("found %u\n", found);
+	return NULL;
+}
+
+/** @return false at quit */
+static bool
+command(struct driver *d, char *line)
+{
+	const char *bad = NULL;
+
+	line[strcspn(line, "\n")] = 0;
+	if (strncmp(line, "rx ", 3) == 0) {
+		bad = cmd_rx(d, line + 3);
+	} else if (strcmp(line, "run") == 0) {
+		run(d);
+		print_tx(d);
+	} else if (strncmp(line, "advance ", 8) == 0) {
+		bad = cmd_advance(d, line + 8);
+	} else if (strncmp(line, "call ", 5) == 0) {
+		bad = cmd_call(d, line + 5);
+	} else if (strcmp(line, "now") == 0) {
+		printf("now %llu\n", (unsigned long long)d->now_ns);
+	} else if (strncmp(line, "arena ", 6) == 0) {
+		bad = cmd_arena(line + 6);
+		sl_wipe(line + 6, strlen(line + 6));
+	} else if (strcmp(line, "quit") == 0) {
+		return false;
+	} else {
+		bad = "unknown command";
+	}
+	if (bad)
+		printf("bad %s\n", bad);
+	else
+		puts("ok");
+	fflush(stdout);
+	return true;
+}
+
+static int
+start(struct driver *d, const char *path, uint64_t seed, const char *const *eal,
+      struct sl_config **c, struct sl_error *e)
+{
+	int rc = sl_config_load(path, c, e);
+
+	if (rc)
+		return rc;
+	d->now_ns = START_NS;
+	d->a.env = (struct sl_assembly_env){.lockstep = true,
+					    .seed = seed,
+					    .mono_ns = virtual_mono,
+					    .wall_ns = virtual_wall,
+					    .ctx = d};
+	rc = sl_assembly_eal(&d->a, *c, eal, e);
+	if (rc == 0)
+		rc = make_ports(d);
+	if (rc == 0)
+		rc = sl_assembly_build(&d->a, e);
+	if (rc)
+		return rc;
+	d->ctl = (struct sl_ctl){.gw = d->a.gw,
+				 .dp = d->a.dp,
+				 .hs = d->a.hs,
+				 .plan = &d->a.plan,
+				 .config = *c,
+				 .mono_ns = virtual_mono,
+				 .clock_ctx = d,
+				 .start_wall_ns = START_WALL_NS,
+				 .boot_id = "00000000000000000000000000000000"};
+	d->rpc = sl_rpc_new(&d->ctl);
+	if (!d->rpc)
+		return -ENOMEM;
+	rc = sl_ctl_register(d->rpc);
+	if (rc == 0)
+		rc = sl_config_apply(*c, d->a.gw, d->rpc, e);
+	sl_rpc_set_state(d->rpc, SL_RPC_RUNNING);
+	for (unsigned i = 0; rc == 0 && i < d->a.dp->n_lcores; i++)
+		sl_rcu_online(d->a.rcu, SL_RCU_WORKER(i));
+	sl_rcu_online(d->a.rcu, SL_RCU_HS);
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
+					      {"ports", required_argument, NULL, 'p'},
+					      {"queues", required_argument, NULL, 'q'},
+					      {"seed", required_argument, NULL, 's'},
+					      {NULL, 0, NULL, 0}};
+	static struct driver d = {.n_ports = 2, .n_queues = 1};
+	const char *path = NULL, *eal[16] = {NULL};
+	struct sl_config *c = NULL;
+	struct sl_error e = {0};
+	uint64_t seed = 1;
+	char *line = malloc(LINE_MAX_BYTES);
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (opt == 'c')
+			path = optarg;
+		else if (opt == 'p')
+			d.n_ports = (unsigned)atoi(optarg);
+		else if (opt == 'q')
+			d.n_queues = (unsigned)atoi(optarg);
+		else if (opt == 's')
+			seed = strtoull(optarg, NULL, 10);
+		else
+			return 2;
+	}
+	for (unsigned i = 0; optind < argc && i < 15; i++)
+		eal[i] = argv[optind++];
+	if (!path || !line || d.n_ports > LOCK_PORTS || d.n_queues < 1 || d.n_queues > LOCK_QUEUES)
+		return 2;
+	if (start(&d, path, seed, eal, &c, &e)) {
+		fprintf(stderr, "lockstep: %s (%s) %s\n", e.message, e.reason, e.hint);
+		return 1;
+	}
+	puts("ready");
+	fflush(stdout);
+	while (fgets(line, LINE_MAX_BYTES, stdin) && command(&d, line))
+		;
+	for (unsigned i = 0; i < d.a.dp->n_lcores; i++)
+		sl_rcu_offline(d.a.rcu, SL_RCU_WORKER(i));
+	sl_rcu_offline(d.a.rcu, SL_RCU_HS);
+	sl_rpc_free(d.rpc);
+	sl_ctl_clear(&d.ctl);
+	sl_assembly_free(&d.a);
+	sl_config_free(c);
+	free(line);
+	return 0;
+}
