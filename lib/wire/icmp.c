@@ -29,13 +29,13 @@ is_host4(const uint8_t *a)
 	return a[0] != 0 && a[0] != 127 && a[0] < 224;
 }
 
-/** @return true if the address names one host: neither multicast nor :: */
+/** @return true if the address names one host: not multicast, ::1, :: */
 static bool
 is_host6(const uint8_t *a)
 {
-	static const uint8_t none[16];
+	static const uint8_t zeros[15];
 
-	return a[0] != 0xff && memcmp(a, none, 16) != 0;
+	return a[0] != 0xff && (memcmp(a, zeros, 15) != 0 || a[15] > 1);
 }
 
 static bool

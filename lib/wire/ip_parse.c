@@ -54,12 +54,13 @@ finish(const uint8_t *p, struct sl_ip_info *o)
 	return o->frag_off != 0 ? SL_DROP_NONE : parse_l4(p + o->l4_off, room, o);
 }
 
-/** @return true if no host may send from it: 0/8, 127/8, multicast, broadcast (RFC 1122 3.2.1.3).
+/** Forbidden on any wire (RFC 1122 3.2.1.3): from 0/8, 127/8, multicast, broadcast; to 0/8, 127/8.
  */
 static bool
-bad_source4(const uint8_t *a)
+bad_addresses4(const uint8_t *src, const uint8_t *dst)
 {
-	return a[0] == 0 || a[0] == 127 || (a[0] & 0xf0) == 0xe0 || sl_load_be32(a) == UINT32_MAX;
+	return src[0] == 0 || src[0] == 127 || (src[0] & 0xf0) == 0xe0 ||
+	       sl_load_be32(src) == UINT32_MAX || dst[0] == 0 || dst[0] == 127;
 }
 
 static enum sl_drop
@@ -79,7 +80,7 @@ parse4(const uint8_t *p, size_t len, bool check_csum, struct sl_ip_info *o)
 		return SL_DROP_IP_CHECKSUM;
 	o->src = p + 12;
 	o->dst = p + 16;
-	if (bad_source4(o->src))
+	if (bad_addresses4(o->src, o->dst))
 		return SL_DROP_IP_HEADER;
 	frag = sl_load_be16(p + 6);
 	o->tos = p[1];
@@ -92,13 +93,15 @@ parse4(const uint8_t *p, size_t len, bool check_csum, struct sl_ip_info *o)
 	return finish(p, o);
 }
 
-/** @return true if no host may send from it: multicast and ::1; :: is left to the caller. */
+/** Forbidden on any wire (RFC 4291 2.5, 2.7): from multicast, ::1; to ::1, ::. The source :: is
+ * left to the caller: duplicate address detection has it. */
 static bool
-bad_source6(const uint8_t *a)
+bad_addresses6(const uint8_t *src, const uint8_t *dst)
 {
-	static const uint8_t loopback[16] = {[15] = 1};
+	static const uint8_t loopback[16] = {[15] = 1}, none[16];
 
-	return a[0] == 0xff || memcmp(a, loopback, 16) == 0;
+	return src[0] == 0xff || memcmp(src, loopback, 16) == 0 || memcmp(dst, loopback, 16) == 0 ||
+	       memcmp(dst, none, 16) == 0;
 }
 
 /** @return length of the extension header at `e`, or 0 if it is cut or may not stand here. */
@@ -166,7 +169,7 @@ parse6(const uint8_t *p, size_t len, struct sl_ip_info *o)
 		return SL_DROP_IP_TRUNCATED;
 	o->src = p + 8;
 	o->dst = p + 24;
-	if (total > UINT16_MAX || bad_source6(o->src))
+	if (total > UINT16_MAX || bad_addresses6(o->src, o->dst))
 		return SL_DROP_IP_HEADER;
 	o->total_len = (uint16_t)total;
 	o->l4_off = SL_IP6_HDR;

@@ -59,8 +59,9 @@ sl_ip_is_frag(const struct sl_ip_info *i)
  * Parse and validate an IPv4 or IPv6 packet.
  * @param check_csum verify the IPv4 header checksum (false where the NIC did)
  * @return SL_DROP_NONE, or SL_DROP_IP_TRUNCATED (shorter than the header says), _IP_HEADER
- * (version, IHL, total length < header; a fragment that reaches beyond 65,535; source multicast,
- * loopback, IPv4 0/8 or broadcast - the IPv6 source :: is left to the caller), _IP_CHECKSUM,
+ * (version, IHL, total length < header; a fragment that reaches beyond 65,535; source multicast or
+ * broadcast, source or destination loopback or unspecified - except the IPv6 source ::, which is
+ * left to the caller), _IP_CHECKSUM,
  * _V6_EXT (D8; also a misplaced hop-by-hop, a second fragment header, source routing of type 0),
  * _L4_TRUNCATED (TCP/UDP/ICMP header cut in a whole packet or first fragment)
  */

@@ -123,7 +123,7 @@ quote_length(void **state)
 	for (v6 = 0; v6 < 2; v6++) {
 		max = v6 ? 1280 : 576;
 		head = v6 ? 48 : 28;
-		for (len = 60; len<1500; len += len> max - head - 20 && len < max ? 1 : 19) {
+		for (len = 64; len<1500; len += len> max - head - 20 && len < max ? 1 : 19) {
 			e = big(len, v6, &i);
 			out = error_of(&e, &i, SL_ICMP_ADMIN, v6 ? "2001:db8:1::1" : "192.0.2.1");
 			assert_int_equal(out.len, SL_MIN(len + head, max));
@@ -172,6 +172,9 @@ forbidden(void **state)
 	assert_false(answered("255.255.255.255", "192.0.2.9"));
 	assert_false(answered("10.7.0.2", "224.0.0.5"));
 	assert_false(answered("10.7.0.2", "255.255.255.255"));
+	assert_false(answered("10.7.0.2", "127.0.0.1"));
+	assert_false(answered("2001:db8::2", "::1"));
+	assert_false(answered("::1", "2001:db8::2"));
 	assert_true(answered("2001:db8::2", "2001:db8::9"));
 	assert_false(answered("::", "2001:db8::9"));
 	assert_false(answered("ff02::1", "2001:db8::9"));

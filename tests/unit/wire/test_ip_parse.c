@@ -264,7 +264,18 @@ sources(void **state)
 	assert_int_equal(exact_parse(&e, &i), SL_DROP_IP_HEADER);
 	e.p[23] = 2;
 	assert_int_equal(exact_parse(&e, &i), SL_DROP_NONE);
+	memset(e.p + 24, 0, 16);
+	assert_int_equal(exact_parse(&e, &i), SL_DROP_IP_HEADER);
+	e.p[39] = 1;
+	assert_int_equal(exact_parse(&e, &i), SL_DROP_IP_HEADER);
+	e.p[39] = 2;
+	assert_int_equal(exact_parse(&e, &i), SL_DROP_NONE);
 	free(e.p);
+	assert_int_equal(with_byte(PKT_UDP4, 16, 127), SL_DROP_IP_HEADER);
+	assert_int_equal(with_byte(PKT_UDP4, 16, 0), SL_DROP_IP_HEADER);
+	assert_int_equal(with_byte(PKT_UDP4, 16, 224), SL_DROP_NONE);
+	assert_int_equal(with_byte(PKT_UDP4, 16, 255), SL_DROP_NONE);
+	assert_int_equal(with_byte(PKT_UDP6, 24, 0xff), SL_DROP_NONE);
 }
 
 static void
