@@ -137,7 +137,6 @@ struct sl_worker {
 	struct sl_stats_lcore *stats;	      /* w: this lcore, read by control */
 	struct sl_stats_delta delta;	      /* counts since the last flush into stats */
 	uint64_t poll_tsc;		      /* TSC at the begin of the last poll */
-	uint64_t seen_total[SL_STATS_STAGES]; /* stage totals at the last latency record */
 	uint64_t tell_lost;		      /* events for control that found its mailbox full */
 	uint32_t run_tick;		      /* tick of the last housekeeping */
 	unsigned n_flush;	    /* peers confirmed in this run, see sl_home_confirm() */

@@ -116,8 +116,8 @@ flush_confirmed(struct sl_worker *w)
 	}
 }
 
-void
-sl_worker_run(struct sl_worker *w)
+static void
+run(struct sl_worker *w)
 {
 	unsigned pass = 0;
 
@@ -128,9 +128,15 @@ sl_worker_run(struct sl_worker *w)
 		}
 	}
 	flush_tx(w);
-	sl_stats_flush(w->stats, &w->delta);
 	if (sl_unlikely(w->n_flush > 0)) /* once a session */
 		flush_confirmed(w);
+}
+
+void
+sl_worker_run(struct sl_worker *w)
+{
+	run(w);
+	sl_stats_flush(w->stats, &w->delta);
 }
 
 static void
@@ -147,7 +153,7 @@ take_messages(struct sl_worker *w)
 	for (i = 0; i < n; i++)
 		sl_home_message(w, &msg[i]);
 	w->busy += n;
-	sl_worker_run(w);
+	run(w);
 }
 
 /* Put up to `room` packets of a ring on their nodes. */
@@ -197,7 +203,7 @@ make_room(struct sl_worker *w, unsigned pending)
 {
 	if (pending <= SL_BURST / 2)
 		return pending;
-	sl_worker_run(w);
+	run(w);
 	return 0;
 }
 
@@ -243,14 +249,15 @@ housekeeping(struct sl_worker *w)
 	if (sl_unlikely(w->n_wait > 0)) { /* neighbours are resolved before traffic, but for the
 					     first packets */
 		sl_wait_sweep(w);
-		sl_worker_run(w);
+		run(w);
 	}
 	if (sl_likely(w->run_tick == w->tick)) /* ten times a second */
 		return;
 	w->run_tick = w->tick;
 	sl_park_sweep(w);
 	sl_reass_sweep(w);
-	sl_worker_run(w);
+	run(w);
+	sl_stats_flush(w->stats, &w->delta); /* what idle polls counted */
 }
 
 /* Time from the begin of the poll, when the packets were taken, to their transmission. */
@@ -265,11 +272,10 @@ account(struct sl_worker *w, unsigned packets, uint64_t cycles)
 	if (packets == 0)
 		return;
 	for (s = 0; s < SL_STATS_STAGES; s++) {
-		uint64_t total = w->stats->stage[s].total, n = total - w->seen_total[s];
+		struct sl_stats_stage_counts *row = &w->delta.stage[s];
 
-		w->seen_total[s] = total;
-		w->delta.stage[s].latency_sum_ns += ns * n;
-		w->delta.stage[s].latency_count += n;
+		row->latency_sum_ns += ns * row->total; /* flushed once a poll */
+		row->latency_count += row->total;
 	}
 	sl_hist_record(&w->stats->latency, ns, packets);
 }
@@ -284,7 +290,7 @@ take_packets(struct sl_worker *w)
 	pending = take_rings(w, w->tx_in, w->dp->n_lcores, pending);
 	pending = take_ports(w, pending);
 	if (pending > 0)
-		sl_worker_run(w);
+		run(w);
 	return w->busy - before;
 }
 
@@ -305,9 +311,11 @@ sl_worker_poll(struct sl_worker *w, uint64_t now_ns)
 	if (sl_unlikely(w->root == NULL)) /* before control's first publication */
 		return 0;
 	take_messages(w);
-	packets = take_packets(w);
 	housekeeping(w);
-	if (w->busy > 0)
+	packets = take_packets(w);
+	if (w->busy > 0) {
 		account(w, packets, rte_rdtsc() - begin);
+		sl_stats_flush(w->stats, &w->delta);
+	}
 	return w->busy;
 }
