@@ -144,6 +144,31 @@ sl_lpm_match(const struct sl_lpm *t, const uint8_t *addr, unsigned *len)
 	return sl_lpm_node_value(best, best_path);
 }
 
+bool
+sl_lpm_overlaps(const struct sl_lpm *t, const uint8_t *addr, unsigned len)
+{
+	const struct sl_lpm_node *n = t->root;
+	struct lpm_place p;
+	unsigned path;
+
+	if (!lpm_place_of(t->bits, addr, len, &p))
+		return false;
+	while (n != NULL && n->shift > p.shift) {
+		path = lpm_path(n, p.key);
+		if (path > 63)
+			return false;
+		if (n->cover_bm >> path & 1)
+			return true;
+		n = n->child_bm >> path & 1 ? sl_lpm_node_child(n, path) : NULL;
+	}
+	if (n == NULL)
+		return false;
+	if (n->shift < p.shift) /* the whole node lies inside the prefix, or outside */
+		return len == 0 || (lpm_node_key(n) ^ p.key) >> (t->bits - len) == 0;
+	return lpm_path(n, p.key) <= 63 &&
+	       ((n->cover_bm | n->child_bm) & lpm_slot_cover(p.slot)) != 0;
+}
+
 /* One walk of several lanes. A lane that ends leaves the list of active ones. */
 struct lanes {
 	const struct sl_lpm_node *node[LANES];

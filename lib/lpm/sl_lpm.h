@@ -87,6 +87,9 @@ uint32_t sl_lpm_get(const struct sl_lpm *t, const uint8_t *addr, unsigned len);
 /** As sl_lpm_lookup(), and tells the length of the prefix that matched. @param len may be NULL */
 uint32_t sl_lpm_match(const struct sl_lpm *t, const uint8_t *addr, unsigned *len);
 
+/** Does the table hold a prefix that contains addr/len or lies inside it? Host bits are ignored. */
+bool sl_lpm_overlaps(const struct sl_lpm *t, const uint8_t *addr, unsigned len);
+
 /**
  * Look up n addresses, each in its own table (all of the same width), several at a time so that
  * memory latencies overlap.

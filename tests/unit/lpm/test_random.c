@@ -28,6 +28,17 @@ random_addr(uint64_t *seed, const struct naive *l, unsigned bytes, uint8_t *addr
 	addr[keep / 8] ^= (uint8_t)((next_random(seed) & 1) << (7 - keep % 8));
 }
 
+/* Both a longer and a shorter prefix of the list count. */
+static bool
+naive_overlaps(const struct naive *l, const uint8_t *addr, unsigned len)
+{
+	for (unsigned i = 0; i < l->n; i++) {
+		if (naive_covers(l->e[i].addr, addr, len < l->e[i].len ? len : l->e[i].len))
+			return true;
+	}
+	return false;
+}
+
 static void
 check_lookups(struct sl_lpm *t, const struct naive *l, uint64_t *seed)
 {
@@ -46,6 +57,8 @@ check_lookups(struct sl_lpm *t, const struct naive *l, uint64_t *seed)
 				 e != NULL ? e->value : SL_LPM_NONE);
 		if (e != NULL)
 			assert_int_equal(len, e->len);
+		len = (unsigned)(next_random(seed) % (t->bits + 1));
+		assert_int_equal(sl_lpm_overlaps(t, addr[i], len), naive_overlaps(l, addr[i], len));
 		where[i] = addr[i];
 		tables[i] = t;
 	}
