@@ -310,7 +310,8 @@ make_gateway(struct sl_assembly *a, struct sl_rng rng, struct sl_error *e)
 				.rng = rng,
 				.state_dir = a->config->state_dir,
 				.run_dir = a->config->run_dir,
-				.peers_max = 131072};
+				.peers_max = 131072,
+				.allow_unlocked_keys = a->config->allow_unlocked_keys};
 
 	a->gw = sl_gw_new(&gc, e);
 	return a->gw ? 0 : e->err ? e->err : -ENOMEM;
@@ -400,10 +401,12 @@ sl_assembly_free(struct sl_assembly *a)
 	sl_assembly_stop(a);
 	for (unsigned i = 0; a->dp && i < a->dp->n_lcores; i++)
 		sl_worker_purge(a->dp->worker[i]);
-	sl_gw_free(a->gw);
+	if (a->gw)
+		sl_gw_stop(a->gw);
+	sl_hs_free(a->hs);
+	sl_gw_free(a->gw); /* after hs, which still writes to peers */
 	if (a->reclaim)
 		sl_rcu_drain(a->reclaim);
-	sl_hs_free(a->hs);
 	for (unsigned i = 0; i < a->n_ports; i++)
 		sl_port_close(&a->port[i]);
 	sl_dp_free(a->dp);

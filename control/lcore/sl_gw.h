@@ -37,11 +37,18 @@ struct sl_gw_conf {
 	struct sl_rng rng;     /* generated interface keys */
 	const char *state_dir; /* authz mode state (fsynced); NULL: not kept (lockstep) */
 	const char *run_dir;   /* memory-backed; learned endpoints and timestamps; NULL: not kept */
-	unsigned peers_max;    /* 131,072 by default; limit of struct sl_peer_table is 2^20 */
+	unsigned peers_max;    /* 0: 131,072; limit of struct sl_peer_table is 2^20 */
+	bool allow_unlocked_keys; /* go on where key memory cannot be locked (D42) */
 };
 
+/**
+ * Reads the authz mode state and the run files, publishes an empty root.
+ * @return NULL with an error: keys_unlocked, state_invalid, state_dir, no_memory, ...
+ */
 struct sl_gw *sl_gw_new(const struct sl_gw_conf *conf, struct sl_error *e);
-/** Lcores have stopped. Wipes keys. */
+/** All lcores have stopped, hs still lives: save what the next start wants to know. */
+void sl_gw_stop(struct sl_gw *gw);
+/** After sl_hs_free(), which still writes to peers. Wipes keys. NULL allowed. */
 void sl_gw_free(struct sl_gw *gw);
 /**
  * Housekeeping: notes of hs, events of workers (neighbours), neighbour timers, deferred frees,
@@ -51,8 +58,10 @@ unsigned sl_gw_poll(struct sl_gw *gw);
 struct sl_dp *sl_gw_dp(struct sl_gw *gw);
 /** Incremented by each published root. */
 uint64_t sl_gw_generation(const struct sl_gw *gw);
-/** Between begin and commit changes are collected and published as one root (a whole config file, a
- * UAPI set). */
+/**
+ * Between begin and commit changes are collected and published as one root (a whole config file, a
+ * UAPI set). Pairs nest. A begin without commit before sl_gw_free() publishes nothing.
+ */
 void sl_gw_begin(struct sl_gw *gw);
 void sl_gw_commit(struct sl_gw *gw);
 
@@ -114,9 +123,20 @@ struct sl_gw_iface_spec {
 	uint32_t fwmark;
 };
 
-/** Create or change. Errors: name_invalid, port_in_use, port_443, mtu_range, inside_overlap,
- * inside_required, ... */
+/**
+ * Create or change. Errors, with their path:
+ * name_invalid /name; port_443, port_in_use /listen_port; key_invalid /private_key; mtu_range /mtu;
+ * udp_csum_invalid /outer_udp_checksum; address_invalid, address_in_use, limit_addresses
+ * /addresses/N; port_unknown, vlan_invalid, limit_inside, inside_port_missing /inside/port;
+ * inside_invalid, inside_host_bits /inside/prefixes/N; inside_required /inside/prefixes;
+ * inside_overlap /inside/port or /addresses/N; limit_interfaces; no_memory.
+ *
+ * inside_required (D35): the inside attachment is the only one of the gateway, or a static route
+ * without interface points out of it, and no inside prefixes are given.
+ */
 int sl_gw_iface_set(struct sl_gw *gw, const struct sl_gw_iface_spec *s, struct sl_error *e);
+/** The checks of sl_gw_iface_set() alone. */
+int sl_gw_iface_check(struct sl_gw *gw, const struct sl_gw_iface_spec *s, struct sl_error *e);
 /** Remove with all its peers. -ENOENT not_found. */
 int sl_gw_iface_del(struct sl_gw *gw, const char *name, struct sl_error *e);
 
@@ -174,10 +194,22 @@ struct sl_gw_peer_spec {
 	bool create_only;    /* peer.add: error `exists` */
 	bool enabled;
 	uint64_t expires_wall_ns; /* 0 never */
+	bool initiate; /* a new peer with an endpoint: shake hands at once (config file at start) */
 };
 
-/** Create or change one peer; no other peer's session is touched. */
+/**
+ * Create or change one peer; no other peer's session is touched. Exactly one of the three
+ * SL_PF_ALLOWED_ fields may be given; prefixes have no host bits (the UAPI masks them itself).
+ * Errors, with their path: interface_unknown /interface; key_invalid, peer_is_self, exists
+ * /public_key; name_invalid, name_in_use /name; endpoint_invalid /endpoint; allowed_invalid,
+ * allowed_host_bits, allowed_conflict, inside_overlap /allowed_ips/N; allowed_fields,
+ * limit_allowed_ips /allowed_ips; limit_peers; keys_unlocked; no_memory.
+ */
 int sl_gw_peer_set(struct sl_gw *gw, const struct sl_gw_peer_spec *s, struct sl_error *e);
+/** The checks of sl_gw_peer_set() alone. */
+int sl_gw_peer_check(struct sl_gw *gw, const struct sl_gw_peer_spec *s, struct sl_error *e);
+/** How many peers may still be created. */
+unsigned sl_gw_peers_free(const struct sl_gw *gw);
 /** Remove. -ENOENT not_found. */
 int sl_gw_peer_del(struct sl_gw *gw, const char *iface, const struct sl_pubkey *key,
 		   struct sl_error *e);
@@ -208,8 +240,11 @@ struct sl_gw_peer_info {
 	uint64_t key_age_ms;		    /* of the current keypair, UINT64_MAX none */
 	bool key_initiator;
 };
-/** Visit peers of one interface (NULL: all) from the `after`-th on; fn returns false to stop
- * (paging, D43). */
+/**
+ * Visit peers of one interface (NULL: all) from the `after`-th on; fn returns false to stop
+ * (paging, D43). Peers stand in the order of their creation, but a removal puts the last one of the
+ * interface into the gap.
+ */
 void sl_gw_peer_walk(struct sl_gw *gw, const char *iface, uint32_t after,
 		     bool (*fn)(void *ctx, const struct sl_gw_peer_info *p), void *ctx);
 int sl_gw_peer_info(struct sl_gw *gw, const char *iface, const struct sl_pubkey *key,
@@ -230,6 +265,12 @@ struct sl_gw_route_spec {
 		*iface; /* NULL: underlay and every interface whose inside is on that attachment */
 	bool blackhole;
 };
+/**
+ * Add a static route, or replace the one with the same prefix and interface. Errors, with their
+ * path: route_invalid, route_host_bits /prefix; port_unknown, vlan_invalid, route_not_inside,
+ * inside_required /port; vlan_unknown /vlan; via_invalid, via_own, via_unreachable, via_ambiguous,
+ * route_incomplete, limit_neighbours /via; interface_unknown /interface; limit_routes; no_memory.
+ */
 int sl_gw_route_add(struct sl_gw *gw, const struct sl_gw_route_spec *s, struct sl_error *e);
 int sl_gw_route_del(struct sl_gw *gw, const struct sl_prefix *p, const char *iface,
 		    struct sl_error *e);
@@ -270,7 +311,7 @@ struct sl_gw_mode {
 	unsigned n_prefixes;
 };
 void sl_gw_mode_get(struct sl_gw *gw, struct sl_gw_mode *out);
-/** Exactly one of the three; fsynced to the state directory before it returns. */
+/** Fsynced to the state directory before it returns. -EIO state_write: nothing changed. */
 int sl_gw_mode_set_default(struct sl_gw *gw, enum sl_authz_mode m, struct sl_error *e);
 int sl_gw_mode_set_panic(struct sl_gw *gw, bool on, struct sl_error *e);
 /** `remove`: the prefix goes back to the default. */

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gw.h"
+
+static int
+fail_errno(struct sl_error *e, const char *reason, const char *what, const char *path)
+{
+	int err = errno;
+
+	sl_fail(e, -err, reason, "", "%s %s: %s", what, path, strerror(err));
+	sl_hint(e, "check that the directory exists and is writable, and that there is space");
+	return -err;
+}
+
+int
+gw_dir_make(const char *dir, struct sl_error *e)
+{
+	struct stat st;
+
+	if (mkdir(dir, 0700) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return fail_errno(e, "state_dir", "cannot make the directory", dir);
+	if (stat(dir, &st) == 0 && S_ISDIR(st.st_mode))
+		return 0;
+	return sl_fail(e, -ENOTDIR, "state_dir", "", "%s is not a directory", dir);
+}
+
+static int
+write_all(int fd, const char *text, size_t len)
+{
+	ssize_t n;
+
+	while (len > 0) {
+		n = write(fd, text, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		text += n;
+		len -= (size_t)n;
+	}
+	return fsync(fd);
+}
+
+static int
+sync_dir(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+
+	if (fd < 0)
+		return -1;
+	rc = fsync(fd);
+	close(fd);
+	return rc;
+}
+
+int
+gw_file_write(const char *dir, const char *name, const char *text, size_t len, struct sl_error *e)
+{
+	char path[4096], tmp[4096];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	snprintf(tmp, sizeof(tmp), "%s/%s.new", dir, name);
+	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fail_errno(e, "state_write", "cannot write", tmp);
+	if (write_all(fd, text, len) != 0) {
+		fail_errno(e, "state_write", "cannot write", tmp);
+		close(fd);
+		unlink(tmp);
+		return -EIO;
+	}
+	close(fd);
+	if (rename(tmp, path) != 0 || sync_dir(dir) != 0) {
+		fail_errno(e, "state_write", "cannot replace", path);
+		return -EIO;
+	}
+	return 0;
+}
+
+int
+gw_file_read(const char *dir, const char *name, size_t max, char **text, size_t *len,
+	     struct sl_error *e)
+{
+	char path[4096];
+	struct stat st;
+	int fd, rc = 0;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return -ENOENT;
+	if (fd < 0)
+		return fail_errno(e, "state_read", "cannot read", path);
+	*text = NULL;
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (size_t)st.st_size > max)
+		rc = sl_fail(e, -EINVAL, "state_invalid", "",
+			     "%s is not a file of at most %zu bytes", path, max);
+	if (rc == 0)
+		*text = malloc((size_t)st.st_size + 1);
+	if (rc == 0 && *text == NULL)
+		rc = gw_no_memory(e);
+	for (*len = 0; rc == 0 && *len < (size_t)st.st_size; *len += (size_t)n) {
+		n = read(fd, *text + *len, (size_t)st.st_size - *len);
+		if (n == 0)
+			break;
+		if (n < 0)
+			rc = fail_errno(e, "state_read", "cannot read", path);
+		n = SL_MAX(n, 0);
+	}
+	close(fd);
+	if (rc != 0)
+		free(*text);
+	else
+		(*text)[*len] = '\0';
+	return rc;
+}
