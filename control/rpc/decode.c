@@ -127,16 +127,27 @@ decode_enum(struct decoder *d, const struct sl_schema_field *f, const char *path
 }
 
 static int
+hex_digit(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *at = c ? strchr(digits, c | 0x20) : NULL;
+
+	return at && (c <= '9' || (c | 0x20) >= 'a') ? (int)(at - digits) : -1;
+}
+
+/** Exactly "aa:bb:cc:dd:ee:ff". */
+static int
 parse_mac(const char *s, uint8_t mac[6])
 {
-	unsigned b[6];
-	char end;
-
-	if (sscanf(s, "%2x:%2x:%2x:%2x:%2x:%2x%c", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5],
-		   &end) != 6)
+	if (strlen(s) != 17)
 		return -EINVAL;
-	for (unsigned i = 0; i < 6; i++)
-		mac[i] = (uint8_t)b[i];
+	for (unsigned i = 0; i < 6; i++) {
+		int hi = hex_digit(s[3 * i]), lo = hex_digit(s[3 * i + 1]);
+
+		if (hi < 0 || lo < 0 || (i < 5 && s[3 * i + 2] != ':'))
+			return -EINVAL;
+		mac[i] = (uint8_t)(hi << 4 | lo);
+	}
 	return 0;
 }
 
@@ -257,11 +268,28 @@ find_field(const struct sl_schema_field *fields, unsigned n, const char *name)
 	return NULL;
 }
 
+/** One member of a JSON pointer (RFC 6901): '~' and '/' are written as ~0 and ~1. */
+static void
+pointer_token(char *out, size_t size, const char *key)
+{
+	size_t n = 0;
+
+	for (; *key && n + 3 < size; key++) {
+		if (*key == '~' || *key == '/') {
+			out[n++] = '~';
+			out[n++] = *key == '~' ? '0' : '1';
+		} else {
+			out[n++] = *key;
+		}
+	}
+	out[n] = 0;
+}
+
 static int
 check_unknown(struct decoder *d, const struct sl_schema_field *fields, unsigned n, const char *path,
 	      json_t *v)
 {
-	char all[200] = "", at[PATH_MAX_LEN];
+	char all[180] = "", at[PATH_MAX_LEN], token[48];
 	const char *key;
 	json_t *item;
 	size_t len = 0;
@@ -272,7 +300,8 @@ check_unknown(struct decoder *d, const struct sl_schema_field *fields, unsigned 
 		for (unsigned i = 0; i < n && len < sizeof(all); i++)
 			len += (size_t)snprintf(all + len, sizeof(all) - len, "%s%s", i ? ", " : "",
 						fields[i].name);
-		snprintf(at, sizeof(at), "%s/%.40s", path, key);
+		pointer_token(token, sizeof(token), key);
+		snprintf(at, sizeof(at), "%s/%s", path, token);
 		sl_fail(d->e, -EINVAL, "param_unknown", at, "unknown parameter \"%.40s\"", key);
 		if (n)
 			sl_hint(d->e, "known are: %s", all);
@@ -301,11 +330,9 @@ decode_object(struct decoder *d, const struct sl_schema_field *fields, unsigned 
 				       "parameter \"%s\" is missing", f->name);
 		if (!item)
 			continue;
-		if (f->local_only && d->caller->via == SL_RPC_VIA_TCP) {
-			sl_fail(d->e, -EPERM, "local_only_setting", at,
-				"%s is accepted on the unix socket only", f->name);
-			return -EPERM;
-		}
+		if (f->local_only && d->caller->via == SL_RPC_VIA_TCP)
+			return sl_fail(d->e, -EPERM, "local_only_setting", at,
+				       "%s is accepted on the unix socket only", f->name);
 		*(bool *)(base + f->has_offset) = true;
 		rc = decode_value(d, f, at, item, base + f->offset, base);
 	}

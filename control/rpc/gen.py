@@ -17,19 +17,45 @@ ITEM_SIZE = {"string": "sizeof(const char *)", "integer": "sizeof(int64_t)", "bo
 KNOWN = {"name", "type", "required", "min", "max", "values", "items", "fields", "doc", "local_only", "optional"}
 
 
+PARAM_TYPES = set(C_TYPE) | {"mac", "object"}
+RESULT_TYPES = {"string", "integer", "number", "boolean", "array", "object"}
+
+
+def check_field(where, f, types):
+    bad = set(f) - KNOWN
+    if bad or not f.get("doc"):
+        sys.exit(f"{where}: {f.get('name')}: unknown {sorted(bad)} or no doc")
+    if f["type"] not in types:
+        sys.exit(f"{where}: {f['name']}: type {f['type']} does not belong here")
+
+
+def resolve(where, fields, shared):
+    """Lists of result fields may be named; arrays of a result have string items or fields."""
+    if isinstance(fields, str):
+        fields = shared[fields]
+    out = []
+    for f in fields:
+        f = dict(f)
+        check_field(where, f, RESULT_TYPES)
+        if "fields" in f:
+            f["fields"] = resolve(where, f["fields"], shared)
+        elif f["type"] == "array" and f.get("items") not in RESULT_TYPES:
+            sys.exit(f"{where}: {f['name']}: neither items nor fields")
+        out.append(f)
+    return out
+
+
 def load(path):
     with open(path, encoding="utf-8") as f:
         schema = json.load(f)
     schema["id"] = os.path.basename(path).split(".")[0]
     for m in schema["methods"]:
+        where = f"{path}: {m['name']}"
         if isinstance(m["params"], str):
             m["params"] = schema["params"][m["params"]]
-        if isinstance(m["result"], str):
-            m["result"] = schema["results"][m["result"]]
-        for p in m["params"] + m["result"]:
-            bad = set(p) - KNOWN
-            if bad or not p.get("doc"):
-                sys.exit(f"{path}: {m['name']}: {p.get('name')}: unknown {sorted(bad)} or no doc")
+        for p in m["params"]:
+            check_field(where, p, PARAM_TYPES)
+        m["result"] = resolve(where, m["result"], schema["results"])
     schema["methods"].sort(key=lambda m: m["name"])
     return schema
 
@@ -78,6 +104,18 @@ class Tables:
         self.out.append(f"static const char *const {name}[] = {{{', '.join(q(v) for v in f['values'])}, NULL}};")
         return name
 
+    def result_shape(self, label, f):
+        """Members of an object, the item of an array."""
+        nested = [self.field(label, "", "", n, True) for n in f.get("fields", [])]
+        members = f".fields = {label}_fields, .n_fields = {len(nested)}"
+        if nested:
+            self.out.append(f"static const struct sl_schema_field {label}_fields[] = {{{', '.join(nested)}}};")
+        if f["type"] != "array":
+            return [members] if nested else []
+        item = f"{{.name = \"\", .type = SL_T_OBJECT, {members}}}" if nested else f"{{.name = \"\", .type = SL_T_{f['items'].upper()}}}"
+        self.out.append(f"static const struct sl_schema_field {label}_item[] = {{{item}}};")
+        return [f".fields = {label}_item, .n_fields = 1"]
+
     def field(self, prefix, struct, path, f, is_result):
         """One initializer; nested tables are emitted before it."""
         t = f["type"]
@@ -89,7 +127,7 @@ class Tables:
         hi = f.get("max", {"integer": 2 ** 53, "string": 4095, "array": 4096}.get(t, 0))
         init.append(f".min = {lo}, .max = {hi}")
         if is_result:
-            return "{" + ", ".join(init) + "}"
+            return "{" + ", ".join(init + self.result_shape(f"{prefix}_{f['name']}", f)) + "}"
         cname = f["name"] + "_" if f["name"] == "default" else f["name"]
         init += [f".offset = offsetof({struct}, {path}{cname})", f".has_offset = offsetof({struct}, {path}has_{f['name']})"]
         label = f"{prefix}_{f['name']}"
@@ -151,7 +189,10 @@ def type_text(f):
     if t == "enum":
         return " \\| ".join(f"`{v}`" for v in f["values"])
     if t == "array" and "items" in f:
-        return f"array of {f['items']['type']}"
+        item = f["items"]
+        return f"array of {item['type'] if isinstance(item, dict) else item}"
+    if t == "array":
+        return "array of object"
     return t
 
 
@@ -161,7 +202,7 @@ def field_rows(fields, prefix=""):
         note = " (required)" if f.get("required") else " (may be absent)" if f.get("optional") else ""
         note += " (not over TCP)" if f.get("local_only") else ""
         rows.append(f"| `{prefix}{f['name']}` | {type_text(f)} | {f.get('doc', '')}{note} |")
-        rows += field_rows(f.get("fields", []), prefix + f["name"] + ".")
+        rows += field_rows(f.get("fields", []), prefix + f["name"] + ("[]." if f["type"] == "array" else "."))
     return rows
 
 

@@ -56,6 +56,12 @@ sl_rpc_free(struct sl_rpc *r)
 	free(r);
 }
 
+void *
+sl_rpc_user(const struct sl_rpc *r)
+{
+	return r->user;
+}
+
 void
 sl_rpc_set_state(struct sl_rpc *r, enum sl_rpc_state state)
 {
@@ -82,12 +88,20 @@ refuse_local_only(const struct sl_schema_method *m, const struct sl_rpc_caller *
 {
 	if (!m->local_only || caller->via != SL_RPC_VIA_TCP)
 		return 0;
-	sl_log(SL_LOG_WARN, "rpc", "%s: %s refused: local_only_setting", caller->principal,
-	       m->name);
-	sl_fail(e, -EPERM, "local_only_setting", "",
-		"%s is accepted only from the unix socket, the console and the configuration file",
-		m->name);
-	return -EPERM;
+	return sl_fail(e, -EPERM, "local_only_setting", "",
+		       "%s is accepted only from the unix socket, the console and the "
+		       "configuration file",
+		       m->name);
+}
+
+/** Attempts to change what is local from afar leave a trace (D6). */
+static void
+audit_refusal(const struct sl_schema_method *m, const struct sl_rpc_caller *caller,
+	      const struct sl_error *e)
+{
+	if (strcmp(e->reason, "local_only_setting") == 0)
+		sl_log(SL_LOG_NOTICE, "audit", "%s%s%s by %s refused: local_only_setting", m->name,
+		       e->path[0] ? " " : "", e->path[0] ? e->path + 1 : "", caller->principal);
 }
 
 int
@@ -111,13 +125,17 @@ sl_rpc_call(struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *me
 		return sl_fail(e, -EBUSY, "invalid_state", "",
 			       "%s is not possible while the gateway starts", m->name);
 	rc = refuse_local_only(m, caller, e);
-	if (rc)
+	if (rc) {
+		audit_refusal(m, caller, e);
 		return rc;
+	}
 	decoded = calloc(1, m->params_size ? m->params_size : 1);
 	if (!decoded)
 		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
 	rc = sl_schema_decode(m, params, caller, decoded, &arena, e);
-	if (rc == 0)
+	if (rc)
+		audit_refusal(m, caller, e);
+	else
 		rc = r->handler[m - sl_schema_gateway](r->user, caller, decoded, result, e);
 	if (rc && !e->err)
 		sl_fail(e, rc, "internal", "", "%s failed: %s", m->name, strerror(-rc));
@@ -139,15 +157,20 @@ code_of(const struct sl_error *e)
 	case ENOSYS:
 		return CODE_METHOD;
 	case EINVAL:
+	case ERANGE:
+	case E2BIG:
+	case EACCES: /* a file that was named, not the caller */
 		return CODE_PARAMS;
 	case EPERM:
-	case EACCES:
 		return CODE_FORBIDDEN;
 	case ENOENT:
+	case ENODEV:
 		return CODE_NOT_FOUND;
 	case EEXIST:
+	case EADDRINUSE:
 		return CODE_CONFLICT;
 	case ENOSPC:
+	case ENOBUFS:
 		return CODE_LIMIT;
 	case EBUSY:
 		return strcmp(e->reason, "invalid_state") == 0 ? CODE_STATE : CODE_BUSY;
@@ -158,17 +181,33 @@ code_of(const struct sl_error *e)
 	}
 }
 
+/** Text that may hold a cut or foreign byte sequence: what is no UTF-8 becomes '?'. */
+static json_t *
+json_text(const char *text)
+{
+	char clean[sizeof(((struct sl_error *)0)->message)];
+	json_t *s = json_string(text);
+	size_t n;
+
+	if (s)
+		return s;
+	n = strnlen(text, sizeof(clean) - 1);
+	for (size_t i = 0; i < n; i++)
+		clean[i] = text[i] & 0x80 ? '?' : text[i];
+	return json_stringn(clean, n);
+}
+
 static json_t *
 error_answer(json_t *id, int code, const struct sl_error *e)
 {
 	json_t *data = json_pack("{s:s}", "reason", e->reason);
 
 	if (e->path[0])
-		json_object_set_new(data, "path", json_string(e->path));
+		json_object_set_new(data, "path", json_text(e->path));
 	if (e->hint[0])
-		json_object_set_new(data, "hint", json_string(e->hint));
-	return json_pack("{s:s, s:O?, s:{s:i, s:s, s:o}}", "jsonrpc", "2.0", "id", id, "error",
-			 "code", code, "message", e->message, "data", data);
+		json_object_set_new(data, "hint", json_text(e->hint));
+	return json_pack("{s:s, s:O?, s:{s:i, s:o, s:o}}", "jsonrpc", "2.0", "id", id, "error",
+			 "code", code, "message", json_text(e->message), "data", data);
 }
 
 static json_t *
@@ -215,8 +254,13 @@ handle_request(struct sl_rpc *r, const struct sl_rpc_caller *caller, json_t *req
 	    !json_is_string(method))
 		return simple_error(id, CODE_REQUEST, "invalid_request",
 				    "jsonrpc must be \"2.0\" and method a string");
-	if (params && !json_is_object(params))
-		return simple_error(id, CODE_PARAMS, "param_type", "params must be an object");
+	if (params && !json_is_object(params) && !json_is_array(params))
+		return simple_error(id, CODE_REQUEST, "invalid_request",
+				    "params must be an object");
+	if (json_is_array(params))
+		return id ? simple_error(id, CODE_PARAMS, "param_type",
+					 "params must be an object; parameters have names here")
+			  : NULL;
 	if (sl_rpc_call(r, caller, json_string_value(method), params, &result, &e))
 		return id ? error_answer(id, code_of(&e), &e) : NULL;
 	answer = id ? json_pack("{s:s, s:O, s:O}", "jsonrpc", "2.0", "id", id, "result", result)

@@ -16,10 +16,12 @@
 #include "sl_rpc_server.h"
 
 #define LINE_MAX_BYTES (1024 * 1024)
-#define OUT_MAX_BYTES (32 * 1024 * 1024)
+#define OUT_PAUSE_BYTES (1024 * 1024) /* answers that wait: requests are not read meanwhile */
 #define CONNECTIONS_MAX 32
 #define IDLE_S 300
 #define LINES_PER_TURN 16
+#define DRAIN_MAX_BYTES (16 * 1024 * 1024)
+#define LINGER_S 2 /* for a client to read why it is being closed */
 
 struct conn {
 	struct sl_rpc_server *server;
@@ -27,13 +29,17 @@ struct conn {
 	struct bufferevent *bev;
 	struct sl_rpc_caller caller;
 	char principal[64];
-	bool closing; /* answer, then close */
+	bool paused;  /* its answers wait: nothing is read */
+	bool ended;   /* it has sent everything: answer what is there, then close */
+	bool closing; /* one last answer; what still comes is thrown away */
+	size_t drained;
 };
 
 struct sl_rpc_server {
 	struct event_base *base;
 	struct sl_rpc *rpc;
 	struct evconnlistener *unix_listener, *tcp_listener;
+	struct event *rest; /* accept again */
 	char *unix_path;
 	struct conn *conns;
 	unsigned n_conns;
@@ -53,14 +59,26 @@ conn_free(struct conn *c)
 static void
 answer_and_close(struct conn *c, const char *line)
 {
+	struct evbuffer *in = bufferevent_get_input(c->bev);
+	struct timeval linger = {.tv_sec = LINGER_S};
+
 	bufferevent_write(c->bev, line, strlen(line));
 	c->closing = true;
-	bufferevent_disable(c->bev, EV_READ);
+	evbuffer_drain(in, evbuffer_get_length(in));
+	bufferevent_set_timeouts(c->bev, &linger, &linger);
+}
+
+static void
+line_too_long(struct conn *c)
+{
+	answer_and_close(c, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,"
+			    "\"message\":\"a line is longer than 1 MiB\","
+			    "\"data\":{\"reason\":\"line_too_long\"}}}\n");
 }
 
 /** Handle one whole line. @return false when the connection was freed or is closing. */
 static bool
-handle_line(struct conn *c, char *line, size_t len)
+handle_line(struct conn *c, const char *line, size_t len)
 {
 	char *out;
 
@@ -70,72 +88,109 @@ handle_line(struct conn *c, char *line, size_t len)
 		conn_free(c); /* another protocol: not a word */
 		return false;
 	}
+	if (len > LINE_MAX_BYTES) {
+		line_too_long(c);
+		return false;
+	}
 	out = sl_rpc_line(c->server->rpc, &c->caller, line, len);
 	if (!out)
 		return true;
 	bufferevent_write(c->bev, out, strlen(out));
 	bufferevent_write(c->bev, "\n", 1);
 	free(out);
-	if (evbuffer_get_length(bufferevent_get_output(c->bev)) > OUT_MAX_BYTES) {
-		conn_free(c); /* does not read its answers */
-		return false;
-	}
 	return true;
 }
 
+static bool
+has_line(struct evbuffer *in)
+{
+	return evbuffer_search_eol(in, NULL, NULL, EVBUFFER_EOL_LF).pos >= 0;
+}
+
+/** Does a connection speak another protocol? Known from its first byte. */
+static bool
+is_foreign(struct evbuffer *in)
+{
+	unsigned char first;
+
+	return evbuffer_copyout(in, &first, 1) == 1 && !memchr("{[\n\r", first, 4);
+}
+
+/** Go on with what has arrived. */
 static void
 on_read(struct bufferevent *bev, void *arg)
 {
-	struct evbuffer *in = bufferevent_get_input(bev);
+	struct evbuffer *in = bufferevent_get_input(bev), *out = bufferevent_get_output(bev);
 	struct conn *c = arg;
-	unsigned char first;
 	size_t len;
-	char *line;
 
-	if (evbuffer_copyout(in, &first, 1) == 1 && first != '{' && first != '[' && first != '\n' &&
-	    first != '\r') {
+	if (c->closing) {
+		c->drained += evbuffer_get_length(in);
+		evbuffer_drain(in, evbuffer_get_length(in));
+		if (c->drained > DRAIN_MAX_BYTES)
+			conn_free(c);
+		return;
+	}
+	if (is_foreign(in)) {
 		conn_free(c);
 		return;
 	}
-	for (unsigned i = 0; i < LINES_PER_TURN; i++) {
+	for (unsigned i = 0; i < LINES_PER_TURN && !c->paused; i++) {
+		char *line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF);
 		bool alive;
 
-		line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF);
 		if (!line)
 			break;
-		alive = len <= LINE_MAX_BYTES && handle_line(c, line, len);
-		if (len > LINE_MAX_BYTES)
-			conn_free(c);
+		alive = handle_line(c, line, len);
 		free(line);
 		if (!alive)
 			return;
+		c->paused = evbuffer_get_length(out) > OUT_PAUSE_BYTES;
 	}
-	if (evbuffer_get_length(in) > LINE_MAX_BYTES)
-		answer_and_close(
-			c,
-			"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,\"message\":"
-			"\"a line is longer than 1 "
-			"MiB\",\"data\":{\"reason\":\"line_too_long\"}}}\n");
-	else if (evbuffer_search_eol(in, NULL, NULL, EVBUFFER_EOL_LF).pos >= 0)
+	if (c->paused)
+		bufferevent_disable(bev, EV_READ);
+	else if (has_line(in))
 		bufferevent_trigger(bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
+	else if (evbuffer_get_length(in) > LINE_MAX_BYTES)
+		line_too_long(c);
+	else if (c->ended && evbuffer_get_length(out) == 0)
+		conn_free(c);
 }
 
+/** All answers are written. */
 static void
 on_write(struct bufferevent *bev, void *arg)
 {
 	struct conn *c = arg;
 
-	(void)bev;
-	if (c->closing)
+	if (c->closing) {
+		shutdown(bufferevent_getfd(bev), SHUT_WR);
+		return;
+	}
+	if (c->paused) {
+		c->paused = false;
+		if (!c->ended)
+			bufferevent_enable(bev, EV_READ);
+	}
+	if (has_line(bufferevent_get_input(bev)))
+		bufferevent_trigger(bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
+	else if (c->ended)
 		conn_free(c);
 }
 
 static void
 on_event(struct bufferevent *bev, short what, void *arg)
 {
-	(void)bev;
-	(void)what; /* end of file, error or idle for too long: all end the connection */
-	conn_free(arg);
+	struct conn *c = arg;
+	bool more = has_line(bufferevent_get_input(bev)) ||
+		    evbuffer_get_length(bufferevent_get_output(bev)) > 0;
+
+	if (!(what & BEV_EVENT_EOF) || c->closing || !more) {
+		conn_free(c); /* an error, idle for too long, or nothing left to answer */
+		return;
+	}
+	c->ended = true;
+	bufferevent_trigger(bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
 }
 
 static void
@@ -200,14 +255,44 @@ accept_tcp(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, in
 	on_accept(arg, fd, SL_RPC_VIA_TCP, "tcp:loopback");
 }
 
+static void
+accept_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct sl_rpc_server *s = arg;
+
+	(void)fd;
+	(void)what;
+	if (s->unix_listener)
+		evconnlistener_enable(s->unix_listener);
+	if (s->tcp_listener)
+		evconnlistener_enable(s->tcp_listener);
+}
+
+/** No descriptor is free: the waiting connection would wake us for ever. Rest a second. */
+static void
+on_accept_error(struct evconnlistener *l, void *arg)
+{
+	struct timeval rest = {.tv_sec = 1};
+	struct sl_rpc_server *s = arg;
+
+	sl_log(SL_LOG_WARN, "rpc", "accept: %s", strerror(errno));
+	evconnlistener_disable(l);
+	event_add(s->rest, &rest);
+}
+
 struct sl_rpc_server *
 sl_rpc_server_new(struct event_base *base, struct sl_rpc *rpc)
 {
 	struct sl_rpc_server *s = calloc(1, sizeof(*s));
 
-	if (s) {
-		s->base = base;
-		s->rpc = rpc;
+	if (!s)
+		return NULL;
+	s->base = base;
+	s->rpc = rpc;
+	s->rest = evtimer_new(base, accept_again, s);
+	if (!s->rest) {
+		free(s);
+		return NULL;
 	}
 	return s;
 }
@@ -219,6 +304,7 @@ sl_rpc_server_free(struct sl_rpc_server *s)
 		return;
 	while (s->conns)
 		conn_free(s->conns);
+	event_free(s->rest);
 	if (s->unix_listener)
 		evconnlistener_free(s->unix_listener);
 	if (s->tcp_listener)
@@ -233,11 +319,22 @@ sl_rpc_server_free(struct sl_rpc_server *s)
 static int
 clear_stale(const struct sockaddr_un *sa, struct sl_error *e)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), rc;
+	struct stat st;
+	int fd, rc, err;
 
+	if (lstat(sa->sun_path, &st))
+		return 0;
+	if (!S_ISSOCK(st.st_mode)) {
+		sl_fail(e, -EEXIST, "socket_path", "/control/socket", "%s is there and no socket",
+			sa->sun_path);
+		sl_hint(e, "set control.socket to another path");
+		return -EEXIST;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return sl_fail(e, -errno, "socket", "", "socket: %s", strerror(errno));
 	rc = connect(fd, (const struct sockaddr *)sa, sizeof(*sa));
+	err = errno;
 	close(fd);
 	if (rc == 0) {
 		sl_fail(e, -EADDRINUSE, "socket_in_use", "/control/socket",
@@ -245,7 +342,7 @@ clear_stale(const struct sockaddr_un *sa, struct sl_error *e)
 		sl_hint(e, "stop it, or set control.socket to another path");
 		return -EADDRINUSE;
 	}
-	if (errno == ECONNREFUSED)
+	if (err == ECONNREFUSED)
 		unlink(sa->sun_path);
 	return 0;
 }
@@ -287,8 +384,12 @@ sl_rpc_server_unix(struct sl_rpc_server *s, const char *path, const char *group,
 						   32, (struct sockaddr *)&sa, sizeof(sa));
 	rc = errno;
 	umask(old);
-	if (!s->unix_listener)
-		return sl_fail(e, -rc, "socket", "/control/socket", "%s: %s", path, strerror(rc));
+	if (!s->unix_listener) {
+		sl_fail(e, -rc, "socket", "/control/socket", "%s: %s", path, strerror(rc));
+		sl_hint(e, "is its directory there? See control.socket and system.run_dir");
+		return -rc;
+	}
+	evconnlistener_set_error_cb(s->unix_listener, on_accept_error);
 	s->unix_path = strdup(path);
 	return set_owner(path, group, e);
 }
@@ -325,5 +426,6 @@ sl_rpc_server_tcp(struct sl_rpc_server *s, const struct sl_endpoint *at, struct 
 	if (!s->tcp_listener)
 		return sl_fail(e, -errno, "socket", "/control/tcp", "%s: %s", text,
 			       strerror(errno));
+	evconnlistener_set_error_cb(s->tcp_listener, on_accept_error);
 	return 0;
 }

@@ -29,6 +29,8 @@ enum sl_rpc_state { SL_RPC_STARTUP = 1, SL_RPC_RUNNING = 2 };
 /** @param user given to each handler. @return NULL without memory. */
 struct sl_rpc *sl_rpc_new(void *user);
 void sl_rpc_free(struct sl_rpc *rpc);
+/** What sl_rpc_new() was given. */
+void *sl_rpc_user(const struct sl_rpc *rpc);
 void sl_rpc_set_state(struct sl_rpc *rpc, enum sl_rpc_state state);
 
 /**

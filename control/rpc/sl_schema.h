@@ -30,6 +30,7 @@ enum sl_schema_type {
 	SL_T_MAC,      /* uint8_t[6] */
 	SL_T_ARRAY,    /* struct sl_schema_array */
 	SL_T_OBJECT,   /* the nested struct */
+	SL_T_NUMBER,   /* results only: integer or fraction */
 };
 
 struct sl_schema_array {
@@ -44,10 +45,11 @@ struct sl_schema_field {
 	bool local_only; /* refused on TCP */
 	bool optional;	 /* results: may be absent */
 	size_t offset;
-	size_t has_offset;		      /* bool that tells whether it was given */
-	int64_t min, max;		      /* integer: value; string: length; array: items */
-	const char *const *values;	      /* ENUM, NULL-terminated */
-	const struct sl_schema_field *fields; /* OBJECT: members; ARRAY: one item description */
+	size_t has_offset;	   /* bool that tells whether it was given */
+	int64_t min, max;	   /* integer: value; string: length; array: items */
+	const char *const *values; /* ENUM, NULL-terminated */
+	/* OBJECT: members (none: any); ARRAY: one item description */
+	const struct sl_schema_field *fields;
 	unsigned n_fields;
 	size_t size; /* OBJECT: of the struct; ARRAY: of an item */
 	const char *doc;

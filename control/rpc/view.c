@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Results of methods for people: which members in which columns. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "table.h"
+
+#define LABEL_WIDTH 24
+
+/** A list in a result that is shown as a table. */
+struct view {
+	const char *method, *member;
+	const struct sl_table_column *columns;
+};
+
+static const struct sl_table_column peers[] = {
+	{"interface", NULL, SL_CELL_TEXT},
+	{"name", "peer", SL_CELL_TEXT},
+	{"endpoint", NULL, SL_CELL_TEXT},
+	{"allowed_ips", NULL, SL_CELL_TEXT},
+	{"state", NULL, SL_CELL_TEXT},
+	{"last_handshake", "handshake", SL_CELL_SINCE},
+	{"rx_bytes", "received", SL_CELL_BYTES},
+	{"tx_bytes", "sent", SL_CELL_BYTES},
+	{"last_data_rx_ms", "last data", SL_CELL_MS},
+	{"enabled", NULL, SL_CELL_TEXT},
+	{0},
+};
+static const struct sl_table_column interfaces[] = {
+	{"name", "interface", SL_CELL_TEXT}, {"listen_port", "port", SL_CELL_NUMBER},
+	{"public_key", NULL, SL_CELL_TEXT},  {"key_source", "key", SL_CELL_TEXT},
+	{"addresses", NULL, SL_CELL_TEXT},   {"inside", NULL, SL_CELL_TEXT},
+	{"mtu", NULL, SL_CELL_NUMBER},	     {"isolation", NULL, SL_CELL_TEXT},
+	{"peers", NULL, SL_CELL_NUMBER},     {0},
+};
+static const struct sl_table_column ports[] = {
+	{"name", "port", SL_CELL_TEXT},
+	{"device", NULL, SL_CELL_TEXT},
+	{"driver", NULL, SL_CELL_TEXT},
+	{"mac", NULL, SL_CELL_TEXT},
+	{"mtu", NULL, SL_CELL_NUMBER},
+	{"rx_queues", "rxq", SL_CELL_NUMBER},
+	{"tx_queues", "txq", SL_CELL_NUMBER},
+	{"link", NULL, SL_CELL_TEXT},
+	{"mbps", "Mbit/s", SL_CELL_NUMBER},
+	{"addresses", NULL, SL_CELL_TEXT},
+	{0},
+};
+static const struct sl_table_column port_stats[] = {
+	{"name", "port", SL_CELL_TEXT},	     {"rx_packets", NULL, SL_CELL_NUMBER},
+	{"rx_bytes", "rx", SL_CELL_BYTES},   {"rx_pps", "rx pkt/s", SL_CELL_NUMBER},
+	{"rx_bps", "rx rate", SL_CELL_BPS},  {"tx_packets", NULL, SL_CELL_NUMBER},
+	{"tx_bytes", "tx", SL_CELL_BYTES},   {"tx_pps", "tx pkt/s", SL_CELL_NUMBER},
+	{"tx_bps", "tx rate", SL_CELL_BPS},  {"rx_missed", "missed", SL_CELL_NUMBER},
+	{"rx_errors", NULL, SL_CELL_NUMBER}, {"rx_nombuf", "no mbuf", SL_CELL_NUMBER},
+	{"tx_errors", NULL, SL_CELL_NUMBER}, {0},
+};
+static const struct sl_table_column sessions[] = {
+	{"interface", NULL, SL_CELL_TEXT},
+	{"peer", NULL, SL_CELL_TEXT},
+	{"state", NULL, SL_CELL_TEXT},
+	{"local_index", NULL, SL_CELL_NUMBER},
+	{"remote_index", NULL, SL_CELL_NUMBER},
+	{"age_ms", "age", SL_CELL_MS},
+	{"initiator", NULL, SL_CELL_TEXT},
+	{"worker", NULL, SL_CELL_NUMBER},
+	{"packets_encrypted", "encrypted", SL_CELL_NUMBER},
+	{"packets_decrypted", "decrypted", SL_CELL_NUMBER},
+	{"replay_detected", "replays", SL_CELL_NUMBER},
+	{"auth_failures", NULL, SL_CELL_NUMBER},
+	{"key_rotation_count", "rotations", SL_CELL_NUMBER},
+	{0},
+};
+static const struct sl_table_column routes[] = {
+	{"prefix", NULL, SL_CELL_TEXT},
+	{"via", NULL, SL_CELL_TEXT},
+	{"port", NULL, SL_CELL_TEXT},
+	{"vlan", NULL, SL_CELL_NUMBER},
+	{"interface", NULL, SL_CELL_TEXT},
+	{"kind", NULL, SL_CELL_TEXT},
+	{0},
+};
+static const struct sl_table_column neighbours[] = {
+	{"port", NULL, SL_CELL_TEXT}, {"vlan", NULL, SL_CELL_NUMBER}, {"ip", NULL, SL_CELL_TEXT},
+	{"mac", NULL, SL_CELL_TEXT},  {"state", NULL, SL_CELL_TEXT},  {0},
+};
+static const struct sl_table_column lcores[] = {
+	{"lcore", NULL, SL_CELL_NUMBER},	{"cpu", NULL, SL_CELL_NUMBER},
+	{"role", NULL, SL_CELL_TEXT},		{"index", NULL, SL_CELL_NUMBER},
+	{"busy_pct", "busy %", SL_CELL_NUMBER}, {"rx_packets", NULL, SL_CELL_NUMBER},
+	{"rx_pps", "rx pkt/s", SL_CELL_NUMBER}, {"tx_packets", NULL, SL_CELL_NUMBER},
+	{"tx_pps", "tx pkt/s", SL_CELL_NUMBER}, {"steered_packets", "steered", SL_CELL_NUMBER},
+	{"polls", NULL, SL_CELL_NUMBER},	{0},
+};
+static const struct sl_table_column drops[] = {
+	{"reason", NULL, SL_CELL_TEXT},
+	{"packets", NULL, SL_CELL_NUMBER},
+	{"pps", "pkt/s", SL_CELL_NUMBER},
+	{"why", NULL, SL_CELL_TEXT},
+	{0},
+};
+static const struct sl_table_column stages[] = {
+	{"stage", NULL, SL_CELL_TEXT},
+	{"total", NULL, SL_CELL_NUMBER},
+	{"passed", NULL, SL_CELL_NUMBER},
+	{"dropped", NULL, SL_CELL_NUMBER},
+	{"decrypt_success", "opened", SL_CELL_NUMBER},
+	{"decrypt_failure", "not opened", SL_CELL_NUMBER},
+	{"pps", "pkt/s", SL_CELL_NUMBER},
+	{0},
+};
+static const struct sl_table_column modes[] = {
+	{"prefix", NULL, SL_CELL_TEXT},
+	{"mode", NULL, SL_CELL_TEXT},
+	{0},
+};
+static const struct sl_table_column methods[] = {
+	{"name", "method", SL_CELL_TEXT},
+	{"role", NULL, SL_CELL_TEXT},
+	{"summary", NULL, SL_CELL_TEXT},
+	{0},
+};
+
+static const struct view views[] = {
+	{"peer.list", "peers", peers},
+	{"interface.list", "interfaces", interfaces},
+	{"port.list", "ports", ports},
+	{"port.stats", "ports", port_stats},
+	{"session.list", "sessions", sessions},
+	{"route.list", "routes", routes},
+	{"neighbour.list", "neighbours", neighbours},
+	{"sys.lcores", "lcores", lcores},
+	{"drops.get", "drops", drops},
+	{"stats.get", "stages", stages},
+	{"authz.mode.get", "prefixes", modes},
+	{"rpc.methods", "methods", methods},
+};
+
+/** Members whose unit is not told by their name alone. */
+static enum sl_cell
+format_of(const char *key)
+{
+	size_t n = strlen(key);
+
+	if (strcmp(key, "last_handshake") == 0)
+		return SL_CELL_SINCE;
+	if (n >= 5 && strcmp(key + n - 5, "bytes") == 0)
+		return SL_CELL_BYTES;
+	if (n >= 3 && strcmp(key + n - 3, "bps") == 0)
+		return SL_CELL_BPS;
+	if (n >= 3 && strcmp(key + n - 3, "_ms") == 0)
+		return SL_CELL_MS;
+	return SL_CELL_NUMBER;
+}
+
+static const struct sl_table_column *
+columns_of(const char *method, const char *member)
+{
+	for (size_t i = 0; i < SL_ARRAY_SIZE(views); i++)
+		if (strcmp(views[i].method, method) == 0 && strcmp(views[i].member, member) == 0)
+			return views[i].columns;
+	return NULL;
+}
+
+static void
+write_list(FILE *f, const char *method, const char *key, const json_t *list, int64_t now)
+{
+	char *text;
+
+	if (json_array_size(list) == 0) {
+		fprintf(f, "no %s\n", key);
+		return;
+	}
+	text = sl_table_text(list, columns_of(method, key), now);
+	fputs(text ? text : "no memory\n", f);
+	free(text);
+}
+
+static bool
+is_list(const json_t *v)
+{
+	return json_is_array(v) &&
+	       (json_array_size(v) == 0 || json_is_object(json_array_get(v, 0)));
+}
+
+/** Members that are no lists, one a line; members of objects as NAME.MEMBER. */
+static void
+write_values(FILE *f, const char *prefix, const json_t *object, int64_t now)
+{
+	json_t *item;
+	const char *key;
+	char label[96], *text;
+
+	json_object_foreach ((json_t *)(uintptr_t)object, key, item) {
+		snprintf(label, sizeof(label), "%s%s%s", prefix, prefix[0] ? "." : "", key);
+		if (json_is_object(item)) {
+			write_values(f, label, item, now);
+			continue;
+		}
+		if (is_list(item) && json_array_size(item))
+			continue;
+		text = sl_cell_text(item, format_of(key), now);
+		for (char *p = label; *p; p++)
+			*p = *p == '_' ? ' ' : *p;
+		fprintf(f, "%-*s  %s\n", LABEL_WIDTH, label, text ? text : "");
+		free(text);
+	}
+}
+
+/** Calls as they would be typed. */
+static void
+write_calls(FILE *f, const json_t *calls)
+{
+	json_t *call;
+	size_t i;
+
+	json_array_foreach (calls, i, call) {
+		char *params = json_dumps(json_object_get(call, "params"), 0);
+
+		fprintf(f, "%s %s\n", json_string_value(json_object_get(call, "method")),
+			params ? params : "");
+		free(params);
+	}
+}
+
+/** Sentences below a table, with the object that they are about. */
+static void
+write_warnings(FILE *f, const json_t *list)
+{
+	json_t *row, *text;
+	size_t i, j;
+
+	json_array_foreach (list, i, row) {
+		json_array_foreach (json_object_get(row, "warnings"), j, text)
+			fprintf(f, "warning: %s: %s\n",
+				json_string_value(json_object_get(row, "name")),
+				json_string_value(text));
+	}
+}
+
+static void
+write_result(FILE *f, const char *method, const json_t *result, int64_t now)
+{
+	json_t *item;
+	const char *key;
+	bool lists = false;
+
+	if (json_object_size(result) == 0) {
+		fputs("ok\n", f);
+		return;
+	}
+	if (strcmp(method, "config.show") == 0) {
+		write_calls(f, json_object_get(result, "calls"));
+		return;
+	}
+	json_object_foreach ((json_t *)(uintptr_t)result, key, item) {
+		if (!columns_of(method, key) && (!is_list(item) || json_array_size(item) == 0))
+			continue;
+		write_list(f, method, key, item, now);
+		write_warnings(f, item);
+		lists = true;
+	}
+	/* a page of a list needs no more words */
+	if (!lists || strcmp(method, "stats.get") == 0 || strcmp(method, "drops.get") == 0 ||
+	    strcmp(method, "authz.mode.get") == 0 || strcmp(method, "sys.lcores") == 0)
+		write_values(f, "", result, now);
+}
+
+char *
+sl_view_text(const char *method, const json_t *result)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	write_result(f, method, result, (int64_t)time(NULL));
+	if (fclose(f)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
