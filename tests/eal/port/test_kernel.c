@@ -10,6 +10,15 @@
 
 #define ETHERTYPE_TEST 0x88b5
 
+const char *__lsan_default_suppressions(void);
+
+/** libxdp keeps 80 bytes of each af_xdp device. */
+const char *
+__lsan_default_suppressions(void)
+{
+	return "leak:xsk_umem__create";
+}
+
 /** A veth pair in this process's own network namespace; it ends with the process. */
 static int
 make_veth(void **state)

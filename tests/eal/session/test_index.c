@@ -177,6 +177,39 @@ prints_the_cost(void **state)
 	sl_session_free(t);
 }
 
+/** Lookups in random order among `n` keypairs, in bursts as the data path does them. */
+static double
+lookup_ns(unsigned n)
+{
+	enum { ROUNDS = 1000000 };
+	struct sl_session_table *t = table_seeded(2, 1U << 19, false, 5);
+	uint32_t *index = malloc(n * sizeof(*index));
+	struct sl_noise_keys k = {0};
+	uint64_t rnd = 3, t0, t1;
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		assert_int_equal(sl_session_reserve(t, i % 2, i, &index[i]), 0);
+		assert_non_null(sl_session_publish(t, index[i], NULL, 1, &k, SL_NS_PER_S));
+	}
+	t0 = sl_clock_mono_ns();
+	for (unsigned i = 0; i < ROUNDS; i++)
+		found += sl_session_lookup(t, index[next_random(&rnd) % n]) != NULL;
+	t1 = sl_clock_mono_ns();
+	assert_int_equal(found, ROUNDS);
+	free(index);
+	sl_session_free(t);
+	return (double)(t1 - t0) / ROUNDS;
+}
+
+static void
+prints_the_cost_of_lookup(void **state)
+{
+	print_message(
+		"lookup: %.1f ns among 1 keypair, %.1f ns among 1,000, %.1f ns among 20,000\n",
+		lookup_ns(1), lookup_ns(1000), lookup_ns(20000));
+}
+
 int
 main(void)
 {
@@ -187,6 +220,7 @@ main(void)
 		cmocka_unit_test(neighbours_look_unrelated),
 		cmocka_unit_test(another_key_gives_other_indexes),
 		cmocka_unit_test(prints_the_cost),
+		cmocka_unit_test(prints_the_cost_of_lookup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

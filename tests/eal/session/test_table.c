@@ -143,9 +143,10 @@ a_slot_is_never_the_same_index_twice_in_a_row(void **state)
 }
 
 static void
-an_old_index_does_not_free_the_slot_of_a_new_one(void **state)
+an_old_index_is_no_way_to_a_new_keypair(void **state)
 {
 	struct sl_session_table *t = table_seeded(1, 1, false, 1);
+	struct sl_noise_keys k = keys_of(1, true);
 	uint32_t a, b;
 
 	assert_int_equal(sl_session_reserve(t, 0, 1, &a), 0);
@@ -153,6 +154,14 @@ an_old_index_does_not_free_the_slot_of_a_new_one(void **state)
 	assert_int_equal(sl_session_reserve(t, 0, 2, &b), 0);
 	sl_session_unreserve(t, a);
 	assert_int_equal(sl_session_peer(t, b), 2);
+
+	/* nor does it find what lives there now */
+	assert_non_null(sl_session_publish(t, b, NULL, 1, &k, NOW_NS));
+	assert_non_null(sl_session_lookup(t, b));
+	assert_null(sl_session_lookup(t, a));
+	assert_int_equal(sl_session_owner(t, a, NULL), -1);
+	assert_int_equal(sl_session_peer(t, a), SL_PEER_ID_NONE);
+	assert_null(sl_session_publish(t, a, NULL, 1, &k, NOW_NS));
 	sl_session_free(t);
 }
 
@@ -447,7 +456,7 @@ main(void)
 		cmocka_unit_test(initiator_is_confirmed_at_once),
 		cmocka_unit_test(only_a_reserved_index_is_published),
 		cmocka_unit_test(a_slot_is_never_the_same_index_twice_in_a_row),
-		cmocka_unit_test(an_old_index_does_not_free_the_slot_of_a_new_one),
+		cmocka_unit_test(an_old_index_is_no_way_to_a_new_keypair),
 		cmocka_unit_test(slots_rest_as_long_as_possible),
 		cmocka_unit_test(owners_have_slots_of_their_own),
 		cmocka_unit_test(flat_indexes_do_not_depend_on_the_topology),
