@@ -52,7 +52,7 @@ static const struct port_profile profiles[] = {
 		.hint = "it needs CAP_NET_ADMIN and /dev/net/tun; known arguments: iface, mac, "
 			"remote",
 	},
-	/* Two descriptors rings in shared memory; size and number are agreed with the other side
+	/* Two rings of descriptors in shared memory; size and number are agreed with the other side
 	 * (rsize). Long packets come as chains. */
 	{
 		.driver = "net_memif",

@@ -13,6 +13,13 @@
 
 #include <rte_eal.h>
 
+/** EAL leaves its directory behind, empty, one for each run. */
+static inline void
+eal_remove_dir(void)
+{
+	rmdir(rte_eal_get_runtime_dir());
+}
+
 /** @param lcores text for -l, NULL means "0" */
 static inline void
 eal_start_lcores(const char *program, const char *lcores)
@@ -31,6 +38,7 @@ eal_start_lcores(const char *program, const char *lcores)
 		fprintf(stderr, "%s: EAL does not start\n", program);
 		exit(1);
 	}
+	atexit(eal_remove_dir);
 }
 
 static inline void
