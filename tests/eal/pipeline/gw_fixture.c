@@ -201,8 +201,8 @@ port_make(struct gw *g, unsigned port)
 	int id;
 
 	for (q = 0; q < n; q++) {
-		g->rx[port][q] = ring_make("rx", port, q);
-		g->tx[port][q] = ring_make("tx", port, q);
+		g->rx[port][q] = ring_make("prx", port, q);
+		g->tx[port][q] = ring_make("ptx", port, q);
 	}
 	snprintf(name, sizeof(name), "t%u-%u", serial, port);
 	id = rte_eth_from_rings(name, g->rx[port], n, g->tx[port], n, SOCKET_ID_ANY);
