@@ -62,7 +62,15 @@ stale(const struct sl_hs *hs, const struct hs_rx *rx)
 	return hs->now_ns > rx->arrival_ns + HS_STALE_NS;
 }
 
-/** In order of arrival: lanes of several workers merge here. Nearly always appends. */
+static inline bool
+came_before(struct rte_mbuf *a, struct rte_mbuf *b)
+{
+	uint64_t at = sl_meta(a)->counter, bt = sl_meta(b)->counter;
+
+	return at < bt || (at == bt && sl_meta(a)->nh <= sl_meta(b)->nh);
+}
+
+/** In order of arrival, then worker: the lanes merge here (D44). Nearly always appends. */
 static void
 enqueue(struct hs_queue *q, struct rte_mbuf *m)
 {
@@ -71,7 +79,7 @@ enqueue(struct hs_queue *q, struct rte_mbuf *m)
 
 	for (; i != q->head; i--) {
 		before = q->m[(i - 1) % HS_QUEUE_MAX];
-		if (sl_meta(before)->counter <= sl_meta(m)->counter)
+		if (came_before(before, m))
 			break;
 		q->m[i % HS_QUEUE_MAX] = before;
 	}
@@ -143,16 +151,16 @@ admit(struct sl_hs *hs, struct rte_mbuf *m, unsigned worker, struct hs_rx *rx)
 }
 
 static unsigned
-intake_lane(struct sl_hs *hs, unsigned worker, unsigned class)
+intake_lane(struct sl_hs *hs, unsigned worker, unsigned class, unsigned room)
 {
 	struct hs_queue *q = &hs->queue[class];
-	struct rte_mbuf *m[HS_INTAKE_MAX];
+	struct rte_mbuf *m[HS_INTAKE_LANE];
 	struct hs_rx rx = {0};
 	enum sl_drop why;
 	unsigned n, i;
 
 	n = rte_ring_sc_dequeue_burst(hs->dp->worker[worker]->hs_lane[class], (void **)m,
-				      SL_MIN(HS_INTAKE_MAX, HS_QUEUE_MAX - q->n), NULL);
+				      SL_MIN(room, HS_QUEUE_MAX - q->n), NULL);
 	for (i = 0; i < n; i++) {
 		why = admit(hs, m[i], worker, &rx);
 		if (why == SL_DROP_NONE) {
@@ -183,16 +191,22 @@ detect_load(struct sl_hs *hs)
 		hs->load_until_ns = hs->now_ns + HS_LOAD_HOLD_NS;
 }
 
+/** Every lane in turn, beginning with another worker each time, so that one cannot starve the rest.
+ */
 unsigned
 hs_intake(struct sl_hs *hs)
 {
-	unsigned class, i, n = 0;
+	unsigned left = HS_INTAKE_MAX, lcores = hs->dp->n_lcores, class, i, worker;
 
-	for (class = 0; class < HS_CLASSES; class ++)
-		for (i = 0; i < hs->dp->n_lcores; i++)
-			n += intake_lane(hs, i, class);
+	hs->intake_first = (hs->intake_first + 1) % lcores;
+	for (class = 0; class < HS_CLASSES; class ++) {
+		for (i = 0; i < lcores && left != 0; i++) {
+			worker = (hs->intake_first + i) % lcores;
+			left -= intake_lane(hs, worker, class, SL_MIN(left, HS_INTAKE_LANE));
+		}
+	}
 	detect_load(hs);
-	return n;
+	return HS_INTAKE_MAX - left;
 }
 
 static void
