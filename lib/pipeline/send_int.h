@@ -13,8 +13,7 @@
 #define SL_TCP_SYN 0x02
 #define SL_TCP_FLAGS_OFF 13
 
-/* --- frag.c -----------------------------------------------------------------------------------
- */
+/* --- frag.c ---------------------------------------------------------------------------------- */
 
 /**
  * Cut an IPv4 packet (data at its header, meta filled) into fragments of at most `mtu` bytes
@@ -25,8 +24,7 @@
 unsigned sl_frag4(struct sl_worker *w, struct rte_mbuf *m, uint16_t mtu,
 		  struct rte_mbuf *frag[SL_FRAG_MAX]);
 
-/* --- stage_outer.c ----------------------------------------------------------------------------
- */
+/* --- stage_outer.c --------------------------------------------------------------------------- */
 
 /**
  * The gateway's own address on an attachment for a packet to `dst`: the one whose network holds
@@ -40,16 +38,14 @@ const struct sl_ip *sl_source_pick(const struct sl_att *att, uint8_t version, co
 bool sl_source_is_ours(const struct sl_root *r, const struct sl_att *first, uint8_t version,
 		       const uint8_t *ip);
 
-/* --- wait.c -----------------------------------------------------------------------------------
- */
+/* --- wait.c ---------------------------------------------------------------------------------- */
 
 /** Keep a packet whose next hop is unresolved; `hop` is a copy of meta.nh. */
 void sl_wait_add(struct sl_worker *w, struct rte_mbuf *m, const struct sl_nh_copy *hop);
 /** Free all that waits. */
 void sl_wait_purge(struct sl_worker *w);
 
-/* --- small helpers ----------------------------------------------------------------------------
- */
+/* --- small helpers --------------------------------------------------------------------------- */
 
 /**
  * Packets that the graph can still take: whoever makes new ones asks first, so that no vector

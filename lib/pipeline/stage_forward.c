@@ -114,6 +114,16 @@ fragment(struct sl_worker *w, struct rte_mbuf *m, uint16_t mtu, struct sl_vec ou
 	return true;
 }
 
+/** Destinations that no router forwards (RFC 1812 5.3.7, RFC 4291 2.4): groups and link-local
+ * addresses. A default route must not carry them on. Loopback does not pass the parser. */
+static bool
+is_confined(uint8_t version, const uint8_t *dst)
+{
+	if (version == 4)
+		return dst[0] >= 224 || (dst[0] == 169 && dst[1] == 254);
+	return dst[0] == 0xff || (dst[0] == 0xfe && (dst[1] & 0xc0) == 0x80);
+}
+
 static bool
 to_inside(struct sl_worker *w, struct rte_mbuf *m, const struct sl_iface_view *f, uint32_t nh,
 	  struct hop_cache *c, struct sl_vec out[])
@@ -123,6 +133,10 @@ to_inside(struct sl_worker *w, struct rte_mbuf *m, const struct sl_iface_view *f
 	if (nh != c->id) {
 		sl_nh_read(w->dp->nhs, nh, &c->hop);
 		c->id = nh;
+	}
+	if (sl_unlikely(is_confined(meta->version, sl_pkt_dst(m)))) {
+		sl_vec_drop(&out[SL_NODE_DROP], m, SL_DROP_NO_ROUTE);
+		return false;
 	}
 	if (sl_unlikely(c->hop.type != SL_NH_HOST && c->hop.type != SL_NH_GLEAN)) {
 		if (c->hop.type == SL_NH_BLACKHOLE) /* silent by intent */

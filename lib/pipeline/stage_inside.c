@@ -78,7 +78,9 @@ find_places(struct rte_mbuf **m, unsigned n, struct view *v)
 		if (!v->f[i]->inside_any)
 			sl_lookup_add(&inside, inside_table(v->f[i], version), version,
 				      sl_pkt_src(m[i]), i);
-		sl_lookup_add(&own, sl_iface_local(v->f[i], version), version, sl_pkt_dst(m[i]), i);
+		if (sl_meta(m[i])->peer_id == SL_PEER_ID_NONE) /* so it is for own addresses */
+			sl_lookup_add(&own, sl_iface_local(v->f[i], version), version,
+				      sl_pkt_dst(m[i]), i);
 	}
 	sl_lookup_run(&inside);
 	sl_lookup_run(&own);

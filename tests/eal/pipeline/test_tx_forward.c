@@ -397,6 +397,35 @@ routes_that_lead_nowhere(void **state)
 	drop_at(x, SL_NODE_AUTHZ, fx_tunnel(x, &s, 1), SL_DROP_NO_ROUTE);
 }
 
+/** A default route does not carry groups, loopback or link-local destinations away. */
+static void
+destinations_that_stay(void **state)
+{
+	struct fx *x = *state;
+	static const char *const dst[] = {"224.0.0.251", "239.1.1.1", "255.255.255.255",
+					  "169.254.169.254"};
+	static const char *const dst6[] = {"ff02::fb", "ff0e::1", "fe80::1"};
+	struct sl_ip_info info;
+	struct rte_mbuf *m;
+	unsigned i;
+
+	fx_lpm(&x->f1->routes4, "0.0.0.0/0", FX_NH_SERVER);
+	fx_lpm(&x->f1->routes6, "::/0", FX_NH_SERVER);
+	for (i = 0; i < SL_ARRAY_SIZE(dst); i++)
+		drop_at(x, SL_NODE_AUTHZ,
+			fx_tunnel(x, &(struct fx_spec){.src = "10.7.0.2", .dst = dst[i]}, 1),
+			SL_DROP_NO_ROUTE);
+	for (i = 0; i < SL_ARRAY_SIZE(dst6); i++)
+		drop_at(x, SL_NODE_AUTHZ,
+			fx_tunnel(x, &(struct fx_spec){.src = "fd00:7::2", .dst = dst6[i]}, 1),
+			SL_DROP_NO_ROUTE);
+	fx_run(x, SL_NODE_AUTHZ,
+	       fx_tunnel(x, &(struct fx_spec){.src = "10.7.0.2", .dst = "223.255.255.1"}, 1));
+	m = fx_frame(x, 1);
+	fx_plain(m, &info);
+	rte_pktmbuf_free(m);
+}
+
 static void
 neighbour_that_failed(void **state)
 {
@@ -729,6 +758,7 @@ main(void)
 		T(isolation),
 		T(peer_to_peer_errors),
 		T(routes_that_lead_nowhere),
+		T(destinations_that_stay),
 		T(neighbour_that_failed),
 		T(too_big),
 		T(mss_towards_inside),

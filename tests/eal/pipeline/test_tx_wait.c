@@ -44,8 +44,7 @@ hints(struct fx *x)
 	return n;
 }
 
-/* --- parking ------------------------------------------------------------------------------------
- */
+/* --- parking --------------------------------------------------------------------------------- */
 
 static void
 parked_in_order_oldest_out(void **state)
@@ -258,8 +257,7 @@ keys_without_endpoint(void **state)
 	assert_int_equal(x->kp[1]->send_counter, 0);
 }
 
-/* --- neighbours ---------------------------------------------------------------------------------
- */
+/* --- neighbours ------------------------------------------------------------------------------ */
 
 static void
 to_glean(struct fx *x, const char *dst, uint16_t len)
@@ -464,8 +462,7 @@ shutdown_frees_what_waits(void **state)
 	assert_int_equal(x->w->n_parked + x->w->n_wait, 0);
 }
 
-/* --- transmission -------------------------------------------------------------------------------
- */
+/* --- transmission ---------------------------------------------------------------------------- */
 
 static void
 port_down(void **state)

@@ -43,7 +43,7 @@ fx_lpm_del(struct sl_lpm *t, const char *prefix)
 	assert_int_equal(sl_lpm_del(t, t, p.ip.b, p.len, &garbage), 0);
 }
 
-/* --- the gateway ---------------------------------------------------------------------------- */
+/* --- the gateway ----------------------------------------------------------------------------- */
 
 static struct sl_att *
 att_new(struct fx *x, unsigned id, unsigned port, unsigned vlan, unsigned mtu, const char *mac,
@@ -337,7 +337,7 @@ fx_free(struct fx *x)
 	free(x);
 }
 
-/* --- packets in ----------------------------------------------------------------------------- */
+/* --- packets in ------------------------------------------------------------------------------ */
 
 static unsigned
 write_l4(uint8_t *p, const struct fx_spec *s, uint8_t proto, unsigned len)
@@ -480,7 +480,7 @@ fx_run(struct fx *x, enum sl_node node, struct rte_mbuf *m)
 	sl_worker_run(x->w);
 }
 
-/* --- frames out ----------------------------------------------------------------------------- */
+/* --- frames out ------------------------------------------------------------------------------ */
 
 struct rte_mbuf *
 fx_frame(struct fx *x, unsigned port)
@@ -601,7 +601,7 @@ fx_open(struct fx *x, struct rte_mbuf *m, unsigned peer, struct fx_sealed *out)
 	rte_pktmbuf_free(m);
 }
 
-/* --- oracles -------------------------------------------------------------------------------- */
+/* --- oracles --------------------------------------------------------------------------------- */
 
 uint16_t
 fx_csum(const uint8_t *p, size_t n, const uint8_t *q, size_t k)
