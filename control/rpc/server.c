@@ -5,6 +5,7 @@
 #include <event2/listener.h>
 #include <grp.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -287,6 +288,7 @@ sl_rpc_server_new(struct event_base *base, struct sl_rpc *rpc)
 
 	if (!s)
 		return NULL;
+	signal(SIGPIPE, SIG_IGN); /* a client that goes away is an error of write() */
 	s->base = base;
 	s->rpc = rpc;
 	s->rest = evtimer_new(base, accept_again, s);

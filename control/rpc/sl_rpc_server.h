@@ -3,7 +3,8 @@
  * @file
  * The sockets of JSON-RPC: newline-delimited, over unix (peer credentials) and loopback TCP, on the
  * libevent loop of control. Limits: first byte { or [, 1 MiB a line, depth 32, 8,192 values, 32
- * connections, 300 s idle.
+ * connections, 300 s idle. A client that does not read its answers is not read either; one that
+ * closes its sending side still gets them.
  */
 #ifndef SL_RPC_SERVER_H
 #define SL_RPC_SERVER_H
@@ -16,6 +17,7 @@
 
 struct sl_rpc_server;
 
+/** The process ignores SIGPIPE from here on. @return NULL without memory. */
 struct sl_rpc_server *sl_rpc_server_new(struct event_base *base, struct sl_rpc *rpc);
 /** Closes connections and removes the unix socket. */
 void sl_rpc_server_free(struct sl_rpc_server *s);

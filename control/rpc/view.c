@@ -187,7 +187,7 @@ is_list(const json_t *v)
 
 /** Members that are no lists, one a line; members of objects as NAME.MEMBER. */
 static void
-write_values(FILE *f, const char *prefix, const json_t *object, int64_t now)
+write_values(FILE *f, const char *method, const char *prefix, const json_t *object, int64_t now)
 {
 	json_t *item;
 	const char *key;
@@ -196,11 +196,11 @@ write_values(FILE *f, const char *prefix, const json_t *object, int64_t now)
 	json_object_foreach ((json_t *)(uintptr_t)object, key, item) {
 		snprintf(label, sizeof(label), "%s%s%s", prefix, prefix[0] ? "." : "", key);
 		if (json_is_object(item)) {
-			write_values(f, label, item, now);
+			write_values(f, method, label, item, now);
 			continue;
 		}
-		if (is_list(item) && json_array_size(item))
-			continue;
+		if (is_list(item) && (json_array_size(item) || columns_of(method, label)))
+			continue; /* shown as a table */
 		text = sl_cell_text(item, format_of(key), now);
 		for (char *p = label; *p; p++)
 			*p = *p == '_' ? ' ' : *p;
@@ -265,7 +265,7 @@ write_result(FILE *f, const char *method, const json_t *result, int64_t now)
 	/* a page of a list needs no more words */
 	if (!lists || strcmp(method, "stats.get") == 0 || strcmp(method, "drops.get") == 0 ||
 	    strcmp(method, "authz.mode.get") == 0 || strcmp(method, "sys.lcores") == 0)
-		write_values(f, "", result, now);
+		write_values(f, method, "", result, now);
 }
 
 char *

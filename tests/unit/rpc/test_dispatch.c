@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Calls in process: binding, states, who may, what errors look like, the audit trail. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "sl_log.h"
+#include "sl_schema_gateway.h"
+
+static const struct sl_rpc_caller local = {SL_RPC_VIA_UNIX, "uid:0"};
+static const struct sl_rpc_caller console = {SL_RPC_VIA_CONSOLE, "console"};
+static const struct sl_rpc_caller config = {SL_RPC_VIA_CONFIG, "config"};
+static const struct sl_rpc_caller far = {SL_RPC_VIA_TCP, "tcp:loopback"};
+
+struct probe {
+	struct sl_rpc *rpc;
+	unsigned calls;
+	char log[1024];
+};
+
+static void
+sink(void *ctx, enum sl_log_level level, const char *topic, const char *text)
+{
+	struct probe *p = ctx;
+	size_t n = strlen(p->log);
+
+	snprintf(p->log + n, sizeof(p->log) - n, "%d %s: %s\n", (int)level, topic, text);
+}
+
+static int
+setup(void **state)
+{
+	struct probe *p = calloc(1, sizeof(*p));
+
+	p->rpc = sl_rpc_new(p);
+	assert_non_null(p->rpc);
+	assert_ptr_equal(sl_rpc_user(p->rpc), p);
+	sl_log_set_sink(sink, p);
+	*state = p;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct probe *p = *state;
+
+	sl_log_set_sink(NULL, NULL);
+	sl_rpc_free(p->rpc);
+	free(p);
+	return 0;
+}
+
+static int
+count(void *user, const struct sl_rpc_caller *caller, const void *params, json_t **result,
+      struct sl_error *e)
+{
+	struct probe *p = user;
+
+	p->calls++;
+	*result = json_pack("{s:s}", "by", caller->principal);
+	return 0;
+}
+
+static int
+count_only(void *user, const struct sl_rpc_caller *caller, const void *params, json_t **result,
+	   struct sl_error *e)
+{
+	((struct probe *)user)->calls++;
+	return 0;
+}
+
+static int
+refuse(void *user, const struct sl_rpc_caller *caller, const void *params, json_t **result,
+       struct sl_error *e)
+{
+	*result = json_object(); /* a result beside an error is let go */
+	return sl_fail(e, -EEXIST, "exists", "/public_key", "it is there");
+}
+
+static int
+refuse_silently(void *user, const struct sl_rpc_caller *caller, const void *params, json_t **result,
+		struct sl_error *e)
+{
+	return -EIO;
+}
+
+static void
+test_bind(void **state)
+{
+	struct probe *p = *state;
+
+	assert_int_equal(sl_rpc_bind(p->rpc, "rpc.nothing", count), -ENOENT);
+	assert_int_equal(sl_rpc_bind(p->rpc, "rpc.ping", count), 0);
+	assert_int_equal(sl_rpc_bind(p->rpc, "rpc.ping", count), -EEXIST);
+}
+
+static void
+test_call(void **state)
+{
+	struct probe *p = *state;
+	struct sl_error e;
+	json_t *result;
+
+	sl_rpc_bind(p->rpc, "rpc.ping", count);
+	sl_rpc_bind(p->rpc, "rpc.hello", count_only);
+	sl_rpc_bind(p->rpc, "peer.add", refuse);
+	sl_rpc_bind(p->rpc, "drops.get", refuse_silently);
+	assert_int_equal(sl_rpc_call(p->rpc, &console, "rpc.ping", NULL, &result, &e), 0);
+	assert_string_equal(json_string_value(json_object_get(result, "by")), "console");
+	json_decref(result);
+	/* no result is an empty object */
+	assert_int_equal(sl_rpc_call(p->rpc, &console, "rpc.hello", NULL, &result, &e), 0);
+	assert_true(json_is_object(result) && json_object_size(result) == 0);
+	json_decref(result);
+	assert_int_equal(p->calls, 2);
+	/* known to the schema, bound to nothing; not known at all */
+	assert_int_equal(sl_rpc_call(p->rpc, &console, "rpc.methods", NULL, &result, &e), -ENOSYS);
+	assert_int_equal(sl_rpc_call(p->rpc, &console, "rpc.x", NULL, &result, &e), -ENOSYS);
+	assert_string_equal(e.reason, "method_unknown");
+	assert_null(result);
+	assert_int_equal(sl_rpc_call(p->rpc, &console, "drops.get", NULL, &result, &e), -EIO);
+	assert_string_equal(e.reason, "internal");
+	assert_null(result);
+}
+
+static void
+test_handler_error(void **state)
+{
+	struct probe *p = *state;
+	json_t *result, *params;
+	struct sl_error e;
+
+	sl_rpc_bind(p->rpc, "peer.add", refuse);
+	params = json_pack("{s:s, s:s}", "interface", "wg0", "public_key",
+			   "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=");
+	assert_int_equal(sl_rpc_call(p->rpc, &console, "peer.add", params, &result, &e), -EEXIST);
+	assert_string_equal(e.reason, "exists");
+	assert_string_equal(e.path, "/public_key");
+	assert_null(result);
+	/* wrong parameters never reach the handler */
+	json_object_del(params, "interface");
+	assert_int_equal(sl_rpc_call(p->rpc, &console, "peer.add", params, &result, &e), -EINVAL);
+	assert_string_equal(e.reason, "param_missing");
+	json_decref(params);
+}
+
+static void
+test_state(void **state)
+{
+	struct probe *p = *state;
+	struct sl_error e;
+	json_t *result;
+
+	sl_rpc_bind(p->rpc, "sys.shutdown", count);
+	assert_int_equal(sl_rpc_call(p->rpc, &console, "sys.shutdown", NULL, &result, &e), -EBUSY);
+	assert_string_equal(e.reason, "invalid_state");
+	sl_rpc_set_state(p->rpc, SL_RPC_RUNNING);
+	assert_int_equal(sl_rpc_call(p->rpc, &console, "sys.shutdown", NULL, &result, &e), 0);
+	json_decref(result);
+	assert_int_equal(p->calls, 1);
+}
+
+/* D6: from afar nobody touches what is local, and the attempt leaves a trace. */
+static void
+test_local_only(void **state)
+{
+	const struct sl_rpc_caller *may[] = {&local, &console, &config};
+	struct probe *p = *state;
+	struct sl_error e;
+	json_t *result, *params = json_pack("{s:s}", "default", "observe");
+
+	sl_rpc_bind(p->rpc, "authz.mode.set", count);
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(may); i++) {
+		assert_int_equal(sl_rpc_call(p->rpc, may[i], "authz.mode.set", params, &result, &e),
+				 0);
+		json_decref(result);
+	}
+	assert_int_equal(p->calls, 3);
+	assert_string_equal(p->log, "");
+	assert_int_equal(sl_rpc_call(p->rpc, &far, "authz.mode.set", params, &result, &e), -EPERM);
+	assert_string_equal(e.reason, "local_only_setting");
+	assert_int_equal(p->calls, 3);
+	assert_string_equal(
+		p->log, "2 audit: authz.mode.set by tcp:loopback refused: local_only_setting\n");
+	json_decref(params);
+}
+
+static void
+test_local_only_parameter(void **state)
+{
+	struct probe *p = *state;
+	struct sl_error e;
+	json_t *result;
+	json_t *params = json_pack("{s:s, s:s}", "interface", "wg0", "private_key_file", "/k");
+
+	sl_rpc_bind(p->rpc, "interface.set", count);
+	assert_int_equal(sl_rpc_call(p->rpc, &far, "interface.set", params, &result, &e), -EPERM);
+	assert_int_equal(p->calls, 0);
+	assert_string_equal(p->log,
+			    "2 audit: interface.set private_key_file by tcp:loopback refused: "
+			    "local_only_setting\n");
+	json_decref(params);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_bind, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_call, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_handler_error, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_state, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_local_only, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_local_only_parameter, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
