@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Which worker is the home of a peer (D26), and how the home changes: REHOME_OUT to the old home,
- * which hands over what it holds and answers; meanwhile hs sends nothing about the peer; then the
- * next keypair is installed at the new home. Keypairs made before stay with their owner.
+ * which makes the new one home, hands over what it holds and answers; meanwhile hs sends nothing
+ * about the peer; then the next keypair is installed at the new home. Keypairs made before stay
+ * with their owner.
  */
 #include "hs_priv.h"
 
@@ -59,12 +60,6 @@ acceptable(const struct sl_hs *hs, unsigned worker, unsigned percent)
 }
 
 unsigned
-hs_home_first(const struct sl_hs *hs)
-{
-	return least_loaded(hs);
-}
-
-unsigned
 hs_home_choose(const struct sl_hs *hs, const struct hs_peer *hp, unsigned lane)
 {
 	if (hs->dp->n_workers == 1)
@@ -74,12 +69,23 @@ hs_home_choose(const struct sl_hs *hs, const struct hs_peer *hp, unsigned lane)
 	return acceptable(hs, hp->home, 150) ? hp->home : least_loaded(hs);
 }
 
+/*
+ * A new peer starts with the home that control wrote, and moves like any other: data lcores may
+ * know it already and hold packets of it.
+ */
 void
-hs_home_set(struct sl_hs *hs, struct hs_peer *hp, unsigned worker)
+hs_home_init(struct sl_hs *hs, struct hs_peer *hp)
 {
-	hp->home = (uint16_t)worker;
-	hs->homes[worker]++;
-	atomic_store_explicit(&hp->p->home, hp->home, memory_order_release);
+	unsigned best = least_loaded(hs), now = atomic_load(&hp->p->home);
+
+	if (now >= hs->dp->n_workers) {
+		now = best;
+		atomic_store(&hp->p->home, (uint16_t)now);
+	}
+	hp->home = (uint16_t)now;
+	hs->homes[now]++;
+	if (best != now)
+		hs_rehome_start(hs, hp, best);
 }
 
 void
@@ -88,19 +94,22 @@ hs_rehome_start(struct sl_hs *hs, struct hs_peer *hp, unsigned to)
 	struct sl_wk_msg msg = {.type = SL_WK_REHOME_OUT, .peer_id = hp->id, .home = (uint16_t)to};
 
 	hs_tell_worker(hs, hp->home, &msg);
+	hs->homes[hp->home]--;
+	hs->homes[to]++;
 	hp->rehome_to = (uint16_t)to;
 	hp->rehoming = true;
 }
 
-/** The old home has let go. */
+/** The old home has let go and made the other one home; it could not if the table lacks the peer.
+ */
 void
 hs_rehome_done(struct sl_hs *hs, struct hs_peer *hp)
 {
 	if (!hp->rehoming)
 		return;
 	hp->rehoming = false;
-	hs->homes[hp->home]--;
-	hs_home_set(hs, hp, hp->rehome_to);
+	hp->home = hp->rehome_to;
+	atomic_store_explicit(&hp->p->home, hp->home, memory_order_release);
 	hs_kp_resume(hs, hp);
 	if (hp->deleting) {
 		hs_peer_gone_send(hs, hp);

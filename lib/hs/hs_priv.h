@@ -310,11 +310,10 @@ void hs_peer_look(struct sl_hs *hs, struct hs_peer *hp);
 void hs_session_up(struct sl_hs *hs, struct hs_peer *hp, const struct sl_keypair *kp);
 
 /* --- home.c --- */
-/** Home of a new peer. */
-unsigned hs_home_first(const struct sl_hs *hs);
+/** Count the home of a new peer, and begin to move it to the best one. */
+void hs_home_init(struct sl_hs *hs, struct hs_peer *hp);
 /** Best home after a handshake message came through a lane. */
 unsigned hs_home_choose(const struct sl_hs *hs, const struct hs_peer *hp, unsigned lane);
-void hs_home_set(struct sl_hs *hs, struct hs_peer *hp, unsigned worker);
 void hs_rehome_start(struct sl_hs *hs, struct hs_peer *hp, unsigned to);
 void hs_rehome_done(struct sl_hs *hs, struct hs_peer *hp);
 void hs_home_measure(struct sl_hs *hs);

@@ -214,7 +214,7 @@ peer_new(struct sl_hs *hs, struct sl_peer *p)
 	set_self(hs, hp);
 	hash_add(hs, hp);
 	hs->by_id[hp->id] = hp;
-	hs_home_set(hs, hp, hs_home_first(hs));
+	hs_home_init(hs, hp);
 	hs->n_peers++;
 	hs->iface[hp->iface_id].n_peers++;
 	return hp;

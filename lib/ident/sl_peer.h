@@ -49,7 +49,7 @@ struct sl_peer {
 	_Atomic(struct sl_keypair *) current; /* w: home */
 	uint32_t id;
 	uint16_t iface_id;
-	_Atomic uint16_t home;	 /* w: hs */
+	_Atomic uint16_t home;	 /* w: the home itself, to hand over when hs says so */
 	_Atomic uint8_t enabled; /* w: control */
 	_Atomic uint8_t gone;	 /* w: control: being removed */
 	uint8_t pad0[2];

@@ -97,20 +97,27 @@ sl_park_drop(struct sl_worker *w, struct sl_peer *p, enum sl_drop reason)
 		sl_drop_now(w, take(w, p), reason);
 }
 
+/*
+ * In this order: nothing is parked here, then the other worker is home, then it gets the packets.
+ * So it finds an empty queue that is its own, and none of the packets comes back.
+ */
 void
 sl_park_move(struct sl_worker *w, struct sl_peer *p, unsigned to)
 {
 	struct rte_ring *ring = to < SL_WORKER_MAX ? w->steer_out[to] : NULL;
-	struct rte_mbuf *m;
+	struct rte_mbuf *m[SL_PARK_MAX];
+	unsigned i, n = 0, sent = 0;
 
 	while (p->park_count > 0) {
-		m = take(w, p);
-		sl_meta(m)->next = SL_NEXT_SEAL;
-		if (ring == NULL || rte_ring_sp_enqueue(ring, m) != 0)
-			sl_drop_now(w, m, SL_DROP_STEER_FULL);
-		else
-			w->delta.lcore.steered_packets++;
+		m[n] = take(w, p);
+		sl_meta(m[n++])->next = SL_NEXT_SEAL;
 	}
+	atomic_store_explicit(&p->home, (uint16_t)to, memory_order_release);
+	if (ring != NULL)
+		sent = rte_ring_sp_enqueue_burst(ring, (void **)m, n, NULL);
+	w->delta.lcore.steered_packets += sent;
+	for (i = sent; i < n; i++)
+		sl_drop_now(w, m[i], SL_DROP_STEER_FULL);
 }
 
 static bool

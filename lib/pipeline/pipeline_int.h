@@ -33,14 +33,13 @@
 	4 /* packets; covers a DRAM miss at about 100 cycles a packet and stage                    \
 	   */
 
-/* --- stage_tx.c
- * -------------------------------------------------------------------------------------- */
+/* --- stage_tx.c -------------------------------------------------------------------------- */
 
 /** Send what stands in w->tx[].buf and in the rings of `via`; what does not fit goes to
  * v[SL_NODE_DROP]. */
 void sl_tx_flush(struct sl_worker *w);
 
-/* --- home.c ----------------------------------------------------------------------------------- */
+/* --- home.c ------------------------------------------------------------------------------ */
 
 /** Authenticated packets of one keypair, consecutive in a burst. */
 struct sl_rx_run {
@@ -56,8 +55,7 @@ struct sl_rx_run {
 /** Home: counters, ticks for the timers, roaming, confirmation, rekey on receive. Once per run. */
 void sl_home_received(struct sl_worker *w, const struct sl_rx_run *run);
 
-/* --- stage_classify.c --------------------------------------------------------------------------
- */
+/* --- stage_classify.c -------------------------------------------------------------------- */
 
 /**
  * A whole UDP datagram to an own outer address and a listen port, data at the outer IP header:
@@ -66,8 +64,7 @@ void sl_home_received(struct sl_worker *w, const struct sl_rx_run *run);
 void sl_classify_wireguard(struct sl_worker *w, struct rte_mbuf *m, const struct sl_ip_info *info,
 			   struct sl_vec out[]);
 
-/* --- stage_reass.c ------------------------------------------------------------------------------
- */
+/* --- stage_reass.c ----------------------------------------------------------------------- */
 
 /** @return the reassembly table of a worker, or NULL without memory. */
 void *sl_reass_new(void);
@@ -76,8 +73,7 @@ void sl_reass_free(void *reass);
 /** Count and free the fragments that waited for more than 1 s. Once a tick. */
 void sl_reass_sweep(struct sl_worker *w);
 
-/* --- small helpers -------------------------------------------------------------------------------
- */
+/* --- small helpers ----------------------------------------------------------------------- */
 
 /** @return true if a tick is reached; ticks wrap. */
 static inline bool
@@ -110,7 +106,8 @@ sl_keypair_age_ns(const struct sl_worker *w, const struct sl_keypair *kp)
 static inline unsigned
 sl_peer_home(const struct sl_peer *p)
 {
-	return atomic_load_explicit(&p->home, memory_order_relaxed);
+	/* acquire: a new home finds the peer's words as the old one left them */
+	return atomic_load_explicit(&p->home, memory_order_acquire);
 }
 
 /** Compare an address in a packet with a value of the same family. */

@@ -32,9 +32,9 @@ enum sl_wk_type {
 	SL_WK_PATH,	 /* endpoint set by an operator, or learned from a handshake message */
 	SL_WK_DROP_PARKED, /* the handshake was given up */
 	SL_WK_PEER_GONE,   /* let go of the peer: parked packets, current; answer PEER_GONE */
-	SL_WK_REHOME_OUT,  /* stop being home: hand parked packets to `home` by ring, answer
-			      REHOMED. hs stores peer->home after that answer; until then nobody
-			      writes the words of the home */
+	SL_WK_REHOME_OUT,  /* stop being home: store `home` in the peer and hand parked packets to
+			      that worker by ring; answer REHOMED. Until then hs sends nothing
+			      about the peer */
 };
 
 struct sl_wk_msg {
@@ -60,10 +60,11 @@ struct sl_wk_ack {
 enum sl_hs_cmd_type {
 	SL_HS_IFACE_SET, /* new interface, or its key or port changed */
 	SL_HS_IFACE_DEL,
-	SL_HS_PEER_ADD,	 /* peer object is filled; hs chooses the home and publishes its state */
-	SL_HS_PEER_SET,	 /* PSK, endpoint, keepalive or enabled changed */
-	SL_HS_PEER_DEL,	 /* answer PEER_DELETED when hs and the home have let go */
-	SL_HS_PEER_KICK, /* wipe the session; a new handshake is needed */
+	SL_HS_PEER_ADD, /* peer object is filled and in the table; hs chooses the home and publishes
+			   its state */
+	SL_HS_PEER_SET, /* PSK, endpoint, keepalive or enabled changed */
+	SL_HS_PEER_DEL, /* answer PEER_DELETED when hs and the home have let go */
+	SL_HS_PEER_KICK,     /* wipe the session; a new handshake is needed */
 	SL_HS_PEER_INITIATE, /* start a handshake now */
 };
 

@@ -134,13 +134,13 @@ struct sl_worker {
 	unsigned busy; /* packets and messages handled in this poll */
 
 	/* mutable, this lcore only */
-	struct sl_stats_lcore *stats;	      /* w: this lcore, read by control */
-	struct sl_stats_delta delta;	      /* counts since the last flush into stats */
-	uint64_t poll_tsc;		      /* TSC at the begin of the last poll */
-	uint64_t tell_lost;		      /* events for control that found its mailbox full */
-	uint32_t run_tick;		      /* tick of the last housekeeping */
-	unsigned n_flush;	    /* peers confirmed in this run, see sl_home_confirm() */
-	uint32_t flush[SL_VEC_MAX]; /* their ids: parked packets go out when the run is over */
+	struct sl_stats_lcore *stats; /* w: this lcore, read by control */
+	struct sl_stats_delta delta;  /* counts since the last flush into stats */
+	uint64_t poll_tsc;	      /* TSC at the begin of the last poll */
+	uint64_t tell_lost;	      /* events for control that found its mailbox full */
+	uint32_t run_tick;	      /* tick of the last housekeeping */
+	unsigned n_flush;	      /* peers confirmed in this run, see sl_home_confirm() */
+	uint32_t flush[SL_VEC_MAX];   /* their ids: parked packets go out when the run is over */
 	struct sl_bucket local_bucket;
 	uint8_t steer_to[SL_VEC_MAX]; /* destination of each packet of v[SL_NODE_STEER] */
 	struct sl_txport tx[SL_PORT_MAX];
@@ -173,8 +173,7 @@ struct sl_dp {
 	uint32_t ns_per_cycle_q24; /* nanoseconds per TSC cycle, 8.24 fixed point */
 };
 
-/* --- assembly (control, before the lcores start)
- * ---------------------------------------------------------- */
+/* --- assembly (control, before the lcores start) ----------------------------------------- */
 
 struct sl_dp_conf {
 	const char *name; /* prefix of ring and pool names: the instance */
@@ -198,9 +197,7 @@ int sl_worker_add_rxq(struct sl_worker *w, const struct sl_rxq *q);
 int sl_worker_set_tx(struct sl_worker *w, unsigned port, uint16_t ethdev, uint16_t queue, int via,
 		     bool csum_ip, bool csum_udp);
 
-/* --- running
- * -----------------------------------------------------------------------------------------------
- */
+/* --- running ----------------------------------------------------------------------------- */
 
 /**
  * One turn: messages, rx bursts, rings, timeouts; transmits what it made. The clock is the caller's
@@ -234,8 +231,7 @@ void sl_stage_tx(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[]);
 void sl_stage_steer(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[]);
 void sl_stage_drop(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[]);
 
-/* --- shared by stages
- * ---------------------------------------------------------------------------------------- */
+/* --- shared by stages -------------------------------------------------------------------- */
 
 /** Put a packet on the steer exit for worker `to`, to go on at `next`. */
 static inline void
@@ -264,7 +260,7 @@ void sl_park_add(struct sl_worker *w, struct sl_peer *p, struct rte_mbuf *m);
 void sl_park_flush(struct sl_worker *w, struct sl_peer *p);
 /** Drop all parked packets of a peer. */
 void sl_park_drop(struct sl_worker *w, struct sl_peer *p, enum sl_drop reason);
-/** Hand all parked packets of a peer to another home. */
+/** Make another worker the home of a peer and hand it all that is parked. */
 void sl_park_move(struct sl_worker *w, struct sl_peer *p, unsigned to);
 /** Time out packets parked for more than 5 s. Once a tick. */
 void sl_park_sweep(struct sl_worker *w);

@@ -189,6 +189,9 @@ home_does(struct fx *fx, struct sl_peer *p, const struct sl_wk_msg *msg)
 	case SL_WK_PEER_GONE:
 		forget(p, 0);
 		break;
+	case SL_WK_REHOME_OUT:
+		atomic_store(&p->home, msg->home);
+		break;
 	}
 }
 

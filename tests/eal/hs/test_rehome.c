@@ -68,7 +68,6 @@ test_move(void **state)
 	assert_int_equal(fx_last(fx, SL_WK_REHOME_OUT)->msg.home, 1);
 	assert_int_equal(fx->n_log, from + 1); /* frozen: nothing else */
 	fx_none(fx);
-	assert_int_equal(home(&f), 0);
 	fx_advance(fx, 30 * MS);
 	far_initiate(fx, &f, 1); /* a newer one meanwhile takes the place of the first */
 	assert_int_equal(fx->n_log, from + 1);

@@ -315,7 +315,7 @@ test_rehome_out(void **state)
 	assert_int_equal(sl_mbox_get(g->dp->worker[0]->to_hs, &ack, 1), 1);
 	assert_int_equal(ack.type, SL_ACK_REHOMED);
 	assert_int_equal(peer->park_count, 0);
-	peer->home = 1;
+	assert_int_equal(peer->home, 1);
 	gw_session_current(g, 1, 1, &s);
 	gw_poll(g);
 	while (gw_out(g, GW_OUTSIDE, &out)) {

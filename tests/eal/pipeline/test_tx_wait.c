@@ -181,6 +181,7 @@ parked_packets_move_house(void **state)
 	for (i = 0; i < 10; i++)
 		send_inside(x, 1, (uint16_t)(60 + i));
 	sl_park_move(x->w, x->peer[1], 1);
+	assert_int_equal(x->peer[1]->home, 1);
 	assert_int_equal(x->w->n_parked, 0);
 	for (i = 0; i < 10; i++) {
 		assert_int_equal(rte_ring_sc_dequeue(r, &m), 0);
@@ -190,6 +191,7 @@ parked_packets_move_house(void **state)
 	}
 	while (rte_ring_sp_enqueue(r, x) == 0) /* full */
 		;
+	x->peer[1]->home = 0;
 	send_inside(x, 1, 100);
 	sl_park_move(x->w, x->peer[1], 1);
 	assert_int_equal(fx_drops(x, SL_DROP_STEER_FULL), 1);
