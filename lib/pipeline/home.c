@@ -50,7 +50,7 @@ sl_worker_raise(struct sl_worker *w, struct sl_peer *p, unsigned event)
 		answer(w, SL_ACK_HINT, p->id, 0);
 }
 
-/* --- confirmation ----------------------------------------------------------------------------- */
+/* --- confirmation ------------------------------------------------------------------------ */
 
 /* Make a keypair the one to seal with, unless a newer one is. */
 static bool
@@ -78,8 +78,7 @@ sl_home_confirm(struct sl_worker *w, struct sl_keypair *kp)
 		w->flush[w->n_flush++] = p->id;
 }
 
-/* --- reception ----------------------------------------------------------------------------------
- */
+/* --- reception --------------------------------------------------------------------------- */
 
 /* Outer headers as the peer's path would have them. */
 static void
@@ -193,8 +192,7 @@ sl_home_received(struct sl_worker *w, const struct sl_rx_run *run)
 		sl_home_confirm(w, run->kp);
 }
 
-/* --- messages of hs ------------------------------------------------------------------------------
- */
+/* --- messages of hs ---------------------------------------------------------------------- */
 
 static void
 on_install(struct sl_worker *w, struct sl_peer *p, uint32_t index)

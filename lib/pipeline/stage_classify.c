@@ -39,8 +39,7 @@ struct l2 {
 static const struct sl_lpm no_peers4 = {.bits = 32};
 static const struct sl_lpm no_peers6 = {.bits = 128};
 
-/* --- WireGuard messages ------------------------------------------------------------------------
- */
+/* --- WireGuard messages ------------------------------------------------------------------ */
 
 /* The lane of a handshake message (D32), or why it ends here. */
 static enum sl_drop
@@ -144,8 +143,7 @@ sl_classify_wireguard(struct sl_worker *w, struct rte_mbuf *m, const struct sl_i
 		classify_handshake(w, m, info, len, out);
 }
 
-/* --- plaintext to be forwarded -------------------------------------------------------------------
- */
+/* --- plaintext to be forwarded ----------------------------------------------------------- */
 
 static const struct sl_iface_view *
 att_iface(const struct sl_root *root, const struct sl_att *att, unsigned k)
@@ -267,8 +265,7 @@ plain_add(struct classify *c, struct rte_mbuf *m, const struct sl_att *att,
 		plain_flush(c, p);
 }
 
-/* --- layer 2 -------------------------------------------------------------------------------------
- */
+/* --- layer 2 ----------------------------------------------------------------------------- */
 
 static const struct sl_att *
 find_att(const struct sl_root *root, unsigned port, uint16_t vlan)
@@ -347,8 +344,7 @@ parse_l2(struct classify *c, const struct rte_mbuf *m, struct l2 *l2)
 	return SL_DROP_NONE;
 }
 
-/* --- layer 3 -------------------------------------------------------------------------------------
- */
+/* --- layer 3 ----------------------------------------------------------------------------- */
 
 /* Cut Ethernet padding, and the header in front. */
 static void

@@ -68,8 +68,7 @@ send_back(struct frame *f, const uint8_t *to, uint16_t type, unsigned l3_len, st
 	sl_vec_add(&out[SL_NODE_TX], m);
 }
 
-/* --- neighbours
- * ------------------------------------------------------------------------------------ */
+/* --- neighbours -------------------------------------------------------------------------- */
 
 /* @return true if a neighbour may have this address: on a connected network, and not ours */
 static bool
@@ -174,8 +173,7 @@ on_nd(struct sl_worker *w, struct frame *f, const struct sl_ip_info *info, struc
 	}
 }
 
-/* --- ICMP
- * ------------------------------------------------------------------------------------------- */
+/* --- ICMP -------------------------------------------------------------------------------- */
 
 static void
 on_echo(struct sl_worker *w, struct frame *f, const struct sl_ip_info *info, struct sl_vec out[])

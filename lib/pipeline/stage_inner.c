@@ -18,8 +18,7 @@ struct inner {
 	struct sl_ip_info info[SL_BURST];
 };
 
-/* --- opened at another worker
- * --------------------------------------------------------------------- */
+/* --- opened at another worker ------------------------------------------------------------ */
 
 /* The bookkeeping that the owner of the keypair left to the home (D26). @return false if the packet
  * ends or goes on elsewhere */
@@ -51,8 +50,7 @@ settle(struct sl_worker *w, struct rte_mbuf *m, struct sl_vec out[])
 	return false;
 }
 
-/* --- header --------------------------------------------------------------------------------------
- */
+/* --- header ------------------------------------------------------------------------------ */
 
 /* The parser's reasons name outer packets. */
 static enum sl_drop
@@ -93,8 +91,7 @@ parse(struct rte_mbuf *m, struct sl_ip_info *info)
 	return SL_DROP_NONE;
 }
 
-/* --- source, nesting, ECN
- * -------------------------------------------------------------------------- */
+/* --- source, nesting, ECN ---------------------------------------------------------------- */
 
 /* A tunnel to the gateway itself inside a tunnel would go round. */
 static bool

@@ -24,30 +24,54 @@ struct run {
 	uint32_t auth_failures, replays;
 };
 
-/* --- before the cipher -------------------------------------------------------------------------
- */
+/* --- before the cipher ------------------------------------------------------------------- */
 
+/* All lines that the burst will want of a keypair and its peer. */
+static void
+prefetch_keypair(const struct sl_keypair *kp, uint64_t counter)
+{
+	const struct sl_replay *r = kp->replay;
+
+	rte_prefetch0(kp->recv_key);
+	rte_prefetch0(r);
+	rte_prefetch0(&r->bitmap[counter / 64 % SL_ARRAY_SIZE(r->bitmap)]);
+	rte_prefetch0(kp->peer);
+	rte_prefetch0(&kp->peer->tick_data_rx);
+	rte_prefetch0(&kp->peer->path);
+}
+
+/* Index -> slot -> keypair -> its lines: each step for the whole burst before the next, so that the
+ * misses of different keypairs overlap. Packets of one keypair mostly follow each other. */
 static void
 find_keypairs(struct open *o, struct rte_mbuf *const m[], unsigned n)
 {
-	struct sl_session_table *t = o->w->dp->sessions;
-	struct sl_keypair *kp = NULL;
-	uint32_t index = 0;
+	const struct sl_session_table *t = o->w->dp->sessions;
+	const struct sl_slot *slot[SL_BURST];
 	unsigned i;
 
 	for (i = 0; i < n; i++) {
-		uint32_t want = sl_meta(m[i])->index;
+		uint32_t index = sl_meta(m[i])->index;
 
-		if (kp == NULL || want != index) {
-			index = want;
-			kp = sl_session_lookup(t, index);
-			if (kp != NULL) {
-				rte_prefetch0(kp->recv_key);
-				rte_prefetch0(kp->replay);
-				rte_prefetch0(kp->peer);
-			}
+		if (i > 0 && index == sl_meta(m[i - 1])->index) {
+			slot[i] = slot[i - 1];
+			continue;
 		}
-		o->kp[i] = kp;
+		slot[i] = sl_session_slot(t, index);
+		rte_prefetch0(slot[i]);
+	}
+	for (i = 0; i < n; i++) {
+		o->kp[i] = sl_slot_peek(slot[i]);
+		rte_prefetch0(o->kp[i]);
+	}
+	for (i = 0; i < n; i++) {
+		const struct sl_meta *meta = sl_meta(m[i]);
+
+		if (i > 0 && o->kp[i] == o->kp[i - 1] && meta->index == sl_meta(m[i - 1])->index)
+			continue;
+		if (sl_likely(sl_keypair_is(o->kp[i], meta->index))) /* peers know their indexes */
+			prefetch_keypair(o->kp[i], meta->counter);
+		else
+			o->kp[i] = NULL;
 	}
 }
 
@@ -117,8 +141,7 @@ admit(struct open *o, struct rte_mbuf *const m[], unsigned n)
 	}
 }
 
-/* --- after the cipher --------------------------------------------------------------------------
- */
+/* --- after the cipher -------------------------------------------------------------------- */
 
 static void
 run_begin(struct run *r, struct sl_keypair *kp)

@@ -110,6 +110,22 @@ uint32_t sl_index_encode(const struct sl_session_table *t, struct sl_index i);
 int sl_session_owner(const struct sl_session_table *t, uint32_t index, enum sl_slot_state *state);
 /** Keypair of an index, or NULL. Valid until the caller's next quiescent report. Any data lcore. */
 struct sl_keypair *sl_session_lookup(const struct sl_session_table *t, uint32_t index);
+/**
+ * The same in three steps, so that a burst can wait for all its cache misses at once: the slot that
+ * an index leads to (NULL: it was never used), what it points to now, and whether that is the
+ * keypair of the index.
+ */
+const struct sl_slot *sl_session_slot(const struct sl_session_table *t, uint32_t index);
+static inline struct sl_keypair *
+sl_slot_peek(const struct sl_slot *s)
+{
+	return s != NULL ? atomic_load_explicit(&s->kp, memory_order_acquire) : NULL;
+}
+static inline bool
+sl_keypair_is(const struct sl_keypair *kp, uint32_t index)
+{
+	return kp != NULL && kp->local_index == index;
+}
 /** Peer id of a slot in state HANDSHAKE or LIVE, else SL_PEER_ID_NONE. hs. */
 uint32_t sl_session_peer(const struct sl_session_table *t, uint32_t index);
 

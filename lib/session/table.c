@@ -187,16 +187,18 @@ sl_session_owner(const struct sl_session_table *t, uint32_t index, enum sl_slot_
 	return atomic_load_explicit(&s->owner, memory_order_relaxed);
 }
 
+const struct sl_slot *
+sl_session_slot(const struct sl_session_table *t, uint32_t index)
+{
+	return slot_at(t, sl_index_decode(t, index));
+}
+
 struct sl_keypair *
 sl_session_lookup(const struct sl_session_table *t, uint32_t index)
 {
-	struct sl_slot *s = slot_at(t, sl_index_decode(t, index));
-	struct sl_keypair *kp;
+	struct sl_keypair *kp = sl_slot_peek(sl_session_slot(t, index));
 
-	if (sl_unlikely(s == NULL)) /* a stray datagram */
-		return NULL;
-	kp = atomic_load_explicit(&s->kp, memory_order_acquire);
-	return kp != NULL && kp->local_index == index ? kp : NULL;
+	return sl_keypair_is(kp, index) ? kp : NULL;
 }
 
 uint32_t

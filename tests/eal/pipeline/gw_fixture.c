@@ -32,7 +32,7 @@ prefix_of(const char *text)
 	return p;
 }
 
-/* --- root ------------------------------------------------------------------------------------- */
+/* --- root -------------------------------------------------------------------------------- */
 
 static void
 lpm_add(struct gw *g, struct sl_lpm *v4, struct sl_lpm *v6, const char *text, uint32_t value)
@@ -176,8 +176,7 @@ root_free(struct gw *g)
 	free(g->udp_port);
 }
 
-/* --- ports ---------------------------------------------------------------------------------------
- */
+/* --- ports ------------------------------------------------------------------------------- */
 
 static struct rte_ring *
 ring_make(const char *kind, unsigned port, unsigned queue)
@@ -249,8 +248,7 @@ port_free(struct gw *g, unsigned port)
 	}
 }
 
-/* --- gateway -------------------------------------------------------------------------------------
- */
+/* --- gateway ----------------------------------------------------------------------------- */
 
 static void
 peer_make(struct gw *g, unsigned id, uint16_t iface)
@@ -328,8 +326,7 @@ gw_free(struct gw *g)
 	free(g);
 }
 
-/* --- sessions
- * ------------------------------------------------------------------------------------- */
+/* --- sessions ---------------------------------------------------------------------------- */
 
 void
 gw_session(struct gw *g, unsigned peer, bool initiator, uint8_t seed, struct gw_session *s)
@@ -380,8 +377,7 @@ gw_endpoint(struct gw *g, unsigned peer, const char *ip, uint16_t port)
 	sl_peer_path_write(g->peer[peer], &path);
 }
 
-/* --- traffic
- * --------------------------------------------------------------------------------------- */
+/* --- traffic ----------------------------------------------------------------------------- */
 
 struct rte_mbuf *
 gw_mbuf(struct gw *g, const struct gw_pkt *p)

@@ -53,8 +53,7 @@ take_events(struct gw *g, unsigned peer, unsigned *hints)
 	return atomic_exchange(&g->peer[peer]->events, 0);
 }
 
-/* --- reception
- * -------------------------------------------------------------------------------------- */
+/* --- reception --------------------------------------------------------------------------- */
 
 static void
 test_counters(void **state)
@@ -216,8 +215,7 @@ test_reply_follows(void **state)
 	assert_true(gw_open(&inner, &s, out.b + 42, out.len - 42, &counter));
 }
 
-/* --- confirmation
- * ---------------------------------------------------------------------------------- */
+/* --- confirmation ------------------------------------------------------------------------ */
 
 static void
 test_confirm(void **state)
@@ -306,8 +304,7 @@ test_confirm_flushes(void **state)
 	assert_false(gw_out(g, GW_OUTSIDE, &out));
 }
 
-/* --- messages of hs
- * --------------------------------------------------------------------------------- */
+/* --- messages of hs ---------------------------------------------------------------------- */
 
 static void
 post(struct gw *g, const struct sl_wk_msg *msg)

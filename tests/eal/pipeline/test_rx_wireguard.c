@@ -31,8 +31,7 @@ drop(void **state, struct gw_pkt *p, enum sl_drop reason)
 	gw_expect_drop(*state, GW_OUTSIDE, p, reason);
 }
 
-/* --- types 1 to 3
- * ---------------------------------------------------------------------------------- */
+/* --- types 1 to 3 ------------------------------------------------------------------------ */
 
 static const unsigned length_of[5] = {0, 148, 92, 64, 0};
 
@@ -193,8 +192,7 @@ test_lane_full(void **state)
 	assert_int_equal(gw_drops(g, SL_DROP_HS_LANE_FULL), 1400 - 1024);
 }
 
-/* --- type 4
- * ------------------------------------------------------------------------------------------ */
+/* --- type 4 ------------------------------------------------------------------------------ */
 
 static void
 expect_passed(struct gw *g, const struct gw_pkt *frame, const struct gw_pkt *inner)
