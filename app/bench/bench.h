@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * sluice-bench: cycles per packet of the bare cipher and of both ways through the data plane.
+ *
+ * One thread on one CPU does it all: it makes packets, lets one worker poll them from a ring to a
+ * ring, and looks at what came out. Only the polls are timed. The cipher alone is measured beside
+ * each batch with the same sizes and keys, so that a busy machine slows both and their ratio stays.
+ */
+#ifndef SL_BENCH_H
+#define SL_BENCH_H
+
+#include "sl_pipeline.h"
+
+#define BENCH_BURSTS 8
+#define BENCH_BATCH (BENCH_BURSTS * SL_BURST) /* packets of one round */
+#define BENCH_LIST_MAX 8
+#define BENCH_PEERS_MAX 10000
+#define BENCH_INNER_MIN 28 /* IPv4 and UDP header */
+#define BENCH_MTU 1420
+
+enum bench_path { BENCH_RECEIVE, BENCH_SEND, BENCH_PATHS };
+
+/** How the outer packet is made. */
+enum bench_outer {
+	BENCH_OUTER4,	      /* IPv4 without UDP checksum */
+	BENCH_OUTER6,	      /* IPv6, UDP checksum summed here */
+	BENCH_OUTER6_OFFLOAD, /* IPv6, UDP checksum left to the port */
+	BENCH_OUTERS
+};
+
+struct bench_options {
+	const char *json;
+	const char *cpu; /* NULL: the last one allowed */
+	double seconds;
+	bool no_huge;
+	bool path[BENCH_PATHS];
+	enum bench_outer outer;
+	unsigned n_sizes, n_peers;
+	unsigned size[BENCH_LIST_MAX];
+	unsigned peers[BENCH_LIST_MAX];
+};
+
+/** The far end of a peer's session. */
+struct bench_client {
+	uint8_t key[32 + SL_AEAD_KEY_PAD]; /* seals what the gateway receives */
+	uint32_t index;			   /* the gateway's receiver index */
+	uint32_t inner_be;		   /* its inner IPv4 address */
+	uint64_t counter;
+	/* not for each packet */
+	uint8_t answer_key[32 + SL_AEAD_KEY_PAD] SL_ALIGNED(SL_CACHE_LINE);
+} SL_ALIGNED(SL_CACHE_LINE);
+
+struct bench_port {
+	uint16_t ethdev;
+	struct rte_ring *rx, *tx;
+};
+
+/** A gateway with one worker, an outside and an inside port, and n peers with live sessions. */
+struct bench_world {
+	unsigned n_peers;
+	enum bench_outer outer;
+	struct rte_mempool *pool;
+	struct sl_rcu *rcu;
+	struct sl_session_table *sessions;
+	struct sl_dp *dp;
+	struct sl_worker *w;
+	struct bench_port port[2]; /* outside, inside */
+	struct sl_peer **peer;	   /* [n_peers], id - 1 */
+	struct sl_keypair **kp;
+	struct bench_client *client;
+	struct sl_aead *aead; /* of the far ends, and for the bare cipher */
+	uint64_t dice;
+	/* what root points to */
+	struct sl_root root;
+	struct sl_att att[3];
+	struct sl_iface_view iface;
+	const struct sl_att *atts[3];
+	const struct sl_iface_view *ifaces[2];
+	uint16_t *udp_port;
+	struct sl_lpm_garbage garbage;
+};
+
+/** One line of the result. */
+struct bench_case {
+	enum bench_path path;
+	unsigned inner_bytes;
+	struct bench_world *world;
+	/* samples, one a round: cycles per packet */
+	float *aead, *cycles, *ratio;
+	unsigned n, cap;
+	struct sl_prof prof;
+	uint64_t prof_cycles, prof_packets, prof_polls;
+	/* result */
+	double cycles_per_packet, aead_cycles, median_ratio;
+	double stage[SL_NODE_MAX], rx, rest;
+};
+
+/* --- world.c ---------------------------------------------------------------------------------- */
+
+/** @return a gateway, or NULL with an error */
+struct bench_world *bench_world_new(unsigned n_peers, enum bench_outer outer, bool hugepages,
+				    struct rte_mempool *pool, struct sl_error *e);
+void bench_world_free(struct bench_world *b);
+/** Make all keypairs young again: they would expire in a long run. */
+void bench_world_renew(struct bench_world *b);
+/** What a control plane and hs would do between two polls. */
+void bench_world_tidy(struct bench_world *b);
+
+/* --- traffic.c -------------------------------------------------------------------------------- */
+
+/** Packets of one round and the cipher's jobs for them. */
+struct bench_batch {
+	struct rte_mbuf *m[BENCH_BATCH];
+	struct sl_aead_job job[BENCH_BATCH];
+};
+
+/**
+ * Frames as they arrive: from random peers, sealed; or from the server to random peers. `job` is
+ * the bare cipher's work on the same bytes: open, or seal.
+ * @return false when the pool is empty
+ */
+bool bench_batch_make(struct bench_world *b, enum bench_path path, unsigned inner,
+		      struct bench_batch *batch);
+/** Is this what must leave? @return NULL, or what is wrong */
+const char *bench_frame_check(const struct bench_world *b, enum bench_path path, unsigned inner,
+			      const struct rte_mbuf *m);
+
+/* --- measure.c -------------------------------------------------------------------------------- */
+
+/** What reading the clock twice costs. */
+uint64_t bench_clock_cost(void);
+/** Whether all packets of a batch come out, with the bytes that they should have. */
+int bench_case_check(struct bench_case *c, struct sl_error *e);
+/** Measure for some time. */
+int bench_case_run(struct bench_case *c, double seconds, struct sl_error *e);
+/** The same packets with a clock around each stage. */
+int bench_case_profile(struct bench_case *c, double seconds, struct sl_error *e);
+/** Medians. */
+void bench_case_finish(struct bench_case *c);
+
+/* --- report.c --------------------------------------------------------------------------------- */
+
+void bench_print(const struct bench_case *c, unsigned n, const struct bench_options *o);
+/** @return 0 or -errno */
+int bench_write_json(const char *path, const struct bench_case *c, unsigned n, struct sl_error *e);
+
+/* --- options.c -------------------------------------------------------------------------------- */
+
+/** @return 0; 1: nothing left to do; 2: wrong usage, a message is printed */
+int bench_options_parse(int argc, char **argv, struct bench_options *o);
+
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <rte_cycles.h>
+#include <stdlib.h>
+
+#include "bench.h"
+#include "sl_assembly.h"
+
+uint64_t
+bench_clock_cost(void)
+{
+	static uint64_t best;
+	uint64_t t, d;
+	unsigned i;
+
+	for (i = 0; best == 0 || i < 1000; i++) {
+		t = rte_rdtsc();
+		d = rte_rdtsc() - t;
+		if (best == 0 || d < best)
+			best = d;
+		if (i > 1000)
+			break;
+	}
+	return best;
+}
+
+static const char *
+path_text(enum bench_path p)
+{
+	return p == BENCH_RECEIVE ? "receive" : "send";
+}
+
+static int
+fail(const struct bench_case *c, struct sl_error *e, const char *what)
+{
+	return sl_fail(e, -EIO, "bench_failed", "", "%s, %u bytes, %u peers: %s",
+		       path_text(c->path), c->inner_bytes, c->world->n_peers, what);
+}
+
+/** Why packets did not come out, as far as counters tell. */
+static int
+lost(const struct bench_case *c, unsigned n, struct sl_error *e)
+{
+	const struct sl_stats_lcore *s = c->world->w->stats;
+	char what[200];
+	unsigned r, top = 0;
+
+	for (r = 1; r < SL_DROP_MAX; r++)
+		if (s->drops[r] > s->drops[top])
+			top = r;
+	snprintf(what, sizeof(what), "%u of %u packets came out; dropped most: %s", n, BENCH_BATCH,
+		 s->drops[top] ? sl_drop_text(top) : "none");
+	return fail(c, e, what);
+}
+
+static unsigned
+collect(struct bench_case *c, struct rte_mbuf **m)
+{
+	struct bench_world *b = c->world;
+	struct rte_ring *r = b->port[c->path == BENCH_RECEIVE ? 1 : 0].tx;
+
+	return rte_ring_sc_dequeue_burst(r, (void **)m, BENCH_BATCH, NULL);
+}
+
+/** One batch through the worker. @return cycles of its polls; the frames wait in the tx ring */
+static uint64_t
+poll_batch(struct bench_case *c, struct bench_batch *batch)
+{
+	struct bench_world *b = c->world;
+	struct rte_ring *r = b->port[c->path == BENCH_RECEIVE ? 0 : 1].rx;
+	uint64_t begin;
+	unsigned i;
+
+	rte_ring_sp_enqueue_bulk(r, (void **)batch->m, BENCH_BATCH, NULL);
+	begin = rte_rdtsc();
+	for (i = 0; i < BENCH_BURSTS; i++)
+		sl_worker_poll(b->w, sl_tsc_ns());
+	return rte_rdtsc() - begin;
+}
+
+static int
+time_path(struct bench_case *c, struct bench_batch *batch, uint64_t *cycles, struct sl_error *e)
+{
+	unsigned n;
+
+	if (!bench_batch_make(c->world, c->path, c->inner_bytes, batch))
+		return fail(c, e, "no packet buffers left");
+	*cycles = poll_batch(c, batch);
+	n = collect(c, batch->m);
+	rte_pktmbuf_free_bulk(batch->m, n);
+	bench_world_tidy(c->world);
+	return n == BENCH_BATCH ? 0 : lost(c, n, e);
+}
+
+static int
+time_cipher(struct bench_case *c, struct bench_batch *batch, uint64_t *cycles, struct sl_error *e)
+{
+	struct sl_aead *a = c->world->aead;
+	bool ok = true;
+	uint64_t begin;
+	unsigned i;
+
+	if (!bench_batch_make(c->world, c->path, c->inner_bytes, batch))
+		return fail(c, e, "no packet buffers left");
+	begin = rte_rdtsc();
+	for (i = 0; i < BENCH_BATCH; i += SL_BURST) {
+		if (c->path == BENCH_RECEIVE)
+			sl_aead_open(a, &batch->job[i], SL_BURST);
+		else
+			sl_aead_seal(a, &batch->job[i], SL_BURST);
+	}
+	*cycles = rte_rdtsc() - begin;
+	for (i = 0; i < BENCH_BATCH && c->path == BENCH_RECEIVE; i++)
+		ok &= batch->job[i].ok;
+	rte_pktmbuf_free_bulk(batch->m, BENCH_BATCH);
+	return ok ? 0 : fail(c, e, "the bare cipher does not open its own packets");
+}
+
+int
+bench_case_check(struct bench_case *c, struct sl_error *e)
+{
+	static struct bench_batch batch;
+	const char *wrong = NULL;
+	unsigned i, n;
+
+	bench_world_renew(c->world);
+	if (!bench_batch_make(c->world, c->path, c->inner_bytes, &batch))
+		return fail(c, e, "no packet buffers left");
+	poll_batch(c, &batch);
+	n = collect(c, batch.m);
+	for (i = 0; i < n && !wrong; i++)
+		wrong = bench_frame_check(c->world, c->path, c->inner_bytes, batch.m[i]);
+	rte_pktmbuf_free_bulk(batch.m, n);
+	bench_world_tidy(c->world);
+	if (n != BENCH_BATCH)
+		return lost(c, n, e);
+	return wrong ? fail(c, e, wrong) : 0;
+}
+
+static int
+add_sample(struct bench_case *c, uint64_t aead, uint64_t cycles, struct sl_error *e)
+{
+	const uint64_t clock = bench_clock_cost();
+	float **column[3] = {&c->aead, &c->cycles, &c->ratio}, *p;
+	unsigned i, cap = c->cap ? 2 * c->cap : 1024;
+
+	for (i = 0; i < 3 && c->n == c->cap; i++) {
+		p = realloc(*column[i], cap * sizeof(*p));
+		if (!p)
+			return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for samples");
+		*column[i] = p;
+	}
+	if (c->n == c->cap)
+		c->cap = cap;
+	c->aead[c->n] = (float)(aead - clock) / BENCH_BATCH;
+	c->cycles[c->n] = (float)(cycles - clock) / BENCH_BATCH;
+	c->ratio[c->n] = c->cycles[c->n] / c->aead[c->n];
+	c->n++;
+	return 0;
+}
+
+int
+bench_case_run(struct bench_case *c, double seconds, struct sl_error *e)
+{
+	static struct bench_batch batch;
+	uint64_t end = rte_rdtsc() + (uint64_t)(seconds * (double)rte_get_tsc_hz());
+	uint64_t aead = 0, cycles = 0;
+	unsigned round = 0;
+	int rc;
+
+	bench_world_renew(c->world);
+	do { /* in turns first and second, so that neither has the warmer cache always */
+		rc = round % 2 ? time_cipher(c, &batch, &aead, e)
+			       : time_path(c, &batch, &cycles, e);
+		if (rc == 0)
+			rc = round % 2 ? time_path(c, &batch, &cycles, e)
+				       : time_cipher(c, &batch, &aead, e);
+		if (rc == 0 && round > 0) /* the first one warms up */
+			rc = add_sample(c, aead, cycles, e);
+		round++;
+	} while (rc == 0 && (round < 3 || rte_rdtsc() < end));
+	return rc;
+}
+
+int
+bench_case_profile(struct bench_case *c, double seconds, struct sl_error *e)
+{
+	static struct bench_batch batch;
+	uint64_t end = rte_rdtsc() + (uint64_t)(seconds * (double)rte_get_tsc_hz());
+	uint64_t cycles;
+	int rc;
+
+	bench_world_renew(c->world);
+	c->world->w->prof = &c->prof;
+	do {
+		rc = time_path(c, &batch, &cycles, e);
+		c->prof_cycles += cycles;
+		c->prof_packets += BENCH_BATCH;
+		c->prof_polls += BENCH_BURSTS;
+	} while (rc == 0 && rte_rdtsc() < end);
+	c->world->w->prof = NULL;
+	return rc;
+}
+
+/* --- results ---------------------------------------------------------------------------------- */
+
+static int
+compare(const void *a, const void *b)
+{
+	const float *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static double
+median(float *v, unsigned n)
+{
+	if (n == 0)
+		return 0;
+	qsort(v, n, sizeof(*v), compare);
+	return (double)v[n / 2];
+}
+
+static double
+per_packet(const struct bench_case *c, uint64_t cycles, uint64_t clocks)
+{
+	clocks *= bench_clock_cost();
+	return cycles > clocks ? (double)(cycles - clocks) / (double)c->prof_packets : 0;
+}
+
+/** Of the two clock readings around each stage one counts in the stage, one in the rest. */
+static void
+finish_stages(struct bench_case *c)
+{
+	uint64_t sum = c->prof.rx_cycles, clocks = c->prof_polls;
+	unsigned i;
+
+	if (c->prof_packets == 0)
+		return;
+	for (i = 0; i < SL_NODE_MAX; i++) {
+		uint64_t n = c->prof.packets[i] == 0 ? 0 : c->prof_polls;
+
+		if (i == SL_NODE_TX) /* the stage, and the flush at the end */
+			n *= 2;
+		c->stage[i] = per_packet(c, c->prof.cycles[i], n);
+		sum += c->prof.cycles[i];
+		clocks += n;
+	}
+	c->rx = per_packet(c, c->prof.rx_cycles, c->prof_polls);
+	c->rest = per_packet(c, c->prof_cycles > sum ? c->prof_cycles - sum : 0, clocks);
+}
+
+void
+bench_case_finish(struct bench_case *c)
+{
+	c->cycles_per_packet = median(c->cycles, c->n);
+	c->aead_cycles = median(c->aead, c->n);
+	c->median_ratio = median(c->ratio, c->n);
+	finish_stages(c);
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bench.h"
+
+#define SECONDS_MAX 600
+
+static const char usage_text[] =
+	"Usage: sluice-bench [--json FILE] [--seconds N] [--path P] [--size LIST] [--peers LIST]\n"
+	"                    [--outer O] [--cpu N] [--no-huge]\n"
+	"\n"
+	"Cycles per packet of Sluice's receive and send path on one CPU, beside those of the bare\n"
+	"cipher (ChaCha20-Poly1305 of intel-ipsec-mb) on the same packets.\n"
+	"\n"
+	"  --json FILE     write the results to a file, too\n"
+	"  --seconds N     time for all measurements together (default 24)\n"
+	"  --path P        receive, send or both (default)\n"
+	"  --size LIST     bytes of the inner IP packet, 28-1420 (default 64,512,1420)\n"
+	"  --peers LIST    peers with live sessions, 1-10000 (default 1,1000)\n"
+	"  --outer O       outer packets: ipv4 (default), ipv6 (UDP checksum in software) or\n"
+	"                  ipv6-offload (UDP checksum left to the port)\n"
+	"  --cpu N         CPU to run on (default: the last one)\n"
+	"  --no-huge       do without hugepages\n"
+	"  -h, --help      this text\n"
+	"\n"
+	"Exit status: 0 measured, whatever the numbers; 1 error; 2 wrong usage.\n";
+
+static int
+wrong(const char *option, const char *value, const char *must)
+{
+	fprintf(stderr, "sluice-bench: --%s %s: use %s\n", option, value, must);
+	return 2;
+}
+
+/** Numbers with commas between them. @return how many, or 0 */
+static unsigned
+parse_list(const char *text, unsigned min, unsigned max, unsigned list[BENCH_LIST_MAX])
+{
+	unsigned n = 0;
+	unsigned long v;
+	char *end;
+
+	for (; n < BENCH_LIST_MAX; text = end + 1) {
+		if (*text < '0' || *text > '9')
+			return 0;
+		v = strtoul(text, &end, 10);
+		if (v < min || v > max)
+			return 0;
+		list[n++] = (unsigned)v;
+		if (*end == 0)
+			return n;
+		if (*end != ',')
+			return 0;
+	}
+	return 0;
+}
+
+static int
+parse_path(struct bench_options *o, const char *v)
+{
+	bool both = strcmp(v, "both") == 0;
+
+	o->path[BENCH_RECEIVE] = both || strcmp(v, "receive") == 0;
+	o->path[BENCH_SEND] = both || strcmp(v, "send") == 0;
+	if (o->path[BENCH_RECEIVE] || o->path[BENCH_SEND])
+		return 0;
+	return wrong("path", v, "receive, send or both");
+}
+
+static int
+parse_outer(struct bench_options *o, const char *v)
+{
+	static const char *const text[BENCH_OUTERS] = {"ipv4", "ipv6", "ipv6-offload"};
+	unsigned i;
+
+	for (i = 0; i < BENCH_OUTERS; i++) {
+		if (strcmp(v, text[i]) == 0) {
+			o->outer = i;
+			return 0;
+		}
+	}
+	return wrong("outer", v, "ipv4, ipv6 or ipv6-offload");
+}
+
+static int
+parse_seconds(struct bench_options *o, const char *v)
+{
+	char *end;
+
+	o->seconds = strtod(v, &end);
+	if (end != v && *end == 0 && o->seconds > 0 && o->seconds <= SECONDS_MAX)
+		return 0;
+	return wrong("seconds", v, "a number above 0, at most 600");
+}
+
+static int
+parse_cpu(struct bench_options *o, const char *v)
+{
+	unsigned list[BENCH_LIST_MAX];
+
+	o->cpu = v;
+	return parse_list(v, 0, 1023, list) == 1 ? 0 : wrong("cpu", v, "the number of one CPU");
+}
+
+static int
+parse_one(struct bench_options *o, int opt)
+{
+	switch (opt) {
+	case 'j':
+		o->json = optarg;
+		return 0;
+	case 's':
+		return parse_seconds(o, optarg);
+	case 'p':
+		return parse_path(o, optarg);
+	case 'S':
+		o->n_sizes = parse_list(optarg, BENCH_INNER_MIN, BENCH_MTU, o->size);
+		return o->n_sizes ? 0 : wrong("size", optarg, "up to 8 numbers from 28 to 1420");
+	case 'P':
+		o->n_peers = parse_list(optarg, 1, BENCH_PEERS_MAX, o->peers);
+		return o->n_peers ? 0 : wrong("peers", optarg, "up to 8 numbers from 1 to 10000");
+	case 'o':
+		return parse_outer(o, optarg);
+	case 'c':
+		return parse_cpu(o, optarg);
+	case 'n':
+		o->no_huge = true;
+		return 0;
+	case 'h':
+		fputs(usage_text, stdout);
+		return 1;
+	default:
+		fputs("Try: sluice-bench --help\n", stderr);
+		return 2;
+	}
+}
+
+int
+bench_options_parse(int argc, char **argv, struct bench_options *o)
+{
+	static const struct option longs[] = {
+		{"json", required_argument, NULL, 'j'},	 {"seconds", required_argument, NULL, 's'},
+		{"path", required_argument, NULL, 'p'},	 {"size", required_argument, NULL, 'S'},
+		{"peers", required_argument, NULL, 'P'}, {"outer", required_argument, NULL, 'o'},
+		{"cpu", required_argument, NULL, 'c'},	 {"no-huge", no_argument, NULL, 'n'},
+		{"help", no_argument, NULL, 'h'},	 {NULL, 0, NULL, 0},
+	};
+	int opt, rc = 0;
+
+	*o = (struct bench_options){.seconds = 24,
+				    .path = {true, true},
+				    .n_sizes = 3,
+				    .size = {64, 512, 1420},
+				    .n_peers = 2,
+				    .peers = {1, 1000}};
+	while (rc == 0 && (opt = getopt_long(argc, argv, "h", longs, NULL)) != -1)
+		rc = parse_one(o, opt);
+	if (rc == 0 && optind < argc) {
+		fprintf(stderr,
+			"sluice-bench: unexpected argument \"%s\"; try: sluice-bench --help\n",
+			argv[optind]);
+		rc = 2;
+	}
+	return rc;
+}

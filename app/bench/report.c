@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdio.h>
+
+#include "bench.h"
+
+/* What the data path is to reach: cycles against those of the bare cipher, many peers against
+ * one. */
+#define TARGET_LARGE 1.35
+#define TARGET_SMALL 2.5
+#define TARGET_PEERS 1.25
+
+static const char *const stage_name[SL_NODE_MAX] = {
+	[SL_NODE_CLASSIFY] = "classify", [SL_NODE_REASS] = "reass", [SL_NODE_HS] = "hs",
+	[SL_NODE_HOST] = "host",	 [SL_NODE_OPEN] = "open",   [SL_NODE_INNER] = "inner",
+	[SL_NODE_INSIDE] = "inside",	 [SL_NODE_AUTHZ] = "authz", [SL_NODE_FORWARD] = "forward",
+	[SL_NODE_LOCAL] = "local",	 [SL_NODE_ICMP] = "icmp",   [SL_NODE_ROUTE] = "route",
+	[SL_NODE_ENCAP] = "encap",	 [SL_NODE_SEAL] = "seal",   [SL_NODE_OUTER] = "outer",
+	[SL_NODE_REWRITE] = "rewrite",	 [SL_NODE_TX] = "tx",	    [SL_NODE_STEER] = "steer",
+	[SL_NODE_DROP] = "drop",
+};
+
+static const char *
+path_name(enum bench_path p)
+{
+	return p == BENCH_RECEIVE ? "receive" : "send";
+}
+
+static double
+target_of(const struct bench_case *c)
+{
+	return c->inner_bytes == 64 ? TARGET_SMALL : c->inner_bytes == 1420 ? TARGET_LARGE : 0;
+}
+
+/** The same case with the fewest peers. */
+static const struct bench_case *
+fewest_peers(const struct bench_case *all, unsigned n, const struct bench_case *c)
+{
+	const struct bench_case *best = c;
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		if (all[i].path == c->path && all[i].inner_bytes == c->inner_bytes &&
+		    all[i].world->n_peers < best->world->n_peers)
+			best = &all[i];
+	return best;
+}
+
+static void
+print_case(const struct bench_case *c)
+{
+	double target = target_of(c);
+
+	printf("%-8s %5u %6u %8.0f %8.0f %7.2f", path_name(c->path), c->inner_bytes,
+	       c->world->n_peers, c->aead_cycles, c->cycles_per_packet, c->median_ratio);
+	if (target > 0)
+		printf("   %4.2f %s", target, c->median_ratio <= target ? "reached" : "missed");
+	putchar('\n');
+}
+
+static void
+print_stages(const struct bench_case *c)
+{
+	unsigned i;
+
+	printf("%-8s %5u %6u  rx %.0f", path_name(c->path), c->inner_bytes, c->world->n_peers,
+	       c->rx);
+	for (i = 0; i < SL_NODE_MAX; i++)
+		if (c->prof.packets[i])
+			printf("  %s %.0f", stage_name[i], c->stage[i]);
+	printf("  rest %.0f\n", c->rest);
+}
+
+static void
+print_peers(const struct bench_case *all, unsigned n)
+{
+	const struct bench_case *c, *one;
+	double times;
+
+	for (c = all; c < all + n; c++) {
+		one = fewest_peers(all, n, c);
+		if (one == c)
+			continue;
+		times = c->cycles_per_packet / one->cycles_per_packet;
+		printf("%-8s %5u %6u to %u: %.2f   %4.2f %s\n", path_name(c->path), c->inner_bytes,
+		       c->world->n_peers, one->world->n_peers, times, TARGET_PEERS,
+		       times <= TARGET_PEERS ? "reached" : "missed");
+	}
+}
+
+void
+bench_print(const struct bench_case *all, unsigned n, const struct bench_options *o)
+{
+	static const char *const outer[BENCH_OUTERS] = {"IPv4", "IPv6, UDP checksum in software",
+							"IPv6, UDP checksum by the port"};
+	unsigned i;
+
+	if (n == 0)
+		return;
+	printf("cipher: %s; outer packets: %s; memory: %s\n\n", sl_aead_name(all[0].world->aead),
+	       outer[o->outer], o->no_huge ? "no hugepages" : "hugepages");
+	printf("cycles per packet (medians)\n");
+	printf("path     bytes  peers   cipher     path   ratio   target\n");
+	for (i = 0; i < n; i++)
+		print_case(&all[i]);
+	printf("\nmany peers against few\n");
+	print_peers(all, n);
+	printf("\ncycles per packet and stage; open and seal hold the cipher\n");
+	for (i = 0; i < n; i++)
+		print_stages(&all[i]);
+}
+
+static void
+write_case(FILE *f, const struct bench_case *c)
+{
+	static const char *const outer[BENCH_OUTERS] = {"", "ipv6", "ipv6-offload"};
+	unsigned i;
+
+	fprintf(f,
+		"{\"path\": \"%s\", \"inner_bytes\": %u, \"peers\": %u, "
+		"\"cycles_per_packet\": %.1f, \"aead_cycles\": %.1f, \"ratio\": %.3f, ",
+		path_name(c->path), c->inner_bytes, c->world->n_peers, c->cycles_per_packet,
+		c->aead_cycles, c->median_ratio);
+	if (c->world->outer != BENCH_OUTER4)
+		fprintf(f, "\"outer\": \"%s\", ", outer[c->world->outer]);
+	fprintf(f, "\"stages\": {\"rx\": %.1f", c->rx);
+	for (i = 0; i < SL_NODE_MAX; i++)
+		if (c->prof.packets[i])
+			fprintf(f, ", \"%s\": %.1f", stage_name[i], c->stage[i]);
+	fprintf(f, ", \"rest\": %.1f}}", c->rest);
+}
+
+int
+bench_write_json(const char *path, const struct bench_case *c, unsigned n, struct sl_error *e)
+{
+	FILE *f = fopen(path, "we");
+	unsigned i;
+	int bad;
+
+	if (!f)
+		return sl_fail(e, -errno, "file_failed", path, "cannot write: %s", strerror(errno));
+	fprintf(f, "{\"results\": [\n");
+	for (i = 0; i < n; i++) {
+		write_case(f, &c[i]);
+		fprintf(f, i + 1 < n ? ",\n" : "\n");
+	}
+	fprintf(f, "]}\n");
+	bad = ferror(f);
+	if (fclose(f) != 0 || bad)
+		return sl_fail(e, -EIO, "file_failed", path, "cannot write: %s", strerror(errno));
+	return 0;
+}

@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""sluice-bench runs, tells the truth about wrong usage, and writes results of the promised shape."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+BENCH = sys.argv[1]
+RESULT = {"path": str, "inner_bytes": int, "peers": int, "cycles_per_packet": float, "aead_cycles": float,
+          "ratio": float, "stages": dict}
+STAGES = {"receive": ["rx", "classify", "open", "inner", "authz", "forward", "rewrite", "tx", "rest"],
+          "send": ["rx", "classify", "inside", "authz", "encap", "seal", "rewrite", "tx", "rest"]}
+
+
+def run(*args):
+    return subprocess.run([BENCH, *args], capture_output=True, text=True, timeout=60)
+
+
+def need(ok, what):
+    if not ok:
+        sys.exit(f"test_bench: {what}")
+
+
+def check_result(r, extra):
+    need(set(r) == set(RESULT) | set(extra), f"members {sorted(r)}")
+    for name, kind in RESULT.items():
+        need(isinstance(r[name], kind), f"{name} is no {kind.__name__}: {r[name]!r}")
+    need(list(r["stages"]) == STAGES[r["path"]], f"stages of {r['path']}: {list(r['stages'])}")
+    need(all(isinstance(v, float) and v >= 0 for v in r["stages"].values()), f"stages: {r['stages']}")
+    # 50 cycles would be no cipher at all; the path holds the cipher
+    need(r["aead_cycles"] > 50, f"cipher of {r['aead_cycles']} cycles")
+    need(r["ratio"] > 0.9, f"a path cheaper than its cipher: {r}")
+    cipher = "open" if r["path"] == "receive" else "seal"
+    need(r["stages"][cipher] > 50, f"stage {cipher}: {r['stages']}")
+
+
+def check_file(args, cases, extra=()):
+    with tempfile.TemporaryDirectory() as d:
+        path = os.path.join(d, "b.json")
+        p = run("--no-huge", "--json", path, *args)
+        need(p.returncode == 0, f"{args}: status {p.returncode}: {p.stderr}")
+        with open(path) as f:
+            results = json.load(f)["results"]
+    for r in results:
+        check_result(r, extra)
+    need([(r["path"], r["inner_bytes"], r["peers"]) for r in results] == cases, f"cases: {results}")
+    for path, size, peers in cases:
+        need(any(l.split()[:3] == [path, str(size), str(peers)] for l in p.stdout.splitlines()),
+             f"no line for {path} {size} {peers} in the table:\n{p.stdout}")
+
+
+def main():
+    every = [(p, s, n) for p in ("receive", "send") for s in (64, 512, 1420) for n in (1, 1000)]
+    check_file(["--seconds", "1"], every)
+    check_file(["--seconds", "0.1", "--path", "send", "--size", "29,1419", "--peers", "40"],
+               [("send", 29, 40), ("send", 1419, 40)])
+    for outer in ("ipv6", "ipv6-offload"):
+        check_file(["--seconds", "0.1", "--size", "100", "--peers", "3", "--outer", outer],
+                   [("receive", 100, 3), ("send", 100, 3)], ["outer"])
+    for bad in (["--size", "27"], ["--size", "1421"], ["--size", "64,"], ["--peers", "0"], ["--path", "up"],
+                ["--seconds", "0"], ["--seconds", "x"], ["--outer", "arp"], ["--nonsense"], ["word"]):
+        p = run(*bad)
+        need(p.returncode == 2 and p.stderr and not p.stdout, f"{bad}: status {p.returncode}")
+    p = run("--help")
+    need(p.returncode == 0 and "--json FILE" in p.stdout, "--help")
+    p = run("--no-huge", "--seconds", "0.1", "--size", "64", "--peers", "1", "--json", "/nonexistent/x")
+    need(p.returncode == 1 and "/nonexistent/x" in p.stderr, f"unwritable file: {p.returncode} {p.stderr}")
+
+
+main()
