@@ -116,6 +116,7 @@ struct gw_peer {
 	uint16_t keepalive_s;
 	bool enabled, touched;
 	struct sl_secret *psk;		/* NULL: none */
+	char *psk_file;			/* NULL: none, or the key came over UAPI */
 	struct sl_endpoint endpoint;	/* as configured; family 0: none */
 	struct sl_endpoint learned;	/* last seen in the path, or known from a former run */
 	uint8_t last_ts[SL_TAI64N_LEN]; /* greatest known, as `learned` */

@@ -231,14 +231,34 @@ default_name(struct sl_gw *gw, const struct gw_iface *f, const struct sl_pubkey 
 	while (n < SL_KEY_B64_LEN && find_name(gw, f, out) != NULL);
 }
 
+/* Where the key is from; the same key by another way keeps the file that it had. */
+static int
+set_psk_file(struct gw_peer *p, const char *file, bool keep, struct sl_error *e)
+{
+	char *copy = file != NULL ? strdup(file) : NULL;
+
+	if (file != NULL && copy == NULL)
+		return gw_no_memory(e);
+	if (file == NULL && keep)
+		return 0;
+	free(p->psk_file);
+	p->psk_file = copy;
+	return 0;
+}
+
 /* Keep a PSK (or forget it) and put it into the command. */
 static int
-set_psk(struct sl_gw *gw, struct gw_peer *p, const struct sl_secret *psk, struct sl_hs_cmd *cmd,
+set_psk(struct sl_gw *gw, struct gw_peer *p, const struct sl_gw_peer_spec *s, struct sl_hs_cmd *cmd,
 	struct sl_error *e)
 {
+	const struct sl_secret *psk = s->psk;
 	bool none = psk == NULL || sl_ct_is_zero(psk->b, SL_KEY_LEN);
+	bool same = none ? p->psk == NULL
+			 : p->psk != NULL && sl_ct_equal(p->psk->b, psk->b, SL_KEY_LEN);
 
-	if (none ? p->psk == NULL : p->psk != NULL && sl_ct_equal(p->psk->b, psk->b, SL_KEY_LEN))
+	if (set_psk_file(p, none ? NULL : s->psk_file, same && !none, e) != 0)
+		return -ENOMEM;
+	if (same)
 		return 0;
 	if (none) {
 		gw_secret_free(&gw->secrets, p->psk);
@@ -271,7 +291,7 @@ set_dynamic(struct sl_gw *gw, struct gw_peer *p, const struct sl_gw_peer_spec *s
 	int rc = 0;
 
 	if (s->fields & SL_PF_PSK)
-		rc = set_psk(gw, p, s->psk, cmd, e);
+		rc = set_psk(gw, p, s, cmd, e);
 	if (rc != 0)
 		return rc;
 	if (s->fields & SL_PF_ENDPOINT) {
@@ -344,6 +364,7 @@ gw_peer_free(struct sl_gw *gw, struct gw_peer *p)
 {
 	gw_secret_free(&gw->secrets, p->psk);
 	free(p->allowed);
+	free(p->psk_file);
 	sl_peer_free(p->p);
 	free(p);
 }

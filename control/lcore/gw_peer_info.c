@@ -54,6 +54,8 @@ peer_info(struct sl_gw *gw, const struct gw_peer *g, struct sl_gw_peer_info *out
 		.id = p->id,
 		.public_key = p->key,
 		.has_psk = g->psk != NULL,
+		.psk_file = g->psk_file,
+		.configured = g->endpoint,
 		.enabled = g->enabled,
 		.keepalive_s = g->keepalive_s,
 		.allowed = g->allowed,

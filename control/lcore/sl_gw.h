@@ -184,6 +184,7 @@ struct sl_gw_peer_spec {
 	uint32_t fields;
 	const char *name; /* unique in the interface; default: first 8 characters of the key */
 	const struct sl_secret *psk; /* all zero removes */
+	const char *psk_file; /* where it came from, remembered for config.save; NULL: UAPI */
 	struct sl_endpoint endpoint; /* family 0 with SL_PF_ENDPOINT: forget */
 	uint16_t keepalive_s;
 	const struct sl_prefix *allowed;
@@ -225,7 +226,9 @@ struct sl_gw_peer_info {
 	uint32_t id;
 	struct sl_pubkey public_key;
 	bool has_psk, enabled, has_endpoint;
-	struct sl_endpoint endpoint;
+	const char *psk_file;	       /* NULL: none, or it came over UAPI */
+	struct sl_endpoint endpoint;   /* live: learned ones are never stored (C18) */
+	struct sl_endpoint configured; /* family 0: none */
 	uint16_t keepalive_s;
 	const struct sl_prefix *allowed;
 	unsigned n_allowed;
