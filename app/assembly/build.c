@@ -38,11 +38,10 @@ static int
 make_plan(struct sl_assembly *a, const struct sl_plan_port_cap *ports, unsigned n_ports,
 	  struct sl_error *e)
 {
-	struct sl_plan_cpu cpu[SL_PLAN_CPUS_MAX];
 	const struct sl_config *c = a->config;
 	struct sl_plan_input in = {
-		.cpus = cpu,
-		.n_cpus = cpus_available(cpu, SL_PLAN_CPUS_MAX),
+		.cpus = a->cpu,
+		.n_cpus = a->n_cpus,
 		.ports = ports,
 		.n_ports = n_ports,
 		.wish = {.workers = c->workers,
@@ -111,6 +110,8 @@ sl_assembly_eal(struct sl_assembly *a, const struct sl_config *c, const char *co
 	rc = sl_crypto_init();
 	if (rc)
 		return sl_fail(e, rc, "crypto_failed", "", "libsodium does not start");
+	/* now: EAL pins this thread to one CPU */
+	a->n_cpus = cpus_available(a->cpu, SL_PLAN_CPUS_MAX);
 	rc = make_plan(a, NULL, 0, e);
 	if (rc)
 		return rc;

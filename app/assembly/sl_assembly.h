@@ -36,6 +36,8 @@ struct sl_assembly {
 	const struct sl_config *config;
 	struct sl_assembly_env env;
 	struct sl_rng_seeded streams[5];
+	struct sl_plan_cpu cpu[SL_PLAN_CPUS_MAX]; /* those that the process may use */
+	unsigned n_cpus;
 	struct sl_plan plan;
 	struct sl_port port[SL_PORT_MAX];
 	unsigned n_ports;
