@@ -19,6 +19,12 @@
 #define BENCH_INNER_MIN 28 /* IPv4 and UDP header */
 #define BENCH_MTU 1420
 
+/** Columns of a stage profile: the nodes, reception, all else. */
+#define BENCH_RX SL_NODE_MAX
+#define BENCH_REST (SL_NODE_MAX + 1)
+#define BENCH_COLUMNS (SL_NODE_MAX + 2)
+#define BENCH_PROFILES 8192 /* rounds kept */
+
 enum bench_path { BENCH_RECEIVE, BENCH_SEND, BENCH_PATHS };
 
 /** How the outer packet is made. */
@@ -89,11 +95,12 @@ struct bench_case {
 	/* samples, one a round: cycles per packet */
 	float *aead, *cycles, *ratio;
 	unsigned n, cap;
-	struct sl_prof prof;
-	uint64_t prof_cycles, prof_packets, prof_polls;
+	float *profile; /* cycles per packet: [n_profile][BENCH_COLUMNS] */
+	unsigned n_profile;
+	bool seen[SL_NODE_MAX]; /* stages that had packets */
 	/* result */
 	double cycles_per_packet, aead_cycles, median_ratio;
-	double stage[SL_NODE_MAX], rx, rest;
+	double stage[BENCH_COLUMNS];
 };
 
 /* --- world.c ---------------------------------------------------------------------------------- */

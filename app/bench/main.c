@@ -116,6 +116,7 @@ free_all(struct bench *b)
 		free(b->c[i].aead);
 		free(b->c[i].cycles);
 		free(b->c[i].ratio);
+		free(b->c[i].profile);
 	}
 	for (i = 0; i < b->o.n_peers; i++)
 		bench_world_free(b->world[i]);

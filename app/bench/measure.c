@@ -8,19 +8,18 @@
 uint64_t
 bench_clock_cost(void)
 {
-	static uint64_t best;
-	uint64_t t, d;
+	static uint64_t cost;
+	uint64_t t, d, least = UINT64_MAX;
 	unsigned i;
 
-	for (i = 0; best == 0 || i < 1000; i++) {
+	for (i = 0; i < 1000 && cost == 0; i++) {
 		t = rte_rdtsc();
 		d = rte_rdtsc() - t;
-		if (best == 0 || d < best)
-			best = d;
-		if (i > 1000)
-			break;
+		least = SL_MIN(least, d);
 	}
-	return best;
+	if (cost == 0)
+		cost = least;
+	return cost;
 }
 
 static const char *
@@ -181,21 +180,58 @@ bench_case_run(struct bench_case *c, double seconds, struct sl_error *e)
 	return rc;
 }
 
+/** Cycles less the clock readings among them, as floats: a round is far below 2^24 a packet. */
+static float
+per_packet(uint64_t cycles, uint64_t clocks)
+{
+	clocks *= bench_clock_cost();
+	return cycles > clocks ? (float)(cycles - clocks) / BENCH_BATCH : 0;
+}
+
+/** Of the two clock readings around each stage one counts in the stage, one in the rest. */
+static void
+add_profile(struct bench_case *c, const struct sl_prof *p, uint64_t cycles)
+{
+	float *to = &c->profile[c->n_profile * BENCH_COLUMNS];
+	uint64_t sum = p->rx_cycles, clocks = BENCH_BURSTS, n;
+	unsigned i;
+
+	if (c->n_profile == BENCH_PROFILES)
+		return;
+	for (i = 0; i < SL_NODE_MAX; i++) {
+		n = p->packets[i] == 0 ? 0 : BENCH_BURSTS;
+		if (i == SL_NODE_TX) /* the stage, and the flush at the end */
+			n *= 2;
+		to[i] = per_packet(p->cycles[i], n);
+		sum += p->cycles[i];
+		clocks += n;
+		c->seen[i] |= p->packets[i] != 0;
+	}
+	to[BENCH_RX] = per_packet(p->rx_cycles, BENCH_BURSTS);
+	to[BENCH_REST] = per_packet(cycles > sum ? cycles - sum : 0, clocks);
+	c->n_profile++;
+}
+
 int
 bench_case_profile(struct bench_case *c, double seconds, struct sl_error *e)
 {
 	static struct bench_batch batch;
 	uint64_t end = rte_rdtsc() + (uint64_t)(seconds * (double)rte_get_tsc_hz());
+	struct sl_prof prof;
 	uint64_t cycles;
 	int rc;
 
+	if (!c->profile)
+		c->profile = calloc(BENCH_PROFILES * BENCH_COLUMNS, sizeof(*c->profile));
+	if (!c->profile)
+		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for samples");
 	bench_world_renew(c->world);
-	c->world->w->prof = &c->prof;
+	c->world->w->prof = &prof;
 	do {
+		memset(&prof, 0, sizeof(prof));
 		rc = time_path(c, &batch, &cycles, e);
-		c->prof_cycles += cycles;
-		c->prof_packets += BENCH_BATCH;
-		c->prof_polls += BENCH_BURSTS;
+		if (rc == 0)
+			add_profile(c, &prof, cycles);
 	} while (rc == 0 && rte_rdtsc() < end);
 	c->world->w->prof = NULL;
 	return rc;
@@ -220,33 +256,17 @@ median(float *v, unsigned n)
 	return (double)v[n / 2];
 }
 
-static double
-per_packet(const struct bench_case *c, uint64_t cycles, uint64_t clocks)
-{
-	clocks *= bench_clock_cost();
-	return cycles > clocks ? (double)(cycles - clocks) / (double)c->prof_packets : 0;
-}
-
-/** Of the two clock readings around each stage one counts in the stage, one in the rest. */
 static void
 finish_stages(struct bench_case *c)
 {
-	uint64_t sum = c->prof.rx_cycles, clocks = c->prof_polls;
-	unsigned i;
+	float *one = c->cycles; /* no longer needed */
+	unsigned i, k, n = SL_MIN(c->n_profile, c->n);
 
-	if (c->prof_packets == 0)
-		return;
-	for (i = 0; i < SL_NODE_MAX; i++) {
-		uint64_t n = c->prof.packets[i] == 0 ? 0 : c->prof_polls;
-
-		if (i == SL_NODE_TX) /* the stage, and the flush at the end */
-			n *= 2;
-		c->stage[i] = per_packet(c, c->prof.cycles[i], n);
-		sum += c->prof.cycles[i];
-		clocks += n;
+	for (i = 0; i < BENCH_COLUMNS; i++) {
+		for (k = 0; k < n; k++)
+			one[k] = c->profile[k * BENCH_COLUMNS + i];
+		c->stage[i] = median(one, n);
 	}
-	c->rx = per_packet(c, c->prof.rx_cycles, c->prof_polls);
-	c->rest = per_packet(c, c->prof_cycles > sum ? c->prof_cycles - sum : 0, clocks);
 }
 
 void

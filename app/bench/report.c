@@ -64,11 +64,11 @@ print_stages(const struct bench_case *c)
 	unsigned i;
 
 	printf("%-8s %5u %6u  rx %.0f", path_name(c->path), c->inner_bytes, c->world->n_peers,
-	       c->rx);
+	       c->stage[BENCH_RX]);
 	for (i = 0; i < SL_NODE_MAX; i++)
-		if (c->prof.packets[i])
+		if (c->seen[i])
 			printf("  %s %.0f", stage_name[i], c->stage[i]);
-	printf("  rest %.0f\n", c->rest);
+	printf("  rest %.0f\n", c->stage[BENCH_REST]);
 }
 
 static void
@@ -123,11 +123,11 @@ write_case(FILE *f, const struct bench_case *c)
 		c->aead_cycles, c->median_ratio);
 	if (c->world->outer != BENCH_OUTER4)
 		fprintf(f, "\"outer\": \"%s\", ", outer[c->world->outer]);
-	fprintf(f, "\"stages\": {\"rx\": %.1f", c->rx);
+	fprintf(f, "\"stages\": {\"rx\": %.1f", c->stage[BENCH_RX]);
 	for (i = 0; i < SL_NODE_MAX; i++)
-		if (c->prof.packets[i])
+		if (c->seen[i])
 			fprintf(f, ", \"%s\": %.1f", stage_name[i], c->stage[i]);
-	fprintf(f, ", \"rest\": %.1f}}", c->rest);
+	fprintf(f, ", \"rest\": %.1f}}", c->stage[BENCH_REST]);
 }
 
 int
