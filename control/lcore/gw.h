@@ -170,7 +170,7 @@ struct sl_gw {
 	struct gw_iface_rest iface_rest[SL_IFACE_MAX];
 	unsigned n_ifaces; /* highest id + 1 */
 	uint16_t udp_port[GW_UDP_PORTS];
-	bool udp_dirty;
+	bool udp_dirty, ifaces_dirty; /* the arrays by port and by id */
 	struct gw_hash ifaces_by_name, peers_by_key, peers_by_name, routes;
 	unsigned n_peers;
 	uint32_t *free_id; /* stack of peer ids */

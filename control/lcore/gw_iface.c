@@ -386,6 +386,7 @@ iface_leave(struct sl_gw *gw, struct gw_iface *f)
 	gw->udp_dirty = true;
 	gw_hash_del(&gw->ifaces_by_name, &f->by_name);
 	gw->iface[f->id] = NULL;
+	gw->ifaces_dirty = true;
 	gw->iface_rest[f->id].hs = true;
 	gw_obj_retire(gw, f->view);
 	f->view = NULL;

@@ -173,7 +173,7 @@ neigh_last_used(void *ctx, const struct sl_neigh *n)
 	if (n->nh == 0)
 		return 0;
 	tick = atomic_load_explicit(&gw->dp->nhs->nh[n->nh].used_tick, memory_order_relaxed);
-	return tick == 0 ? 0 : (uint64_t)tick * SL_TICK_NS;
+	return tick == 0 ? 0 : (uint64_t)(tick - 1) * SL_TICK_NS;
 }
 
 int

@@ -143,6 +143,7 @@ clear_dirty(struct sl_gw *gw)
 	for (i = 0; i < gw->n_atts; i++)
 		gw->att[i]->dirty = false;
 	gw->udp_dirty = false;
+	gw->ifaces_dirty = false;
 	gw->dirty = false;
 	gw->publish_failed = false;
 }
@@ -324,7 +325,7 @@ int
 gw_publish(struct sl_gw *gw)
 {
 	struct gw_root *r, *old = gw->root;
-	bool ifaces_changed = false, atts_changed = false;
+	bool ifaces_changed = gw->ifaces_dirty, atts_changed = false;
 	struct batch *b;
 
 	if (!gw->dirty)

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What outlives the process: the authz mode on the disk, endpoints and timestamps in memory. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include "gw_fixture.h"
+
+static struct fx fx;
+static char state_dir[64], run_dir[64];
+
+static void
+remove_dir(const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *de;
+	char path[512];
+
+	while (d != NULL && (de = readdir(d)) != NULL) {
+		snprintf(path, sizeof(path), "%s/%s", dir, de->d_name);
+		if (de->d_name[0] != '.')
+			unlink(path);
+	}
+	if (d != NULL)
+		closedir(d);
+	rmdir(dir);
+}
+
+static int
+setup(void **state)
+{
+	snprintf(state_dir, sizeof(state_dir), "/tmp/sl-test-state-%ld", (long)getpid());
+	snprintf(run_dir, sizeof(run_dir), "/dev/shm/sl-test-run-%ld", (long)getpid());
+	fx_init(&fx);
+	fx.conf.state_dir = state_dir;
+	fx.conf.run_dir = run_dir;
+	*state = &fx;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fx *f = *state;
+
+	fx_fini(f);
+	remove_dir(state_dir);
+	remove_dir(run_dir);
+	return 0;
+}
+
+static void
+write_text(const char *dir, const char *name, const char *text)
+{
+	char path[512];
+	FILE *fp;
+
+	mkdir(dir, 0700);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fp = fopen(path, "w");
+	assert_non_null(fp);
+	fputs(text, fp);
+	fclose(fp);
+}
+
+static char *
+read_text(const char *dir, const char *name)
+{
+	static char text[65536];
+	char path[512];
+	size_t n;
+	FILE *fp;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fp = fopen(path, "r");
+	if (fp == NULL)
+		return NULL;
+	n = fread(text, 1, sizeof(text) - 1, fp);
+	text[n] = '\0';
+	fclose(fp);
+	return text;
+}
+
+static void
+reopen(struct fx *f)
+{
+	fx_close(f);
+	fx_open(f);
+}
+
+/* --- authz mode
+ * ------------------------------------------------------------------------------------ */
+
+static void
+test_mode_survives(void **state)
+{
+	struct fx *f = *state;
+	struct sl_prefix a = fx_prefix("10.20.0.0/16"), b = fx_prefix("fd20::/64");
+	struct sl_gw_mode m;
+	struct stat st;
+	char path[512];
+
+	fx_open(f);
+	assert_false(sl_gw_mode_from_state(f->gw));
+	sl_gw_mode_get(f->gw, &m);
+	assert_int_equal(m.deflt, SL_MODE_OBSERVE);
+	reopen(f); /* nothing was said: nothing is kept */
+	assert_false(sl_gw_mode_from_state(f->gw));
+	assert_int_equal(sl_gw_mode_set_default(f->gw, SL_MODE_ENFORCE, &f->e), 0);
+	assert_int_equal(sl_gw_mode_set_prefix(f->gw, &a, SL_MODE_OBSERVE, false, &f->e), 0);
+	assert_int_equal(sl_gw_mode_set_prefix(f->gw, &b, SL_MODE_ENFORCE, false, &f->e), 0);
+	assert_int_equal(sl_gw_mode_set_panic(f->gw, true, &f->e), 0);
+	assert_true(fx_root(f)->authz.panic_observe);
+	assert_int_equal(fx_root(f)->authz.deflt, SL_MODE_ENFORCE);
+	snprintf(path, sizeof(path), "%s/authz-mode.json", state_dir);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	reopen(f);
+	assert_true(sl_gw_mode_from_state(f->gw));
+	sl_gw_mode_get(f->gw, &m);
+	assert_int_equal(m.deflt, SL_MODE_ENFORCE);
+	assert_true(m.panic);
+	assert_int_equal(m.n_prefixes, 2);
+	assert_true(sl_prefix_equal(&m.prefixes[0].prefix, &a));
+	assert_int_equal(fx_lookup(&fx_root(f)->authz.mode4, &fx_root(f)->authz.mode6, "10.20.3.4"),
+			 SL_MODE_OBSERVE);
+	assert_int_equal(fx_lookup(&fx_root(f)->authz.mode4, &fx_root(f)->authz.mode6, "fd20::1"),
+			 SL_MODE_ENFORCE);
+	assert_int_equal(sl_gw_mode_set_prefix(f->gw, &a, SL_MODE_ENFORCE, false, &f->e), 0);
+	assert_int_equal(sl_gw_mode_set_prefix(f->gw, &b, 0, true, &f->e), 0);
+	reopen(f);
+	sl_gw_mode_get(f->gw, &m);
+	assert_int_equal(m.n_prefixes, 1);
+	assert_int_equal(m.prefixes[0].mode, SL_MODE_ENFORCE);
+	assert_int_equal(fx_lookup(&fx_root(f)->authz.mode4, &fx_root(f)->authz.mode6, "fd20::1"),
+			 SL_LPM_NONE);
+}
+
+/* A crash at any moment leaves the old file or the new one: what lies beside it does not matter. */
+static void
+test_mode_crash(void **state)
+{
+	struct fx *f = *state;
+	struct sl_gw_mode m;
+
+	fx_open(f);
+	assert_int_equal(sl_gw_mode_set_default(f->gw, SL_MODE_ENFORCE, &f->e), 0);
+	write_text(state_dir, "authz-mode.json.new", "{\"version\":1,\"defau");
+	reopen(f);
+	sl_gw_mode_get(f->gw, &m);
+	assert_int_equal(m.deflt, SL_MODE_ENFORCE);
+	/* the half-written one is in nobody's way */
+	assert_int_equal(sl_gw_mode_set_panic(f->gw, true, &f->e), 0);
+	assert_null(read_text(state_dir, "authz-mode.json.new"));
+}
+
+/* What cannot be written is not done. */
+static void
+test_mode_not_written(void **state)
+{
+	struct fx *f = *state;
+	struct sl_prefix p = fx_prefix("10.0.0.0/8");
+	struct sl_gw_mode m;
+	char path[512];
+	int rc;
+
+	fx_open(f);
+	assert_int_equal(sl_gw_mode_set_default(f->gw, SL_MODE_ENFORCE, &f->e), 0);
+	snprintf(path, sizeof(path), "%s/authz-mode.json.new", state_dir);
+	assert_int_equal(mkdir(path, 0700), 0); /* in the way of the temporary file */
+	rc = sl_gw_mode_set_default(f->gw, SL_MODE_OBSERVE, &f->e);
+	fx_refused(f, rc, -EISDIR, "state_write", "");
+	rc = sl_gw_mode_set_prefix(f->gw, &p, SL_MODE_OBSERVE, false, &f->e);
+	fx_refused(f, rc, -EISDIR, "state_write", "");
+	assert_int_equal(fx_root(f)->authz.deflt, SL_MODE_ENFORCE);
+	assert_int_equal(fx_lookup(&fx_root(f)->authz.mode4, &fx_root(f)->authz.mode6, "10.1.1.1"),
+			 SL_LPM_NONE);
+	rmdir(path);
+	reopen(f);
+	sl_gw_mode_get(f->gw, &m);
+	assert_int_equal(m.deflt, SL_MODE_ENFORCE);
+	assert_int_equal(m.n_prefixes, 0);
+}
+
+static void
+test_mode_invalid(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"{}",
+		"[1]",
+		"{\"version\":2,\"default\":\"enforce\",\"panic\":false,\"prefixes\":[]}",
+		"{\"version\":1,\"default\":\"Enforce\",\"panic\":false,\"prefixes\":[]}",
+		"{\"version\":1,\"default\":\"enforce\",\"panic\":false,\"prefixes\":[],\"x\":1}",
+		"{\"version\":1,\"default\":\"enforce\",\"panic\":false,\"prefixes\":[{}]}",
+		"{\"version\":1,\"default\":\"enforce\",\"panic\":false,\"prefixes\":"
+		"[{\"prefix\":\"10.0.0.1/8\",\"mode\":\"enforce\"}]}",
+		"{\"version\":1,\"default\":\"enforce\",\"panic\":false,\"prefixes\":"
+		"[{\"prefix\":\"10.0.0.0/8\",\"mode\":\"deny\"}]}"};
+	struct fx *f = *state;
+	unsigned i;
+
+	f->conf.reclaim = sl_rcu_queue_new(f->rcu);
+	for (i = 0; i < SL_ARRAY_SIZE(bad); i++) {
+		write_text(state_dir, "authz-mode.json", bad[i]);
+		assert_null(sl_gw_new(&f->conf, &f->e));
+		assert_string_equal(f->e.reason, "state_invalid");
+		assert_non_null(strstr(f->e.message, state_dir));
+	}
+	sl_rcu_queue_free(f->conf.reclaim);
+}
+
+static void
+test_state_dir_missing(void **state)
+{
+	struct fx *f = *state;
+
+	f->conf.reclaim = sl_rcu_queue_new(f->rcu);
+	f->conf.state_dir = "/nowhere/at/all";
+	assert_null(sl_gw_new(&f->conf, &f->e));
+	assert_string_equal(f->e.reason, "state_dir");
+	sl_rcu_queue_free(f->conf.reclaim);
+}
+
+/* --- run files
+ * --------------------------------------------------------------------------------------- */
+
+static void
+pass(struct fx *f, uint64_t ns)
+{
+	f->now_ns += ns;
+	f->wall_ns += ns;
+	fx_turn(f);
+	fx_turn(f);
+}
+
+static void
+learn(struct fx *f, unsigned n, const char *endpoint)
+{
+	struct sl_pubkey key = fx_key(n);
+	struct sl_gw_peer_info info;
+	struct sl_peer_path path = {0};
+	struct sl_endpoint ep;
+
+	assert_int_equal(sl_endpoint_parse(endpoint, &ep), 0);
+	assert_int_equal(sl_gw_peer_info(f->gw, "wg0", &key, &info), 0);
+	path.outer.dst = ep.ip;
+	path.outer.dport = ep.port;
+	sl_peer_path_write(sl_peer_get(f->dp->peers, info.id), &path);
+}
+
+static void
+open_with_peers(struct fx *f, unsigned n)
+{
+	unsigned i;
+
+	fx_open(f);
+	fx_ports(f);
+	fx_iface(f, "wg0", 51820);
+	for (i = 0; i < n; i++)
+		fx_peer(f, "wg0", i, NULL);
+	fx_turn(f);
+}
+
+static void
+test_endpoints_come_back(void **state)
+{
+	struct fx *f = *state;
+	struct stat st;
+	char path[512];
+	unsigned i;
+
+	open_with_peers(f, 3);
+	pass(f, 6 * S);
+	assert_null(read_text(run_dir, "peers")); /* nothing to say yet */
+	learn(f, 1, "198.51.100.7:4444");
+	learn(f, 2, "[2001:db8::7]:5555");
+	pass(f, 6 * S);
+	assert_non_null(read_text(run_dir, "peers"));
+	snprintf(path, sizeof(path), "%s/peers", run_dir);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	/* unchanged: not written again */
+	assert_int_equal(unlink(path), 0);
+	pass(f, 6 * S);
+	assert_null(read_text(run_dir, "peers"));
+	learn(f, 1, "198.51.100.8:4445");
+	fx_close(f); /* saved at the end */
+	assert_non_null(strstr(read_text(run_dir, "peers"), "198.51.100.8:4445"));
+	open_with_peers(f, 3);
+	assert_int_equal(fx_count(f, SL_HS_PEER_ADD), 3);
+	for (i = 0; i < f->n_cmd; i++) {
+		struct fx_cmd *c = &f->cmd[i];
+
+		if (c->type != SL_HS_PEER_ADD)
+			continue;
+		if (memcmp(c->peer->key.b, fx_key(0).b, 32) == 0) {
+			assert_int_equal(c->initiate, 0);
+			assert_false(c->fields & SL_HS_F_ENDPOINT);
+			continue;
+		}
+		assert_int_equal(c->initiate, 1);
+		assert_true(c->fields & SL_HS_F_ENDPOINT);
+		assert_true(c->fields & SL_HS_F_LAST_TS);
+		if (memcmp(c->peer->key.b, fx_key(1).b, 32) == 0)
+			assert_int_equal(c->outer.dport, 4445);
+		else
+			assert_memory_equal(c->outer.dst.b, fx_ip("2001:db8::7").b, 16);
+	}
+}
+
+static const char *
+record(unsigned n, const char *rest)
+{
+	static char line[512];
+	char b64[SL_KEY_B64_LEN + 1];
+
+	sl_key_to_base64(fx_key(n).b, b64);
+	snprintf(line, sizeof(line), "sluice-run 1\nwg0 %s %s\n", b64, rest);
+	return line;
+}
+
+static void
+test_timestamps(void **state)
+{
+	struct fx *f = *state;
+	struct sl_pubkey key = fx_key(1);
+	static const uint8_t ts[SL_TAI64N_LEN] = {0x40, 0, 0, 0, 0x65, 0x53, 1, 2, 3, 4, 5, 6};
+
+	write_text(run_dir, "peers", record(1, "198.51.100.7:4444 - 400000006553010203040506"));
+	open_with_peers(f, 2);
+	assert_memory_equal(fx_last(f, SL_HS_PEER_ADD)->last_ts, ts, sizeof(ts));
+	/* kept while hs has nothing greater, even before it has looked at the peer */
+	pass(f, 6 * S);
+	assert_non_null(strstr(read_text(run_dir, "peers"), "400000006553010203040506"));
+	/* a peer that is deleted is forgotten */
+	assert_int_equal(sl_gw_peer_del(f->gw, "wg0", &key, &f->e), 0);
+	pass(f, 6 * S);
+	assert_null(strstr(read_text(run_dir, "peers"), "400000006553010203040506"));
+	fx_peer(f, "wg0", 1, NULL);
+	fx_turn(f);
+	assert_false(fx_last(f, SL_HS_PEER_ADD)->fields & SL_HS_F_LAST_TS);
+}
+
+/* A peer that comes later (by `wg`, say) finds its record, also after further saves. */
+static void
+test_late_peer(void **state)
+{
+	struct fx *f = *state;
+
+	write_text(run_dir, "peers", record(5, "198.51.100.7:4444 - 400000006553010203040506"));
+	open_with_peers(f, 2);
+	learn(f, 1, "198.51.100.9:1");
+	pass(f, 6 * S);
+	fx_close(f);
+	open_with_peers(f, 2);
+	fx_peer(f, "wg0", 5, NULL);
+	fx_turn(f);
+	assert_int_equal(fx_last(f, SL_HS_PEER_ADD)->outer.dport, 4444);
+	assert_int_equal(fx_last(f, SL_HS_PEER_ADD)->initiate, 1);
+}
+
+static void
+test_configured_endpoint_wins_when_changed(void **state)
+{
+	struct fx *f = *state;
+	struct sl_gw_peer_spec s = {.iface = "wg0",
+				    .public_key = fx_key(1),
+				    .fields = SL_PF_ENDPOINT,
+				    .endpoint = {fx_ip("203.0.113.1"), 51820}};
+
+	write_text(run_dir, "peers",
+		   record(1, "198.51.100.7:4444 203.0.113.1:51820 400000006553010203040506"));
+	open_with_peers(f, 0);
+	assert_int_equal(sl_gw_peer_set(f->gw, &s, &f->e), 0); /* as it was: the learned one */
+	fx_turn(f);
+	assert_int_equal(fx_last(f, SL_HS_PEER_ADD)->outer.dport, 4444);
+	assert_int_equal(fx_last(f, SL_HS_PEER_ADD)->initiate, 1);
+	fx_close(f);
+	s.endpoint.port = 51821;
+	s.initiate = true;
+	open_with_peers(f, 0);
+	assert_int_equal(sl_gw_peer_set(f->gw, &s, &f->e), 0);
+	fx_turn(f);
+	assert_int_equal(fx_last(f, SL_HS_PEER_ADD)->outer.dport, 51821);
+	assert_true(fx_last(f, SL_HS_PEER_ADD)->fields & SL_HS_F_LAST_TS);
+	assert_int_equal(fx_last(f, SL_HS_PEER_ADD)->initiate, 1);
+}
+
+static void
+test_garbage_is_passed_over(void **state)
+{
+	struct fx *f = *state;
+	char text[2048];
+
+	snprintf(text, sizeof(text), "%swg0 short\n\nwg0 %s", record(1, "- - 4000"), "\xff\xfe");
+	write_text(run_dir, "peers", text);
+	open_with_peers(f, 2);
+	assert_false(fx_last(f, SL_HS_PEER_ADD)->fields & SL_HS_F_LAST_TS);
+	fx_close(f);
+	write_text(run_dir, "peers", "something else");
+	open_with_peers(f, 2);
+	learn(f, 1, "198.51.100.9:1");
+	pass(f, 6 * S);
+	assert_non_null(strstr(read_text(run_dir, "peers"), "198.51.100.9:1"));
+}
+
+/* Outer addresses never reach a disk (C18). */
+static void
+test_only_in_memory(void **state)
+{
+	struct fx *f = *state;
+
+	struct statfs st;
+
+	mkdir(state_dir, 0700);
+	assert_int_equal(statfs(state_dir, &st), 0);
+	if (st.f_type == TMPFS_MAGIC)
+		skip();
+	f->conf.run_dir = state_dir;
+	open_with_peers(f, 2);
+	learn(f, 1, "198.51.100.9:1");
+	pass(f, 6 * S);
+	fx_close(f);
+	assert_null(read_text(state_dir, "peers"));
+}
+
+static void
+test_many(void **state)
+{
+	struct fx *f = *state;
+	unsigned i;
+	const char *p;
+
+	open_with_peers(f, 900);
+	for (i = 0; i < 900; i++)
+		learn(f, i, "198.51.100.9:1000");
+	for (i = 0; i < 12; i++) /* slices of one look and one writing */
+		pass(f, S);
+	p = read_text(run_dir, "peers");
+	assert_non_null(p);
+	for (i = 0; (p = strstr(p, "198.51.100.9:1000")) != NULL; i++)
+		p++;
+	assert_true(i > 500); /* as many as fit into the test's buffer */
+	fx_close(f);
+	open_with_peers(f, 900);
+	f->n_cmd = SL_MIN(f->n_cmd, FX_LOG);
+	for (i = 0; i < f->n_cmd; i++)
+		assert_true(f->cmd[i].type != SL_HS_PEER_ADD || f->cmd[i].initiate);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_mode_survives, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mode_crash, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mode_not_written, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mode_invalid, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_state_dir_missing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_endpoints_come_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_timestamps, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_late_peer, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_configured_endpoint_wins_when_changed, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_garbage_is_passed_over, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_only_in_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
+	};
+
+	(void)argc;
+	fx_start(argv[0]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
