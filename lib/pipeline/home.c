@@ -5,7 +5,6 @@
 
 #define ANSWERS_MILLI_PER_US 1	   /* 1,000 a second */
 #define ANSWERS_BURST_MILLI 100000 /* 100 */
-#define HINT_RESERVE 64		   /* places in the mailbox to hs that hints leave to answers */
 
 bool
 sl_worker_may_answer(struct sl_worker *w)
@@ -30,24 +29,41 @@ sl_worker_tell(struct sl_worker *w, const struct sl_ctl_event *ev)
 		w->tell_lost++;
 }
 
-static void
-answer(struct sl_worker *w, enum sl_wk_ack_type type, uint32_t peer_id, uint32_t index)
-{
-	struct sl_wk_ack ack = {.type = type, .peer_id = peer_id, .index = index, .worker = w->id};
-
-	/* take_messages() has seen that it fits */
-	(void)sl_mbox_put(w->to_hs, &ack);
-}
-
 void
 sl_worker_raise(struct sl_worker *w, struct sl_peer *p, unsigned event)
 {
+	const struct sl_wk_ack hint = {.type = SL_ACK_HINT, .peer_id = p->id, .worker = w->id};
+
 	if (atomic_load_explicit(&p->events, memory_order_relaxed) & event)
 		return;
 	atomic_fetch_or_explicit(&p->events, event, memory_order_release);
 	/* A lost hint costs up to a second: hs sweeps the events of all peers. */
-	if (rte_ring_free_count(w->to_hs->ring) > HINT_RESERVE)
-		answer(w, SL_ACK_HINT, p->id, 0);
+	(void)sl_mbox_put(w->to_hs, &hint);
+}
+
+/* Answers are never lost: while some wait, the worker takes no messages. */
+static void
+answer(struct sl_worker *w, enum sl_wk_ack_type type, const struct sl_wk_msg *msg)
+{
+	const struct sl_wk_ack ack = {.type = type,
+				      .peer_id = msg->peer_id,
+				      .index = msg->index,
+				      .worker = w->id};
+
+	if (w->n_unsent > 0 || !sl_mbox_put(w->to_hs, &ack))
+		w->unsent[w->n_unsent++] = ack;
+}
+
+bool
+sl_home_answered(struct sl_worker *w)
+{
+	unsigned sent = 0;
+
+	while (sent < w->n_unsent && sl_mbox_put(w->to_hs, &w->unsent[sent]))
+		sent++;
+	w->n_unsent -= sent;
+	memmove(w->unsent, w->unsent + sent, w->n_unsent * sizeof(w->unsent[0]));
+	return w->n_unsent == 0;
 }
 
 /* --- confirmation ------------------------------------------------------------------------ */
@@ -272,9 +288,9 @@ sl_home_message(struct sl_worker *w, const struct sl_wk_msg *msg)
 	if (p != NULL && sl_peer_home(p) == w->id)
 		home_message(w, p, msg);
 	if (msg->type == SL_WK_RETIRE)
-		answer(w, SL_ACK_RETIRED, msg->peer_id, msg->index);
+		answer(w, SL_ACK_RETIRED, msg);
 	else if (msg->type == SL_WK_PEER_GONE)
-		answer(w, SL_ACK_PEER_GONE, msg->peer_id, msg->index);
+		answer(w, SL_ACK_PEER_GONE, msg);
 	else if (msg->type == SL_WK_REHOME_OUT)
-		answer(w, SL_ACK_REHOMED, msg->peer_id, msg->index);
+		answer(w, SL_ACK_REHOMED, msg);
 }

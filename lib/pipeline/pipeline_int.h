@@ -55,7 +55,10 @@ struct sl_rx_run {
 /** Home: counters, ticks for the timers, roaming, confirmation, rekey on receive. Once per run. */
 void sl_home_received(struct sl_worker *w, const struct sl_rx_run *run);
 
-/* --- stage_classify.c -------------------------------------------------------------------- */
+/** @return true if all answers to hs are in its mailbox: only then may more messages be taken. */
+bool sl_home_answered(struct sl_worker *w);
+
+/* --- classify_wg.c ----------------------------------------------------------------------- */
 
 /**
  * A whole UDP datagram to an own outer address and a listen port, data at the outer IP header:

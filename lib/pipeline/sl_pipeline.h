@@ -30,6 +30,7 @@
 #define SL_WORKER_MAX 32 /* data lcores (workers and io) */
 #define SL_RXQ_MAX 32	 /* rx queues that one lcore polls */
 #define SL_HS_LANES 3
+#define SL_WK_MESSAGES 16 /* messages of hs that a poll takes */
 
 /** Nodes of the graph in running order: the input vector of each stage. */
 enum sl_node {
@@ -138,9 +139,11 @@ struct sl_worker {
 	struct sl_stats_delta delta;  /* counts since the last flush into stats */
 	uint64_t poll_tsc;	      /* TSC at the begin of the last poll */
 	uint64_t tell_lost;	      /* events for control that found its mailbox full */
-	uint32_t run_tick;	      /* tick of the last housekeeping */
-	unsigned n_flush;	      /* peers confirmed in this run, see sl_home_confirm() */
-	uint32_t flush[SL_VEC_MAX];   /* their ids: parked packets go out when the run is over */
+	struct sl_wk_ack unsent[SL_WK_MESSAGES]; /* answers that did not fit: before new messages */
+	unsigned n_unsent;
+	uint32_t run_tick;	    /* tick of the last housekeeping */
+	unsigned n_flush;	    /* peers confirmed in this run, see sl_home_confirm() */
+	uint32_t flush[SL_VEC_MAX]; /* their ids: parked packets go out when the run is over */
 	struct sl_bucket local_bucket;
 	uint8_t steer_to[SL_VEC_MAX]; /* destination of each packet of v[SL_NODE_STEER] */
 	struct sl_txport tx[SL_PORT_MAX];

@@ -8,7 +8,6 @@
 /* The longest way of a packet is three passes (an ICMP error about a packet that left a tunnel and
  * goes back into one); more is a loop in the graph. */
 #define RUN_PASSES 8
-#define MESSAGES 16
 
 typedef void (*stage_fn)(struct sl_worker *, struct sl_vec *, struct sl_vec *);
 
@@ -142,14 +141,14 @@ sl_worker_run(struct sl_worker *w)
 static void
 take_messages(struct sl_worker *w)
 {
-	struct sl_wk_msg msg[MESSAGES];
+	struct sl_wk_msg msg[SL_WK_MESSAGES];
 	unsigned i, n;
 
-	if (sl_likely(rte_ring_empty(w->from_hs->ring))) /* a few messages per peer and minute */
+	if (sl_unlikely(!sl_home_answered(w))) /* hs is far behind */
 		return;
-	/* each may need one answer, and answers must not be lost */
-	n = SL_MIN(MESSAGES, rte_ring_free_count(w->to_hs->ring));
-	n = sl_mbox_get(w->from_hs, msg, n);
+	n = sl_mbox_get(w->from_hs, msg, SL_WK_MESSAGES);
+	if (sl_likely(n == 0)) /* a few messages per peer and minute */
+		return;
 	for (i = 0; i < n; i++)
 		sl_home_message(w, &msg[i]);
 	w->busy += n;
@@ -213,7 +212,7 @@ take_rings(struct sl_worker *w, struct rte_ring *const r[], unsigned n_rings, un
 	unsigned i, n;
 
 	for (i = 0; i < n_rings; i++) {
-		if (r[i] == NULL || rte_ring_empty(r[i]))
+		if (r[i] == NULL)
 			continue;
 		pending = make_room(w, pending);
 		n = take_ring(w, r[i], SL_BURST - pending);
