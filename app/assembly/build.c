@@ -138,29 +138,41 @@ streams_init(struct sl_assembly *a, struct sl_rng rng[5])
 					 : sl_rng_system();
 }
 
+/** A port's configuration with the queues that the first plan can use. */
+static struct sl_port_conf
+wanted(const struct sl_assembly *a, const struct sl_port_conf *c)
+{
+	struct sl_port_conf conf = *c;
+
+	if (conf.rxq == 0)
+		conf.rxq = a->plan.n_io ? a->plan.n_io : a->plan.n_workers;
+	if (conf.txq == 0)
+		conf.txq = a->plan.n_io + a->plan.n_workers;
+	return conf;
+}
+
 /** Attach the ports, plan again with what they can do, start them. */
 static int
 open_ports(struct sl_assembly *a, struct sl_error *e)
 {
 	const struct sl_config *c = a->config;
 	struct sl_plan_port_cap cap[SL_PORT_MAX];
+	struct sl_port_conf conf[SL_PORT_MAX];
 	int rc;
 
 	memset(cap, 0, sizeof(cap));
 	for (unsigned i = 0; i < c->n_ports; i++) {
-		rc = sl_port_attach(&c->ports[i].port, &a->port[i], e);
+		conf[i] = wanted(a, &c->ports[i].port);
+		rc = sl_port_attach(&conf[i], &a->port[i], e);
 		if (rc) {
 			sl_error_under(e, "%s:%u: /ports/%u", c->path, c->ports[i].line, i);
 			return rc;
 		}
 		a->n_ports = i + 1;
 		snprintf(cap[i].name, sizeof(cap[i].name), "%s", a->port[i].name);
-		cap[i].max_rxq = a->port[i].max_rxq;
-		cap[i].max_txq = a->port[i].max_txq;
-		if (c->ports[i].port.rxq)
-			cap[i].max_rxq = SL_MIN(cap[i].max_rxq, (uint16_t)c->ports[i].port.rxq);
-		if (c->ports[i].port.txq)
-			cap[i].max_txq = SL_MIN(cap[i].max_txq, (uint16_t)c->ports[i].port.txq);
+		/* what was set up, not what the device could have */
+		cap[i].max_rxq = a->port[i].rxq;
+		cap[i].max_txq = a->port[i].txq;
 		cap[i].rss_udp = a->port[i].rss_udp;
 		cap[i].numa = a->port[i].socket;
 	}
@@ -168,9 +180,7 @@ open_ports(struct sl_assembly *a, struct sl_error *e)
 	if (rc)
 		return rc;
 	for (unsigned i = 0; i < c->n_ports; i++) {
-		a->port[i].rxq = a->plan.ports[i].n_rxq;
-		a->port[i].txq = a->plan.ports[i].n_txq;
-		rc = sl_port_start(&c->ports[i].port, &a->port[i], a->pool, e);
+		rc = sl_port_start(&conf[i], &a->port[i], a->pool, e);
 		if (rc) {
 			sl_error_under(e, "%s:%u: /ports/%u", c->path, c->ports[i].line, i);
 			return rc;
@@ -198,14 +208,16 @@ wire_queues(struct sl_assembly *a, struct sl_error *e)
 		const struct sl_plan_port *pp = &a->plan.ports[i];
 		const struct sl_port *port = &a->port[i];
 
-		for (unsigned q = 0; q < pp->n_rxq; q++) {
-			unsigned n = worker_number(&a->plan, pp->rx_lcore[q]);
+		/* a device may have more queues than there are lcores: each must be read */
+		for (unsigned q = 0; q < port->rxq; q++) {
+			unsigned lcore = pp->rx_lcore[q % pp->n_rxq];
+			unsigned n = worker_number(&a->plan, lcore);
 			struct sl_rxq rxq = {(uint16_t)i, port->ethdev, (uint16_t)q};
 
 			if (sl_worker_add_rxq(a->dp->worker[n], &rxq))
 				return sl_fail(e, -ENOSPC, "too_many_queues", "/ports",
-					       "lcore %u cannot poll more than %u queues",
-					       pp->rx_lcore[q], SL_RXQ_MAX);
+					       "lcore %u cannot poll more than %u queues", lcore,
+					       SL_RXQ_MAX);
 		}
 		for (unsigned l = 0; l < a->plan.n_lcores; l++) {
 			const struct sl_plan_tx *t = &pp->tx[l];
