@@ -277,6 +277,31 @@ test_rekey(void **state)
 	end(fx, &f);
 }
 
+/** Rekeys in quick succession: previous is replaced before its time. */
+static void
+test_previous_replaced(void **state)
+{
+	uint32_t index[8];
+	struct far f;
+	struct fx *fx = begin(&f, true);
+	unsigned i;
+
+	far_session_back(fx, &f, 0);
+	index[0] = f.keys.remote_index;
+	for (i = 1; i < 8; i++) {
+		fx_advance(fx, 6 * S);
+		want(fx, &f);
+		far_session_back(fx, &f, 0);
+		index[i] = f.keys.remote_index;
+		assert_non_null(sl_session_lookup(fx->dp.sessions, index[i - 1]));
+		if (i > 1)
+			assert_null(sl_session_lookup(fx->dp.sessions, index[i - 2]));
+		assert_int_equal(fx_slots(fx).live, 2);
+		assert_int_equal(fx_slots(fx).retired, 0);
+	}
+	end(fx, &f);
+}
+
 /** The peer rekeys in the role of initiator while our keypair is current. */
 static void
 test_roles_alternate(void **state)
@@ -560,14 +585,23 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_handshake),	cmocka_unit_test(test_no_endpoint),
-		cmocka_unit_test(test_retransmission),	cmocka_unit_test(test_traffic_prolongs),
-		cmocka_unit_test(test_bad_responses),	cmocka_unit_test(test_wrong_interface),
-		cmocka_unit_test(test_rekey),		cmocka_unit_test(test_roles_alternate),
-		cmocka_unit_test(test_crossing),	cmocka_unit_test(test_rekey_jitter),
-		cmocka_unit_test(test_keepalives),	cmocka_unit_test(test_persistent_starts),
-		cmocka_unit_test(test_unanswered_data), cmocka_unit_test(test_roaming),
-		cmocka_unit_test(test_low_order),	cmocka_unit_test(test_kick_and_initiate),
+		cmocka_unit_test(test_handshake),
+		cmocka_unit_test(test_no_endpoint),
+		cmocka_unit_test(test_retransmission),
+		cmocka_unit_test(test_traffic_prolongs),
+		cmocka_unit_test(test_bad_responses),
+		cmocka_unit_test(test_wrong_interface),
+		cmocka_unit_test(test_rekey),
+		cmocka_unit_test(test_previous_replaced),
+		cmocka_unit_test(test_roles_alternate),
+		cmocka_unit_test(test_crossing),
+		cmocka_unit_test(test_rekey_jitter),
+		cmocka_unit_test(test_keepalives),
+		cmocka_unit_test(test_persistent_starts),
+		cmocka_unit_test(test_unanswered_data),
+		cmocka_unit_test(test_roaming),
+		cmocka_unit_test(test_low_order),
+		cmocka_unit_test(test_kick_and_initiate),
 	};
 
 	eal_start("test_hs_initiator");
