@@ -9,6 +9,14 @@
  * lanes each (mbufs of types 1-3, data at the outer IP header, meta.att, meta.iface_id and
  * meta.l4_off set), through hints, and from control by commands; it speaks through mailboxes and
  * inject rings. Clock and randomness are the caller's.
+ *
+ * Control puts a peer into the peer table before PEER_ADD, and takes it out, or uses its id again,
+ * only after SL_NOTE_PEER_DELETED. An IFACE_DEL is answered once the last peer of the interface is
+ * gone; its key and sessions are wiped at once.
+ *
+ * Rekeys as initiator start when a worker asks for one (on sending, at 120 s). With
+ * rekey_jitter_max_ms > 0 hs starts earlier by a random part of it, once a session, if the session
+ * carried data in the last 10 s.
  */
 #ifndef SL_HS_H
 #define SL_HS_H
@@ -46,7 +54,7 @@ struct sl_hs_stats {
 
 /** @return NULL with an error (memory). */
 struct sl_hs *sl_hs_new(const struct sl_hs_conf *conf, struct sl_error *e);
-/** Wipes every secret. All lcores have stopped. */
+/** Wipes every secret. All lcores have stopped; the session table is freed after this. */
 void sl_hs_free(struct sl_hs *hs);
 
 /** One turn. @return things done (0 = idle). Reports quiescence itself only through its caller. */
