@@ -274,7 +274,8 @@ make_planes(struct sl_assembly *a, struct sl_rng rng[5], struct sl_error *e)
 				.wall_ns = a->env.wall_ns,
 				.wall_ctx = a->env.ctx,
 				.rekey_jitter_max_ms = a->env.lockstep ? 0 : 10000,
-				.handshakes_per_s = 1000};
+				.handshakes_per_s = 1000,
+				.allow_unlocked = c->allow_unlocked_keys};
 
 	a->sessions = sl_session_new(&sc, e);
 	if (!a->sessions)
