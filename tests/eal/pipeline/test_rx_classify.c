@@ -239,6 +239,13 @@ test_plaintext_interfaces(void **state)
 	gw_in(g, GW_INSIDE, 0, &p);
 	gw_poll(g);
 	assert_true(gw_out(g, GW_OUTSIDE, &out));
+	g->iface[1].up = false; /* the first one is down: the second still gets its packets */
+	gw_in(g, GW_INSIDE, 0, &p);
+	gw_poll(g);
+	assert_true(gw_out(g, GW_OUTSIDE, &out));
+	from_server(&p, GW_INNER4);
+	gw_expect_drop(g, GW_INSIDE, &p, SL_DROP_NOT_TUNNEL);
+	g->iface[1].up = true;
 	/* inside wg1's network, no peer: the sender hears of it */
 	from_server(&p, "10.8.0.77");
 	gw_in(g, GW_INSIDE, 0, &p);

@@ -356,6 +356,10 @@ test_rate(void **state)
 		answered++;
 	assert_int_equal(answered, 100);
 	assert_int_equal(gw_drops(g, SL_DROP_RATE_LOCAL), 50);
+	nd_frame(&p, 135, "2001:db8:51::40", SOLICITED, GW_OUT6, true);
+	gw_expect_drop(g, GW_OUTSIDE, &p, SL_DROP_RATE_LOCAL);
+	gw_echo(&p, GW_CLIENT, GW_OUT4, 50);
+	gw_eth(&p, gw_mac[0], 0);
 	for (n = 0; n < 64; n++) { /* in odd steps, nothing is lost to rounding */
 		g->now_ns += 999999 + n % 3;
 		send(g, GW_OUTSIDE, &p);

@@ -371,6 +371,78 @@ test_inject(void **state)
 	gw_poll(g);
 }
 
+/* The port does not take what the worker has: counted, freed. */
+static void
+test_tx_full(void **state)
+{
+	struct gw *g = *state;
+	struct gw_pkt p, inner, out;
+	struct gw_session s;
+	unsigned i, n;
+
+	gw_session_current(g, 1, 1, &s);
+	gw_inner(&inner, 10);
+	for (i = 0; i < 1100; i++) {
+		gw_data(&p, &s, i, &inner);
+		gw_in(g, GW_OUTSIDE, 0, &p);
+		if (i % 32 == 31)
+			gw_poll(g);
+	}
+	gw_poll(g);
+	for (n = 0; gw_out(g, GW_INSIDE, &out); n++)
+		;
+	assert_int_equal(n + gw_drops(g, SL_DROP_TX_FULL), 1100);
+	assert_true(gw_drops(g, SL_DROP_TX_FULL) > 0);
+}
+
+/* The poll goes on with packets that wait for a neighbour. */
+static void
+test_neighbour_wait(void **state)
+{
+	struct gw *g = *state;
+	const struct sl_ip server = {.family = 4, .b = {10, 20, 0, 9}};
+	uint32_t nh = sl_lpm_lookup(&g->iface[1].routes4, server.b);
+	struct gw_pkt p, inner, out;
+	struct gw_session s;
+
+	gw_session_current(g, 1, 1, &s);
+	sl_nh_write(g->dp->nhs, nh, SL_NH_HOST, SL_NH_INCOMPLETE, &g->att[2], &server, NULL);
+	gw_inner(&inner, 10);
+	gw_data(&p, &s, 0, &inner);
+	gw_in(g, GW_OUTSIDE, 0, &p);
+	gw_poll(g);
+	assert_false(gw_out(g, GW_INSIDE, &out));
+	assert_int_equal(gw_all_drops(g), 0);
+	sl_nh_write(g->dp->nhs, nh, SL_NH_HOST, SL_NH_USABLE, &g->att[2], &server,
+		    gw_neighbour_mac[GW_INSIDE]);
+	gw_poll(g);
+	assert_true(gw_out(g, GW_INSIDE, &out));
+	assert_memory_equal(out.b, gw_neighbour_mac[GW_INSIDE], 6);
+}
+
+/* Cycles per stage, for the bench. */
+static void
+test_prof(void **state)
+{
+	struct gw *g = *state;
+	struct gw_pkt p, inner, out;
+	struct sl_prof prof = {.rx_cycles = 0};
+	struct gw_session s;
+
+	gw_session_current(g, 1, 1, &s);
+	gw_inner(&inner, 10);
+	gw_data(&p, &s, 0, &inner);
+	gw_in(g, GW_OUTSIDE, 0, &p);
+	g->dp->worker[0]->prof = &prof;
+	gw_poll(g);
+	assert_true(gw_out(g, GW_INSIDE, &out));
+	assert_int_equal(prof.packets[SL_NODE_CLASSIFY], 1);
+	assert_int_equal(prof.packets[SL_NODE_OPEN], 1);
+	assert_int_equal(prof.packets[SL_NODE_TX], 1);
+	assert_int_equal(prof.packets[SL_NODE_DROP], 0);
+	assert_true(prof.cycles[SL_NODE_OPEN] > 0 && prof.rx_cycles > 0);
+}
+
 /* Nothing moves before control has published a root. */
 static void
 test_no_root(void **state)
@@ -442,6 +514,9 @@ main(void)
 		CASE(test_moved_peer),
 		CASE(test_rehome_out),
 		CASE(test_inject),
+		CASE(test_tx_full),
+		CASE(test_neighbour_wait),
+		CASE(test_prof),
 		CASE(test_no_root),
 		CASE(test_conf),
 	};
