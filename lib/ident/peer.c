@@ -9,6 +9,8 @@
 _Static_assert(offsetof(struct sl_peer, tick_data_rx) == SL_CACHE_LINE, "line 1");
 _Static_assert(offsetof(struct sl_peer, path_seq) == 2 * SL_CACHE_LINE, "line 2");
 _Static_assert(offsetof(struct sl_peer, path_odd) == 3 * SL_CACHE_LINE, "line 3");
+_Static_assert(offsetof(struct sl_peer, way) == 4 * SL_CACHE_LINE, "line 4");
+_Static_assert(offsetof(struct sl_peer_way, hdr) + 28 <= SL_CACHE_LINE, "IPv4 and UDP: one line");
 _Static_assert(offsetof(struct sl_peer, path) % 4 == 0, "latched by words");
 _Static_assert(sizeof(struct sl_peer_tx) == SL_CACHE_LINE, "one line a worker");
 
@@ -51,6 +53,7 @@ void
 sl_peer_path_write(struct sl_peer *p, const struct sl_peer_path *path)
 {
 	sl_latch_write(&p->path_seq, &p->path, &p->path_odd, path, sizeof(*path));
+	p->way.root_generation = 0;
 }
 
 void

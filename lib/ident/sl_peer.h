@@ -39,6 +39,18 @@ struct sl_peer_path {
 };
 _Static_assert(sizeof(struct sl_peer_path) % 4 == 0, "latched by words");
 
+/** The way of a peer's outer packets as it follows from path, root and next hop: made and kept by
+ * the home (pipeline, stage seal), void when one of them has changed. */
+struct sl_peer_way {
+	uint64_t root_generation; /* 0: none */
+	uint32_t nh, nh_seq;
+	uint32_t sum;	/* IPv4: of the header without length, TOS and checksum */
+	uint16_t limit; /* bytes of plaintext, padding included */
+	uint8_t version;
+	uint8_t udp_csum;
+	uint8_t hdr[48]; /* outer IP and UDP headers, but lengths and TOS */
+};
+
 struct sl_peer_tx {
 	_Atomic uint64_t packets, bytes; /* w: worker i */
 	uint8_t pad[SL_CACHE_LINE - 16];
@@ -81,6 +93,9 @@ struct sl_peer {
 	_Atomic uint64_t last_handshake_wall_ns;
 	_Atomic uint64_t handshakes; /* completed */
 	struct sl_peer_path path_odd SL_ALIGNED(4);
+
+	/* lines 4-5: w: home; an IPv4 endpoint needs the first one alone */
+	struct sl_peer_way way SL_ALIGNED(SL_CACHE_LINE);
 
 	/* cold: w: control, read by anyone after publish */
 	struct sl_pubkey key SL_ALIGNED(SL_CACHE_LINE);

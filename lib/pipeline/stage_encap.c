@@ -19,8 +19,7 @@ gather(struct sl_worker *w, struct rte_mbuf **m, unsigned n, struct sl_peer *pee
 			continue;
 		kp = atomic_load_explicit(&peer[i]->current, memory_order_acquire);
 		rte_prefetch0(&peer[i]->tick_data_tx);
-		rte_prefetch0(&peer[i]->path_seq);
-		rte_prefetch0(&peer[i]->path_odd);
+		rte_prefetch0(&peer[i]->way);
 		rte_prefetch0(&peer[i]->tx[w->id]);
 		rte_prefetch0(kp);
 		if (kp == NULL)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Sealing (WireGuard paper 5.4.6): packets of a burst are grouped by peer; what a peer's packets
- * have in common (keys, path, next hop, header template) is found once, nonces are taken with one
+ * have in common (keys, next hop, header template) is found once, nonces are taken with one
  * fetch_add per group, and all groups go to the cipher together.
  */
 #include "send_int.h"
@@ -18,13 +18,8 @@ enum udp_csum { UDP_CSUM_NONE, UDP_CSUM_OFFLOAD, UDP_CSUM_SOFTWARE };
 struct run {
 	struct sl_peer *peer;
 	struct sl_keypair *kp;
-	uint32_t nh;
-	uint32_t limit; /* bytes of plaintext, padding included */
-	uint32_t sum;	/* IPv4: of the header without length, TOS and checksum */
-	uint8_t version;
-	uint8_t udp_csum;
-	uint8_t hdr[HDR6]; /* outer IP, UDP and WireGuard headers, but lengths, TOS and counter */
-	uint64_t bytes;	   /* sent: UDP payload */
+	const struct sl_peer_way *way;
+	uint64_t bytes; /* sent: UDP payload */
 	unsigned packets, data;
 };
 
@@ -112,17 +107,6 @@ constant_sum(uint8_t *ip)
 	return sum;
 }
 
-static void
-write_template(struct run *r, const struct sl_outer *o)
-{
-	unsigned at = sl_outer_write(r->hdr, o, 0, 0);
-
-	r->version = o->dst.family;
-	r->sum = r->version == 4 ? constant_sum(r->hdr) : 0;
-	sl_store_le32(r->hdr + at, SL_WIRE_DATA);
-	sl_store_le32(r->hdr + at + 4, r->kp->remote_index);
-}
-
 /** D31: is a new handshake due? */
 static void
 ask_if_old(struct sl_worker *w, const struct run *r, uint64_t age_ns)
@@ -135,26 +119,40 @@ ask_if_old(struct sl_worker *w, const struct run *r, uint64_t age_ns)
 
 /** Route to the endpoint, source, checksum, template. @return SL_DROP_NONE or why not */
 static enum sl_drop
-find_way(struct sl_worker *w, struct run *r, const struct sl_iface_view *f)
+find_way(struct sl_worker *w, struct sl_peer *p, const struct sl_iface_view *f)
 {
-	struct sl_peer_path path;
+	struct sl_peer_way *way = &p->way;
+	struct sl_peer_path path = p->path; /* we are its writer */
 	struct sl_outer *o = &path.outer;
 	struct sl_nh_copy hop;
 	unsigned overhead;
 
-	sl_peer_path_read(r->peer, &path);
+	way->root_generation = 0;
 	if (o->dst.family == 0)
 		return SL_DROP_NO_ENDPOINT;
-	r->nh = sl_lpm_lookup(sl_underlay(w->root, o->dst.family), o->dst.b);
-	sl_nh_read(w->dp->nhs, r->nh, &hop);
+	way->nh = sl_lpm_lookup(sl_underlay(w->root, o->dst.family), o->dst.b);
+	if (way->nh >= SL_NH_MAX)
+		return SL_DROP_NO_ROUTE;
+	way->nh_seq = sl_nh_seq(w->dp->nhs, way->nh); /* before it is read */
+	sl_nh_read(w->dp->nhs, way->nh, &hop);
 	if ((hop.type != SL_NH_HOST && hop.type != SL_NH_GLEAN) || !choose_source(w->root, &hop, o))
 		return SL_DROP_NO_ROUTE;
 	o->sport = f->listen_port;
 	overhead = sl_outer_len(o->dst.family) + OVERHEAD;
-	r->limit = hop.mtu > overhead ? SL_MIN((uint32_t)f->mtu, hop.mtu - overhead) : 0;
-	r->udp_csum = udp_csum_of(w, f, o->dst.family, hop.port);
-	write_template(r, o);
+	way->limit = hop.mtu > overhead ? (uint16_t)SL_MIN(f->mtu, hop.mtu - overhead) : 0;
+	way->version = o->dst.family;
+	way->udp_csum = udp_csum_of(w, f, o->dst.family, hop.port);
+	sl_outer_write(way->hdr, o, 0, 0);
+	way->sum = way->version == 4 ? constant_sum(way->hdr) : 0;
+	way->root_generation = w->root->generation;
 	return SL_DROP_NONE;
+}
+
+static inline bool
+way_is_good(const struct sl_worker *w, const struct sl_peer_way *way)
+{
+	return way->root_generation == w->root->generation &&
+	       way->nh_seq == sl_nh_seq(w->dp->nhs, way->nh);
 }
 
 /** @return SL_DROP_NONE, with r->kp NULL when the packets are to wait for keys; else why not */
@@ -177,7 +175,10 @@ start_run(struct sl_worker *w, struct run *r, struct rte_mbuf *first)
 		return SL_DROP_NONE;
 	}
 	ask_if_old(w, r, age_ns);
-	return find_way(w, r, f);
+	r->way = &r->peer->way;
+	if (sl_likely(way_is_good(w, r->way))) /* roots and next hops last for seconds */
+		return SL_DROP_NONE;
+	return find_way(w, r->peer, f);
 }
 
 static bool
@@ -262,11 +263,11 @@ fit(struct sl_worker *w, const struct run *r, struct rte_mbuf **m, unsigned n, s
 
 	for (i = 0; i < n; i++) {
 		p = m[i];
-		if (sl_unlikely(sl_meta(p)->total_len > r->limit)) {
-			too_big(w, p, r->limit, in, out);
+		if (sl_unlikely(sl_meta(p)->total_len > r->way->limit)) {
+			too_big(w, p, r->way->limit, in, out);
 			continue;
 		}
-		text = sl_wire_padded(sl_meta(p)->total_len, r->limit);
+		text = sl_wire_padded(sl_meta(p)->total_len, r->way->limit);
 		if (sl_unlikely(!has_room(p, text)))
 			p = move(w, p, text, out);
 		if (p != NULL)
@@ -282,55 +283,63 @@ inner_tos(const uint8_t *ip)
 }
 
 static inline void
-write_hdr4(uint8_t *h, const struct run *r, uint8_t tos, unsigned payload, uint64_t counter)
+write_hdr4(uint8_t *h, const struct sl_peer_way *way, uint8_t tos, unsigned payload)
 {
-	uint32_t sum = r->sum + tos + SL_IP4_HDR + SL_UDP_HDR + payload;
+	uint32_t sum = way->sum + tos + SL_IP4_HDR + SL_UDP_HDR + payload;
 
-	memcpy(h, r->hdr, HDR4);
+	memcpy(h, way->hdr, SL_IP4_HDR + SL_UDP_HDR);
 	h[1] = tos;
 	sl_store_be16(h + 2, (uint16_t)(SL_IP4_HDR + SL_UDP_HDR + payload));
 	sum = (sum >> 16) + (sum & 0xffff);
 	sum += sum >> 16;
 	sl_store_be16(h + 10, (uint16_t)~sum);
 	sl_store_be16(h + SL_IP4_HDR + 4, (uint16_t)(SL_UDP_HDR + payload));
-	sl_store_le64(h + HDR4 - 8, counter);
 }
 
 static inline void
-write_hdr6(uint8_t *h, const struct run *r, uint8_t tos, unsigned payload, uint64_t counter)
+write_hdr6(uint8_t *h, const struct sl_peer_way *way, uint8_t tos, unsigned payload)
 {
-	memcpy(h, r->hdr, HDR6);
+	memcpy(h, way->hdr, SL_IP6_HDR + SL_UDP_HDR);
 	h[0] = 0x60 | tos >> 4;
 	h[1] = (uint8_t)(tos << 4);
 	sl_store_be16(h + 4, (uint16_t)(SL_UDP_HDR + payload));
 	sl_store_be16(h + SL_IP6_HDR + 4, (uint16_t)(SL_UDP_HDR + payload));
-	sl_store_le64(h + HDR6 - 8, counter);
+}
+
+static inline void
+write_message_hdr(uint8_t *h, const struct sl_keypair *kp, uint64_t counter)
+{
+	sl_store_le32(h, SL_WIRE_DATA);
+	sl_store_le32(h + 4, kp->remote_index);
+	sl_store_le64(h + 8, counter);
 }
 
 /** Headers, padding and the cipher's job of one packet. */
 static inline void
 write_packet(struct run *r, struct rte_mbuf *m, uint64_t counter, struct sl_aead_job *job)
 {
+	const struct sl_peer_way *way = r->way;
 	struct sl_meta *meta = sl_meta(m);
 	uint8_t *text = rte_pktmbuf_mtod(m, uint8_t *);
-	unsigned len = meta->total_len, padded = sl_wire_padded(len, r->limit), hdr;
+	unsigned len = meta->total_len, padded = sl_wire_padded(len, way->limit), hdr;
 	uint8_t tos = len == 0 ? 0 : sl_ecn_encap(inner_tos(text));
 
 	memset(text + len, 0, padded - len);
-	if (r->version == 4) {
+	if (way->version == 4) {
 		hdr = HDR4;
-		write_hdr4(text - hdr, r, tos, padded + OVERHEAD, counter);
+		write_hdr4(text - hdr, way, tos, padded + OVERHEAD);
 	} else {
 		hdr = HDR6;
-		write_hdr6(text - hdr, r, tos, padded + OVERHEAD, counter);
+		write_hdr6(text - hdr, way, tos, padded + OVERHEAD);
 	}
+	write_message_hdr(text - SL_WIRE_DATA_HDR, r->kp, counter);
 	m->data_off = (uint16_t)(m->data_off - hdr);
 	m->data_len = (uint16_t)(hdr + padded + SL_AEAD_TAG);
 	m->pkt_len = m->data_len;
-	meta->version = r->version;
+	meta->version = way->version;
 	meta->flags = SL_PKT_LOCAL_ORIGIN;
 	meta->iface_id = 0;
-	meta->nh = r->nh;
+	meta->nh = way->nh;
 	job->key = r->kp->send_key;
 	job->counter = counter;
 	job->data = text;
@@ -403,7 +412,7 @@ add_run(struct sl_worker *w, struct burst *b, struct rte_mbuf **m, unsigned n, s
 				 : (unsigned)SL_MIN(n, SL_WG_REJECT_AFTER_MESSAGES - counter);
 	for (i = 0; i < sealed; i++, b->n++) {
 		b->m[b->n] = m[i];
-		b->udp_csum[b->n] = r.udp_csum;
+		b->udp_csum[b->n] = r.way->udp_csum;
 		write_packet(&r, m[i], counter + i, &b->job[b->n]);
 	}
 	wait_for_keys(w, r.peer, m + sealed, n - sealed, out);

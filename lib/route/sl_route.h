@@ -83,6 +83,12 @@ void sl_nh_table_free(struct sl_nh_table *t);
 
 /** Consistent copy of a next hop; type FREE for a bad id. Any lcore. */
 void sl_nh_read(const struct sl_nh_table *t, uint32_t id, struct sl_nh_copy *out);
+/** Changes with each write of a next hop (an id of the table): what was derived from it is void. */
+static inline uint32_t
+sl_nh_seq(const struct sl_nh_table *t, uint32_t id)
+{
+	return atomic_load_explicit(&t->nh[id].seq, memory_order_acquire);
+}
 /** Note that it was used (keeps the neighbour fresh); writes only when the tick changed. */
 static inline void
 sl_nh_touch(struct sl_nh_table *t, uint32_t id, uint32_t tick)

@@ -93,6 +93,7 @@ padding_never_exceeds_the_mtu(void **state)
 
 	for (i = 0; i < SL_ARRAY_SIZE(mtus); i++) {
 		x->f1->mtu = mtus[i];
+		fx_publish(x);
 		for (len = mtus[i] - 20u; len <= mtus[i]; len++) {
 			spec.len = (uint16_t)len;
 			send_and_open(x, &spec, 1, &s);
@@ -348,7 +349,9 @@ source_address_follows_the_peer(void **state)
 	send_and_open(x, &to_peer1, 1, &s); /* ours too, on another attachment */
 	assert_true(sl_ip_equal(&s.src, &x->inside->addr[0].ip));
 	fx_endpoint(x, 1, "198.18.0.2", "203.0.113.9");
+	send_and_open(x, &to_peer1, 1, &s);
 	x->wan->n_addrs--; /* it goes away */
+	fx_publish(x);
 	send_and_open(x, &to_peer1, 1, &s);
 	assert_true(sl_ip_equal(&s.src, &first));
 	fx_endpoint(x, 1, NULL, "203.0.113.9"); /* an operator's endpoint */
@@ -357,6 +360,43 @@ source_address_follows_the_peer(void **state)
 	fx_endpoint(x, 1, NULL, "2001:db8:99::5");
 	send_and_open(x, &to_peer1, 1, &s);
 	assert_true(sl_ip_equal(&s.src, &x->wan->addr[1].ip));
+}
+
+/** What is kept of a peer's way ends with the root, the next hop or the path that it came from. */
+static void
+way_is_void_after_a_change(void **state)
+{
+	struct sl_ip other = fx_ip("203.0.113.77");
+	struct fx *x = *state;
+	struct fx_spec spec = to_peer1;
+	struct fx_sealed s;
+
+	spec.len = 1418;
+	send_and_open(x, &spec, 1, &s);
+	assert_int_equal(s.ip_len, 1420 + 60);
+	x->wan->mtu = 1479; /* the next hop says it, in the same root */
+	sl_nh_write(x->dp->nhs, FX_NH_ROUTER, SL_NH_HOST, SL_NH_USABLE, x->wan, NULL,
+		    (const uint8_t *)FX_MAC_ROUTER);
+	send_and_open(x, &spec, 1, &s);
+	assert_int_equal(s.ip_len, 1419 + 60);
+	x->f1->mtu = 1418; /* a new root says it */
+	fx_publish(x);
+	send_and_open(x, &spec, 1, &s);
+	assert_int_equal(s.ip_len, 1418 + 60);
+	fx_endpoint(x, 1, NULL, "203.0.113.77");
+	send_and_open(x, &spec, 1, &s);
+	assert_true(sl_ip_equal(&s.dst, &other));
+	fx_endpoint(x, 1, NULL, "2001:db8:99::5");
+	spec.len = 100;
+	send_and_open(x, &spec, 1, &s);
+	assert_int_equal(s.version, 6);
+	fx_lpm_del(&x->root->underlay6, "::/0");
+	fx_publish(x);
+	fx_run(x, SL_NODE_INSIDE, fx_inside(x, &spec, 1));
+	assert_int_equal(fx_drops(x, SL_DROP_NO_ROUTE), 1);
+	fx_lpm(&x->root->underlay6, "::/0", FX_NH_ROUTER);
+	fx_publish(x);
+	send_and_open(x, &spec, 1, &s);
 }
 
 static void
@@ -384,9 +424,11 @@ udp_checksums(void **state)
 	send_and_open(x, &to_peer1, 1, &s); /* fx_open() checks it */
 	assert_int_not_equal(s.udp_csum, 0);
 	x->f1->outer_udp_csum = SL_UDP_CSUM_AUTO;
+	fx_publish(x);
 	send_and_open(x, &to_peer1, 1, &s);
 	assert_int_equal(s.udp_csum, 0);
-	x->w->tx[0].csum_udp = true;
+	x->w->tx[0].csum_udp = true; /* known before start, really */
+	fx_publish(x);
 	fx_run(x, SL_NODE_INSIDE, fx_inside(x, &to_peer1, 1));
 	m = fx_frame(x, 0);
 	assert_true((m->ol_flags & RTE_MBUF_F_TX_UDP_CKSUM) == RTE_MBUF_F_TX_UDP_CKSUM);
@@ -408,6 +450,7 @@ udp_checksums(void **state)
 	fx_open(x, m, 1, &s);
 	x->f1->outer_udp_csum = SL_UDP_CSUM_ZERO;
 	x->w->tx[0].csum_udp = false;
+	fx_publish(x);
 	send_and_open(x, &to_peer1, 1, &s); /* IPv6 never goes without */
 	assert_int_not_equal(s.udp_csum, 0);
 }
@@ -452,6 +495,7 @@ jumbo_without_room(void **state)
 	spec.len = 9216; /* fits exactly */
 	send_and_open(x, &spec, 1, &s);
 	x->f1->mtu = 9250;
+	fx_publish(x);
 	spec.len = 9240;
 	m = fx_inside(x, &spec, 1);
 	memmove(m->buf_addr, rte_pktmbuf_mtod(m, uint8_t *), 9240);
@@ -576,6 +620,7 @@ main(void)
 		T(message_limits),
 		T(peers_that_may_not),
 		T(source_address_follows_the_peer),
+		T(way_is_void_after_a_change),
 		T(no_way_out),
 		T(udp_checksums),
 		T(buffers_without_room),
