@@ -322,6 +322,7 @@ sl_gw_poll(struct sl_gw *gw)
 	sl_gw_begin(gw);
 	done = take_notes(gw);
 	done += gw_neigh_poll(gw);
+	gw_route_mend(gw);
 	sl_gw_commit(gw);
 	if (gw->retry.waiting > 0)
 		sl_mbox_retry_flush(gw->conf.to_hs, &gw->retry);

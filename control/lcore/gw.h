@@ -179,6 +179,7 @@ struct sl_gw {
 
 	struct gw_route **route;
 	unsigned n_routes, cap_routes;
+	bool routes_stale; /* memory ran out during an edit */
 	struct sl_lpm underlay[2];
 	uint32_t blackhole;
 	struct sl_neigh_table *neigh;
@@ -284,10 +285,24 @@ int gw_check_shared_prefix(struct sl_gw *gw, const struct gw_iface *f, const str
 int gw_iface_check(struct sl_gw *gw, const struct sl_gw_iface_spec *s, struct gw_iface *f,
 		   struct sl_error *e);
 
-/* --- gw_peer.c, gw_allowed.c ------------------------------------------------------------------ */
+/* --- gw_peer_find.c, gw_peer.c, gw_allowed.c
+ * ------------------------------------------------------------------ */
 
 struct gw_peer *gw_peer_find(struct sl_gw *gw, const struct gw_iface *f,
 			     const struct sl_pubkey *key);
+struct gw_peer *gw_peer_by_name(struct sl_gw *gw, const struct gw_iface *f, const char *name);
+/** Enter a peer into the tables by key; its name is entered by gw_peer_set_name(). */
+void gw_peer_index(struct sl_gw *gw, struct gw_peer *p);
+void gw_peer_set_name(struct sl_gw *gw, struct gw_peer *p, const char *name);
+void gw_peer_unindex(struct sl_gw *gw, struct gw_peer *p);
+/** By name, or NULL with an error. */
+struct gw_iface *gw_iface_of(struct sl_gw *gw, const char *name, struct sl_error *e);
+/** By interface and key, or NULL with an error. */
+struct gw_peer *gw_peer_of(struct sl_gw *gw, const char *iface, const struct sl_pubkey *key,
+			   struct sl_error *e);
+/** @param p NULL: a new one */
+int gw_peer_check(struct sl_gw *gw, const struct sl_gw_peer_spec *s, struct gw_iface *f,
+		  struct gw_peer *p, struct sl_error *e);
 /** Take a peer out; the caller publishes and has made room for a command. -ENOMEM: nothing changed.
  */
 int gw_peer_remove(struct sl_gw *gw, struct gw_peer *p, struct sl_error *e);
@@ -315,8 +330,10 @@ int gw_allowed_clear(struct sl_gw *gw, struct gw_peer *p, struct sl_error *e);
 void gw_route_refresh_att(struct sl_gw *gw, const struct gw_att *a, const struct sl_prefix *p);
 /** The connected networks of a new attachment. */
 void gw_route_connected(struct sl_gw *gw, const struct gw_att *a);
-/** The inside of an interface changed: all of its routes anew. */
+/** All routes of an interface anew: its inside changed. NULL: of the underlay. */
 void gw_route_rebuild(struct sl_gw *gw, struct gw_iface *f);
+/** Make good what an earlier lack of memory left undone. */
+void gw_route_mend(struct sl_gw *gw);
 /** Forget the routes of an interface that goes. */
 void gw_route_forget(struct sl_gw *gw, struct gw_iface *f);
 void gw_routes_free(struct sl_gw *gw);

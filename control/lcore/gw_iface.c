@@ -158,50 +158,76 @@ prepare(struct sl_gw *gw, const struct sl_gw_iface_spec *s, const struct gw_ifac
 	return rc == 0 ? gw_cmd_room(gw, 2, e) : rc;
 }
 
-static int
-set_addresses(struct sl_gw *gw, struct gw_iface *f, struct sl_prefix *addr, unsigned n)
+static void
+del_local(struct sl_gw *gw, struct gw_iface *f, const struct sl_prefix *addr, unsigned n)
 {
-	struct sl_lpm *pair = f->table[GW_T_LOCAL];
+	struct sl_prefix p;
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		p = addr[i];
+		p.len = (uint8_t)(sl_ip_bytes(&p.ip) * 8);
+		gw_lpm_del(gw, f->table[GW_T_LOCAL], &p);
+	}
+}
+
+static int
+set_local(struct sl_gw *gw, struct gw_iface *f, const struct sl_prefix *addr, unsigned n)
+{
 	struct sl_prefix p;
 	unsigned i;
 	int rc = 0;
 
-	for (i = 0; i < f->n_addr; i++) {
-		p = f->addr[i];
-		p.len = (uint8_t)(sl_ip_bytes(&p.ip) * 8);
-		gw_lpm_del(gw, pair, &p);
-	}
-	free(f->addr);
-	f->addr = addr;
-	f->n_addr = n;
 	for (i = 0; rc == 0 && i < n; i++) {
 		p = addr[i];
 		p.len = (uint8_t)(sl_ip_bytes(&p.ip) * 8);
-		rc = gw_lpm_set(gw, pair, &p, i);
+		rc = gw_lpm_set(gw, f->table[GW_T_LOCAL], &p, i);
 	}
 	return rc;
 }
 
+/* The tables: all of it or nothing. */
 static int
+edit_tables(struct sl_gw *gw, struct gw_iface *f, const struct sl_gw_iface_spec *s,
+	    const struct change *c)
+{
+	int rc = 0;
+
+	if (s->fields & SL_IF_ADDRESSES) {
+		del_local(gw, f, f->addr, f->n_addr);
+		rc = set_local(gw, f, c->addr, s->n_addresses);
+	}
+	if (rc == 0 && s->fields & SL_IF_INSIDE) {
+		rc = gw_lpm_replace(gw, f->table[GW_T_INSIDE], f->inside, f->n_inside, c->inside,
+				    c->n_inside, 1);
+		if (rc != 0)
+			gw_lpm_replace(gw, f->table[GW_T_INSIDE], c->inside, c->n_inside, f->inside,
+				       f->n_inside, 1);
+	}
+	if (rc != 0 && s->fields & SL_IF_ADDRESSES) {
+		del_local(gw, f, c->addr, s->n_addresses);
+		set_local(gw, f, f->addr, f->n_addr);
+	}
+	return rc;
+}
+
+static void
 set_inside(struct sl_gw *gw, struct gw_iface *f, struct change *c)
 {
 	uint16_t to = c->att != NULL ? c->att->a.id : GW_ATT_NONE;
-	int rc = gw_lpm_replace(gw, f->table[GW_T_INSIDE], f->inside, f->n_inside, c->inside,
-				c->n_inside, 1);
 
 	free(f->inside);
 	f->inside = c->inside;
 	f->n_inside = c->n_inside;
 	c->inside = NULL;
 	if (to == f->inside_att)
-		return rc;
+		return;
 	if (f->inside_att != GW_ATT_NONE)
 		gw_att_leave(gw, gw->att[f->inside_att], f->id);
 	f->inside_att = to;
 	if (to != GW_ATT_NONE)
 		gw_att_join(gw, c->att, f->id);
 	gw_route_rebuild(gw, f);
-	return rc;
 }
 
 static void
@@ -252,20 +278,21 @@ set_scalars(struct gw_iface *f, const struct sl_gw_iface_spec *s)
 		f->fwmark = s->fwmark;
 }
 
-static int
+static void
 apply(struct sl_gw *gw, struct gw_iface *f, const struct sl_gw_iface_spec *s, struct change *c,
       bool is_new)
 {
 	bool tell_hs = is_new || s->fields & SL_IF_KEY || c->listen_port != f->listen_port;
-	int rc = 0;
 
 	set_scalars(f, s);
 	if (s->fields & SL_IF_ADDRESSES) {
-		rc = set_addresses(gw, f, c->addr, s->n_addresses);
+		free(f->addr);
+		f->addr = c->addr;
+		f->n_addr = s->n_addresses;
 		c->addr = NULL;
 	}
-	if (rc == 0 && s->fields & SL_IF_INSIDE)
-		rc = set_inside(gw, f, c);
+	if (s->fields & SL_IF_INSIDE)
+		set_inside(gw, f, c);
 	if (c->listen_port != f->listen_port)
 		set_listen_port(gw, f, c->listen_port);
 	if (tell_hs) {
@@ -277,7 +304,6 @@ apply(struct sl_gw *gw, struct gw_iface *f, const struct sl_gw_iface_spec *s, st
 		c->cmd = NULL;
 	}
 	gw_iface_dirty(gw, f);
-	return rc;
 }
 
 /* --- life ----------------------------------------------------------------------------------------
@@ -342,11 +368,12 @@ sl_gw_iface_set(struct sl_gw *gw, const struct sl_gw_iface_spec *s, struct sl_er
 		return -ENOSPC;
 	sl_gw_begin(gw);
 	rc = prepare(gw, s, f, &c, e);
+	if (rc == 0 && edit_tables(gw, f, s, &c) != 0)
+		rc = gw_no_memory(e);
 	if (rc == 0) {
 		if (is_new)
 			iface_enter(gw, f);
-		if (apply(gw, f, s, &c, is_new) != 0)
-			rc = gw_no_memory(e);
+		apply(gw, f, s, &c, is_new);
 	} else if (is_new) {
 		gw_iface_free(gw, f);
 	}

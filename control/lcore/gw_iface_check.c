@@ -246,8 +246,8 @@ check_shared_all(struct sl_gw *gw, const struct gw_iface *f, const struct gw_att
 		own.len *= 8;
 		snprintf(path, sizeof(path), "/addresses/%u", i);
 		rc = check_shared(gw, a, f, &own, path, e);
-		if (rc != 0 && given)
-			snprintf(e != NULL ? e->reason : path, sizeof(path), "address_in_use");
+		if (rc != 0 && given && e != NULL)
+			snprintf(e->reason, sizeof(e->reason), "address_in_use");
 	}
 	if (f == NULL || f->inside_att == a->a.id)
 		return rc;

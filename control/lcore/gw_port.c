@@ -29,10 +29,14 @@ att_new(struct sl_gw *gw, unsigned number, uint16_t vlan, struct sl_error *e)
 {
 	const struct sl_port *port = gw->port[number].port;
 	struct gw_att *a;
+	unsigned i, of_port = 0;
 
-	if (gw->n_atts == SL_ATT_MAX) {
-		sl_fail(e, -ENOSPC, "limit_attachments", "", "more than %u ports and VLANs",
-			SL_ATT_MAX);
+	for (i = 0; i < gw->n_atts; i++)
+		of_port += gw->att[i]->a.port == number;
+	if (gw->n_atts == SL_ATT_MAX || of_port == SL_ATT_IFACES) {
+		sl_fail(e, -ENOSPC, "limit_attachments", "",
+			"more than %u VLANs on a port, or %u ports and VLANs together",
+			SL_ATT_IFACES, SL_ATT_MAX);
 		return NULL;
 	}
 	a = calloc(1, sizeof(*a));
@@ -265,13 +269,25 @@ port_attach(struct sl_gw *gw, unsigned number, struct sl_error *e)
 	return 0;
 }
 
+/* Its attachments were never published. */
+static void
+port_undo(struct sl_gw *gw, unsigned number, unsigned n_atts)
+{
+	while (gw->n_atts > n_atts) {
+		sl_nh_free(gw->dp->nhs, gw->att[--gw->n_atts]->glean);
+		free(gw->att[gw->n_atts]);
+	}
+	free(gw->port[number].addr);
+	gw->port[number] = (struct gw_port){0};
+}
+
 int
 sl_gw_port_add(struct sl_gw *gw, unsigned number, const struct sl_port *port,
 	       const struct sl_gw_addr *addr, unsigned n_addr, struct sl_error *e)
 {
 	int rc = port_check(gw, number, port, addr, n_addr, e);
 	struct gw_port *p = &gw->port[number];
-	unsigned i;
+	unsigned i, n_atts;
 
 	if (rc != 0)
 		return rc;
@@ -282,10 +298,13 @@ sl_gw_port_add(struct sl_gw *gw, unsigned number, const struct sl_port *port,
 		memcpy(p->addr, addr, n_addr * sizeof(*addr));
 	}
 	sl_gw_begin(gw);
+	n_atts = gw->n_atts;
 	p->port = port;
 	p->n_addr = n_addr;
 	gw->dirty = true;
 	rc = port_attach(gw, number, e);
+	if (rc != 0)
+		port_undo(gw, number, n_atts);
 	for (i = 0; rc == 0 && i < gw->n_atts; i++) {
 		if (gw->att[i]->a.port == number) {
 			add_link_local(gw->att[i]);

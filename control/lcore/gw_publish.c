@@ -51,10 +51,11 @@ gw_obj_free(void *obj)
 void
 gw_obj_retire(struct sl_gw *gw, void *obj)
 {
-	struct gw_obj *o = (struct gw_obj *)obj - 1;
+	struct gw_obj *o;
 
 	if (obj == NULL)
 		return;
+	o = (struct gw_obj *)obj - 1;
 	o->next = gw->retired;
 	gw->retired = o;
 }

@@ -114,8 +114,7 @@ refresh(struct sl_gw *gw, struct gw_iface *f, const struct sl_prefix *p)
 	if (is == should)
 		return;
 	rc = should == SL_LPM_NONE ? gw_lpm_del(gw, pair, p) : gw_lpm_set(gw, pair, p, should);
-	if (rc != 0)
-		sl_log(SL_LOG_ERR, "route", "out of memory: a route is missing");
+	gw->routes_stale |= rc != 0; /* out of memory: made good in a later turn */
 	gw->dirty = true;
 	if (f != NULL)
 		f->dirty = true;
@@ -195,15 +194,14 @@ refresh_neigh(void *ctx, const struct sl_prefix *p)
 static void
 refresh_old(struct rebuild *b)
 {
-	const struct sl_lpm *pair = b->f->table[GW_T_ROUTES];
+	const struct sl_lpm *pair = b->f != NULL ? b->f->table[GW_T_ROUTES] : b->gw->underlay;
 	unsigned i, n = pair[0].count + pair[1].count;
 
 	if (n == 0)
 		return;
 	b->old = malloc(n * sizeof(*b->old));
 	if (b->old == NULL) {
-		sl_log(SL_LOG_ERR, "route", "out of memory: routes of %s are out of date",
-		       b->f->name);
+		b->gw->routes_stale = true;
 		return;
 	}
 	for (i = 0; i < 2; i++) {
@@ -215,11 +213,24 @@ refresh_old(struct rebuild *b)
 	free(b->old);
 }
 
+static void
+refresh_att(struct rebuild *b, const struct gw_att *a)
+{
+	struct sl_prefix net;
+	unsigned i;
+
+	for (i = 0; i < a->n_conf; i++) {
+		net = a->a.addr[i];
+		sl_prefix_mask(&net);
+		refresh(b->gw, b->f, &net);
+	}
+	gw_neigh_each(b->gw, a->a.id, refresh_neigh, b);
+}
+
 void
 gw_route_rebuild(struct sl_gw *gw, struct gw_iface *f)
 {
 	struct rebuild b = {.gw = gw, .f = f};
-	struct sl_prefix net;
 	unsigned i;
 
 	refresh_old(&b);
@@ -227,14 +238,25 @@ gw_route_rebuild(struct sl_gw *gw, struct gw_iface *f)
 		if (route_in(gw->route[i], f))
 			refresh(gw, f, &gw->route[i]->info.prefix);
 	}
-	if (f->inside_att == GW_ATT_NONE)
-		return;
-	for (i = 0; i < gw->att[f->inside_att]->n_conf; i++) {
-		net = gw->att[f->inside_att]->a.addr[i];
-		sl_prefix_mask(&net);
-		refresh(gw, f, &net);
+	for (i = 0; i < gw->n_atts; i++) {
+		if (f == NULL || f->inside_att == i)
+			refresh_att(&b, gw->att[i]);
 	}
-	gw_neigh_each(gw, f->inside_att, refresh_neigh, &b);
+}
+
+void
+gw_route_mend(struct sl_gw *gw)
+{
+	unsigned i;
+
+	if (!gw->routes_stale)
+		return;
+	gw->routes_stale = false;
+	gw_route_rebuild(gw, NULL);
+	for (i = 1; i < gw->n_ifaces; i++) {
+		if (gw->iface[i] != NULL)
+			gw_route_rebuild(gw, gw->iface[i]);
+	}
 }
 
 /* --- adding and removing -------------------------------------------------------------------------

@@ -40,7 +40,7 @@ struct gw_run {
 	enum phase phase;
 	uint32_t next; /* peer id */
 	uint64_t began_ns, start_ns;
-	bool changed;
+	bool changed, warned;
 	int fd;
 	char path[4096], tmp[4096];
 };
@@ -313,8 +313,9 @@ write_end(struct gw_run *run, bool ok)
 	run->phase = RUN_IDLE;
 	ok = ok && rename(run->tmp, run->path) == 0;
 	run->changed = !ok; /* tried again in 5 s */
-	if (!ok)
+	if (!ok && !run->warned)
 		sl_log(SL_LOG_WARN, "run", "%s cannot be written", run->path);
+	run->warned = !ok;
 }
 
 /* @return false when the pass has come to its end */

@@ -432,7 +432,7 @@ test_raw(void **state)
 	assert_int_equal(count(out, "errno=0\n\n"), 2);
 	assert_int_equal(count(out, "listen_port=51820\n"), 2);
 	for (i = 0; i < 7; i++) {
-		assert_int_equal(send(fd, "get=1\n\n" + i, 1, 0), 1);
+		assert_int_equal(send(fd, &"get=1\n\n"[i], 1, 0), 1);
 		turn(f);
 	}
 	assert_int_equal(count(answer(f, fd), "errno=0\n\n"), 1);
