@@ -26,10 +26,12 @@ struct sl_ctl {
 	char boot_id[33];	 /* random hex, new at each start */
 	void (*quit)(void *ctx); /* sys.shutdown and console `quit` */
 	void *quit_ctx;
-	void *rates; /* rpc_stats.c: previous snapshot for rates */
+	void *rates;	    /* rpc_rates.c: earlier points in time; filled by sl_ctl_register() */
+	struct sl_rpc *rpc; /* filled by sl_ctl_register() */
 };
 
-/** Register every handler of the gateway's schema with `rpc` (whose user is the struct sl_ctl). */
+/** Register every handler of the gateway's schema with `rpc` (whose user is the struct sl_ctl).
+ * The clock runs from here. */
 int sl_ctl_register(struct sl_rpc *rpc);
 /** Free what handlers keep in ctl. */
 void sl_ctl_clear(struct sl_ctl *ctl);

@@ -158,6 +158,7 @@ code_of(const struct sl_error *e)
 		return CODE_METHOD;
 	case EINVAL:
 	case ERANGE:
+	case ENETUNREACH:
 	case E2BIG:
 	case EACCES: /* a file that was named, not the caller */
 		return CODE_PARAMS;

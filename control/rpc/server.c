@@ -299,13 +299,27 @@ sl_rpc_server_new(struct event_base *base, struct sl_rpc *rpc)
 	return s;
 }
 
+/** The loop has ended, perhaps by a call whose answer still waits here: send what goes. */
+static void
+last_answer(struct conn *c)
+{
+	char data[4096];
+	ssize_t n = evbuffer_copyout(bufferevent_get_output(c->bev), data, sizeof(data));
+
+	if (n > 0 &&
+	    send(bufferevent_getfd(c->bev), data, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		sl_log(SL_LOG_DEBUG, "rpc", "a last answer was not taken");
+}
+
 void
 sl_rpc_server_free(struct sl_rpc_server *s)
 {
 	if (!s)
 		return;
-	while (s->conns)
+	while (s->conns) {
+		last_answer(s->conns);
 		conn_free(s->conns);
+	}
 	event_free(s->rest);
 	if (s->unix_listener)
 		evconnlistener_free(s->unix_listener);

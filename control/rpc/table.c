@@ -111,6 +111,9 @@ write_cell(FILE *f, const json_t *v, enum sl_cell format, int64_t now)
 		else
 			write_seconds(f, n / 1000);
 		break;
+	case SL_CELL_SECONDS:
+		write_seconds(f, n);
+		break;
 	case SL_CELL_SINCE:
 		write_seconds(f, SL_MAX(now - n, (int64_t)0));
 		fputs(" ago", f);

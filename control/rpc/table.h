@@ -14,12 +14,13 @@
 
 /** How a value is written; all but TEXT are right-aligned. */
 enum sl_cell {
-	SL_CELL_TEXT,	/* strings, lists with commas, yes and no */
-	SL_CELL_NUMBER, /* as it is */
-	SL_CELL_BYTES,	/* 1.50 MiB */
-	SL_CELL_BPS,	/* 1.50 Mbit/s */
-	SL_CELL_MS,	/* 1,500 -> 1.5 s */
-	SL_CELL_SINCE,	/* Unix seconds -> 12 s ago */
+	SL_CELL_TEXT,	 /* strings, lists with commas, yes and no */
+	SL_CELL_NUMBER,	 /* as it is */
+	SL_CELL_BYTES,	 /* 1.50 MiB */
+	SL_CELL_BPS,	 /* 1.50 Mbit/s */
+	SL_CELL_MS,	 /* 1,500 -> 1.5 s */
+	SL_CELL_SECONDS, /* 90 -> 1 min 30 s */
+	SL_CELL_SINCE,	 /* Unix seconds -> 12 s ago */
 };
 
 struct sl_table_column {

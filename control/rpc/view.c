@@ -7,7 +7,7 @@
 
 #include "table.h"
 
-#define LABEL_WIDTH 24
+#define LABEL_WIDTH 30
 
 /** A list in a result that is shown as a table. */
 struct view {
@@ -148,10 +148,12 @@ format_of(const char *key)
 		return SL_CELL_SINCE;
 	if (n >= 5 && strcmp(key + n - 5, "bytes") == 0)
 		return SL_CELL_BYTES;
-	if (n >= 3 && strcmp(key + n - 3, "bps") == 0)
+	if (strcmp(key, "bps") == 0 || (n >= 4 && strcmp(key + n - 4, "_bps") == 0))
 		return SL_CELL_BPS;
 	if (n >= 3 && strcmp(key + n - 3, "_ms") == 0)
 		return SL_CELL_MS;
+	if (n >= 2 && strcmp(key + n - 2, "_s") == 0)
+		return SL_CELL_SECONDS;
 	return SL_CELL_NUMBER;
 }
 
@@ -185,6 +187,20 @@ is_list(const json_t *v)
 	       (json_array_size(v) == 0 || json_is_object(json_array_get(v, 0)));
 }
 
+/** "rx.last_data_ms" becomes "rx last data": the unit stands behind the value. */
+static void
+name_for_people(char *label, enum sl_cell format)
+{
+	size_t n = strlen(label);
+
+	if (format == SL_CELL_MS)
+		label[n - 3] = 0;
+	else if (format == SL_CELL_SECONDS)
+		label[n - 2] = 0;
+	for (; *label; label++)
+		*label = *label == '_' || *label == '.' ? ' ' : *label;
+}
+
 /** Members that are no lists, one a line; members of objects as NAME.MEMBER. */
 static void
 write_values(FILE *f, const char *method, const char *prefix, const json_t *object, int64_t now)
@@ -202,8 +218,7 @@ write_values(FILE *f, const char *method, const char *prefix, const json_t *obje
 		if (is_list(item) && (json_array_size(item) || columns_of(method, label)))
 			continue; /* shown as a table */
 		text = sl_cell_text(item, format_of(key), now);
-		for (char *p = label; *p; p++)
-			*p = *p == '_' ? ' ' : *p;
+		name_for_people(label, format_of(key));
 		fprintf(f, "%-*s  %s\n", LABEL_WIDTH, label, text ? text : "");
 		free(text);
 	}
@@ -260,7 +275,7 @@ write_result(FILE *f, const char *method, const json_t *result, int64_t now)
 			continue;
 		write_list(f, method, key, item, now);
 		write_warnings(f, item);
-		lists = true;
+		lists |= columns_of(method, key) != NULL;
 	}
 	/* a page of a list needs no more words */
 	if (!lists || strcmp(method, "stats.get") == 0 || strcmp(method, "drops.get") == 0 ||

@@ -41,6 +41,7 @@ test_cells(void **state)
 	cell_is("2500000000", SL_CELL_BPS, "2.50 Gbit/s");
 	cell_is("1500", SL_CELL_MS, "1.5 s");
 	cell_is("90000", SL_CELL_MS, "1 min 30 s");
+	cell_is("90061", SL_CELL_SECONDS, "1 d 1 h");
 	cell_is("999988", SL_CELL_SINCE, "12 s ago");
 	cell_is("996340", SL_CELL_SINCE, "1 h 1 min ago");
 	cell_is("1000005", SL_CELL_SINCE, "0 s ago");
@@ -99,18 +100,22 @@ test_views(void **state)
 		"3}",
 		"reason  packets  pkt/s  why\n"
 		"ttl           3      0  x\n"
-		"total                     3\n");
+		"total                           3\n");
 	view_is("peer.get",
 		"{\"name\":\"alice\",\"allowed_ips\":[\"10.7.0.2/32\"],\"rx_bytes\":2048}",
-		"name                      alice\n"
-		"allowed ips               10.7.0.2/32\n"
-		"rx bytes                  2.00 KiB\n");
+		"name                            alice\n"
+		"allowed ips                     10.7.0.2/32\n"
+		"rx bytes                        2.00 KiB\n");
 	view_is("authz.mode.get",
 		"{\"default\":\"observe\",\"panic\":\"off\",\"prefixes\":[],\"from_state\":false}",
 		"no prefixes\n"
-		"default                   observe\n"
-		"panic                     off\n"
-		"from state                no\n");
+		"default                         observe\n"
+		"panic                           off\n"
+		"from state                      no\n");
+	view_is("sys.health", "{\"uptime_s\":61,\"a\":{\"b_ms\":1500,\"mbps\":10000}}",
+		"uptime                          1 min 1 s\n"
+		"a b                             1.5 s\n"
+		"a mbps                          10000\n");
 	view_is("config.show",
 		"{\"calls\":[{\"method\":\"route.add\",\"params\":{\"prefix\":\"10.0.0.0/8\"}}]}",
 		"route.add {\"prefix\": \"10.0.0.0/8\"}\n");

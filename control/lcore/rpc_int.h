@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** @file Inside the RPC handlers of the gateway: small helpers, rates, and what several of them
+ * show. */
+#ifndef SL_RPC_INT_H
+#define SL_RPC_INT_H
+
+#include "sl_ctl.h"
+#include "sl_schema_gateway.h"
+#include "sl_stats.h"
+
+#define CTL_PAGE 256 /* objects in one answer, unless the caller asks for less or more (D43) */
+
+/** Hand a result over. @return 0, or -ENOMEM when it could not be made */
+static inline int
+ctl_answer(json_t **result, json_t *made)
+{
+	*result = made;
+	return made ? 0 : -ENOMEM;
+}
+
+/** One page of a list that is walked from its begin. */
+struct ctl_page {
+	uint64_t after; /* objects to leave out */
+	unsigned limit;
+	uint64_t seen;
+	json_t *list;
+	bool more; /* there are objects behind the page */
+};
+
+void ctl_page_init(struct ctl_page *p, bool has_after, int64_t after, bool has_limit,
+		   int64_t limit);
+/** Is the object at hand on the page? Counts it. */
+bool ctl_page_takes(struct ctl_page *p);
+/** {NAME: list} with `next` unless it is the last page. */
+int ctl_page_answer(struct ctl_page *p, const char *name, json_t **result);
+
+json_t *ctl_prefixes(const struct sl_prefix *p, unsigned n);
+json_t *ctl_ip(const struct sl_ip *ip);
+json_t *ctl_key(const struct sl_pubkey *key);
+json_t *ctl_endpoint(const struct sl_endpoint *ep);
+json_t *ctl_mac(const uint8_t mac[6]);
+/** Add `vlan` unless the traffic is untagged. */
+void ctl_set_vlan(json_t *o, uint16_t vlan);
+
+/** Peer states as text: init, handshake, established, expired, error. */
+const char *ctl_state_text(enum sl_hs_state state);
+const char *ctl_udp_csum_text(unsigned csum);
+
+/* --- rates (rpc_rates.c) -----------------------------------------------------------------------
+ */
+
+/** Everything that counts, at one time. */
+struct ctl_point {
+	uint64_t mono_ns;
+	struct sl_stats_snap lcore[SL_WORKER_MAX]; /* by worker number */
+	uint64_t hs_busy, hs_total;
+	uint64_t hs_drops[SL_DROP_MAX];
+	struct sl_port_stats port[SL_PORT_MAX]; /* by port number */
+};
+
+/** What was before, and what is: at least half a second apart, but for the very first. */
+struct ctl_span {
+	const struct ctl_point *before, *now;
+	double seconds; /* more than 0 */
+};
+
+/**
+ * Count now. Callers do not disturb each other: whoever asks, the earlier of the last two points
+ * that are half a second old is what rates are taken from. @return 0 or -ENOMEM with `e` filled
+ */
+int ctl_rates(struct sl_ctl *ctl, struct ctl_span *out, struct sl_error *e);
+/** Sum of all data lcores and of hs's drops. */
+void ctl_point_sum(const struct sl_ctl *ctl, const struct ctl_point *p, struct sl_stats_snap *out);
+int64_t ctl_rate(uint64_t before, uint64_t now, double seconds);
+/** Nanoseconds since sl_ctl_register(). */
+uint64_t ctl_uptime_ns(struct sl_ctl *ctl);
+int ctl_rates_init(struct sl_ctl *ctl);
+
+/* --- shared by show and save (rpc_config_calls.c) ------------------------------------------------
+ */
+
+struct ctl_calls {
+	json_t *calls;
+	unsigned limit;
+	uint64_t next; /* 0: this was the last page */
+};
+
+/**
+ * Calls that rebuild the state from cursor `after` on, at most `limit` of them; c->calls is a new
+ * array.
+ * @param left_out array to which sentences are added about what no call can rebuild; may be NULL
+ */
+int ctl_calls(struct sl_ctl *ctl, uint64_t after, unsigned limit, struct ctl_calls *c,
+	      json_t *left_out);
+
+#endif
