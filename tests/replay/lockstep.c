@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The lockstep driver: a whole gateway on one thread with a virtual clock and seeded randomness,
- *driven over standard input and output by a test program (tests/replay/lockstep.py).
+ * driven over standard input and output by a test program (tests/replay/lockstep.py).
  *
  *	lockstep --config FILE --ports N [--queues N] [--seed N] [-- EAL options]
  *
- * The configuration names its ports' devices "net_ring_lock0", "net_ring_lock1"... Commands, one a
- *line:
+ * The configuration names its ports' devices "net_ring_lock0", "net_ring_lock1"...
+ * Commands, one a line:
  *
  *	rx PORT QUEUE HEX	a frame arrives
- *	run			poll until idle; answers "tx PORT QUEUE HEX" lines
- *	advance MS [STEP_MS]	let the clock go on in steps (10 ms), polling at each; answers tx
- *lines call METHOD JSON	an RPC call; answers "result JSON" or "error JSON" now
- *answers "now NS" arena HEX		answers "found N": how often these bytes stand in the
- *process's writable memory quit
+ *	run			poll until idle; answers lines "tx PORT QUEUE HEX"
+ *	advance MS [STEP_MS]	let the clock go on in steps (10 ms), polling at each; answers lines
+ *				"at NS" where frames follow, and tx
+ *	until MS [STEP_MS]	the same, but stops at the first step that sent anything; answers
+ *				"left MS" in the end
+ *	call METHOD JSON	an RPC call; answers "result JSON" or "error JSON"
+ *	now			answers "now NS"
+ *	arena HEX		answers "found N": how often these bytes stand in writable memory
+ *	quit
  *
  * Every command ends with a line "ok" or "bad TEXT".
  */
@@ -32,7 +36,7 @@
 
 #define LOCK_PORTS 4
 #define LOCK_QUEUES 4
-#define RING_SIZE 4096
+#define RING_SIZE 16384
 #define LINE_MAX_BYTES (1 << 20)
 #define TURNS_MAX 10000
 #define START_NS (1000 * SL_NS_PER_S)
@@ -83,15 +87,19 @@ make_ports(struct driver *d)
 	return 0;
 }
 
-/** Frames that the gateway sent since the last time. */
-static void
-print_tx(struct driver *d)
+/** Frames that the gateway sent since the last time. @return true if there were any */
+static bool
+print_tx(struct driver *d, bool with_time)
 {
 	struct rte_mbuf *m;
+	bool any = false;
 
 	for (unsigned p = 0; p < d->n_ports; p++)
 		for (unsigned q = 0; q < d->n_queues; q++)
 			while (rte_ring_sc_dequeue(d->tx[p][q], (void **)&m) == 0) {
+				if (with_time && !any)
+					printf("at %llu\n", (unsigned long long)d->now_ns);
+				any = true;
 				printf("tx %u %u ", p, q);
 				for (struct rte_mbuf *s = m; s; s = s->next)
 					for (unsigned i = 0; i < s->data_len; i++)
@@ -99,6 +107,7 @@ print_tx(struct driver *d)
 				putchar('\n');
 				rte_pktmbuf_free(m);
 			}
+	return any;
 }
 
 static void
@@ -155,20 +164,23 @@ cmd_rx(struct driver *d, const char *args)
 }
 
 static const char *
-cmd_advance(struct driver *d, const char *args)
+cmd_advance(struct driver *d, const char *args, bool stop_at_tx)
 {
 	unsigned long long ms, step = 10;
+	bool any = false;
 
 	if (sscanf(args, "%llu %llu", &ms, &step) < 1 || step == 0)
-		return "advance MS [STEP_MS]";
-	while (ms) {
+		return "advance|until MS [STEP_MS]";
+	while (ms && !(any && stop_at_tx)) {
 		unsigned long long s = SL_MIN(ms, step);
 
 		d->now_ns += s * SL_NS_PER_MS;
 		ms -= s;
 		run(d);
-		print_tx(d);
+		any = print_tx(d, true);
 	}
+	if (stop_at_tx)
+		printf("left %llu\n", ms);
 	return NULL;
 }
 
@@ -246,9 +258,11 @@ command(struct driver *d, char *line)
 		bad = cmd_rx(d, line + 3);
 	} else if (strcmp(line, "run") == 0) {
 		run(d);
-		print_tx(d);
+		print_tx(d, false);
 	} else if (strncmp(line, "advance ", 8) == 0) {
-		bad = cmd_advance(d, line + 8);
+		bad = cmd_advance(d, line + 8, false);
+	} else if (strncmp(line, "until ", 6) == 0) {
+		bad = cmd_advance(d, line + 6, true);
 	} else if (strncmp(line, "call ", 5) == 0) {
 		bad = cmd_call(d, line + 5);
 	} else if (strcmp(line, "now") == 0) {
