@@ -153,11 +153,20 @@ sl_iface_local(const struct sl_iface_view *f, uint8_t version)
 	return version == 4 ? &f->local4 : &f->local6;
 }
 
+#define SL_IFACE_FEW 4 /* own addresses that are compared one by one: cheaper than the table */
+
 /** @return true if `addr` is an own inner address of the interface. */
 static inline bool
 sl_iface_owns(const struct sl_iface_view *f, uint8_t version, const uint8_t *addr)
 {
-	return sl_lpm_lookup(sl_iface_local(f, version), addr) != SL_LPM_NONE;
+	unsigned i;
+
+	if (sl_unlikely(f->n_addrs > SL_IFACE_FEW)) /* one of each family, mostly */
+		return sl_lpm_lookup(sl_iface_local(f, version), addr) != SL_LPM_NONE;
+	for (i = 0; i < f->n_addrs; i++)
+		if (sl_addr_is(&f->addr[i].ip, version, addr))
+			return true;
+	return false;
 }
 
 /** Peer id of the AllowedIPs that contain `addr`, or SL_LPM_NONE (== SL_PEER_ID_NONE). */

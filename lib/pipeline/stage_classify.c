@@ -16,6 +16,7 @@ struct plain {
 	unsigned n;
 	struct rte_mbuf *m[SL_BURST];
 	const struct sl_att *att[SL_BURST];
+	const struct sl_ip_info *info[SL_BURST];
 	const uint8_t *dst[SL_BURST];
 };
 
@@ -25,6 +26,10 @@ struct classify {
 	uint32_t memo_key; /* port and VLAN of the last frame, whose attachment stands beside it */
 	const struct sl_att *memo_att;
 	uint64_t bytes;
+	/* What the parser found, until the burst is through: whoever copies it at once, several
+	 * fields in one word, waits for the stores of the single fields. */
+	struct sl_ip_info info[SL_BURST];
+	unsigned n_info;
 	struct plain plain4, plain6;
 };
 
@@ -132,6 +137,7 @@ plain_flush(struct classify *c, struct plain *p)
 	unsigned i;
 
 	for (i = 0; i < p->n; i++) {
+		sl_meta_from_ip(sl_meta(p->m[i]), p->info[i]);
 		f[i] = att_iface(c->w->root, p->att[i], 0);
 		table[i] = f[i] != NULL ? sl_iface_peers(f[i], p->version) : none;
 	}
@@ -148,17 +154,29 @@ plain_flush(struct classify *c, struct plain *p)
 }
 
 static void
+plain_flush_all(struct classify *c)
+{
+	if (c->plain4.n > 0)
+		plain_flush(c, &c->plain4);
+	if (c->plain6.n > 0)
+		plain_flush(c, &c->plain6);
+	c->n_info = 0;
+}
+
+/* @param info &c->info[c->n_info], kept until the flush */
+static void
 plain_add(struct classify *c, struct rte_mbuf *m, const struct sl_att *att,
 	  const struct sl_ip_info *info)
 {
 	struct plain *p = info->version == 4 ? &c->plain4 : &c->plain6;
 
-	sl_meta_from_ip(sl_meta(m), info);
 	p->m[p->n] = m;
 	p->att[p->n] = att;
+	p->info[p->n] = info;
 	p->dst[p->n] = info->dst;
-	if (++p->n == SL_BURST)
-		plain_flush(c, p);
+	p->n++;
+	if (++c->n_info == SL_BURST)
+		plain_flush_all(c);
 }
 
 /* --- layer 2 ----------------------------------------------------------------------------- */
@@ -302,28 +320,29 @@ classify_ip(struct classify *c, struct rte_mbuf *m, const struct l2 *l2)
 {
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, l2->len);
 	struct sl_meta *meta = sl_meta(m);
-	struct sl_ip_info info;
+	struct sl_ip_info *info = &c->info[c->n_info];
 	enum sl_drop why;
 
 	why = sl_ip_parse_packet(ip, (size_t)(m->data_len - l2->len),
-				 !(meta->flags & SL_PKT_IP_CSUM_OK), &info);
+				 !(meta->flags & SL_PKT_IP_CSUM_OK), info);
 	if (sl_unlikely(why != SL_DROP_NONE)) /* broken packets do not get this far */
 		return why;
-	if (sl_unlikely(info.version != (l2->type == SL_ETHERTYPE_IP4 ? 4 : 6))) /* never honest */
+	if (sl_unlikely(info->version != (l2->type == SL_ETHERTYPE_IP4 ? 4 : 6))) /* never honest */
 		return SL_DROP_IP_HEADER;
 	if (sl_unlikely(l2->group)) { /* rare beside data */
-		if (!is_nd(ip, &info))
+		if (!is_nd(ip, info))
 			return SL_DROP_L2_NOT_MINE;
-		to_host(c, m, l2, &info);
-	} else if (sl_unlikely(sl_ip_has_no_source(&info))) { /* never honest */
+		to_host(c, m, l2, info);
+	} else if (sl_unlikely(sl_ip_has_no_source(info))) { /* never honest */
 		return SL_DROP_IP_HEADER;
-	} else if (sl_att_owns(l2->att, info.version, info.dst)) {
-		classify_own(c, m, l2, &info);
-	} else if (is_nd(ip, &info) && info.dst[0] == 0xfe && (info.dst[1] & 0xc0) == 0x80) {
-		to_host(c, m, l2, &info); /* to our link-local address */
+	} else if (sl_att_owns(l2->att, info->version, info->dst)) {
+		classify_own(c, m, l2, info);
+	} else if (sl_unlikely(info->dst[0] == 0xfe && (info->dst[1] & 0xc0) == 0x80 && /* seldom */
+			       is_nd(ip, info))) {
+		to_host(c, m, l2, info); /* to our link-local address */
 	} else {
-		to_l3(m, l2->len, info.total_len);
-		plain_add(c, m, l2->att, &info);
+		to_l3(m, l2->len, info->total_len);
+		plain_add(c, m, l2->att, info);
 	}
 	return SL_DROP_NONE;
 }
@@ -384,16 +403,14 @@ sl_stage_classify(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[])
 	c.memo_key = UINT32_MAX;
 	c.memo_att = NULL;
 	c.bytes = 0;
+	c.n_info = 0;
 	c.plain4.version = 4;
 	c.plain4.n = 0;
 	c.plain6.version = 6;
 	c.plain6.n = 0;
 	for (i = 0; i < n; i++)
 		classify_frame(&c, in->m[i]);
-	if (c.plain4.n > 0)
-		plain_flush(&c, &c.plain4);
-	if (c.plain6.n > 0)
-		plain_flush(&c, &c.plain6);
+	plain_flush_all(&c);
 	in->n = 0;
 	w->delta.lcore.rx_packets += n;
 	w->delta.lcore.rx_bytes += c.bytes;

@@ -6,7 +6,6 @@
 struct view {
 	const struct sl_iface_view *f[SL_BURST];
 	const struct sl_att *att[SL_BURST]; /* the inside of f, or NULL */
-	uint32_t own[SL_BURST];		    /* destination is an own inner address */
 	uint32_t peer[SL_BURST];	    /* whose AllowedIPs hold the destination */
 	uint32_t nh[SL_BURST];
 	uint32_t other; /* bit i: AllowedIPs of another interface on the same inside */
@@ -18,15 +17,14 @@ struct hop_cache {
 };
 
 static void
-find_own_and_peers(struct sl_worker *w, struct rte_mbuf **m, unsigned n, struct view *v)
+find_peers_and_routes(struct sl_worker *w, struct rte_mbuf **m, unsigned n, struct view *v)
 {
-	struct sl_lookup own, peer, route;
+	struct sl_lookup peer, route;
 	const struct sl_iface_view *f;
 	const uint8_t *dst;
 	uint8_t version;
 	unsigned i;
 
-	sl_lookup_begin(&own, v->own, n);
 	sl_lookup_begin(&peer, v->peer, n);
 	sl_lookup_begin(&route, v->nh, n);
 	for (i = 0; i < n; i++) {
@@ -37,11 +35,9 @@ find_own_and_peers(struct sl_worker *w, struct rte_mbuf **m, unsigned n, struct 
 		v->att[i] = sl_root_att(w->root, f->inside_att);
 		version = sl_meta(m[i])->version;
 		dst = sl_pkt_dst(m[i]);
-		sl_lookup_add(&own, sl_iface_local(f, version), version, dst, i);
 		sl_lookup_add(&peer, sl_iface_peers(f, version), version, dst, i);
 		sl_lookup_add(&route, sl_iface_routes(f, version), version, dst, i);
 	}
-	sl_lookup_run(&own);
 	sl_lookup_run(&peer);
 	sl_lookup_run(&route);
 }
@@ -176,7 +172,7 @@ leave(struct sl_worker *w, struct rte_mbuf *m, const struct view *v, unsigned i,
 		sl_vec_drop(&out[SL_NODE_DROP], m, SL_DROP_NO_ROUTE);
 		return false;
 	}
-	if (v->own[i] != SL_LPM_NONE ||
+	if (sl_iface_owns(f, version, sl_pkt_dst(m)) ||
 	    (v->att[i] != NULL && sl_att_owns(v->att[i], version, sl_pkt_dst(m)))) {
 		sl_vec_add(&out[SL_NODE_LOCAL], m);
 		return true;
@@ -199,7 +195,7 @@ sl_stage_forward(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[])
 
 	for (i = 0; i < in->n; i += n) {
 		n = SL_MIN(in->n - i, (unsigned)SL_BURST);
-		find_own_and_peers(w, &in->m[i], n, &v);
+		find_peers_and_routes(w, &in->m[i], n, &v);
 		find_others(w, &in->m[i], n, &v);
 		for (k = 0; k < n; k++)
 			passed += leave(w, in->m[i + k], &v, k, &c, out);

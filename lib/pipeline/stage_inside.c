@@ -16,14 +16,15 @@ inside_table(const struct sl_iface_view *f, uint8_t version)
 	return version == 4 ? &f->inside4 : &f->inside6;
 }
 
-/** Mark the packets whose source is found in table(k-th interface of their attachment). */
+/** Mark the packets whose source belongs to the k-th interface of their attachment or its peers. */
 static void
-mark_sources(struct sl_worker *w, struct rte_mbuf **m, unsigned n, struct view *v, unsigned k,
-	     const struct sl_lpm *(*table)(const struct sl_iface_view *, uint8_t))
+mark_sources(struct sl_worker *w, struct rte_mbuf **m, unsigned n, struct view *v, unsigned k)
 {
 	uint32_t found[SL_BURST];
 	const struct sl_iface_view *f;
 	struct sl_lookup look;
+	const uint8_t *src;
+	uint8_t version;
 	unsigned i;
 
 	sl_lookup_begin(&look, found, n);
@@ -31,9 +32,12 @@ mark_sources(struct sl_worker *w, struct rte_mbuf **m, unsigned n, struct view *
 		if (v->att[i] == NULL || k >= v->att[i]->n_ifaces)
 			continue;
 		f = sl_root_iface(w->root, v->att[i]->iface[k]);
-		if (f != NULL)
-			sl_lookup_add(&look, table(f, sl_meta(m[i])->version),
-				      sl_meta(m[i])->version, sl_pkt_src(m[i]), i);
+		if (f == NULL)
+			continue;
+		version = sl_meta(m[i])->version;
+		src = sl_pkt_src(m[i]);
+		sl_lookup_add(&look, sl_iface_peers(f, version), version, src, i);
+		v->spoofed |= (uint32_t)sl_iface_owns(f, version, src) << i;
 	}
 	sl_lookup_run(&look);
 	for (i = 0; i < n; i++)
@@ -56,10 +60,8 @@ find_spoofed(struct sl_worker *w, struct rte_mbuf **m, unsigned n, struct view *
 		if (sl_att_owns(v->att[i], sl_meta(m[i])->version, sl_pkt_src(m[i])))
 			v->spoofed |= UINT32_C(1) << i;
 	}
-	for (k = 0; k < ifaces; k++) {
-		mark_sources(w, m, n, v, k, sl_iface_peers);
-		mark_sources(w, m, n, v, k, sl_iface_local);
-	}
+	for (k = 0; k < ifaces; k++)
+		mark_sources(w, m, n, v, k);
 }
 
 static void

@@ -112,14 +112,17 @@ sl_l4_csum_ok(const uint8_t *pkt, const struct sl_ip_info *ip)
 	return sl_csum_add(l4, n, pseudo_sum(ip, n)) == UINT16_MAX;
 }
 
-/** Change the byte at `at` of an IPv4 header, with its checksum. */
+/** Change the byte at `at` of an IPv4 header, with its checksum. The word is changed in a register:
+ * reading one back of which half has just been written would wait for the store. */
 static void
 set_byte4(uint8_t *pkt, unsigned at, uint8_t v)
 {
-	uint16_t before = load_raw16(pkt + (at & ~1u));
+	uint16_t before = load_raw16(pkt + (at & ~1u)), after;
 
-	pkt[at] = v;
-	sl_csum_replace16(pkt + 10, before, load_raw16(pkt + (at & ~1u)));
+	after = (at & 1) == 0 ? (uint16_t)((before & 0xff00) | v)
+			      : (uint16_t)((before & 0xff) | v << 8);
+	memcpy(pkt + (at & ~1u), &after, sizeof(after));
+	sl_csum_replace16(pkt + 10, before, after);
 }
 
 void
