@@ -19,7 +19,9 @@
 #define RUN_FILE "peers"
 #define RUN_HEAD "sluice-run 1\n"
 #define RUN_FILE_MAX (256U << 20)
-#define SAVE_NS (5 * SL_NS_PER_S)
+#define SAVE_NS SL_NS_PER_S
+#define SAVE_MANY_NS (5 * SL_NS_PER_S) /* with more peers than MANY */
+#define MANY 4096
 #define SLICE 256		      /* peers in one turn */
 #define SLICE_LOOK 8192		      /* ids in one turn */
 #define CARRY_NS (3600 * SL_NS_PER_S) /* peers of the former run that nobody has configured yet */
@@ -312,7 +314,7 @@ write_end(struct gw_run *run, bool ok)
 	run->fd = -1;
 	run->phase = RUN_IDLE;
 	ok = ok && rename(run->tmp, run->path) == 0;
-	run->changed = !ok; /* tried again in 5 s */
+	run->changed = !ok; /* tried again at the next pass */
 	if (!ok && !run->warned)
 		sl_log(SL_LOG_WARN, "run", "%s cannot be written", run->path);
 	run->warned = !ok;
@@ -352,7 +354,7 @@ gw_run_poll(struct sl_gw *gw)
 		return 1;
 	}
 	now_ns = gw_mono_ns(gw);
-	if (now_ns - run->began_ns < SAVE_NS)
+	if (now_ns - run->began_ns < (gw->n_peers > MANY ? SAVE_MANY_NS : SAVE_NS))
 		return 0;
 	run->began_ns = now_ns;
 	run->next = 0;
