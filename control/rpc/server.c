@@ -303,11 +303,11 @@ sl_rpc_server_new(struct event_base *base, struct sl_rpc *rpc)
 static void
 last_answer(struct conn *c)
 {
-	char data[4096];
-	ssize_t n = evbuffer_copyout(bufferevent_get_output(c->bev), data, sizeof(data));
+	struct evbuffer *out = bufferevent_get_output(c->bev);
 
-	if (n > 0 &&
-	    send(bufferevent_getfd(c->bev), data, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	/* a bufferevent keeps the front of its output to itself while the loop runs */
+	evbuffer_unfreeze(out, 1);
+	if (evbuffer_get_length(out) && evbuffer_write(out, bufferevent_getfd(c->bev)) < 0)
 		sl_log(SL_LOG_DEBUG, "rpc", "a last answer was not taken");
 }
 

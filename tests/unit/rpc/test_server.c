@@ -426,6 +426,23 @@ test_gone(void **state)
 	close(fd);
 }
 
+/* The call that ends the loop is answered too. */
+static void
+test_last_answer(void **state)
+{
+	int fd = dial_unix();
+
+	assert_int_equal(send(fd, PING, strlen(PING), 0), (ssize_t)strlen(PING));
+	while (!calls)
+		event_base_loop(base, EVLOOP_ONCE);
+	sl_rpc_server_free(server);
+	server = sl_rpc_server_new(base, rpc);
+	take(fd, strlen(PONG));
+	assert_string_equal(seen, PONG);
+	assert_true(closed(fd));
+	close(fd);
+}
+
 static void
 test_socket_file(void **state)
 {
@@ -514,6 +531,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_slow_reader, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_half_close, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_last_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_socket_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_group, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_loopback_alone, setup, teardown),

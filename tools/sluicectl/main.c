@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* sluicectl: steer a gateway from the command line. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "sluicectl.h"
+#include "table.h"
+
+struct options {
+	const char *socket, *tcp, *instance;
+	bool json;
+	char path[128];
+};
+
+static void
+tell(const struct sl_error *e)
+{
+	fprintf(stderr, "sluicectl: error: %s", e->message);
+	if (e->reason[0] && strcmp(e->reason, "usage") != 0)
+		fprintf(stderr, " (%s)", e->reason);
+	if (e->path[0])
+		fprintf(stderr, " at %s", e->path);
+	fputc('\n', stderr);
+	if (e->hint[0])
+		fprintf(stderr, "sluicectl: remedy: %s\n", e->hint);
+}
+
+/** The list of a result that has pages. */
+static json_t *
+list_of(json_t *result)
+{
+	const char *key;
+	json_t *item;
+
+	json_object_foreach (result, key, item) {
+		if (json_is_array(item))
+			return item;
+	}
+	return NULL;
+}
+
+/** Call; where the answer is one page of many and no page was asked for, get the others too. */
+static int
+call_all(struct client *c, const char *method, json_t *params, json_t **result, json_t **error,
+	 struct sl_error *e)
+{
+	bool one = json_object_get(params, "limit") || json_object_get(params, "after");
+	int rc = client_call(c, method, params, result, error, e);
+	json_t *next, *more, *p;
+
+	while (rc == 0 && !one && (next = json_object_get(*result, "next")) != NULL) {
+		p = json_copy(params);
+		json_object_set(p, "after", next);
+		rc = client_call(c, method, p, &more, error, e);
+		json_decref(p);
+		if (rc)
+			break;
+		json_array_extend(list_of(*result), list_of(more));
+		json_object_del(*result, "next");
+		if (json_object_get(more, "next"))
+			json_object_set(*result, "next", json_object_get(more, "next"));
+		json_decref(more);
+	}
+	return rc;
+}
+
+static int
+show(const struct options *o, const char *method, json_t *result)
+{
+	char *text = o->json ? json_dumps(result, JSON_INDENT(2)) : sl_view_text(method, result);
+
+	if (!text)
+		return EXIT_FAILED;
+	fputs(text, stdout);
+	if (o->json)
+		fputc('\n', stdout);
+	free(text);
+	return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
+}
+
+static int
+carry_out(const struct options *o, const struct request *r, struct sl_error *e)
+{
+	struct client *c = client_open(o->socket, o->tcp, e);
+	json_t *result = NULL, *error = NULL, *empty;
+	const char *method = r->method->name;
+	int rc;
+
+	if (!c)
+		return strcmp(e->reason, "usage") == 0 ? EXIT_USAGE : EXIT_UNREACHABLE;
+	rc = call_all(c, method, r->params, &result, &error, e);
+	if (rc == 0 && r->then && !o->json) {
+		json_decref(result);
+		method = r->then;
+		empty = json_object();
+		rc = call_all(c, method, empty, &result, &error, e);
+		json_decref(empty);
+	}
+	client_close(c);
+	if (rc == 0)
+		rc = show(o, method, result);
+	else if (o->json && error)
+		show(o, method, error);
+	json_decref(result);
+	json_decref(error);
+	return rc;
+}
+
+static int
+parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{"socket", required_argument, NULL, 's'},
+		{"tcp", required_argument, NULL, 't'},
+		{"instance", required_argument, NULL, 'i'},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{NULL, 0, NULL, 0},
+	};
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "+s:jhV", longs, NULL)) != -1) {
+		switch (opt) {
+		case 's':
+			o->socket = optarg;
+			break;
+		case 't':
+			o->tcp = optarg;
+			break;
+		case 'i':
+			o->instance = optarg;
+			break;
+		case 'j':
+			o->json = true;
+			break;
+		case 'h':
+			help_all();
+			exit(EXIT_OK);
+		case 'V':
+			printf("sluicectl %s\n", SL_VERSION);
+			exit(EXIT_OK);
+		default:
+			fputs("Try: sluicectl --help\n", stderr);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+/** Which socket: the option, the instance's, the environment's, the default instance's. */
+static int
+choose_socket(struct options *o, struct sl_error *e)
+{
+	if (!o->socket && !o->instance)
+		o->socket = getenv("SLUICE_SOCKET");
+	if (o->socket && o->socket[0])
+		return 0;
+	if (!o->instance)
+		o->instance = "default";
+	if (!o->instance[0] || strchr(o->instance, '/') || strlen(o->instance) > 31) {
+		sl_fail(e, -EINVAL, "usage", "", "\"%.40s\" cannot be the name of an instance",
+			o->instance);
+		return -EINVAL;
+	}
+	snprintf(o->path, sizeof(o->path), "/run/sluice/%s/mgmt.sock", o->instance);
+	o->socket = o->path;
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o = {0};
+	struct request r = {0};
+	struct sl_error e = {0};
+	int rc;
+
+	if (parse_options(argc, argv, &o))
+		return EXIT_USAGE;
+	argc -= optind;
+	argv += optind;
+	if (argc == 0 || (argc == 1 && strcmp(argv[0], "help") == 0)) {
+		help_all();
+		return argc ? EXIT_OK : EXIT_USAGE;
+	}
+	if (strcmp(argv[0], "help") == 0)
+		return help_about(argc - 1, argv + 1);
+	if (strcmp(argv[0], "completion") == 0) {
+		help_completion();
+		return EXIT_OK;
+	}
+	if (choose_socket(&o, &e) || request_parse(&r, argc, argv, &e))
+		rc = EXIT_USAGE;
+	else
+		rc = carry_out(&o, &r, &e);
+	if (rc)
+		tell(&e);
+	json_decref(r.params);
+	return rc;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** @file Parts of sluicectl: the connection, the verbs, help and completion. */
+#ifndef SLUICECTL_H
+#define SLUICECTL_H
+
+#include "sl_schema.h"
+
+enum exit_code {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_UNREACHABLE = 4,
+	EXIT_NOT_FOUND = 5,
+	EXIT_CONFLICT = 6,
+};
+
+/* --- client.c ------------------------------------------------------------------------------- */
+
+struct client; /* one connection */
+
+/**
+ * @param socket path of the unix socket; not used when `tcp` is given
+ * @param tcp "HOST:PORT" or NULL
+ * @return NULL with an error
+ */
+struct client *client_open(const char *socket, const char *tcp, struct sl_error *e);
+void client_close(struct client *c);
+/**
+ * One request and its answer.
+ * @param params borrowed
+ * @param[out] result new reference on success
+ * @return 0, or an exit code with `e` filled; the gateway's error object goes to *error when it is
+ * not NULL
+ */
+int client_call(struct client *c, const char *method, json_t *params, json_t **result,
+		json_t **error, struct sl_error *e);
+
+/* --- verbs.c -------------------------------------------------------------------------------- */
+
+#define VERB_ARGS 3
+
+/** "peer add" and what it stands for. */
+struct verb {
+	const char *words; /* one or two */
+	const char *method;
+	const char *args[VERB_ARGS]; /* parameters by position */
+	const char *rest;	     /* list parameter that takes what follows; NULL: KEY=VALUE */
+	const char *fixed;	     /* KEY=VALUE that it always gives; NULL: none */
+	const char *alone;	     /* KEY=VALUE instead of `fixed` when nothing follows */
+	const char *then;	     /* method whose result is shown instead */
+	const char *syntax, *help;
+};
+
+extern const struct verb verbs[];
+extern const unsigned n_verbs;
+
+/** What a command line asks for. */
+struct request {
+	const struct sl_schema_method *method;
+	const char *then;
+	json_t *params;
+};
+
+/** Understand METHOD or a verb with its arguments. @return 0 or -EINVAL with `e` filled */
+int request_parse(struct request *r, int argc, char **argv, struct sl_error *e);
+
+/* --- help.c --------------------------------------------------------------------------------- */
+
+void help_all(void);
+/** Help about a method or a verb. @return an exit code */
+int help_about(int argc, char **argv);
+void help_completion(void);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Words for people, each of which stands for one method. */
+#include "args.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sl_schema_gateway.h"
+#include "sluicectl.h"
+
+#define MODE_GET "authz.mode.get"
+
+/* clang-format off */
+const struct verb verbs[] = {
+	{"health", "sys.health", {0}, NULL, NULL, NULL, NULL, "", "what is wrong"},
+	{"interfaces", "interface.list", {0}, NULL, NULL, NULL, NULL, "", "VPN networks"},
+	{"interface show", "interface.get", {"interface"}, NULL, NULL, NULL, NULL, "NAME", "one of them"},
+	{"interface set", "interface.set", {"interface"}, NULL, NULL, NULL, NULL, "NAME [KEY=VALUE...]", "create or change one"},
+	{"interface remove", "interface.remove", {"interface"}, NULL, NULL, NULL, NULL, "NAME", "remove one with its peers"},
+	{"peers", "peer.list", {"interface"}, NULL, NULL, NULL, NULL, "[INTERFACE]", "peers, their traffic and handshakes"},
+	{"peer show", "peer.get", {"interface", "peer"}, NULL, NULL, NULL, NULL, "INTERFACE PEER", "one of them"},
+	{"peer add", "peer.add", {"interface", "public_key"}, NULL, NULL, NULL, NULL, "INTERFACE KEY [KEY=VALUE...]", "create one: allowed-ips=10.7.0.3/32 name=bob"},
+	{"peer set", "peer.set", {"interface", "public_key"}, NULL, NULL, NULL, NULL, "INTERFACE KEY [KEY=VALUE...]", "create or change one"},
+	{"peer remove", "peer.remove", {"interface", "peer"}, NULL, NULL, NULL, NULL, "INTERFACE PEER", "remove one"},
+	{"peer kick", "peer.kick", {"interface", "peer"}, NULL, NULL, NULL, NULL, "INTERFACE PEER", "forget its session"},
+	{"sessions", "session.list", {"interface"}, NULL, NULL, NULL, NULL, "[INTERFACE]", "keypairs of peers"},
+	{"ports", "port.list", {0}, NULL, NULL, NULL, NULL, "", "devices, links, addresses"},
+	{"ports stats", "port.stats", {"port"}, NULL, NULL, NULL, NULL, "[PORT]", "their packets and rates"},
+	{"routes", "route.list", {0}, NULL, NULL, NULL, NULL, "", "connected and static"},
+	{"route add", "route.add", {"prefix"}, NULL, NULL, NULL, NULL, "PREFIX [KEY=VALUE...]", "add one: via=10.20.0.254"},
+	{"route remove", "route.remove", {"prefix"}, NULL, NULL, NULL, NULL, "PREFIX [interface=NAME]", "remove one"},
+	{"neighbours", "neighbour.list", {0}, NULL, NULL, NULL, NULL, "", "ARP and ND"},
+	{"neighbour set", "neighbour.set", {"port", "ip", "mac"}, NULL, NULL, NULL, NULL, "PORT IP MAC", "add a static one"},
+	{"neighbour remove", "neighbour.remove", {"port", "ip"}, NULL, NULL, NULL, NULL, "PORT IP", "remove one"},
+	{"stats", "stats.get", {0}, NULL, NULL, NULL, NULL, "", "counters, rates, latency, handshakes"},
+	{"drops", "drops.get", {0}, NULL, NULL, NULL, NULL, "[all=yes]", "why packets ended"},
+	{"lcores", "sys.lcores", {0}, NULL, NULL, NULL, NULL, "", "logical cores and how busy they are"},
+	{"memory", "sys.mem", {0}, NULL, NULL, NULL, NULL, "", "packet buffers and key memory"},
+	{"version", "sys.version", {0}, NULL, NULL, NULL, NULL, "", "of the gateway and its libraries"},
+	{"mode", MODE_GET, {0}, NULL, NULL, NULL, NULL, "", "authz modes"},
+	{"mode observe", "authz.mode.set", {0}, "prefixes", "mode=observe", "default=observe", MODE_GET, "[PREFIX...]", "forward and count: all, or these destinations"},
+	{"mode enforce", "authz.mode.set", {0}, "prefixes", "mode=enforce", "default=enforce", MODE_GET, "[PREFIX...]", "only what policy allows"},
+	{"mode default", "authz.mode.set", {0}, "prefixes", "mode=default", "mode=default", MODE_GET, "PREFIX...", "these have no mode of their own any more"},
+	{"mode panic", "authz.mode.set", {"panic"}, NULL, NULL, NULL, MODE_GET, "on|off", "on: observe everything"},
+	{"config show", "config.show", {0}, NULL, NULL, NULL, NULL, "", "the configuration as calls"},
+	{"config save", "config.save", {"file"}, NULL, NULL, NULL, NULL, "FILE", "write it on the gateway's host"},
+	{"config load", "config.load", {"file"}, NULL, NULL, NULL, NULL, "FILE", "carry a written one out"},
+	{"log", "sys.log_level.set", {"level"}, NULL, NULL, NULL, NULL, "LEVEL", "err, warn, notice, info or debug"},
+	{"shutdown", "sys.shutdown", {0}, NULL, NULL, NULL, NULL, "", "end the gateway"},
+};
+/* clang-format on */
+const unsigned n_verbs = SL_ARRAY_SIZE(verbs);
+
+/** How many of argv's words the verb's words match, 0: not this verb. */
+static int
+matches(const struct verb *v, int argc, char **argv)
+{
+	const char *space = strchr(v->words, ' ');
+	size_t n = space ? (size_t)(space - v->words) : strlen(v->words);
+
+	if (argc < 1 || strlen(argv[0]) != n || strncmp(argv[0], v->words, n) != 0)
+		return 0;
+	if (!space)
+		return 1;
+	return argc >= 2 && strcmp(argv[1], space + 1) == 0 ? 2 : 0;
+}
+
+static const struct verb *
+find_verb(int argc, char **argv, int *taken)
+{
+	const struct verb *best = NULL;
+
+	*taken = 0;
+	for (unsigned i = 0; i < n_verbs; i++) {
+		int n = matches(&verbs[i], argc, argv);
+
+		if (n > *taken) {
+			best = &verbs[i];
+			*taken = n;
+		}
+	}
+	return best;
+}
+
+/** NAME=... of a parameter; a key, which ends with '=', is none. */
+static bool
+is_assignment(const struct sl_schema_method *m, const char *arg)
+{
+	size_t n = strcspn(arg, "=.");
+
+	for (unsigned i = 0; arg[n] && i < m->n_params; i++) {
+		const char *name = m->params[i].name;
+		size_t k = 0;
+
+		while (k < n && name[k] && (name[k] == arg[k] || (name[k] == '_' && arg[k] == '-')))
+			k++;
+		if (k == n && !name[k])
+			return true;
+	}
+	return false;
+}
+
+/** Words by position, then KEY=VALUE, or items of one list. */
+static int
+verb_args(struct request *r, const struct verb *v, int argc, char **argv, struct sl_error *e)
+{
+	const char *fixed = argc == 0 && v->alone ? v->alone : v->fixed;
+	json_t *list;
+	int i = 0, rc = 0;
+
+	if (fixed)
+		rc = sl_args_parse(r->params, r->method, fixed, e);
+	for (; rc == 0 && i < argc && i < VERB_ARGS && v->args[i] &&
+	       !is_assignment(r->method, argv[i]);
+	     i++) {
+		const char *value = argv[i];
+
+		/* the panic switch is said as on and off */
+		if (strcmp(v->args[i], "panic") == 0 && strcmp(value, "on") == 0)
+			value = "observe";
+		rc = sl_args_set(r->params, r->method, v->args[i], value, e);
+	}
+	for (; rc == 0 && i < argc; i++) {
+		if (!v->rest) {
+			rc = sl_args_parse(r->params, r->method, argv[i], e);
+			continue;
+		}
+		list = json_object_get(r->params, v->rest);
+		if (!list) {
+			list = json_array();
+			json_object_set_new(r->params, v->rest, list);
+		}
+		json_array_append_new(list, json_string(argv[i]));
+	}
+	return rc;
+}
+
+static int
+check_required(const struct request *r, struct sl_error *e)
+{
+	for (unsigned i = 0; i < r->method->n_params; i++) {
+		const struct sl_schema_field *f = &r->method->params[i];
+
+		if (!f->required || json_object_get(r->params, f->name))
+			continue;
+		sl_fail(e, -EINVAL, "param_missing", "", "%s needs %s=...: %s", r->method->name,
+			f->name, f->doc);
+		sl_hint(e, "sluicectl help %s", r->method->name);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int
+request_parse(struct request *r, int argc, char **argv, struct sl_error *e)
+{
+	const struct verb *v;
+	int taken = 0, rc = 0;
+
+	memset(r, 0, sizeof(*r));
+	r->method = sl_schema_find(sl_schema_gateway, sl_schema_gateway_n, argv[0]);
+	v = r->method ? NULL : find_verb(argc, argv, &taken);
+	if (v) {
+		r->method = sl_schema_find(sl_schema_gateway, sl_schema_gateway_n, v->method);
+		r->then = v->then;
+	}
+	if (!r->method) {
+		sl_fail(e, -EINVAL, "command_unknown", "", "no command or method \"%.40s\"",
+			argv[0]);
+		sl_hint(e, "sluicectl help");
+		return -EINVAL;
+	}
+	r->params = json_object();
+	if (v)
+		rc = verb_args(r, v, argc - taken, argv + taken, e);
+	for (int i = 1; !v && rc == 0 && i < argc; i++)
+		rc = sl_args_parse(r->params, r->method, argv[i], e);
+	return rc ? rc : check_required(r, e);
+}
