@@ -126,8 +126,10 @@ sl_session_free(struct sl_session_table *t)
 
 /* --- index --------------------------------------------------------------------------------- */
 
-struct sl_index
-sl_index_decode(const struct sl_session_table *t, uint32_t index)
+/** Inline: as a function's result the three words would be put together in memory, and waited for.
+ */
+static inline struct sl_index
+decode(const struct sl_session_table *t, uint32_t index)
 {
 	uint32_t x = sl_perm_decode(&t->perm, index);
 
@@ -136,6 +138,12 @@ sl_index_decode(const struct sl_session_table *t, uint32_t index)
 		.slot = x >> GEN_BITS & (SLOTS_MAX - 1),
 		.generation = x & GEN_MASK,
 	};
+}
+
+struct sl_index
+sl_index_decode(const struct sl_session_table *t, uint32_t index)
+{
+	return decode(t, index);
 }
 
 uint32_t
@@ -148,7 +156,7 @@ sl_index_encode(const struct sl_session_table *t, struct sl_index i)
 }
 
 /** Slot of a decoded index, NULL when it was never used. `fresh` is 0 for owners that are not. */
-static struct sl_slot *
+static inline struct sl_slot *
 slot_at(const struct sl_session_table *t, struct sl_index i)
 {
 	if (i.slot >= atomic_load_explicit(&t->fresh[i.owner], memory_order_acquire))
@@ -160,7 +168,7 @@ slot_at(const struct sl_session_table *t, struct sl_index i)
 static struct sl_slot *
 slot_in_use(const struct sl_session_table *t, uint32_t index, enum sl_slot_state *state)
 {
-	struct sl_index i = sl_index_decode(t, index);
+	struct sl_index i = decode(t, index);
 	struct sl_slot *s = slot_at(t, i);
 
 	*state = SL_SLOT_FREE;
@@ -190,7 +198,7 @@ sl_session_owner(const struct sl_session_table *t, uint32_t index, enum sl_slot_
 const struct sl_slot *
 sl_session_slot(const struct sl_session_table *t, uint32_t index)
 {
-	return slot_at(t, sl_index_decode(t, index));
+	return slot_at(t, decode(t, index));
 }
 
 struct sl_keypair *
@@ -301,7 +309,7 @@ sl_session_unreserve(struct sl_session_table *t, uint32_t index)
 	slot_in_use(t, index, &st);
 	if (st != SL_SLOT_HANDSHAKE)
 		return;
-	rest_slot(t, sl_index_decode(t, index));
+	rest_slot(t, decode(t, index));
 	count(&t->pending, -1);
 }
 
@@ -370,7 +378,7 @@ sl_session_unpublish(struct sl_session_table *t, struct sl_keypair *kp)
 void
 sl_session_release(struct sl_session_table *t, struct sl_keypair *kp)
 {
-	struct sl_index i = sl_index_decode(t, kp->local_index);
+	struct sl_index i = decode(t, kp->local_index);
 
 	sl_session_unpublish(t, kp);
 	sl_arena_put(&t->arena, SL_ARENA_WINDOW, kp->replay);
