@@ -4,11 +4,19 @@
  * which makes the new one home, hands over what it holds and answers; meanwhile hs sends nothing
  * about the peer; then the next keypair is installed at the new home. Keypairs made before stay
  * with their owner.
+ *
+ * The home is chosen at each handshake, and when a worker asks for a change because of where a
+ * peer's packets come in or because of its load. Such a change is followed by a handshake of ours,
+ * 5 s after the last one at the earliest, so that there is an index of the new home. What keeps it
+ * from going to and fro: 10 s between two changes, doubled for each that follows soon after
+ * another; and a worker that a peer left because of load does not get it back within 180 s.
  */
 #include "hs_priv.h"
 
 #define BUSY_PPM 100000 /* below 10 % of a CPU on average, load says nothing */
 #define HOMES_SLACK 8
+#define SHUN_NS (SL_WG_REJECT_AFTER_S * SL_NS_PER_S)
+#define SOON 4 /* a change within so many pauses after the last one doubles the pause */
 
 /** @return mean of the workers' busy share. */
 static uint32_t
@@ -59,12 +67,19 @@ acceptable(const struct sl_hs *hs, unsigned worker, unsigned percent)
 	       (uint64_t)hs->n_peers * percent + HOMES_SLACK * 100 * hs->dp->n_workers;
 }
 
+static bool
+is_shunned(const struct sl_hs *hs, const struct hs_peer *hp, unsigned worker)
+{
+	return worker == hp->shunned && hs->now_ns < hp->shun_until_ns;
+}
+
 unsigned
 hs_home_choose(const struct sl_hs *hs, const struct hs_peer *hp, unsigned lane)
 {
 	if (hs->dp->n_workers == 1)
 		return 0;
-	if (lane < hs->dp->n_workers && lane != hp->home && acceptable(hs, lane, 125))
+	if (lane < hs->dp->n_workers && lane != hp->home && !is_shunned(hs, hp, lane) &&
+	    acceptable(hs, lane, 125))
 		return lane;
 	return acceptable(hs, hp->home, 150) ? hp->home : least_loaded(hs);
 }
@@ -76,15 +91,25 @@ hs_home_choose(const struct sl_hs *hs, const struct hs_peer *hp, unsigned lane)
 void
 hs_home_init(struct sl_hs *hs, struct hs_peer *hp)
 {
-	unsigned best = least_loaded(hs), now = atomic_load(&hp->p->home);
+	unsigned now = atomic_load(&hp->p->home);
 
 	if (now >= hs->dp->n_workers) {
-		now = best;
+		now = least_loaded(hs);
 		atomic_store(&hp->p->home, (uint16_t)now);
 	}
 	hp->home = (uint16_t)now;
 	hs->homes[now]++;
-	if (best != now)
+}
+
+void
+hs_home_balance(struct sl_hs *hs, struct hs_peer *hp)
+{
+	unsigned best;
+
+	hs->homes[hp->home]--;
+	best = least_loaded(hs);
+	hs->homes[hp->home]++;
+	if (best != hp->home)
 		hs_rehome_start(hs, hp, best);
 }
 
@@ -98,6 +123,7 @@ hs_rehome_start(struct sl_hs *hs, struct hs_peer *hp, unsigned to)
 	hs->homes[to]++;
 	hp->rehome_to = (uint16_t)to;
 	hp->rehoming = true;
+	hp->moved_ns = hs->now_ns;
 }
 
 /** The old home has let go and made the other one home; it could not if the table lacks the peer.
@@ -133,6 +159,80 @@ hs_rehome_done(struct sl_hs *hs, struct hs_peer *hp)
 	hs_peer_events(hs, hp);
 	hs_peer_look(hs, hp);
 }
+
+/* --- what workers wish for ---------------------------------------------------------------- */
+
+/** May a wish be granted now? A handshake under way has an index of the present home. */
+static bool
+may_move(const struct sl_hs *hs, const struct hs_peer *hp)
+{
+	if (hp->rehoming || hp->pending || hp->answer || hp->timers.in_handshake)
+		return false;
+	if (hp->moved_ns != 0 && hs->now_ns < hp->moved_ns + SL_MAX(hp->move_pause_ns, HS_MOVE_NS))
+		return false;
+	return hs_peer_usable(hs, hp);
+}
+
+static void
+lengthen_pause(const struct sl_hs *hs, struct hs_peer *hp)
+{
+	uint64_t pause = SL_MAX(hp->move_pause_ns, HS_MOVE_NS);
+
+	if (hp->moved_ns != 0 && hs->now_ns < hp->moved_ns + SOON * pause)
+		hp->move_pause_ns = SL_MIN(2 * pause, HS_MOVE_MAX_NS);
+	else
+		hp->move_pause_ns = 0;
+}
+
+/** A keypair of the new home, as soon as another handshake is allowed (paper section 6.1). */
+static void
+want_fresh_keys(struct hs_peer *hp, unsigned home)
+{
+	const struct hs_kp *current = hs_kp_of(hp, HS_KP_CURRENT);
+	struct sl_timers *t = &hp->timers;
+	uint64_t last = SL_MAX(t->initiation_ns, hp->initiation_rx_ns);
+
+	if (current != NULL && current->kp->owner == home)
+		return;
+	t->want_handshake = true;
+	t->gave_up = false;
+	t->handshake_due_ns = last == 0 ? 0 : last + SL_WG_REKEY_TIMEOUT_S * SL_NS_PER_S;
+}
+
+/** Where a peer goes that is too much for its home; back from there is barred for a while. */
+static unsigned
+choose_away(const struct sl_hs *hs, struct hs_peer *hp)
+{
+	unsigned to = least_loaded(hs);
+
+	if (to == hp->home || !acceptable(hs, to, 125))
+		return hp->home;
+	hp->shunned = hp->home;
+	hp->shun_until_ns = hs->now_ns + SHUN_NS;
+	return to;
+}
+
+void
+hs_home_wish(struct sl_hs *hs, struct hs_peer *hp)
+{
+	unsigned wish = atomic_load_explicit(&hp->p->came.wish, memory_order_relaxed), to;
+
+	if (!may_move(hs, hp))
+		return; /* the home asks again while it has reason to */
+	if (wish == SL_PEER_WISH_AWAY) {
+		to = choose_away(hs, hp);
+	} else {
+		hp->lane = (uint16_t)wish;
+		to = hs_home_choose(hs, hp, wish);
+	}
+	if (to == hp->home)
+		return;
+	lengthen_pause(hs, hp);
+	hs_rehome_start(hs, hp, to);
+	want_fresh_keys(hp, to);
+}
+
+/* --- load --------------------------------------------------------------------------------- */
 
 void
 hs_home_measure(struct sl_hs *hs)

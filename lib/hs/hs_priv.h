@@ -310,12 +310,16 @@ void hs_peer_look(struct sl_hs *hs, struct hs_peer *hp);
 void hs_session_up(struct sl_hs *hs, struct hs_peer *hp, const struct sl_keypair *kp);
 
 /* --- home.c --- */
-/** Count the home of a new peer, and begin to move it to the best one. */
+/** Take and count the home of a new peer. */
 void hs_home_init(struct sl_hs *hs, struct hs_peer *hp);
+/** Begin to move a new peer to the best home; what its first home is to know was sent before. */
+void hs_home_balance(struct sl_hs *hs, struct hs_peer *hp);
 /** Best home after a handshake message came through a lane. */
 unsigned hs_home_choose(const struct sl_hs *hs, const struct hs_peer *hp, unsigned lane);
 void hs_rehome_start(struct sl_hs *hs, struct hs_peer *hp, unsigned to);
 void hs_rehome_done(struct sl_hs *hs, struct hs_peer *hp);
+/** The home asked for another one (event REHOME): move the peer and renew its keys, or leave it. */
+void hs_home_wish(struct sl_hs *hs, struct hs_peer *hp);
 void hs_home_measure(struct sl_hs *hs);
 
 #endif

@@ -18,6 +18,10 @@ import packets as pk
 import wgpeer as wg
 from check import Failed, check, equal
 
+# Every script runs with other lcores, too: MODE=w2 is two workers with two queues and frames spread by
+# flow, MODE=io2 one io lcore and two workers.
+MODES = {"w1": (1, 0, 1), "w2": (2, 0, 2), "io2": (2, 1, 1)}
+MODE = os.environ.get("MODE", "w1")
 BINARY = os.environ.get("LOCKSTEP") or (sys.argv[1] if len(sys.argv) > 1 else "")
 
 MS, S = 10**6, 10**9
@@ -37,6 +41,35 @@ PADDING = b"\0" * 16
 def b64(b):
     import base64
     return base64.b64encode(b).decode()
+
+
+def cpus(n):
+    """CPU numbers for control and n data lcores; a CPU may be named several times."""
+    have = sorted(os.sched_getaffinity(0))
+    return [have[0]] + [have[-1]] * n
+
+
+def lcores(workers, io):
+    """Settings of "system" for so many lcores."""
+    return {"workers": workers, "io": io, "cpus": cpus(workers + io)}
+
+
+def rss(frame):
+    """What a NIC does: the same outer or inner flow, the same queue."""
+    f = pk.Frame(0, 0, frame)
+    if f.ip is None:
+        return 0
+    key = f.ip.src + f.ip.dst
+    if f.ip.proto == pk.UDP and not f.ip.off and not f.ip.mf and len(f.ip.payload) >= 8:
+        key += "%d %d" % (f.ip.sport, f.ip.dport)
+    return wg.blake2s(key.encode())[0]
+
+
+def spread(frame, queues):
+    try:
+        return rss(frame) % queues
+    except (ValueError, IndexError, struct.error, OSError):
+        return 0  # broken frames
 
 
 def conf_text(v, depth=0):
@@ -60,7 +93,7 @@ def base_config(**more):
     """Two ports, one interface "wg0" without peers. Change what a case needs."""
     c = {
         "instance": "lockstep-%d" % os.getpid(),
-        "system": {"workers": 1, "io": 0, "hugepages": "off", "allow_unlocked_keys": True, "mbufs": 8191},
+        "system": {"hugepages": "off", "allow_unlocked_keys": True, "mbufs": 32767, **lcores(*MODES[MODE][:2])},
         "control": {"uapi": False},
         "log": {"level": "err"},
         "ports": [
@@ -84,7 +117,7 @@ def interface(name="wg0", port=LISTEN, addresses=(INNER4 + "/16", INNER6 + "/64"
 class Gateway:
     """One lockstep process. Ends with close() or as a context manager."""
 
-    def __init__(self, config=None, queues=1, seed=1, route=None):
+    def __init__(self, config=None, queues=None, seed=1, route=None):
         check(BINARY and os.path.exists(BINARY), "name the lockstep program (argument or LOCKSTEP)")
         self.config = json.loads(json.dumps(config or base_config()))
         shm = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -96,7 +129,9 @@ class Gateway:
         self.clients = []
         self.neigh_frames = []
         self.before = {}
-        self.queues = queues
+        self.queues = MODES[MODE][2] if queues is None else queues
+        if route is None and self.queues > 1:
+            route = lambda frame: spread(frame, self.queues)  # noqa: E731
         self.route = route  # frame -> queue, for runs with several
         self.trace = None   # list that gets every frame sent
         self._serial = 1

@@ -4,38 +4,20 @@
 packets come in at the wrong queue, and an io lcore with two workers. Per keypair and per inner flow
 the output must be the same bytes in the same order; order between them is compared after a stable
 sort by virtual time, then keypair or flow."""
-import os
 import struct
 
 import packets as pk
 import wgpeer as wg
 from check import check, equal, run
-from lockstep import LAN, SERVER4, SERVER6, Gateway, base_config
+from lockstep import LAN, SERVER4, SERVER6, Gateway, base_config, lcores, rss
 
 CLIENTS = 12
 
 
-def cpus(n):
-    """CPU numbers for control and n data lcores; one may be named several times."""
-    have = sorted(os.sched_getaffinity(0))
-    return [have[0]] + [have[-1]] * n
-
-
 def config(workers, io):
     c = base_config()
-    c["system"].update(workers=workers, io=io, cpus=cpus(workers + io), mbufs=16383)
+    c["system"].update(lcores(workers, io))
     return c
-
-
-def rss(frame):
-    """What a NIC does: the same outer or inner flow, the same queue."""
-    f = pk.Frame(0, 0, frame)
-    if f.ip is None:
-        return 0
-    key = f.ip.src + f.ip.dst
-    if f.ip.proto == pk.UDP and not f.ip.off and not f.ip.mf:
-        key += "%d %d" % (f.ip.sport, f.ip.dport)
-    return wg.blake2s(key.encode())[0]
 
 
 def by_client(frame):

@@ -80,7 +80,7 @@ def in_one_burst():
     c.handshake()
     for n in range(10):
         c.port = 3000 + n
-        c.put(c.peer.current.seal(pk.udp(c.in4, SERVER4, 1, 2, b"x")))
+        c.put(c.peer.current.seal(pk.udp(c.in4, SERVER4, 1, 2, b"x")), queue=0)
     equal(len(g.run()), 10, "all arrive")
     is_at(c, "203.0.113.75", 3009)
 
