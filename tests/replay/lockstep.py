@@ -156,7 +156,7 @@ class Gateway:
              "--seed", str(seed)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         line = self._line()
         if line != "ready":
-            self.close()
+            self._end()
             raise Failed("lockstep did not start: %s" % line)
         self.now = self._now()
         self.mac = {n: pk.mac(p["mac"]) for n, p in enumerate(self.call("port.list")["ports"])}
@@ -179,7 +179,20 @@ class Gateway:
         os.close(fd)
         return path
 
-    def close(self):
+    def check_leaks(self):
+        """When all timers have run, every packet buffer is back in the pool."""
+        self.advance(8000, 100)
+        equal(self.call("sys.mem")["mbufs_in_use"], 0, "packet buffers in use in the end")
+
+    def close(self, leaks=True):
+        try:
+            if leaks and self.proc.poll() is None:
+                self.check_leaks()
+        finally:
+            code = self._end()
+        return code
+
+    def _end(self):
         if self.proc.poll() is None:
             try:
                 self.proc.stdin.write(b"quit\n")
@@ -196,7 +209,7 @@ class Gateway:
         return self
 
     def __exit__(self, *exc):
-        rc = self.close()
+        rc = self.close(exc[0] is None)
         if exc[0] is None:
             equal(rc, 0, "exit code of lockstep")
 
