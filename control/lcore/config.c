@@ -9,6 +9,9 @@
 #include "config_int.h"
 #include "sl_log.h"
 #include "sl_rpc.h"
+#include "sl_rpc_server.h"
+
+#define DEPTH_MAX 16
 
 enum key_type { KEY_STRING, KEY_INT, KEY_BOOL, KEY_LIST, KEY_GROUP };
 
@@ -223,6 +226,21 @@ load_cpus(struct loader *l, const config_setting_t *sys)
 }
 
 static int
+load_path(struct loader *l, const config_setting_t *g, const char *name, const char *at,
+	  char **field)
+{
+	const char *text = get_string(g, name, "");
+
+	if (text[0] != '/') {
+		sl_config_fail(l->c, line_of(g, name), l->e, -EINVAL, "path_relative", at,
+			       "%s is \"%.100s\", not an absolute path", at + 1, text);
+		sl_hint(l->e, "begin it with /");
+		return -EINVAL;
+	}
+	return replace(field, "%s", text);
+}
+
+static int
 load_system(struct loader *l, const config_setting_t *sys)
 {
 	static const struct key keys[] = {
@@ -264,9 +282,9 @@ load_system(struct loader *l, const config_setting_t *sys)
 	l->state_dir_set = line_of(sys, "state_dir") != 0;
 	l->run_dir_set = line_of(sys, "run_dir") != 0;
 	if (l->state_dir_set)
-		rc = replace(&c->state_dir, "%s", get_string(sys, "state_dir", ""));
+		rc = load_path(l, sys, "state_dir", "/system/state_dir", &c->state_dir);
 	if (rc == 0 && l->run_dir_set)
-		rc = replace(&c->run_dir, "%s", get_string(sys, "run_dir", ""));
+		rc = load_path(l, sys, "run_dir", "/system/run_dir", &c->run_dir);
 	return rc ? rc : load_cpus(l, sys);
 }
 
@@ -303,8 +321,14 @@ load_control(struct loader *l, const config_setting_t *ctl)
 			"use the unix socket, or set insecure_tcp = true on a machine of your own");
 		return -EINVAL;
 	}
+	if (c->has_rpc_tcp && !sl_rpc_is_loopback(&c->rpc_tcp.ip)) {
+		sl_config_fail(c, line_of(ctl, "tcp"), l->e, -EINVAL, "not_loopback",
+			       "/control/tcp", "control/tcp: %s is not a loopback address", text);
+		sl_hint(l->e, "127.0.0.1:7480; without encryption nothing else is served");
+		return -EINVAL;
+	}
 	l->socket_set = line_of(ctl, "socket") != 0;
-	return l->socket_set ? replace(&c->rpc_socket, "%s", get_string(ctl, "socket", "")) : 0;
+	return l->socket_set ? load_path(l, ctl, "socket", "/control/socket", &c->rpc_socket) : 0;
 }
 
 static int
@@ -452,6 +476,16 @@ add_call(struct loader *l, const char *method, const config_setting_t *s)
 	return call->params ? call : NULL;
 }
 
+/** The name of the interface comes from where the group stands. */
+static int
+belongs_to_interface(struct loader *l, const config_setting_t *s)
+{
+	sl_config_fail(l->c, line_of(s, "interface"), l->e, -EINVAL, "param_unknown", "/interface",
+		       "unknown setting \"interface\"");
+	sl_hint(l->e, "an interface has a name, and its peers stand in it");
+	return -EINVAL;
+}
+
 /** List of groups, each of which is the parameters of one call. */
 static int
 load_calls(struct loader *l, const config_setting_t *list, const char *path, const char *method)
@@ -463,6 +497,8 @@ load_calls(struct loader *l, const config_setting_t *list, const char *path, con
 			return sl_config_fail(l->c, config_setting_source_line(s), l->e, -EINVAL,
 					      "param_type", path, "an entry of %s is a group { }",
 					      path + 1);
+		if (config_setting_get_member(s, "interface") && strcmp(method, "peer.set") == 0)
+			return belongs_to_interface(l, s);
 		if (!add_call(l, method, s))
 			return -ENOMEM;
 	}
@@ -497,6 +533,8 @@ load_interface(struct loader *l, const config_setting_t *s)
 		return sl_config_fail(l->c, config_setting_source_line(s), l->e, -EINVAL,
 				      "param_missing", "/interfaces/name",
 				      "an interface is a group { } with a name");
+	if (config_setting_get_member(s, "interface"))
+		return belongs_to_interface(l, s);
 	call = add_call(l, "interface.set", s);
 	if (!call || json_object_set_new(call->params, "interface", json_string(name)))
 		return -ENOMEM;
@@ -533,7 +571,7 @@ load_authz(struct loader *l, const config_setting_t *s)
 	if (!call || json_object_set_new(call->params, "default",
 					 json_string(get_string(s, "mode", "observe"))))
 		return -ENOMEM;
-	call->line = config_setting_source_line(s);
+	call->line = line_of(s, "mode") ? line_of(s, "mode") : config_setting_source_line(s);
 	for (int i = 0; list && i < config_setting_length(list); i++) {
 		const config_setting_t *p = config_setting_get_elem(list, (unsigned)i);
 
@@ -558,6 +596,27 @@ load_authz(struct loader *l, const config_setting_t *s)
 	return 0;
 }
 
+/** One file, so that FILE:LINE is always true; and no deeper than anything here goes. */
+static int
+check_includes(struct loader *l, const config_setting_t *s, unsigned depth)
+{
+	const char *file = config_setting_source_file(s);
+	int rc = 0;
+
+	if (file && strcmp(file, l->c->path) != 0) {
+		sl_config_fail(l->c, 0, l->e, -EINVAL, "include", "", "@include is not possible");
+		sl_hint(l->e, "the configuration is one file");
+		return -EINVAL;
+	}
+	if (depth > DEPTH_MAX)
+		return sl_config_fail(l->c, config_setting_source_line(s), l->e, -EINVAL, "syntax",
+				      "", "more than %d levels", DEPTH_MAX);
+	for (int i = 0; rc == 0 && config_setting_is_aggregate(s) && i < config_setting_length(s);
+	     i++)
+		rc = check_includes(l, config_setting_get_elem(s, (unsigned)i), depth + 1);
+	return rc;
+}
+
 static int
 load_all(struct loader *l)
 {
@@ -570,8 +629,9 @@ load_all(struct loader *l)
 	};
 	const config_setting_t *root = config_root_setting(&l->cfg);
 	const char *instance = get_string(root, "instance", "default");
-	int rc = check_keys(l, root, "", keys, SL_ARRAY_SIZE(keys));
+	int rc = check_includes(l, root, 0);
 
+	rc = rc ? rc : check_keys(l, root, "", keys, SL_ARRAY_SIZE(keys));
 	if (rc)
 		return rc;
 	if (!name_valid(instance, sizeof(l->c->instance) - 1))

@@ -138,6 +138,13 @@ check_interfaces(const struct sl_config *c, struct sl_error *e)
 		snprintf(text, sizeof(text), "%lld",
 			 (long long)json_integer_value(
 				 json_object_get(call->params, "listen_port")));
+		if (rc == 0 && strcmp(text, "443") == 0) {
+			sl_config_fail(c, sl_config_line_of(call, "/listen_port"), e, -EINVAL,
+				       "port_443", "/listen_port",
+				       "UDP port 443 is not available to tunnels");
+			sl_hint(e, "choose another port, for example 51820");
+			rc = -EINVAL;
+		}
 		if (rc == 0 && strcmp(text, "0") != 0)
 			rc = item_add(&ports, "", text, call, "/listen_port");
 	}
@@ -164,6 +171,7 @@ add_prefixes(struct items *s, const struct sl_config_call *call)
 		snprintf(path, sizeof(path), "/allowed_ips/%zu", i);
 		if (sl_prefix_parse(json_string_value(item), &p))
 			continue;
+		sl_prefix_mask(&p); /* host bits make no difference in the tables */
 		if (item_add(s, str(call->params, "interface"), sl_prefix_str(&p, text), call,
 			     path))
 			return -ENOMEM;
@@ -232,25 +240,101 @@ check_key_files(const struct sl_config *c, struct sl_error *e)
 }
 
 static int
-check_port_names(const struct sl_config *c, struct sl_error *e)
+port_twice(const struct sl_config *c, unsigned i, unsigned j, struct sl_error *e)
+{
+	const struct sl_port_conf *a = &c->ports[i].port, *b = &c->ports[j].port;
+
+	if (strcmp(a->name, b->name) == 0) {
+		sl_config_fail(c, c->ports[i].line, e, -EEXIST, "name_in_use", "/ports/name",
+			       "port \"%s\" is there already, in line %u", a->name,
+			       c->ports[j].line);
+		sl_hint(e, "give each port its own name");
+		return -EEXIST;
+	}
+	if (strcmp(a->device, b->device) == 0) {
+		sl_config_fail(c, c->ports[i].line, e, -EEXIST, "device_in_use", "/ports/device",
+			       "device \"%.120s\" is port \"%s\" already, in line %u", a->device,
+			       b->name, c->ports[j].line);
+		sl_hint(e, "a device is one port; VLANs of it stand in its `vlans`");
+		return -EEXIST;
+	}
+	return 0;
+}
+
+static int
+check_ports(const struct sl_config *c, struct sl_error *e)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < c->n_ports; i++)
+		for (unsigned j = 0; rc == 0 && j < i; j++)
+			rc = port_twice(c, i, j, e);
+	return rc;
+}
+
+/* --- what one place says of another ---------------------------------------------------------- */
+
+static bool
+has_port(const struct sl_config *c, const char *name)
 {
 	for (unsigned i = 0; i < c->n_ports; i++)
-		for (unsigned j = 0; j < i; j++)
-			if (strcmp(c->ports[i].port.name, c->ports[j].port.name) == 0)
-				return sl_config_fail(c, c->ports[i].line, e, -EEXIST,
-						      "name_in_use", "/ports/name",
-						      "port \"%s\" is there already, in line %u",
-						      c->ports[i].port.name, c->ports[j].line);
+		if (strcmp(c->ports[i].port.name, name) == 0)
+			return true;
+	return false;
+}
+
+static bool
+has_interface(const struct sl_config *c, const char *name)
+{
+	for (unsigned i = 0; i < c->n_calls; i++)
+		if (strcmp(c->calls[i].method, "interface.set") == 0 &&
+		    strcmp(str(c->calls[i].params, "interface"), name) == 0)
+			return true;
+	return false;
+}
+
+static int
+check_reference(const struct sl_config *c, const struct sl_config_call *call, struct sl_error *e)
+{
+	const json_t *inside = json_object_get(call->params, "inside");
+	const char *port = str(inside ? inside : call->params, "port");
+	const char *iface = str(call->params, "interface");
+	const char *path = inside ? "/inside/port" : "/port";
+
+	if (port[0] && !has_port(c, port)) {
+		sl_config_fail(c, sl_config_line_of(call, path), e, -ENOENT, "port_unknown", path,
+			       "there is no port \"%.40s\"", port);
+		sl_hint(e, "ports are in the list `ports`");
+		return -ENOENT;
+	}
+	if (strcmp(call->method, "route.add") == 0 && iface[0] && !has_interface(c, iface)) {
+		sl_config_fail(c, sl_config_line_of(call, "/interface"), e, -ENOENT,
+			       "interface_unknown", "/interface", "there is no interface \"%.40s\"",
+			       iface);
+		sl_hint(e, "interfaces are in the list `interfaces`");
+		return -ENOENT;
+	}
 	return 0;
+}
+
+static int
+check_references(const struct sl_config *c, struct sl_error *e)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < c->n_calls; i++)
+		rc = check_reference(c, &c->calls[i], e);
+	return rc;
 }
 
 int
 sl_config_check(const struct sl_config *c, struct sl_error *e)
 {
-	int rc = check_port_names(c, e);
+	int rc = check_ports(c, e);
 
 	rc = rc ? rc : check_params(c, e);
 	rc = rc ? rc : check_interfaces(c, e);
 	rc = rc ? rc : check_peers(c, e);
+	rc = rc ? rc : check_references(c, e);
 	return rc ? rc : check_key_files(c, e);
 }

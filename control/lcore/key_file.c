@@ -18,8 +18,11 @@ sl_key_file_read(const char *file, const char *path, struct sl_secret *out, stru
 	sl_wipe(out, sizeof(*out));
 	if (fd < 0) {
 		rc = -errno;
-		sl_fail(e, rc, "key_file", path, "%s: %s", file, strerror(-rc));
-		sl_hint(e, "(umask 077; wg genkey > %s)", file);
+		sl_fail(e, rc, "key_file", path, "%.200s: %s", file, strerror(-rc));
+		if (rc == -ENOENT)
+			sl_hint(e, "(umask 077; wg genkey > %.150s)", file);
+		else
+			sl_hint(e, "the gateway must be able to read it");
 		return rc;
 	}
 	if (fstat(fd, &st) == 0 && (st.st_mode & 077))
@@ -33,7 +36,7 @@ sl_key_file_read(const char *file, const char *path, struct sl_secret *out, stru
 	rc = sl_key_from_base64(text, out->b);
 	sl_wipe(text, sizeof(text));
 	if (rc) {
-		sl_fail(e, -EINVAL, "key_invalid", path, "%s does not hold a key", file);
+		sl_fail(e, -EINVAL, "key_invalid", path, "%.200s does not hold a key", file);
 		sl_hint(e, "one line of 44 characters of base64, as `wg genkey` prints");
 		return -EINVAL;
 	}

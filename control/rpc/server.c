@@ -410,8 +410,8 @@ sl_rpc_server_unix(struct sl_rpc_server *s, const char *path, const char *group,
 	return set_owner(path, group, e);
 }
 
-static bool
-is_loopback(const struct sl_ip *ip)
+bool
+sl_rpc_is_loopback(const struct sl_ip *ip)
 {
 	static const uint8_t v6[16] = {[15] = 1};
 
@@ -426,7 +426,7 @@ sl_rpc_server_tcp(struct sl_rpc_server *s, const struct sl_endpoint *at, struct 
 	char text[SL_ENDPOINT_STR];
 
 	sl_endpoint_str(at, text);
-	if (!is_loopback(&at->ip)) {
+	if (!sl_rpc_is_loopback(&at->ip)) {
 		sl_fail(e, -EINVAL, "not_loopback", "/control/tcp", "%s is not a loopback address",
 			text);
 		sl_hint(e, "127.0.0.1:7480; without encryption nothing else is served");

@@ -25,6 +25,7 @@ void sl_rpc_server_free(struct sl_rpc_server *s);
  * live one is an error. */
 int sl_rpc_server_unix(struct sl_rpc_server *s, const char *path, const char *group,
 		       struct sl_error *e);
+bool sl_rpc_is_loopback(const struct sl_ip *ip);
 /** Loopback addresses only. */
 int sl_rpc_server_tcp(struct sl_rpc_server *s, const struct sl_endpoint *at, struct sl_error *e);
 

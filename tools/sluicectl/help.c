@@ -158,9 +158,7 @@ complete_second(unsigned i)
 	size_t n = strcspn(verbs[i].words, " ");
 
 	for (unsigned j = 0; j < i; j++)
-		if (strncmp(verbs[j].words, verbs[i].words, n + 1) == 0 ||
-		    (strcspn(verbs[j].words, " ") == n &&
-		     strncmp(verbs[j].words, verbs[i].words, n) == 0))
+		if (strncmp(verbs[j].words, verbs[i].words, n + 1) == 0)
 			return;
 	printf("\t\"%.*s\") list=\"", (int)n, verbs[i].words);
 	for (unsigned j = 0; j < n_verbs; j++)

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The configuration file: the documented example, defaults, and what is told of every mistake. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "config_int.h"
+#include "sl_log.h"
+#include "sl_schema.h"
+
+#define KEY_A "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="
+#define KEY_B "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw="
+
+static char dir[] = "/tmp/sl-config-XXXXXX";
+static char file[64], key[64];
+static struct sl_config *c;
+static struct sl_error e;
+static char warnings[2048];
+
+static void
+sink(void *ctx, enum sl_log_level level, const char *topic, const char *text)
+{
+	size_t n = strlen(warnings);
+
+	snprintf(warnings + n, sizeof(warnings) - n, "%s: %s\n", topic, text);
+}
+
+static void
+put(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	chmod(path, 0600);
+}
+
+static int
+load(const char *text)
+{
+	sl_config_free(c);
+	c = NULL;
+	memset(&e, 0, sizeof(e));
+	put(file, text);
+	return sl_config_load(file, &c, &e);
+}
+
+static int
+clean(void **state)
+{
+	sl_config_free(c);
+	c = NULL;
+	warnings[0] = 0;
+	return 0;
+}
+
+/** All of a file, %s of it replaced by the key file of the test. */
+static char *
+example(void)
+{
+	static const char from[] = "/etc/sluice/wg0.key";
+	char *text = calloc(1, 65536), *out = calloc(1, 65536), *at;
+	FILE *f = fopen(EXAMPLE, "r");
+
+	assert_non_null(f);
+	assert_true(fread(text, 1, 65000, f) > 1000);
+	fclose(f);
+	at = strstr(text, from);
+	assert_non_null(at);
+	snprintf(out, 65536, "%.*s%s%s", (int)(at - text), text, key, at + strlen(from));
+	free(text);
+	return out;
+}
+
+static const struct sl_config_call *
+call(unsigned i, const char *method)
+{
+	assert_true(i < c->n_calls);
+	assert_string_equal(c->calls[i].method, method);
+	return &c->calls[i];
+}
+
+static void
+params_are(const struct sl_config_call *k, const char *want)
+{
+	json_t *w = json_loads(want, 0, NULL);
+	char *got = json_dumps(k->params, JSON_SORT_KEYS);
+
+	if (!json_equal(k->params, w))
+		fail_msg("%s: %s, wanted %s", k->method, got, want);
+	free(got);
+	json_decref(w);
+}
+
+static void
+test_example(void **state)
+{
+	char *text = example();
+	char want[1024];
+
+	if (load(text))
+		fail_msg("%s", e.message);
+	free(text);
+	assert_string_equal(c->instance, "default");
+	assert_int_equal(c->n_ports, 2);
+	assert_string_equal(c->ports[0].port.name, "wan");
+	assert_string_equal(c->ports[0].port.device, "net_af_packet0,iface=wan0");
+	assert_true(c->ports[0].port.vlan && !c->ports[1].port.vlan);
+	assert_int_equal(c->ports[0].n_addr, 3);
+	assert_int_equal(c->ports[0].addr[0].vlan, 0);
+	assert_int_equal(c->ports[0].addr[2].vlan, 100);
+	assert_int_equal(c->ports[0].addr[1].prefix.len, 64);
+	assert_int_equal(c->ports[0].port.mtu, 1500);
+	assert_true(c->uapi && !c->has_rpc_tcp && !c->insecure_tcp && !c->allow_unlocked_keys);
+	assert_null(c->user);
+	assert_null(c->rpc_socket_group);
+	params_are(call(0, "sys.log_level.set"), "{\"level\":\"info\"}");
+	snprintf(want, sizeof(want),
+		 "{\"interface\":\"wg0\",\"listen_port\":51820,\"private_key_file\":\"%s\","
+		 "\"addresses\":[\"10.7.0.1/24\",\"fd00:7::1/64\"],\"inside\":{\"port\":\"lan\","
+		 "\"vlan\":0,\"prefixes\":[\"10.20.0.0/24\",\"10.30.0.0/16\",\"fd00:20::/64\"]},"
+		 "\"isolation\":true,\"mtu\":1420,\"mss_clamp\":true,\"outer_udp_checksum\":"
+		 "\"zero\"}",
+		 key);
+	params_are(call(1, "interface.set"), want);
+	params_are(call(2, "peer.set"),
+		   "{\"interface\":\"wg0\",\"name\":\"alice\",\"public_key\":\"" KEY_A
+		   "\",\"allowed_ips\":[\"10.7.0.2/32\",\"fd00:7::2/128\"],"
+		   "\"persistent_keepalive\":0,\"enabled\":true}");
+	call(3, "route.add");
+	params_are(call(4, "route.add"),
+		   "{\"prefix\":\"10.30.0.0/16\",\"via\":\"10.20.0.254\",\"interface\":\"wg0\"}");
+	params_are(call(5, "neighbour.set"),
+		   "{\"port\":\"lan\",\"ip\":\"10.20.0.77\",\"mac\":\"02:00:00:00:00:77\"}");
+	params_are(call(6, "authz.mode.set"), "{\"default\":\"observe\"}");
+	params_are(call(7, "authz.mode.set"),
+		   "{\"prefixes\":[\"10.20.0.10/32\"],\"mode\":\"observe\"}");
+	assert_int_equal(c->n_calls, 8);
+	assert_string_equal(warnings, "");
+}
+
+/* The key goes into the calls by the name of its file only. */
+static void
+test_no_secret(void **state)
+{
+	char *text = example(), *dump;
+
+	assert_int_equal(load(text), 0);
+	free(text);
+	for (unsigned i = 0; i < c->n_calls; i++) {
+		dump = json_dumps(c->calls[i].params, 0);
+		assert_null(strstr(dump, KEY_B));
+		free(dump);
+	}
+}
+
+#define PORT "ports = ( { name = \"wan\"; device = \"net_null0\"; } );\n"
+
+static void
+test_defaults(void **state)
+{
+	if (load(PORT))
+		fail_msg("%s", e.message);
+	assert_string_equal(c->instance, "default");
+	assert_int_equal(c->workers, 0);
+	assert_int_equal(c->io, 0);
+	assert_int_equal(c->n_cpus, 0);
+	assert_int_equal(c->idle, SL_PLAN_IDLE_AUTO);
+	assert_int_equal(c->hugepages, SL_HUGE_AUTO);
+	assert_string_equal(c->state_dir, "/var/lib/sluice/default");
+	assert_string_equal(c->run_dir, "/run/sluice/default");
+	assert_string_equal(c->rpc_socket, "/run/sluice/default/mgmt.sock");
+	assert_true(c->uapi);
+	assert_int_equal(c->ports[0].port.mtu, 1500);
+	assert_int_equal(c->n_calls, 0);
+}
+
+static void
+test_values(void **state)
+{
+	if (load(PORT "instance = \"two\";\n"
+		      "system = { workers = 3; io = 1; cpus = [ 0, 2, 4 ]; idle = \"spin\"; "
+		      "hugepages = \"off\";\n"
+		      "  memory_mb = 512; mbufs = 8192; state_dir = \"/a\"; run_dir = \"/b\"; user "
+		      "= \"sluice\";\n"
+		      "  allow_unlocked_keys = true; };\n"
+		      "control = { tcp = \"[::1]:7480\"; insecure_tcp = true; socket_group = "
+		      "\"adm\"; uapi = false; };\n"))
+		fail_msg("%s", e.message);
+	assert_int_equal(c->workers, 3);
+	assert_int_equal(c->io, 1);
+	assert_int_equal(c->n_cpus, 3);
+	assert_int_equal(c->cpus[2], 4);
+	assert_int_equal(c->idle, SL_PLAN_IDLE_SPIN);
+	assert_int_equal(c->hugepages, SL_HUGE_OFF);
+	assert_int_equal(c->memory_mb, 512);
+	assert_int_equal(c->mbufs, 8192);
+	assert_string_equal(c->state_dir, "/a");
+	assert_string_equal(c->run_dir, "/b");
+	assert_string_equal(c->rpc_socket, "/b/mgmt.sock");
+	assert_string_equal(c->user, "sluice");
+	assert_true(c->allow_unlocked_keys && c->has_rpc_tcp && !c->uapi);
+	assert_int_equal(c->rpc_tcp.port, 7480);
+	assert_string_equal(c->rpc_socket_group, "adm");
+}
+
+/* --instance: what the file did not set follows the name. */
+static void
+test_instance(void **state)
+{
+	assert_int_equal(load(PORT), 0);
+	assert_int_equal(sl_config_set_instance(c, "two", &e), 0);
+	assert_string_equal(c->instance, "two");
+	assert_string_equal(c->state_dir, "/var/lib/sluice/two");
+	assert_string_equal(c->run_dir, "/run/sluice/two");
+	assert_string_equal(c->rpc_socket, "/run/sluice/two/mgmt.sock");
+	assert_int_equal(load(PORT "system = { state_dir = \"/a\"; };\n"), 0);
+	assert_int_equal(sl_config_set_instance(c, "two", &e), 0);
+	assert_string_equal(c->state_dir, "/a");
+	assert_string_equal(c->rpc_socket, "/run/sluice/two/mgmt.sock");
+	assert_int_equal(sl_config_set_instance(c, "../x", &e), -EINVAL);
+	assert_string_equal(e.reason, "instance_invalid");
+	assert_int_equal(sl_config_set_instance(c, "", &e), -EINVAL);
+	assert_int_equal(sl_config_set_instance(c, "12345678901234567890123456789012", &e),
+			 -EINVAL);
+}
+
+/* --- mistakes ------------------------------------------------------------------------------- */
+
+#define IFACE(rest)                                                                                \
+	"interfaces = (\n { name = \"wg0\";\n" rest " } );\n" /* rest begins in line 4 */
+
+struct bad {
+	const char *text;
+	unsigned line; /* 0: the file as a whole */
+	const char *reason, *says, *hint;
+};
+
+static const struct bad bad[] = {
+	/* syntax and types */
+	{PORT "system = { workers = ; };\n", 2, "syntax", "", "semicolon"},
+	{PORT "system = { workers = 1; };\nsystem = { };\n", 3, "syntax", "", ""},
+	{PORT "sistem = { };\n", 2, "param_unknown", "sistem", "known are"},
+	{PORT "system = {\n worker = 1; };\n", 3, "param_unknown", "system/worker", "workers"},
+	{PORT "system = {\n workers = \"1\"; };\n", 3, "param_type", "an integer", ""},
+	{PORT "system = {\n workers = 1.5; };\n", 3, "param_type", "an integer", ""},
+	{PORT "system = {\n workers = 65; };\n", 3, "param_range", "0 to 64", ""},
+	{PORT "system = {\n workers = -1; };\n", 3, "param_range", "0 to 64", ""},
+	{PORT "system = {\n mbufs = 5000000000L; };\n", 3, "param_range", "mbufs", ""},
+	{PORT "system = {\n cpus = [ \"a\" ]; };\n", 3, "param_type", "CPU numbers", ""},
+	{PORT "system = {\n cpus = [ -1 ]; };\n", 3, "param_type", "CPU numbers", ""},
+	{PORT "system = {\n idle = \"doze\"; };\n", 3, "enum_invalid", "doze", ""},
+	{PORT "system = {\n hugepages = \"yes\"; };\n", 3, "enum_invalid", "yes", ""},
+	{PORT "system = {\n run_dir = \"run\"; };\n", 3, "path_relative", "run", "begin it"},
+	{PORT "system = 1;\n", 2, "param_type", "a group", ""},
+	{PORT "instance = \"a b\";\n", 2, "instance_invalid", "letters", ""},
+	{PORT "@include \"/dev/null\"\nlog = { level = \"loud\"; };\n", 3, "enum_invalid", "loud",
+	 "notice"},
+	{PORT "log = { levl = \"info\"; };\n", 2, "param_unknown", "levl", "level"},
+	{PORT "routes = ((((((((((((((((((1))))))))))))))))));\n", 2, "syntax", "levels", ""},
+	/* control */
+	{PORT "control = {\n tcp = \"127.0.0.1:7480\"; };\n", 3, "insecure_tcp", "not encrypted",
+	 "unix socket"},
+	{PORT "control = {\n tcp = \"0.0.0.0:7480\"; insecure_tcp = true; };\n", 3, "not_loopback",
+	 "0.0.0.0", "127.0.0.1"},
+	{PORT "control = {\n tcp = \"localhost\"; insecure_tcp = true; };\n", 3, "endpoint_invalid",
+	 "ADDRESS:PORT", ""},
+	{PORT "control = {\n socket = \"s\"; };\n", 3, "path_relative", "control/socket", ""},
+	/* ports */
+	{"log = { level = \"info\"; };\n", 0, "no_ports", "no port", "ports ="},
+	{"ports = ( );\n", 0, "no_ports", "no port", ""},
+	{"ports = ( 1 );\n", 1, "param_type", "a group", ""},
+	{"ports = ( {\n device = \"net_null0\"; } );\n", 1, "param_missing", "name", ""},
+	{"ports = ( {\n name = \"wan\"; } );\n", 1, "param_missing", "device", ""},
+	{"ports = ( { name = \"wan\"; device = \"net_null0\";\n mtu = 100; } );\n", 2,
+	 "param_range", "1280", ""},
+	{"ports = ( { name = \"wan\"; device = \"net_null0\";\n queues = 2; } );\n", 2,
+	 "param_unknown", "queues", "rx_queues"},
+	{"ports = ( { name = \"wan\"; device = \"net_null0\";\n addresses = [ \"10.0.0.1/33\" ]; } "
+	 ");\n",
+	 2, "prefix_invalid", "10.0.0.1/33", ""},
+	{"ports = ( { name = \"wan\"; device = \"net_null0\";\n vlans = ( { addresses = [ ]; } ); "
+	 "} );\n",
+	 2, "param_missing", "id", ""},
+	{"ports = ( { name = \"wan\"; device = \"net_null0\";\n vlans = ( { id = 4095; } ); } );\n",
+	 2, "param_range", "4094", ""},
+	{"ports = ( { name = \"wan\"; device = \"net_null0\"; },\n { name = \"wan\"; device = "
+	 "\"net_null1\"; } );\n",
+	 2, "name_in_use", "line 1", ""},
+	{"ports = ( { name = \"wan\"; device = \"net_null0\"; },\n { name = \"lan\"; device = "
+	 "\"net_null0\"; } );\n",
+	 2, "device_in_use", "line 1", "VLAN"},
+	/* interfaces */
+	{PORT "interfaces = ( {\n listen_port = 1; } );\n", 2, "param_missing", "name", ""},
+	{PORT IFACE("listen_prt = 1;"), 4, "param_unknown", "listen_prt", "listen_port"},
+	{PORT IFACE("listen_port = 70000;"), 4, "param_range", "65535", ""},
+	{PORT IFACE("listen_port = 443;"), 4, "port_443", "443", "another"},
+	{PORT IFACE("mtu = 100;"), 4, "param_range", "mtu", ""},
+	{PORT IFACE("isolation = 1;"), 4, "param_type", "true or false", ""},
+	{PORT IFACE("addresses = [ \"10.0.0.1/24\",\n \"x\" ];"), 5, "prefix_invalid", "\"x\"",
+	 "for example"},
+	{PORT IFACE("inside = {\n port = \"dmz\"; };"), 5, "port_unknown", "dmz", "ports"},
+	{PORT IFACE("inside = {\n vlan = 1; };"), 4, "param_missing", "port", ""},
+	{PORT IFACE("key_store = \"disk\";"), 4, "enum_invalid", "disk", "memory"},
+	{PORT IFACE("private_key = \"" KEY_B "\";"), 4, "param_unknown", "private_key",
+	 "private_key_file"},
+	{PORT IFACE("private_key_file = \"/nonexistent/wg0.key\";"), 4, "key_file",
+	 "/nonexistent/wg0.key", "wg genkey"},
+	{PORT IFACE("private_key_file = \"/dev/null\";"), 4, "key_invalid", "/dev/null",
+	 "44 characters"},
+	{PORT IFACE("private_key_file = \"/tmp\";"), 4, "key_invalid", "/tmp", ""},
+	{PORT IFACE("interface = \"x\";"), 4, "param_unknown", "interface", ""},
+	{PORT "interfaces = ( { name = \"wg0\"; listen_port = 1; },\n { name = \"wg0\"; "
+	      "listen_port = 2; } );\n",
+	 3, "name_in_use", "line 2", ""},
+	{PORT "interfaces = ( { name = \"wg0\"; listen_port = 7; },\n { name = \"wg1\";\n "
+	      "listen_port = 7; } );\n",
+	 4, "port_in_use", "line 2", "own UDP port"},
+	{PORT "interfaces = ( { name = \"wg0\"; },\n { name = \"wg1\"; } );\n", 3, "port_in_use",
+	 "51820", ""},
+	/* peers */
+	{PORT IFACE("peers = ( { public_key = \"short\"; } );"), 4, "key_invalid", "public key",
+	 "wg pubkey"},
+	{PORT IFACE("peers = ( { name = \"a\"; } );"), 4, "param_missing", "public_key", ""},
+	{PORT IFACE("peers = [ ];"), 4, "param_type", "list", ""},
+	{PORT IFACE("peers = ( 1 );"), 4, "param_type", "group", ""},
+	{PORT IFACE("peers = ( { public_key = \"" KEY_A
+		    "\";\n preshared_key_file = \"/nonexistent/psk\"; } );"),
+	 5, "key_file", "psk", ""},
+	{PORT IFACE("peers = ( { public_key = \"" KEY_A "\";\n endpoint = \"host:1\"; } );"), 5,
+	 "endpoint_invalid", "host:1", ""},
+	{PORT IFACE("peers = ( { public_key = \"" KEY_A "\"; },\n { public_key = \"" KEY_A
+		    "\"; } );"),
+	 5, "peer_twice", "line 4", ""},
+	{PORT IFACE("peers = ( { name = \"a\"; public_key = \"" KEY_A
+		    "\"; },\n { name = \"a\"; public_key = \"" KEY_B "\"; } );"),
+	 5, "name_in_use", "line 4", ""},
+	{PORT IFACE("peers = ( { public_key = \"" KEY_A
+		    "\"; allowed_ips = [ \"10.7.0.2/32\" ]; },\n { public_key = \"" KEY_B
+		    "\";\n allowed_ips = [ \"10.7.0.3/32\",\n \"10.7.0.2\" ]; } );"),
+	 7, "allowed_conflict", "line 4", "longer"},
+	{PORT IFACE("peers = ( { public_key = \"" KEY_A
+		    "\"; allowed_ips = [ \"fd00:0::/64\" ]; },\n { public_key = \"" KEY_B
+		    "\"; allowed_ips = [ \"fd00::/64\" ]; } );"),
+	 5, "allowed_conflict", "fd00::/64", ""},
+	{PORT IFACE("peers = ( { public_key = \"" KEY_A
+		    "\"; allowed_ips = [ \"10.0.0.0/33\" ]; } );"),
+	 4, "prefix_invalid", "10.0.0.0/33", ""},
+	{PORT IFACE("peers = ( { public_key = \"" KEY_A "\"; interface = \"wg1\"; } );"), 4,
+	 "param_unknown", "interface", ""},
+	/* routes, neighbours, modes */
+	{PORT "routes = ( { prefix = \"10.0.0.0/8\"; via = \"x\"; } );\n", 2, "ip_invalid", "\"x\"",
+	 ""},
+	{PORT "routes = ( { via = \"10.0.0.1\"; } );\n", 2, "param_missing", "prefix", ""},
+	{PORT
+	 "routes = ( { prefix = \"10.0.0.0/8\";\n interface = \"wg7\"; via = \"10.0.0.1\"; } );\n",
+	 3, "interface_unknown", "wg7", ""},
+	{PORT "routes = ( { prefix = \"10.0.0.0/8\";\n port = \"x\"; } );\n", 3, "port_unknown",
+	 "\"x\"", ""},
+	{PORT "neighbours = ( { port = \"wan\"; ip = \"10.0.0.1\";\n mac = \"1:2\"; } );\n", 3,
+	 "mac_invalid", "1:2", ""},
+	{PORT "neighbours = ( 5 );\n", 2, "param_type", "group", ""},
+	{PORT "authz = {\n mode = \"off\"; };\n", 3, "enum_invalid", "off", "enforce"},
+	{PORT "authz = {\n panic = true; };\n", 3, "param_unknown", "panic", ""},
+	{PORT "authz = { mode = \"observe\";\n prefixes = ( { prefix = \"x\"; mode = \"observe\"; "
+	      "} ); };\n",
+	 3, "prefix_invalid", "\"x\"", ""},
+	{PORT "authz = { mode = \"observe\";\n prefixes = ( 1 ); };\n", 3, "param_type", "entry",
+	 ""},
+};
+
+static void
+test_mistakes(void **state)
+{
+	char place[96];
+
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(bad); i++) {
+		const struct bad *b = &bad[i];
+		int rc = load(b->text);
+
+		if (b->line)
+			snprintf(place, sizeof(place), "%s:%u: ", file, b->line);
+		else
+			snprintf(place, sizeof(place), "%s: ", file);
+		if (rc >= 0 || rc != e.err || c || strcmp(e.reason, b->reason) ||
+		    strncmp(e.message, place, strlen(place)) || !strstr(e.message, b->says) ||
+		    !strstr(e.hint, b->hint))
+			fail_msg("%s\n%d %s: %s [%s] (%s)\nwanted line %u %s \"%s\" (%s)", b->text,
+				 rc, e.reason, e.message, e.path, e.hint, b->line, b->reason,
+				 b->says, b->hint);
+		assert_null(strstr(e.message, KEY_B));
+	}
+}
+
+static void
+test_files(void **state)
+{
+	char link[80];
+
+	assert_int_equal(sl_config_load("/nonexistent/sluice.conf", &c, &e), -ENOENT);
+	assert_string_equal(e.reason, "file");
+	assert_non_null(strstr(e.message, "/nonexistent/sluice.conf"));
+	assert_non_null(strstr(e.hint, "-c FILE"));
+	assert_null(c);
+	assert_true(sl_config_load("/tmp", &c, &e) < 0);
+	assert_true(sl_config_load("/dev/null", &c, &e) < 0);
+	assert_string_equal(e.reason, "no_ports");
+	/* a part of the file in another one: lines would lie */
+	snprintf(link, sizeof(link), "%s/part.conf", dir);
+	put(link, "log = { level = \"info\"; };\n");
+	{
+		char text[256];
+
+		snprintf(text, sizeof(text), PORT "@include \"%s\"\n", link);
+		assert_int_equal(load(text), -EINVAL);
+	}
+	assert_string_equal(e.reason, "include");
+	unlink(link);
+}
+
+static void
+test_key_mode(void **state)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		 PORT "interfaces = ( { name = \"wg0\"; private_key_file = \"%s\"; } );\n", key);
+	assert_int_equal(load(text), 0);
+	assert_string_equal(warnings, "");
+	chmod(key, 0644);
+	assert_int_equal(load(text), 0);
+	assert_non_null(strstr(warnings, "chmod 600"));
+	assert_null(strstr(warnings, KEY_B));
+	chmod(key, 0600);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(test_example, clean),
+		cmocka_unit_test_teardown(test_no_secret, clean),
+		cmocka_unit_test_teardown(test_defaults, clean),
+		cmocka_unit_test_teardown(test_values, clean),
+		cmocka_unit_test_teardown(test_instance, clean),
+		cmocka_unit_test_teardown(test_mistakes, clean),
+		cmocka_unit_test_teardown(test_files, clean),
+		cmocka_unit_test_teardown(test_key_mode, clean),
+	};
+	int rc;
+
+	if (!mkdtemp(dir))
+		return 1;
+	snprintf(file, sizeof(file), "%s/sluice.conf", dir);
+	snprintf(key, sizeof(key), "%s/wg0.key", dir);
+	put(key, KEY_B "\n");
+	sl_log_set_sink(sink, NULL);
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	unlink(file);
+	unlink(key);
+	rmdir(dir);
+	return rc;
+}
