@@ -19,7 +19,6 @@
 #define MBOX_WORK 256
 #define MBOX_ACK 1024
 #define MBOX_TELL 256
-#define BUCKET_FULL_MILLI 100000
 
 enum { INJECT_HS, INJECT_CONTROL, INJECT_N };
 
@@ -121,7 +120,6 @@ worker_new(struct sl_dp *dp, const struct sl_dp_conf *conf, unsigned id)
 	w->owner = id < dp->n_workers;
 	w->pool = conf->pool;
 	w->parked_max = conf->pool_size / 8;
-	w->local_bucket.tokens_milli = BUCKET_FULL_MILLI;
 	w->stats = rte_zmalloc(NULL, sizeof(*w->stats), SL_CACHE_LINE);
 	w->aead = sl_aead_new(conf->aead);
 	w->reass = sl_reass_new();

@@ -5,21 +5,42 @@
 
 #define ANSWERS_MILLI_PER_US 1	   /* 1,000 a second */
 #define ANSWERS_BURST_MILLI 100000 /* 100 */
+#define NEIGH_MILLI_PER_US 4	   /* 4,000 a second */
+#define NEIGH_BURST_MILLI 200000   /* 200: fits the mailbox of control */
 
-bool
-sl_worker_may_answer(struct sl_worker *w)
+static bool
+take_token(struct sl_bucket *b, uint64_t now_ns, unsigned milli_per_us, uint64_t burst_milli)
 {
-	struct sl_bucket *b = &w->local_bucket;
-	uint64_t us = (w->now_ns - b->last_ns) / 1000;
+	uint64_t us = (now_ns - b->last_ns) / 1000;
 
-	b->tokens_milli += us * ANSWERS_MILLI_PER_US;
+	b->tokens_milli += us * milli_per_us;
 	b->last_ns += us * 1000; /* the rest of a microsecond counts next time */
-	if (b->tokens_milli > ANSWERS_BURST_MILLI)
-		b->tokens_milli = ANSWERS_BURST_MILLI;
+	if (b->tokens_milli > burst_milli)
+		b->tokens_milli = burst_milli;
 	if (b->tokens_milli < 1000)
 		return false;
 	b->tokens_milli -= 1000;
 	return true;
+}
+
+bool
+sl_worker_may_answer(struct sl_worker *w)
+{
+	return take_token(&w->local_bucket, w->now_ns, ANSWERS_MILLI_PER_US, ANSWERS_BURST_MILLI);
+}
+
+bool
+sl_worker_may_echo(struct sl_worker *w, unsigned port)
+{
+	return take_token(&w->echo_bucket[port % SL_PORT_MAX], w->now_ns, ANSWERS_MILLI_PER_US,
+			  ANSWERS_BURST_MILLI);
+}
+
+bool
+sl_worker_may_neigh(struct sl_worker *w, unsigned port)
+{
+	return take_token(&w->neigh_bucket[port % SL_PORT_MAX], w->now_ns, NEIGH_MILLI_PER_US,
+			  NEIGH_BURST_MILLI);
 }
 
 void

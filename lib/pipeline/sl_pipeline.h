@@ -94,7 +94,8 @@ struct sl_wait {
 	struct rte_mbuf *m[SL_WAIT_PKTS];
 };
 
-/** Token bucket for what the gateway itself answers (ARP, ND, echo, ICMP errors). */
+/** Token bucket for what the gateway itself answers. Echo is answered to anybody, so it has buckets
+ * of its own: a flood of it must not make the gateway silent to ARP, nor keep ICMP errors back. */
 struct sl_bucket {
 	uint64_t last_ns;
 	uint64_t tokens_milli;
@@ -145,6 +146,9 @@ struct sl_worker {
 	unsigned n_flush;	    /* peers confirmed in this run, see sl_home_confirm() */
 	uint32_t flush[SL_VEC_MAX]; /* their ids: parked packets go out when the run is over */
 	struct sl_bucket local_bucket;
+	/* by port: echo of our addresses there; ARP and ND, answers and what control is told */
+	struct sl_bucket echo_bucket[SL_PORT_MAX];
+	struct sl_bucket neigh_bucket[SL_PORT_MAX];
 	uint8_t steer_to[SL_VEC_MAX]; /* destination of each packet of v[SL_NODE_STEER] */
 	struct sl_txport tx[SL_PORT_MAX];
 	struct sl_wait wait[SL_WAIT_MAX];
@@ -248,8 +252,12 @@ sl_vec_steer(struct sl_worker *w, struct sl_vec out[], struct rte_mbuf *m, unsig
 	sl_vec_add(v, m);
 }
 
-/** Take one token for a packet of our own making (1,000/s, burst 100). */
+/** Take one token for a packet of our own making on the inside of a tunnel (1,000/s, burst 100). */
 bool sl_worker_may_answer(struct sl_worker *w);
+/** The same for echo of our addresses on a port: the Internet's part in it is its own. */
+bool sl_worker_may_echo(struct sl_worker *w, unsigned port);
+/** For ARP and ND on a port (4,000/s, burst 200). */
+bool sl_worker_may_neigh(struct sl_worker *w, unsigned port);
 /** Raise an event bit of a peer and hint hs when it was not set. Home only. */
 void sl_worker_raise(struct sl_worker *w, struct sl_peer *p, unsigned event);
 /** Tell control something (lossy). */

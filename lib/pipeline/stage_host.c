@@ -109,16 +109,18 @@ on_arp(struct sl_worker *w, struct frame *f, struct sl_vec out[])
 
 	if (!sl_arp_parse(f->l3, f->m->data_len - f->l2_len, &msg)) {
 		consume(f, out, SL_DROP_IP_HEADER);
+	} else if (!msg.reply && !sl_att_owns(f->att, 4, msg.target.b) &&
+		   !sl_ip_equal(&msg.sender, &msg.target)) {
+		consume(f, out, SL_DROP_L2_NOT_MINE); /* of others for others: not counted */
+	} else if (!sl_worker_may_neigh(w, f->att->port)) {
+		consume(f, out, SL_DROP_RATE_LOCAL);
 	} else if (msg.reply) {
 		tell_seen(w, f, &msg, false);
 		consume(f, out, SL_DROP_LOCAL_CONSUMED);
 	} else if (!sl_att_owns(f->att, 4, msg.target.b)) {
 		/* an announcement (RFC 5227) renews what control knows already */
-		if (sl_ip_equal(&msg.sender, &msg.target))
-			tell_seen(w, f, &msg, false);
+		tell_seen(w, f, &msg, false);
 		consume(f, out, SL_DROP_L2_NOT_MINE);
-	} else if (!sl_worker_may_answer(w)) {
-		consume(f, out, SL_DROP_RATE_LOCAL);
 	} else {
 		tell_seen(w, f, &msg, true);
 		sl_arp_write(f->l3, true, f->att->mac, msg.target.b, msg.mac, msg.sender.b);
@@ -160,13 +162,13 @@ on_nd(struct sl_worker *w, struct frame *f, const struct sl_ip_info *info, struc
 
 	if (!sl_nd_parse(f->l3, f->m->data_len - f->l2_len, info, &msg)) {
 		consume(f, out, SL_DROP_IP_HEADER);
+	} else if (!msg.reply && !owns6(f->att, &msg.target)) {
+		consume(f, out, SL_DROP_L2_NOT_MINE);
+	} else if (!sl_worker_may_neigh(w, f->att->port)) {
+		consume(f, out, SL_DROP_RATE_LOCAL);
 	} else if (msg.reply) {
 		tell_seen(w, f, &msg, false);
 		consume(f, out, SL_DROP_LOCAL_CONSUMED);
-	} else if (!owns6(f->att, &msg.target)) {
-		consume(f, out, SL_DROP_L2_NOT_MINE);
-	} else if (!sl_worker_may_answer(w)) {
-		consume(f, out, SL_DROP_RATE_LOCAL);
 	} else {
 		tell_seen(w, f, &msg, true);
 		advertise(f, &msg, out);
@@ -178,7 +180,7 @@ on_nd(struct sl_worker *w, struct frame *f, const struct sl_ip_info *info, struc
 static void
 on_echo(struct sl_worker *w, struct frame *f, const struct sl_ip_info *info, struct sl_vec out[])
 {
-	if (!sl_worker_may_answer(w))
+	if (!sl_worker_may_echo(w, f->att->port))
 		consume(f, out, SL_DROP_RATE_LOCAL);
 	else if (!sl_icmp_echo_reply(f->l3, info))
 		consume(f, out, SL_DROP_L4_CHECKSUM);

@@ -338,28 +338,23 @@ test_echo(void **state)
 	gw_expect_drop(g, GW_OUTSIDE, &p, SL_DROP_LOCAL_CONSUMED);
 }
 
-/* 100 at once, then 1,000 a second, of all kinds together. */
+/* Echo: 100 at once, then 1,000 a second. */
 static void
 test_rate(void **state)
 {
 	struct gw *g = *state;
 	unsigned n, answered = 0;
-	struct gw_pkt p, a, out;
+	struct gw_pkt p, out;
 
 	gw_echo(&p, GW_CLIENT, GW_OUT4, 50);
 	gw_eth(&p, gw_mac[0], 0);
-	arp(&a, 1, "198.51.100.40", GW_OUT4, broadcast, 0);
 	for (n = 0; n < 150; n++)
-		gw_in(g, GW_OUTSIDE, 0, n & 1 ? &a : &p);
+		gw_in(g, GW_OUTSIDE, 0, &p);
 	gw_poll(g);
 	while (gw_out(g, GW_OUTSIDE, &out))
 		answered++;
 	assert_int_equal(answered, 100);
 	assert_int_equal(gw_drops(g, SL_DROP_RATE_LOCAL), 50);
-	nd_frame(&p, 135, "2001:db8:51::40", SOLICITED, GW_OUT6, true);
-	gw_expect_drop(g, GW_OUTSIDE, &p, SL_DROP_RATE_LOCAL);
-	gw_echo(&p, GW_CLIENT, GW_OUT4, 50);
-	gw_eth(&p, gw_mac[0], 0);
 	for (n = 0; n < 64; n++) { /* in odd steps, nothing is lost to rounding */
 		g->now_ns += 999999 + n % 3;
 		send(g, GW_OUTSIDE, &p);
@@ -367,6 +362,45 @@ test_rate(void **state)
 	for (answered = 0; gw_out(g, GW_OUTSIDE, &out); answered++)
 		;
 	assert_true(answered >= 63);
+}
+
+/* Whoever can ping us must not be able to make us silent to our neighbours, nor on other ports. */
+static void
+test_rates_apart(void **state)
+{
+	const uint8_t lan[6] = {2, 0xbb, 0, 0, 0, 9};
+	struct gw *g = *state;
+	struct gw_pkt p, out;
+	unsigned n;
+
+	gw_echo(&p, GW_CLIENT, GW_OUT4, 50);
+	gw_eth(&p, gw_mac[0], 0);
+	for (n = 0; n < 300; n++)
+		send(g, GW_OUTSIDE, &p);
+	while (gw_out(g, GW_OUTSIDE, &out))
+		;
+	assert_int_equal(gw_drops(g, SL_DROP_RATE_LOCAL), 200);
+	arp(&p, 1, "198.51.100.40", GW_OUT4, broadcast, 0);
+	send(g, GW_OUTSIDE, &p);
+	assert_true(gw_out(g, GW_OUTSIDE, &out));
+	nd_frame(&p, 135, "2001:db8:51::40", SOLICITED, GW_OUT6, true);
+	send(g, GW_OUTSIDE, &p);
+	assert_true(gw_out(g, GW_OUTSIDE, &out));
+	gw_echo(&p, GW_SERVER4, "10.20.0.1", 50);
+	gw_eth(&p, gw_mac[1], 0);
+	memcpy(p.b + 6, lan, 6);
+	send(g, GW_INSIDE, &p);
+	assert_true(gw_out(g, GW_INSIDE, &out));
+	assert_true(sl_worker_may_answer(g->dp->worker[0])); /* ICMP errors for tunnels */
+	/* neighbours of one port do not silence us on another */
+	arp(&p, 2, "10.20.0.9", "10.20.0.1", gw_mac[1], 0);
+	for (n = 0; n < 300; n++)
+		send(g, GW_INSIDE, &p);
+	assert_int_equal(gw_drops(g, SL_DROP_RATE_LOCAL), 200 + 100);
+	assert_int_equal(g->dp->worker[0]->tell_lost, 0);
+	arp(&p, 1, "198.51.100.40", GW_OUT4, broadcast, 0);
+	send(g, GW_OUTSIDE, &p);
+	assert_true(gw_out(g, GW_OUTSIDE, &out));
 }
 
 static void
@@ -379,7 +413,7 @@ test_deaf_control(void **state)
 	arp(&p, 2, "198.51.100.9", GW_OUT4, gw_mac[0], 0);
 	for (n = 0; n < 300; n++) {
 		gw_in(g, GW_OUTSIDE, 0, &p);
-		gw_poll(g);
+		gw_later(g, SL_NS_PER_MS);
 	}
 	assert_int_equal(g->dp->worker[0]->tell_lost, 300 - 256);
 }
@@ -390,9 +424,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_arp_request), CASE(test_arp_vlan),   CASE(test_arp_other),
-		CASE(test_arp_reply),	CASE(test_nd_solicit), CASE(test_nd_other),
-		CASE(test_echo),	CASE(test_rate),       CASE(test_deaf_control),
+		CASE(test_arp_request),	 CASE(test_arp_vlan),	CASE(test_arp_other),
+		CASE(test_arp_reply),	 CASE(test_nd_solicit), CASE(test_nd_other),
+		CASE(test_echo),	 CASE(test_rate),	CASE(test_rates_apart),
+		CASE(test_deaf_control),
 	};
 
 	eal_start("test_pipeline_rx_host");
