@@ -18,8 +18,16 @@ LOGS = os.path.join(TOP, "build", "test-logs")
 SKIP = (77, 125)
 
 
-def build(flavour):
-    subprocess.run([os.path.join(TOP, "tools", "build"), flavour], check=True)
+def build(flavour, *targets):
+    subprocess.run([os.path.join(TOP, "tools", "build"), flavour, *targets], check=True)
+
+
+def build_tests(flavour, directory, suite):
+    """Build only what the tests of a suite run."""
+    build(flavour, "build.ninja")
+    top = os.path.join(TOP, directory) + os.sep
+    words = [w for _, cmd, *_ in meson_tests(directory, suite) for w in cmd]
+    build(flavour, *sorted({w[len(top):] for w in words if w.startswith(top) and ".." not in w}))
 
 
 def meson_tests(directory, suite, timeout_factor=1):
@@ -35,7 +43,7 @@ def meson_tests(directory, suite, timeout_factor=1):
 
 
 def scripts(folder):
-    found = sorted(glob.glob(os.path.join(TOP, "tests", folder, "[a-z]*.sh")))
+    found = [f for f in sorted(glob.glob(os.path.join(TOP, "tests", folder, "*.sh"))) if os.access(f, os.X_OK)]
     return [(f"{folder}/{os.path.basename(f)[:-3]}", [f], timeout_of(f), None) for f in found]
 
 
@@ -54,7 +62,7 @@ def suite_lint():
 
 
 def suite_unit():
-    build("asan")
+    build_tests("asan", "build-asan", "unit")
     return meson_tests("build-asan", "unit", 3)
 
 
