@@ -61,7 +61,7 @@ peer_info(struct sl_gw *gw, const struct gw_peer *g, struct sl_gw_peer_info *out
 		.allowed = g->allowed,
 		.n_allowed = g->n_allowed,
 		.rx_packets = LOAD(p->rx_packets),
-		.rx_bytes = LOAD(p->rx_bytes),
+		.rx_bytes = LOAD(p->rx_bytes) + LOAD(p->hs_rx_bytes),
 		.last_handshake_wall_ns = LOAD(p->last_handshake_wall_ns),
 		.last_data_rx_age_ms = age_ms(now, LOAD(p->tick_data_rx)),
 		.last_data_tx_age_ms = age_ms(now, LOAD(p->tick_data_tx)),
@@ -73,6 +73,7 @@ peer_info(struct sl_gw *gw, const struct gw_peer *g, struct sl_gw_peer_info *out
 		.state = hs.state,
 	};
 	sl_peer_tx_sum(p, &out->tx_packets, &out->tx_bytes);
+	out->tx_bytes += LOAD(p->hs_tx_bytes);
 	gw_peer_endpoint(g, &out->endpoint);
 	out->has_endpoint = out->endpoint.ip.family != 0;
 	keypair_info(p, now_ns, out);

@@ -191,6 +191,14 @@ hs_count(_Atomic uint64_t *c, uint64_t n)
 			      memory_order_relaxed);
 }
 
+/** A handshake message left: counted for the gateway and, in bytes, for its peer. */
+static inline void
+hs_count_tx(struct hs_peer *hp, _Atomic uint64_t *c, unsigned bytes)
+{
+	hs_count(c, 1);
+	hs_count(&hp->p->hs_tx_bytes, bytes);
+}
+
 static inline void
 hs_drop(struct sl_hs *hs, enum sl_drop reason)
 {

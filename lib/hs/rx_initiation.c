@@ -43,6 +43,7 @@ accepted(struct sl_hs *hs, struct hs_peer *hp, const struct hs_rx *rx)
 		sl_session_unreserve(hs->dp->sessions, hp->pending_index);
 		hp->pending = false;
 	}
+	hs_count(&hp->p->hs_rx_bytes, sizeof(struct sl_msg_initiation));
 	hp->initiation_rx_ns = hs->now_ns;
 	hp->rx_tick = hs->tick;
 	hp->lane = (uint16_t)rx->worker;
@@ -136,7 +137,7 @@ hs_respond(struct sl_hs *hs, struct hs_peer *hp)
 	hs_kp_install(hs, hp, kp);
 	sl_cookie_mac(&hp->maker, &msg, sizeof(msg), hs->now_ns);
 	if (hs_tx(hs, hp->answer_worker, &hp->answer_to, hp->iface_id, hp->id, &msg, sizeof(msg)))
-		hs_count(&hs->stats.responses_tx, 1);
+		hs_count_tx(hp, &hs->stats.responses_tx, sizeof(msg));
 	hp->tx_tick = hs->tick;
 	sl_timers_on_response_sent(&hp->timers, hs->now_ns);
 	hs_peer_look(hs, hp);

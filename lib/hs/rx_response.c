@@ -25,6 +25,7 @@ established(struct sl_hs *hs, struct hs_peer *hp, const struct hs_rx *rx)
 	struct sl_noise_keys keys;
 	struct sl_keypair *kp;
 
+	hs_count(&hp->p->hs_rx_bytes, sizeof(struct sl_msg_response));
 	hp->pending = false;
 	if (sl_noise_begin(&hp->noise, &keys) != 0 || !hs_kp_room(hp)) {
 		sl_wipe(&keys, sizeof(keys));

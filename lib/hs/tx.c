@@ -197,7 +197,7 @@ send_initiation(struct sl_hs *hs, struct hs_peer *hp, const struct sl_outer *out
 	hp->pending_index = index;
 	sl_cookie_mac(&hp->maker, &msg, sizeof(msg), hs->now_ns);
 	if (hs_tx(hs, hp->home, outer, hp->iface_id, hp->id, &msg, sizeof(msg)))
-		hs_count(&hs->stats.initiations_tx, 1);
+		hs_count_tx(hp, &hs->stats.initiations_tx, sizeof(msg));
 	return 0;
 }
 

@@ -103,6 +103,8 @@ struct sl_peer {
 	void *hs_priv;				 /* w: hs */
 	void *ctl_priv;				 /* w: control */
 	_Atomic uint64_t auth_failures, replays; /* w: home */
+	/* w: hs; bytes of accepted and of sent handshake messages, which wg counts as traffic */
+	_Atomic uint64_t hs_rx_bytes, hs_tx_bytes;
 	unsigned n_tx;
 	struct sl_peer_tx tx[] SL_ALIGNED(SL_CACHE_LINE); /* one per worker */
 } SL_ALIGNED(SL_CACHE_LINE);

@@ -79,6 +79,8 @@ test_handshake(void **state)
 	assert_int_equal(fx_notes(fx, SL_NOTE_SESSION), 1);
 	assert_int_equal(fx->notes[0].initiator, 1);
 	assert_int_equal(atomic_load(&f.peer->handshakes), 1);
+	assert_int_equal(atomic_load(&f.peer->hs_tx_bytes), 148);
+	assert_int_equal(atomic_load(&f.peer->hs_rx_bytes), 92);
 	assert_int_equal(fx_slots(fx).pending, 0);
 	fx_advance(fx, 60 * S); /* nothing more to say */
 	fx_none(fx);

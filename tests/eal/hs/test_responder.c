@@ -36,6 +36,8 @@ handshake_over(const char *endpoint)
 	fx_confirm(fx, &f);
 	assert_int_equal(far_state(&f), SL_HS_ESTABLISHED);
 	assert_int_equal(atomic_load(&f.peer->handshakes), 1);
+	assert_int_equal(atomic_load(&f.peer->hs_rx_bytes), 148);
+	assert_int_equal(atomic_load(&f.peer->hs_tx_bytes), 92);
 	assert_int_equal(atomic_load(&f.peer->last_handshake_wall_ns), fx->wall_ns);
 	assert_int_equal(fx_notes(fx, SL_NOTE_SESSION), 1);
 	assert_int_equal(fx->notes[0].initiator, 0);

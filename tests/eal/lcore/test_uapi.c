@@ -227,9 +227,11 @@ test_set(void **state)
 	assert_non_null(p);
 	p->rx_bytes = 1234;
 	p->tx[1].bytes = 4321;
+	p->hs_rx_bytes = 1000;
+	p->hs_tx_bytes = 10000;
 	p->last_handshake_wall_ns = f->wall_ns;
 	assert_int_equal(run(f, "wg show %s transfer", name), 0);
-	assert_non_null(strstr(out, "1234\t4321"));
+	assert_non_null(strstr(out, "2234\t14321"));
 	assert_int_equal(run(f, "wg show %s latest-handshakes", name), 0);
 	assert_non_null(strstr(out, "1700000000"));
 }
