@@ -80,10 +80,12 @@ struct sl_rxq {
 };
 
 /** What the next-hop wait list holds (packets whose neighbour is unresolved). */
-#define SL_WAIT_MAX 64 /* next hops waited for by one worker */
-#define SL_WAIT_PKTS 8 /* packets of one next hop */
+#define SL_WAIT_MAX 64	 /* next hops waited for by one worker */
+#define SL_WAIT_PKTS 8	 /* packets of one next hop */
+#define SL_WAIT_SHARE 16 /* next hops waited for by packets of one sender */
 struct sl_wait {
-	uint32_t nh; /* SL_NH_ID_NONE: free entry */
+	uint32_t nh;	 /* SL_NH_ID_NONE: free entry */
+	uint32_t sender; /* of its first packet: see wait.c */
 	uint16_t att;
 	uint16_t iface_id; /* for re-routing: 0 = underlay */
 	uint32_t tick;	   /* when the first packet came */

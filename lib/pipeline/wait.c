@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Packets that wait for a neighbour: at most 8 a next hop, at most 3 s. A next hop of a connected
- * network (glean) stands for many neighbours: there an entry is one destination address. */
+ * network (glean) stands for many neighbours: there an entry is one destination address.
+ *
+ * A sender that scans such a network makes an entry an address. So that it hurts nobody but itself,
+ * it gets a quarter of the entries at most, and when all are taken, the first entry of a sender
+ * that has none goes before the oldest of those that do. A sender is a peer, or the gateway itself
+ * in one network. */
 #include "send_int.h"
 
 #define WAIT_TICKS (3 * SL_NS_PER_S / SL_TICK_NS)
@@ -12,22 +17,59 @@ destination(struct rte_mbuf *m)
 	return sl_meta(m)->version == 4 ? sl_ip_v4(sl_pkt_dst(m)) : sl_ip_v6(sl_pkt_dst(m));
 }
 
+/** Whose packet it is: a number that no two senders share. */
+static uint32_t
+sender_of(struct rte_mbuf *m)
+{
+	const struct sl_meta *meta = sl_meta(m);
+
+	return meta->peer_id != SL_PEER_ID_NONE ? meta->peer_id : SL_PEER_MAX + meta->iface_id;
+}
+
+static void
+drop_first(struct sl_worker *w, struct sl_wait *e)
+{
+	sl_drop_now(w, e->m[0], SL_DROP_NEIGH_WAIT);
+	e->n--;
+	memmove(e->m, e->m + 1, e->n * sizeof(e->m[0]));
+}
+
+static void
+clear(struct sl_worker *w, struct sl_wait *e)
+{
+	while (e->n > 0)
+		drop_first(w, e);
+	w->n_wait--;
+}
+
 /** The entry of (next hop, network, destination of a glean), or a free one, or NULL. */
 static struct sl_wait *
-find(struct sl_worker *w, uint32_t nh, uint16_t iface_id, bool glean, const struct sl_ip *ip)
+find(struct sl_worker *w, struct rte_mbuf *m, bool glean, const struct sl_ip *ip)
 {
-	struct sl_wait *e, *empty = NULL;
-	unsigned i;
+	struct sl_wait *e, *empty = NULL, *oldest = NULL;
+	const uint32_t nh = sl_meta(m)->nh, sender = sender_of(m);
+	unsigned i, share = 0;
 
 	for (i = 0; i < SL_WAIT_MAX; i++) {
 		e = &w->wait[i];
-		if (e->n == 0)
+		if (e->n == 0) {
 			empty = empty != NULL ? empty : e;
-		else if (e->nh == nh && e->iface_id == iface_id && e->glean == glean &&
-			 (!glean || sl_ip_equal(&e->ip, ip)))
+			continue;
+		}
+		if (e->nh == nh && e->iface_id == sl_meta(m)->iface_id && e->glean == glean &&
+		    (!glean || sl_ip_equal(&e->ip, ip)))
 			return e;
+		share += e->sender == sender;
+		if (oldest == NULL || (int32_t)(e->tick - oldest->tick) < 0)
+			oldest = e;
 	}
-	return empty;
+	/* the gateway's own handshakes after a restart are many, and nobody else's */
+	if (share >= SL_WAIT_SHARE && sender != SL_PEER_MAX)
+		return NULL;
+	if (empty != NULL || share != 0)
+		return empty;
+	clear(w, oldest);
+	return oldest;
 }
 
 /** The neighbour of a host is control's already; of a glean only we know which one is meant. */
@@ -48,6 +90,7 @@ start_entry(struct sl_worker *w, struct sl_wait *e, struct rte_mbuf *m,
 	if (w->n_wait++ == 0)
 		w->wait_root_generation = w->root->generation;
 	e->nh = sl_meta(m)->nh;
+	e->sender = sender_of(m);
 	e->att = hop->att;
 	e->iface_id = sl_meta(m)->iface_id;
 	e->glean = hop->type == SL_NH_GLEAN;
@@ -74,18 +117,15 @@ sl_wait_add(struct sl_worker *w, struct rte_mbuf *m, const struct sl_nh_copy *ho
 	struct sl_ip ip = destination(m);
 	struct sl_wait *e;
 
-	e = find(w, sl_meta(m)->nh, sl_meta(m)->iface_id, hop->type == SL_NH_GLEAN, &ip);
+	e = find(w, m, hop->type == SL_NH_GLEAN, &ip);
 	if (e == NULL) {
 		sl_drop_now(w, m, SL_DROP_NEIGH_WAIT);
 		return;
 	}
 	if (e->n == 0)
 		start_entry(w, e, m, hop, &ip);
-	if (e->n == SL_WAIT_PKTS) {
-		sl_drop_now(w, e->m[0], SL_DROP_NEIGH_WAIT);
-		e->n--;
-		memmove(e->m, e->m + 1, e->n * sizeof(e->m[0]));
-	}
+	if (e->n == SL_WAIT_PKTS)
+		drop_first(w, e);
 	e->m[e->n++] = m;
 }
 

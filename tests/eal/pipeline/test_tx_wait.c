@@ -262,11 +262,17 @@ keys_without_endpoint(void **state)
 /* --- neighbours ------------------------------------------------------------------------------ */
 
 static void
-to_glean(struct fx *x, const char *dst, uint16_t len)
+to_glean_from(struct fx *x, uint32_t peer, const char *dst, uint16_t len)
 {
 	struct fx_spec spec = {.src = "10.7.0.2", .dst = dst, .len = len};
 
-	fx_run(x, SL_NODE_AUTHZ, fx_tunnel(x, &spec, 1));
+	fx_run(x, SL_NODE_AUTHZ, fx_tunnel(x, &spec, peer));
+}
+
+static void
+to_glean(struct fx *x, const char *dst, uint16_t len)
+{
+	to_glean_from(x, 1, dst, len);
 }
 
 static unsigned
@@ -424,7 +430,7 @@ wait_list_is_bounded(void **state)
 	for (i = 0; i < SL_WAIT_MAX + 6; i++) {
 		snprintf(dst, sizeof(dst), "10.0.0.%u", 100 + i);
 		for (k = 0; k < 8; k++)
-			to_glean(x, dst, 100);
+			to_glean_from(x, 1 + i % 4, dst, 100);
 	}
 	assert_int_equal(x->w->n_wait, SL_WAIT_MAX);
 	assert_int_equal(fx_drops(x, SL_DROP_NEIGH_WAIT), 6 * 8);
@@ -444,6 +450,56 @@ wait_list_is_bounded(void **state)
 		rte_pktmbuf_free(m);
 	}
 	assert_int_equal(got, SL_WAIT_MAX * SL_WAIT_PKTS);
+}
+
+static bool
+waits_for(struct fx *x, const char *ip)
+{
+	struct sl_ip want = fx_ip(ip);
+	unsigned i;
+
+	for (i = 0; i < SL_WAIT_MAX; i++)
+		if (x->w->wait[i].n != 0 && sl_ip_equal(&x->w->wait[i].ip, &want))
+			return true;
+	return false;
+}
+
+/** Peers that scan the network behind the gateway do not keep others from their neighbours. */
+static void
+a_scan_hurts_itself_alone(void **state)
+{
+	struct fx *x = *state;
+	struct sl_ctl_event ev;
+	unsigned i, peer;
+	char dst[32];
+
+	for (i = 0; i < 100; i++) {
+		snprintf(dst, sizeof(dst), "10.0.0.%u", 100 + i);
+		to_glean_from(x, 1, dst, 100);
+	}
+	assert_int_equal(x->w->n_wait, SL_WAIT_SHARE);
+	assert_int_equal(fx_drops(x, SL_DROP_NEIGH_WAIT), 100 - SL_WAIT_SHARE);
+	for (peer = 2; peer < 12; peer++) /* many of them together */
+		for (i = 0; i < SL_WAIT_SHARE; i++) {
+			snprintf(dst, sizeof(dst), "10.0.0.%u", 20 + peer * SL_WAIT_SHARE + i);
+			to_glean_from(x, peer, dst, 100);
+		}
+	assert_int_equal(x->w->n_wait, SL_WAIT_MAX);
+	while (sl_mbox_get(x->w->to_ctl, &ev, 1) == 1)
+		;
+	to_glean_from(x, 50, "10.0.0.11", 100);
+	assert_int_equal(wants(x, 1, "10.0.0.11"), 1);
+	to_glean_from(x, 50, "10.0.0.12", 100); /* it has one */
+	assert_true(waits_for(x, "10.0.0.11"));
+	assert_false(waits_for(x, "10.0.0.12"));
+	/* the gateway's own messages to the other side find room as well */
+	fx_endpoint(x, 1, NULL, "198.18.0.50");
+	send_inside(x, 1, 100);
+	assert_int_equal(x->w->n_wait, SL_WAIT_MAX);
+	fx_time(x, x->w->now_ns + 3 * SL_NS_PER_S);
+	sl_wait_sweep(x->w);
+	assert_int_equal(x->w->n_wait, 0);
+	fx_drops(x, SL_DROP_NEIGH_WAIT);
 }
 
 static void
@@ -558,6 +614,7 @@ main(void)
 		T(host_becomes_usable_or_fails),
 		T(route_goes_away_while_waiting),
 		T(wait_list_is_bounded),
+		T(a_scan_hurts_itself_alone),
 		T(shutdown_frees_what_waits),
 		T(port_down),
 		T(ring_full),
