@@ -36,6 +36,8 @@
 #define HS_FLOOD_NS (20 * SL_NS_PER_MS)	       /* 50 initiations a second and peer */
 #define HS_PACE_BURST_NS (10 * SL_NS_PER_MS)   /* initiations of so much time may go at once */
 #define HS_TAI64N_GRAIN_NS (UINT64_C(1) << 24) /* 16.8 ms: timestamps do not show our clock */
+#define HS_MOVE_NS (10 * SL_NS_PER_S)	       /* between changes of home that workers wish for */
+#define HS_MOVE_MAX_NS (64 * HS_MOVE_NS)       /* the same, when they go on and on */
 #define HS_KP_MAX 6			       /* next, current, previous and what is retiring */
 #define HS_BUCKETS (1U << 17)
 
@@ -71,7 +73,8 @@ struct hs_peer {
 	uint16_t iface_id;
 	uint16_t home;
 	uint16_t rehome_to;
-	uint16_t lane; /* worker that brought the last handshake message; SL_WORKER_MAX none */
+	uint16_t lane; /* worker that brought the last handshake message, or lately most packets;
+			  SL_WORKER_MAX none */
 	uint32_t key_epoch;
 	uint32_t pending_index; /* of our initiation, when `pending` */
 	bool pending;
@@ -95,6 +98,10 @@ struct hs_peer {
 	uint32_t rx_tick, tx_tick; /* last handshake message, authenticated or sent */
 	uint64_t initiation_rx_ns; /* last one accepted */
 	uint64_t rekey_ns;	   /* early rekey of an initiator (jitter), 0 none */
+	uint64_t moved_ns;	   /* last change of home, 0 none */
+	uint64_t move_pause_ns; /* after it no worker's wish is granted for so long, 0 HS_MOVE_NS */
+	uint64_t shun_until_ns; /* `shunned` does not become home again until then */
+	uint16_t shunned;
 	struct sl_wheel_node timer;
 	struct sl_timers timers;
 	struct hs_kp kp[HS_KP_MAX];

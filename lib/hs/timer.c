@@ -118,6 +118,8 @@ hs_peer_events(struct sl_hs *hs, struct hs_peer *hp)
 		hs_kp_confirmed(hs, hp);
 	if ((events & SL_PEER_EV_WANT_HS) && hs_peer_usable(hs, hp))
 		sl_timers_want_handshake(&hp->timers, hs->now_ns);
+	if (events & SL_PEER_EV_REHOME)
+		hs_home_wish(hs, hp);
 	hs_peer_look(hs, hp);
 }
 

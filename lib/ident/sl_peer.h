@@ -26,10 +26,23 @@ struct rte_mbuf;
 /** Events that the home raises for hs: level-triggered bits, plus a hint by ring that may be lost.
  */
 enum sl_peer_event {
-	SL_PEER_EV_WANT_HS = 1, /* no usable keypair, or it is old: a handshake please */
-	SL_PEER_EV_CONFIRMED =
-		2,	      /* the unconfirmed keypair got its first packet and is current now */
-	SL_PEER_EV_TIMER = 4, /* unanswered_rx or unacked_tx went from 0 to a tick */
+	SL_PEER_EV_WANT_HS = 1,	  /* no usable keypair, or it is old: a handshake please */
+	SL_PEER_EV_CONFIRMED = 2, /* the unconfirmed keypair got its first packet, is current now */
+	SL_PEER_EV_TIMER = 4,	  /* unanswered_rx or unacked_tx went from 0 to a tick */
+	SL_PEER_EV_REHOME = 8,	  /* another worker would be the better home: came.wish */
+};
+
+#define SL_PEER_WISH_AWAY 0xff /* any worker that has less to do */
+
+/** Of the current second: how many packets of a peer came in at one other worker (D26). The worker
+ * counted is replaced until it has brought more than half; w: home. */
+struct sl_peer_came {
+	uint32_t since_tick; /* begin of the second */
+	uint32_t before;     /* rx_packets then */
+	uint32_t steered;    /* packets since that came in at worker `from` */
+	uint8_t from;
+	_Atomic uint8_t wish; /* with event REHOME: the home that is wished for, or WISH_AWAY */
+	uint8_t pad[2];
 };
 
 /** Where and how the outer packets of a peer go. Written by the home alone. */
@@ -67,9 +80,9 @@ struct sl_peer {
 	uint8_t pad0[2];
 	_Atomic uint32_t expires_tick; /* w: control; 0 = never */
 	_Atomic uint32_t events;       /* home sets bits, hs takes them (exchange): only on edges */
-	_Atomic uint64_t rx_packets,
-		rx_bytes; /* w: home; decrypted data incl. keepalives, as wg counts */
-	uint8_t pad1[8];
+	uint32_t rehome_tick;	       /* w: home: it asks for no other home before that */
+	_Atomic uint64_t rx_packets, rx_bytes; /* w: home; type 4 messages, keepalives too */
+	struct sl_peer_came came;
 
 	/* line 1: w: home; coarse ticks for hs's timers, written only when they change */
 	_Atomic uint32_t tick_data_rx SL_ALIGNED(SL_CACHE_LINE);

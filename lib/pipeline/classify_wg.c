@@ -78,12 +78,14 @@ classify_data(struct sl_worker *w, struct rte_mbuf *m, const struct sl_ip_info *
 		return;
 	}
 	owner = sl_session_owner(w->dp->sessions, meta->index, &state);
-	if (sl_unlikely(owner < 0 || state != SL_SLOT_LIVE)) /* peers know their indexes */
+	if (sl_unlikely(owner < 0 || state != SL_SLOT_LIVE)) { /* peers know their indexes */
 		sl_vec_drop(&out[SL_NODE_DROP], m, SL_DROP_WG_INDEX);
-	else if (w->owner && (unsigned)owner == w->id)
+	} else if (w->owner && (unsigned)owner == w->id) {
 		sl_vec_add(&out[SL_NODE_OPEN], m);
-	else
+	} else {
+		meta->from = (uint8_t)w->id;
 		sl_vec_steer(w, out, m, (unsigned)owner, SL_NEXT_OPEN);
+	}
 }
 
 void

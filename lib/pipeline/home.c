@@ -186,7 +186,10 @@ received_tick(struct sl_worker *w, const struct sl_rx_run *run)
 {
 	const uint64_t rekey_ns = SL_WG_RECV_REKEY_S * SL_NS_PER_S;
 
+	uint64_t packets = atomic_load_explicit(&run->peer->rx_packets, memory_order_relaxed);
+
 	tick_set(&run->peer->tick_any_rx, w->tick);
+	sl_rehome_second(w, run->peer, packets - run->packets);
 	/* the last chance before REJECT-AFTER-TIME (paper section 6.2) */
 	if (run->kp != NULL && run->kp->initiator && sl_keypair_age_ns(w, run->kp) >= rekey_ns)
 		sl_worker_raise(w, run->peer, SL_PEER_EV_WANT_HS);

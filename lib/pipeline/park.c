@@ -112,6 +112,7 @@ sl_park_move(struct sl_worker *w, struct sl_peer *p, unsigned to)
 		m[n] = take(w, p);
 		sl_meta(m[n++])->next = SL_NEXT_SEAL;
 	}
+	sl_rehome_leave(w, p);
 	atomic_store_explicit(&p->home, (uint16_t)to, memory_order_release);
 	if (ring != NULL)
 		sent = rte_ring_sp_enqueue_burst(ring, (void **)m, n, NULL);

@@ -58,6 +58,22 @@ void sl_home_received(struct sl_worker *w, const struct sl_rx_run *run);
 /** @return true if all answers to hs are in its mailbox: only then may more messages be taken. */
 bool sl_home_answered(struct sl_worker *w);
 
+/* --- rehome.c ---------------------------------------------------------------------------- */
+
+/**
+ * Home: a peer has received something for the first time in this tick. When its second is over, ask
+ * hs for another home if more than half of its packets came in at one other worker.
+ * @param before its rx_packets without those of this run
+ */
+void sl_rehome_second(struct sl_worker *w, struct sl_peer *p, uint64_t before);
+/** Home: an authenticated packet, counted in rx_packets, came in at data lcore `from`. */
+void sl_rehome_steered(struct sl_worker *w, struct sl_peer *p, unsigned from);
+/** Old home, before it stores the new one. */
+void sl_rehome_leave(struct sl_worker *w, struct sl_peer *p);
+/** Once a tick: once a second publish the busy share, and if it is far above the others' ask hs to
+ * take a peer away. */
+void sl_rehome_balance(struct sl_worker *w);
+
 /* --- classify_wg.c ----------------------------------------------------------------------- */
 
 /**

@@ -103,6 +103,16 @@ struct sl_bucket {
 	uint64_t tokens_milli;
 };
 
+/** What a worker knows of its share of the work, second by second (rehome.c). */
+struct sl_balance {
+	uint32_t tick;			    /* of the last look */
+	uint32_t quiet_tick;		    /* no peer is asked away before that */
+	uint64_t busy_cycles, total_cycles; /* then */
+	uint64_t packets, packets_last;	    /* from peers homed here, this second and the last */
+	uint64_t heavy_packets; /* of the heaviest peer this second, at most half of all */
+	uint32_t heavy_id;
+};
+
 /** Cycles per stage, filled when w->prof is set (sluice-bench). */
 struct sl_prof {
 	uint64_t cycles[SL_NODE_MAX];
@@ -151,6 +161,8 @@ struct sl_worker {
 	/* by port: echo of our addresses there; ARP and ND, answers and what control is told */
 	struct sl_bucket echo_bucket[SL_PORT_MAX];
 	struct sl_bucket neigh_bucket[SL_PORT_MAX];
+	unsigned opens_by_ring; /* packets in v[SL_NODE_OPEN], the first ones, from steer rings */
+	struct sl_balance balance;
 	uint8_t steer_to[SL_VEC_MAX]; /* destination of each packet of v[SL_NODE_STEER] */
 	struct sl_txport tx[SL_PORT_MAX];
 	struct sl_wait wait[SL_WAIT_MAX];
@@ -273,7 +285,8 @@ void sl_park_add(struct sl_worker *w, struct sl_peer *p, struct rte_mbuf *m);
 void sl_park_flush(struct sl_worker *w, struct sl_peer *p);
 /** Drop all parked packets of a peer. */
 void sl_park_drop(struct sl_worker *w, struct sl_peer *p, enum sl_drop reason);
-/** Make another worker the home of a peer and hand it all that is parked. */
+/** Make another worker the home of a peer and hand it all that is parked; for 10 s the new home
+ * asks for no other one. */
 void sl_park_move(struct sl_worker *w, struct sl_peer *p, unsigned to);
 /** Time out packets parked for more than 5 s. Once a tick. */
 void sl_park_sweep(struct sl_worker *w);

@@ -44,6 +44,7 @@ settle(struct sl_worker *w, struct rte_mbuf *m, struct sl_vec out[])
 	run.outer = (const uint8_t *)m->buf_addr + meta->outer_off;
 	run.udp = data - SL_WIRE_DATA_HDR - SL_UDP_HDR;
 	sl_home_received(w, &run);
+	sl_rehome_steered(w, run.peer, meta->from);
 	if (run.data)
 		return true;
 	sl_vec_drop(&out[SL_NODE_DROP], m, SL_DROP_LOCAL_CONSUMED);

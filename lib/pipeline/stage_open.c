@@ -11,6 +11,7 @@ struct open {
 	struct sl_worker *w;
 	struct sl_vec *out;
 	unsigned n;
+	unsigned n_ring; /* the first of them, which came by steer rings */
 	struct rte_mbuf *m[SL_BURST];
 	struct sl_keypair *kp[SL_BURST];
 	struct sl_aead_job job[SL_BURST];
@@ -20,6 +21,7 @@ struct open {
 struct run {
 	struct sl_rx_run rx;
 	unsigned home;
+	unsigned first; /* its first packet in the burst */
 	struct rte_mbuf *last;
 	uint32_t auth_failures, replays;
 };
@@ -104,21 +106,21 @@ count_replay(struct sl_keypair *kp, enum sl_drop why)
 		atomic_fetch_add_explicit(&kp->peer->replays, 1, memory_order_relaxed);
 }
 
-/* Make a job of each packet that may go to the cipher. */
+/* Make a job of each of m[begin..end) that may go to the cipher. */
 static void
-admit(struct open *o, struct rte_mbuf *const m[], unsigned n)
+admit(struct open *o, struct rte_mbuf *const m[], unsigned begin, unsigned end)
 {
 	const struct sl_keypair *last = NULL;
 	enum sl_drop state = SL_DROP_WG_INDEX, why;
 	unsigned i;
 
-	for (i = 0; i < n; i++) {
+	for (i = begin; i < end; i++) {
 		struct sl_meta *meta = sl_meta(m[i]);
 		struct sl_keypair *kp = o->kp[i];
 		struct sl_aead_job *job = &o->job[o->n];
 
 		meta->flags |= SL_PKT_FROM_TUNNEL;
-		if (kp != last || i == 0) {
+		if (kp != last || i == begin) {
 			last = kp;
 			state = keypair_state(o->w, kp);
 		}
@@ -144,16 +146,29 @@ admit(struct open *o, struct rte_mbuf *const m[], unsigned n)
 /* --- after the cipher -------------------------------------------------------------------- */
 
 static void
-run_begin(struct run *r, struct sl_keypair *kp)
+run_begin(struct run *r, struct sl_keypair *kp, unsigned first)
 {
 	memset(r, 0, sizeof(*r));
+	r->first = first;
 	r->rx.kp = kp;
 	r->rx.peer = kp->peer;
 	r->home = sl_peer_home(kp->peer);
 }
 
+/* Where those came in that another lcore handed over. */
 static void
-run_end(struct open *o, struct run *r)
+count_steered(const struct open *o, const struct run *r, unsigned end)
+{
+	unsigned i;
+
+	for (i = r->first; i < SL_MIN(end, o->n_ring); i++)
+		if (o->job[i].ok)
+			sl_rehome_steered(o->w, r->rx.peer, sl_meta(o->m[i])->from);
+}
+
+/* @param end its last packet in the burst and one */
+static void
+run_end(struct open *o, struct run *r, unsigned end)
 {
 	struct sl_peer *p = r->rx.peer;
 	const uint8_t *data;
@@ -174,12 +189,15 @@ run_end(struct open *o, struct run *r)
 	r->rx.outer = (const uint8_t *)r->last->buf_addr + sl_meta(r->last)->outer_off;
 	r->rx.udp = data - SL_WIRE_DATA_HDR - SL_UDP_HDR;
 	sl_home_received(o->w, &r->rx);
+	if (r->first < o->n_ring)
+		count_steered(o, r, end);
 }
 
 /* An authenticated, fresh packet: strip header and tag. */
 static void
-accept(struct open *o, struct run *r, struct rte_mbuf *m)
+accept(struct open *o, struct run *r, unsigned i)
 {
+	struct rte_mbuf *m = o->m[i];
 	struct sl_meta *meta = sl_meta(m);
 
 	r->rx.packets++;
@@ -191,6 +209,8 @@ accept(struct open *o, struct run *r, struct rte_mbuf *m)
 	meta->peer_id = r->rx.kp->peer_id;
 	meta->next = SL_NEXT_OPEN;		/* done here: INNER owes nothing */
 	if (sl_unlikely(r->home != o->w->id)) { /* see run_end() */
+		if (i >= o->n_ring)
+			meta->from = (uint8_t)o->w->id;
 		sl_vec_steer(o->w, o->out, m, r->home, SL_NEXT_INNER);
 	} else if (sl_unlikely(m->data_len == 0)) { /* keepalives: one in ten seconds */
 		sl_vec_drop(&o->out[SL_NODE_DROP], m, SL_DROP_LOCAL_CONSUMED);
@@ -212,8 +232,8 @@ finish(struct open *o)
 	for (i = 0; i < o->n; i++) {
 		if (i == 0 || o->kp[i] != r.rx.kp) {
 			if (i != 0)
-				run_end(o, &r);
-			run_begin(&r, o->kp[i]);
+				run_end(o, &r, i);
+			run_begin(&r, o->kp[i], i);
 		}
 		if (sl_unlikely(!o->job[i].ok)) { /* forged or broken on the way */
 			sl_vec_drop(drop, o->m[i], SL_DROP_AUTH_FAIL);
@@ -221,13 +241,14 @@ finish(struct open *o)
 			failures++;
 		} else if (sl_unlikely(!sl_replay_commit(o->kp[i]->replay, o->job[i].counter))) {
 			sl_vec_drop(drop, o->m[i], SL_DROP_REPLAY); /* twice in this burst */
+			o->job[i].ok = false;
 			r.replays++;
 		} else {
-			accept(o, &r, o->m[i]);
+			accept(o, &r, i);
 		}
 	}
 	if (i != 0)
-		run_end(o, &r);
+		run_end(o, &r, i);
 	row->decrypt_success += o->n - failures;
 	row->decrypt_failure += failures;
 }
@@ -236,7 +257,7 @@ void
 sl_stage_open(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[])
 {
 	struct open o;
-	unsigned done, n;
+	unsigned done, n, ring;
 
 	w->delta.stage[SL_STATS_POST_DECRYPT].total += in->n;
 	o.w = w;
@@ -245,9 +266,13 @@ sl_stage_open(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[])
 		n = SL_MIN(in->n - done, (unsigned)SL_BURST);
 		o.n = 0;
 		find_keypairs(&o, &in->m[done], n);
-		admit(&o, &in->m[done], n);
+		ring = w->opens_by_ring > done ? SL_MIN(w->opens_by_ring - done, n) : 0;
+		admit(&o, &in->m[done], 0, ring);
+		o.n_ring = o.n;
+		admit(&o, &in->m[done], ring, n);
 		sl_aead_open(w->aead, o.job, o.n);
 		finish(&o);
 	}
+	w->opens_by_ring = 0;
 	in->n = 0;
 }

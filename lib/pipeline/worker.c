@@ -175,6 +175,8 @@ take_ring(struct sl_worker *w, struct rte_ring *r, unsigned room)
 		else
 			rte_pktmbuf_free(m[i]);
 	}
+	if (n != 0) /* CLASSIFY, which fills OPEN as well, has not run yet */
+		w->opens_by_ring = w->v[SL_NODE_OPEN].n;
 	return n;
 }
 
@@ -257,6 +259,7 @@ housekeeping(struct sl_worker *w)
 	sl_reass_sweep(w);
 	run(w);
 	sl_stats_flush(w->stats, &w->delta); /* what idle polls counted */
+	sl_rehome_balance(w);
 }
 
 /* Time from the begin of the poll, when the packets were taken, to their transmission. */

@@ -65,6 +65,8 @@ struct sl_meta {
 	uint16_t outer_off; /* offset of the outer IP header from the start of the buffer (buf_addr)
 			     */
 	uint16_t frag_off;
+	uint8_t from; /* NEXT_OPEN, NEXT_INNER: data lcore at whose rx queue it came in */
+	uint8_t pad;
 	uint32_t peer_id; /* SL_PEER_ID_NONE */
 	union {
 		uint32_t index;	   /* receiver index of a type 4 */

@@ -73,7 +73,8 @@ struct sl_stats_lcore {
 	struct sl_stats_lcore_counts lcore;		     /* w: owner, r: control */
 	struct sl_stats_stage_counts stage[SL_STATS_STAGES]; /* w: owner, r: control */
 	uint64_t drops[SL_DROP_MAX];			     /* w: owner, r: control */
-	struct sl_hist latency SL_ALIGNED(SL_CACHE_LINE);    /* w: owner, r: control; ns */
+	uint32_t busy_ppm; /* w: owner, r: data lcores: share of the last second */
+	struct sl_hist latency SL_ALIGNED(SL_CACHE_LINE); /* w: owner, r: control; ns */
 } SL_ALIGNED(SL_CACHE_LINE);
 
 #define SL_STATS_DROP_WORDS ((SL_DROP_MAX + 63) / 64)
