@@ -533,6 +533,10 @@ load_interface(struct loader *l, const config_setting_t *s)
 		return sl_config_fail(l->c, config_setting_source_line(s), l->e, -EINVAL,
 				      "param_missing", "/interfaces/name",
 				      "an interface is a group { } with a name");
+	if (!name_valid(name, 15))
+		return sl_config_fail(
+			l->c, line_of(s, "name"), l->e, -EINVAL, "name_invalid", "/interfaces/name",
+			"an interface has a name of 1 to 15 letters, digits, '_', '.', '-'");
 	if (config_setting_get_member(s, "interface"))
 		return belongs_to_interface(l, s);
 	call = add_call(l, "interface.set", s);
@@ -596,9 +600,18 @@ load_authz(struct loader *l, const config_setting_t *s)
 	return 0;
 }
 
-/** One file, so that FILE:LINE is always true; and no deeper than anything here goes. */
+static bool
+is_utf8(const char *text)
+{
+	json_t *v = json_string(text);
+
+	json_decref(v);
+	return v != NULL;
+}
+
+/** One file, so that FILE:LINE is always true; no deeper than anything here goes; text is UTF-8. */
 static int
-check_includes(struct loader *l, const config_setting_t *s, unsigned depth)
+check_tree(struct loader *l, const config_setting_t *s, unsigned depth)
 {
 	const char *file = config_setting_source_file(s);
 	int rc = 0;
@@ -611,9 +624,12 @@ check_includes(struct loader *l, const config_setting_t *s, unsigned depth)
 	if (depth > DEPTH_MAX)
 		return sl_config_fail(l->c, config_setting_source_line(s), l->e, -EINVAL, "syntax",
 				      "", "more than %d levels", DEPTH_MAX);
+	if (config_setting_type(s) == CONFIG_TYPE_STRING && !is_utf8(config_setting_get_string(s)))
+		return sl_config_fail(l->c, config_setting_source_line(s), l->e, -EINVAL,
+				      "not_utf8", "", "a text that is not UTF-8");
 	for (int i = 0; rc == 0 && config_setting_is_aggregate(s) && i < config_setting_length(s);
 	     i++)
-		rc = check_includes(l, config_setting_get_elem(s, (unsigned)i), depth + 1);
+		rc = check_tree(l, config_setting_get_elem(s, (unsigned)i), depth + 1);
 	return rc;
 }
 
@@ -629,7 +645,7 @@ load_all(struct loader *l)
 	};
 	const config_setting_t *root = config_root_setting(&l->cfg);
 	const char *instance = get_string(root, "instance", "default");
-	int rc = check_includes(l, root, 0);
+	int rc = check_tree(l, root, 0);
 
 	rc = rc ? rc : check_keys(l, root, "", keys, SL_ARRAY_SIZE(keys));
 	if (rc)

@@ -81,9 +81,7 @@ sl_config_to_json(struct sl_config_call *call, const config_setting_t *s, const 
 	case CONFIG_TYPE_BOOL:
 		return json_boolean(config_setting_get_bool(s));
 	case CONFIG_TYPE_STRING:
-		/* bytes that are no UTF-8 become the empty string, which the decoder refuses where
-		 * it matters */
-		return json_string(config_setting_get_string(s)) ?: json_string("");
+		return json_string(config_setting_get_string(s));
 	default:
 		return aggregate_to_json(call, s, path);
 	}

@@ -324,6 +324,8 @@ static const struct bad bad[] = {
 	 4, "port_in_use", "line 2", "own UDP port"},
 	{PORT "interfaces = ( { name = \"wg0\"; },\n { name = \"wg1\"; } );\n", 3, "port_in_use",
 	 "51820", ""},
+	{PORT "interfaces = (\n { name = \"a b\"; } );\n", 3, "name_invalid", "letters", ""},
+	{PORT "interfaces = (\n { name = \"\xe7g0\"; } );\n", 3, "not_utf8", "UTF-8", ""},
 	/* peers */
 	{PORT IFACE("peers = ( { public_key = \"short\"; } );"), 4, "key_invalid", "public key",
 	 "wg pubkey"},

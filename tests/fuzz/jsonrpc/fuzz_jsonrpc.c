@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Lines of JSON-RPC, as they come from a socket. Handlers are played: they read every parameter, so
+ * that a wrong pointer of the decoder is found. What is answered must be JSON of the right form. */
+#include <stdlib.h>
+
+#include "sl_log.h"
+#include "sl_schema_gateway.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static unsigned sum;
+
+static void
+read_bytes(const void *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		sum += ((const uint8_t *)p)[i];
+}
+
+static size_t
+size_of(const struct sl_schema_field *f)
+{
+	static const size_t size[] = {
+		[SL_T_INTEGER] = sizeof(int64_t),
+		[SL_T_BOOLEAN] = sizeof(bool),
+		[SL_T_ENUM] = sizeof(int),
+		[SL_T_KEY] = sizeof(struct sl_pubkey),
+		[SL_T_IP] = sizeof(struct sl_ip),
+		[SL_T_PREFIX] = sizeof(struct sl_prefix),
+		[SL_T_ENDPOINT] = sizeof(struct sl_endpoint),
+		[SL_T_MAC] = 6,
+	};
+
+	return f->type < SL_ARRAY_SIZE(size) ? size[f->type] : 0;
+}
+
+static void
+read_fields(const struct sl_schema_field *fields, unsigned n, const uint8_t *base)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const struct sl_schema_field *f = &fields[i];
+		const struct sl_schema_array *a = (const void *)(base + f->offset);
+
+		if (!*(const bool *)(base + f->has_offset))
+			continue;
+		if (f->type == SL_T_OBJECT)
+			read_fields(f->fields, f->n_fields, base);
+		else if (f->type == SL_T_ARRAY)
+			read_bytes(a->v, a->n * f->size);
+		else if (f->type == SL_T_STRING)
+			read_bytes(*(const char *const *)(base + f->offset),
+				   strlen(*(const char *const *)(base + f->offset)) + 1);
+		else
+			read_bytes(base + f->offset, size_of(f));
+	}
+}
+
+static const struct sl_schema_method *now; /* set by the thunks */
+
+static int
+handler(void *user, const struct sl_rpc_caller *caller, const void *params, json_t **result,
+	struct sl_error *e)
+{
+	(void)user;
+	if (now->n_params)
+		read_fields(now->params, now->n_params, params);
+	if (sum & 1)
+		return sl_fail(e, -EEXIST, "exists", "/a", "by %s", caller->principal);
+	*result = json_object();
+	return 0;
+}
+
+/* A handler knows its method: one thunk for each place in the table. */
+#define THUNK(n)                                                                                   \
+	static int thunk##n(void *u, const struct sl_rpc_caller *c, const void *p, json_t **r,     \
+			    struct sl_error *e)                                                    \
+	{                                                                                          \
+		now = &sl_schema_gateway[n];                                                       \
+		return handler(u, c, p, r, e);                                                     \
+	}
+/* clang-format off */
+THUNK(0) THUNK(1) THUNK(2) THUNK(3) THUNK(4) THUNK(5) THUNK(6) THUNK(7) THUNK(8) THUNK(9)
+THUNK(10) THUNK(11) THUNK(12) THUNK(13) THUNK(14) THUNK(15) THUNK(16) THUNK(17) THUNK(18) THUNK(19)
+THUNK(20) THUNK(21) THUNK(22) THUNK(23) THUNK(24) THUNK(25) THUNK(26) THUNK(27) THUNK(28) THUNK(29)
+THUNK(30) THUNK(31) THUNK(32) THUNK(33) THUNK(34) THUNK(35) THUNK(36) THUNK(37) THUNK(38) THUNK(39)
+
+static const sl_rpc_handler thunks[] = {
+	thunk0, thunk1, thunk2, thunk3, thunk4, thunk5, thunk6, thunk7, thunk8, thunk9,
+	thunk10, thunk11, thunk12, thunk13, thunk14, thunk15, thunk16, thunk17, thunk18, thunk19,
+	thunk20, thunk21, thunk22, thunk23, thunk24, thunk25, thunk26, thunk27, thunk28, thunk29,
+	thunk30, thunk31, thunk32, thunk33, thunk34, thunk35, thunk36, thunk37, thunk38, thunk39,
+};
+/* clang-format on */
+
+static void
+check_answer(const json_t *a)
+{
+	if (!json_is_object(a) || !json_object_get(a, "jsonrpc") || !json_object_get(a, "id") ||
+	    !json_object_get(a, "result") == !json_object_get(a, "error"))
+		abort();
+}
+
+static void
+quiet(void *ctx, enum sl_log_level level, const char *topic, const char *text)
+{
+	(void)ctx;
+	(void)level;
+	(void)topic;
+	(void)text;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct sl_rpc_caller callers[] = {{SL_RPC_VIA_UNIX, "uid:0"},
+						       {SL_RPC_VIA_TCP, "tcp:loopback"}};
+	static struct sl_rpc *rpc;
+	json_t *answer, *item;
+	char *out;
+	size_t i;
+
+	if (!rpc) {
+		sl_log_set_sink(quiet, NULL);
+		rpc = sl_rpc_new(NULL);
+		if (sl_schema_gateway_n > SL_ARRAY_SIZE(thunks))
+			abort();
+		for (i = 0; i < sl_schema_gateway_n; i++)
+			sl_rpc_bind(rpc, sl_schema_gateway[i].name, thunks[i]);
+		sl_rpc_set_state(rpc, SL_RPC_RUNNING);
+	}
+	for (unsigned c = 0; c < 2; c++) {
+		out = sl_rpc_line(rpc, &callers[c], (const char *)data, size);
+		if (!out)
+			continue;
+		answer = json_loads(out, 0, NULL);
+		if (strchr(out, '\n'))
+			abort();
+		if (json_is_array(answer)) {
+			json_array_foreach (answer, i, item)
+				check_answer(item);
+		} else {
+			check_answer(answer);
+		}
+		json_decref(answer);
+		free(out);
+	}
+	return 0;
+}
