@@ -43,6 +43,7 @@ lab_start() {
 
 lab_stop() {
 	local rc=$? p i alive
+	set +e # clean up to the end, whatever the caller set
 	trap - EXIT INT TERM
 	for ((i = ${#LAB_PIDS[@]} - 1; i >= 0; i--)); do kill "${LAB_PIDS[i]}" 2>/dev/null; done
 	for i in {1..60}; do
@@ -73,7 +74,7 @@ lab_netns() {
 		ip netns add "$n" || lab_die "no network namespaces here (run as root)"
 		LAB_NS+=("$n")
 		ip netns exec "$n" sysctl -q -w net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0 \
-			net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
+			net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 net.ipv4.conf.all.promote_secondaries=1
 		ip -n "$n" link set lo up
 	done
 }
@@ -116,8 +117,15 @@ lab_keys() {
 
 lab_pub() { cat "$LAB_DIR/$1.pub"; }
 
-# lab_config [PEERS [EXTRA]]: write the gateway's configuration. PEERS: text of the peers list. Variables
-# LAB_SYSTEM, LAB_INTERFACE, LAB_AUTHZ add settings to those groups.
+LAB_WAN_ADDRESSES='"198.18.5.2/24", "2001:db8:5::2/64"'
+LAB_LAN_ADDRESSES='"10.20.0.1/24", "fd00:20::1/64"'
+
+# lab_port NAME DEVICE ADDRESSES [SETTINGS]: text of a port.
+lab_port() { echo "{ name = \"$1\"; device = \"$2\"; addresses = [ $3 ]; ${4:-} }"; }
+
+# lab_config [PEERS [EXTRA]]: write the gateway's configuration. PEERS: text of the peers list; EXTRA: more groups. Variables
+# LAB_SYSTEM, LAB_INTERFACE add settings to those groups, LAB_INTERFACES (with a comma in front) more interfaces; LAB_PORTS
+# and LAB_INSIDE replace the ports and the inside, LAB_WAN and LAB_LAN add settings to the two ports.
 lab_config() {
 	[ -e "$LAB_DIR/gateway.key" ] || lab_keys gateway
 	cat >"$LAB_DIR/gateway.conf" <<-EOF
@@ -128,14 +136,14 @@ lab_config() {
 			${LAB_SYSTEM:-}
 		};
 		ports = (
-			{ name = "wan"; device = "${LAB_PORT_DRIVER}0,iface=wan0"; addresses = [ "198.18.5.2/24", "2001:db8:5::2/64" ]; },
-			{ name = "lan"; device = "${LAB_PORT_DRIVER}1,iface=lan0"; addresses = [ "10.20.0.1/24", "fd00:20::1/64" ]; }
+			${LAB_PORTS:-$(lab_port wan "${LAB_PORT_DRIVER}0,iface=wan0${LAB_PORT_ARGS:-}" "$LAB_WAN_ADDRESSES" "${LAB_WAN:-}"),
+			$(lab_port lan "${LAB_PORT_DRIVER}1,iface=lan0${LAB_PORT_ARGS:-}" "$LAB_LAN_ADDRESSES" "${LAB_LAN:-}")}
 		);
 		interfaces = (
 			{
 				name = "$LAB_ID"; listen_port = 51820; private_key_file = "$LAB_DIR/gateway.key";
 				addresses = [ "10.7.0.1/16", "fd00:7::1/64" ];
-				inside = { port = "lan"; };
+				inside = ${LAB_INSIDE:-{ port = \"lan\"; \}};
 				${LAB_INTERFACE:-}
 				peers = ( ${1:-} );
 			}
@@ -184,15 +192,21 @@ lab_wait() {
 }
 
 # lab_client NAME N [v4|v6]: a namespace NAME with outer address 198.18.5.(10+N) and a stock WireGuard client whose inner
-# addresses are 10.7.0.N and fd00:7::N. The tunnel device is called NAME's id too. WG_GO chooses the program.
+# addresses are 10.7.0.N and fd00:7::N. The tunnel device is called after the lab's id and N. WG_GO chooses the program.
 lab_client() {
-	local name=$1 n=$2 outer=${3:-v4} ns=$LAB_ID-$1 dev=$LAB_ID$2 endpoint=198.18.5.2:51820
-	[ "$outer" = v6 ] && endpoint='[2001:db8:5::2]:51820'
+	local name=$1 n=$2 ns=$LAB_ID-$1
 	lab_netns "$ns"
 	lab_veth "$ns" eth0 "$NET" "c$n"
 	ip -n "$NET" link set "c$n" master br0
 	lab_addr "$ns" eth0 "198.18.5.$((10 + n))/24" "2001:db8:5::$((10 + n))/64"
 	lab_client_start "$name" "$n"
+	lab_client_up "$name" "$n" "${3:-v4}"
+}
+
+# lab_client_up NAME N [v4|v6]: addresses, routes and the gateway as peer.
+lab_client_up() {
+	local ns=$LAB_ID-$1 n=$2 dev=$LAB_ID$2 endpoint=198.18.5.2:51820
+	[ "${3:-v4}" = v6 ] && endpoint='[2001:db8:5::2]:51820'
 	wg set "$dev" peer "$(lab_pub gateway)" endpoint "$endpoint" allowed-ips 10.20.0.0/16,10.7.0.0/16,fd00:20::/64,fd00:7::/64
 	lab_addr "$ns" "$dev" "10.7.0.$n/32" "fd00:7::$n/128"
 	ip -n "$ns" link set "$dev" up mtu 1420
@@ -206,7 +220,7 @@ lab_client() {
 lab_client_start() {
 	local ns=$LAB_ID-$1 dev=$LAB_ID$2 i
 	[ -e "$LAB_DIR/$1.key" ] || lab_keys "$1"
-	ip netns exec "$ns" env LOG_LEVEL=verbose GOMAXPROCS=2 "${WG_GO:-wireguard-go}" -f "$dev" >>"$LAB_DIR/$1.log" 2>&1 </dev/null &
+	ip netns exec "$ns" env LOG_LEVEL=verbose GOMAXPROCS=${WG_THREADS:-2} "${WG_GO:-wireguard-go}" -f "$dev" >>"$LAB_DIR/$1.log" 2>&1 </dev/null &
 	LAB_CLIENT_PID=$!
 	LAB_PIDS+=("$LAB_CLIENT_PID")
 	for i in {1..100}; do

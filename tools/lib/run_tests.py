@@ -38,7 +38,7 @@ def meson_tests(directory, suite, timeout_factor=1):
         if any(s.split(":")[-1] == suite for s in t["suite"]):
             env = [f"{k}={v}" for k, v in t.get("env", {}).items()]
             cmd = (["env"] + env if env else []) + t["cmd"]
-            tests.append((f"{suite}/{t['name']}", cmd, max(t.get("timeout") or 30, 30) * timeout_factor, t.get("workdir")))
+            tests.append((f"{suite}/{t['name']}", cmd, max(t.get("timeout") or 30, 30) * timeout_factor, t.get("workdir") or os.path.join(TOP, directory)))
     return tests
 
 

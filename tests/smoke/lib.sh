@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# What the smoke tests share, over the lab of tools/lib/lab.sh: steps, checks, traffic, questions to the gateway.
+# A test ends with status 0, 1 with a line FAIL, or 77 with its reason as the last line.
+set -uo pipefail
+SMOKE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$SMOKE/../../tools/lib/lab.sh"
+
+step() { printf -- '-- %s\n' "$*"; }
+fail() {
+	echo "FAIL: $*"
+	[ -z "${LAB_GW_PID:-}" ] || ! kill -0 "$LAB_GW_PID" 2>/dev/null || show_drops
+	exit 1
+}
+skip() {
+	echo "skipped: $*"
+	exit 77
+}
+# equal WHAT GOT WANTED
+equal() { [ "$2" = "$3" ] || fail "$1: got \"$2\", wanted \"$3\""; }
+# at_least WHAT GOT MINIMUM
+at_least() { [ -n "$2" ] && [ "$2" -ge "$3" ] || fail "$1: got \"$2\", wanted at least $3"; }
+at_most() { [ -n "$2" ] && [ "$2" -le "$3" ] || fail "$1: got \"$2\", wanted at most $3"; }
+now_ms() { echo $(($(date +%s%N) / 1000000)); }
+
+# smoke_start NAME...: a running gateway with these clients as peers 2, 3, ... and an iperf3 server.
+smoke_start() {
+	lab_start
+	lab_keys "$@"
+	lab_config "$(peers_text "$@")"
+	lab_gateway
+	local n=2 c
+	for c in "$@"; do lab_client "$c" $((n++)); done
+	iperf_server
+}
+
+# peers_text NAME...: the peers' list of a configuration, numbers from 2.
+peers_text() {
+	local n=2 c text=
+	for c in "$@"; do
+		text+="${text:+, }$(lab_peer "$c" $n)"
+		n=$((n + 1))
+	done
+	echo "$text"
+}
+
+# background COMMAND...: ends with the lab; its pid is in LAB_LAST.
+background() {
+	"$@" </dev/null &
+	LAB_LAST=$!
+	LAB_PIDS+=("$LAB_LAST")
+}
+
+# stop_pid PID: end one process and wait for it.
+stop_pid() {
+	kill "$1" 2>/dev/null
+	local i
+	for i in {1..100}; do
+		kill -0 "$1" 2>/dev/null || break
+		sleep 0.02
+	done
+	wait "$1" 2>/dev/null
+	return 0
+}
+
+# iperf_server [NS [PORT]]
+iperf_server() {
+	local ns=${1:-$SRV} port=${2:-5201}
+	background ip netns exec "$ns" iperf3 -s -p "$port" >/dev/null 2>&1
+	lab_wait 5 listens "$ns" "$port" || fail "iperf3 does not listen"
+}
+listens() { ip netns exec "$1" ss -Hltn "sport = :$2" | grep -q .; }
+
+# --- questions to the gateway -----------------------------------------------------------------------------------
+
+# rpc METHOD [PARAMS]: the result as JSON; an error on standard error, status 1.
+rpc() { /usr/bin/python3 -S "$SMOKE/rpc.py" "${RPC_ADDRESS:-$LAB_RUN/mgmt.sock}" "$@"; }
+drop() { rpc drops.get '{"all":true}' | jq "[.drops[] | select(.reason == \"$1\").packets] | add // 0"; }
+show_drops() { rpc drops.get 2>/dev/null | jq -r '.drops[] | "  drop \(.reason) \(.packets)"'; }
+# peer_of NAME FIELD [INTERFACE]
+peer_of() { rpc peer.get "{\"interface\":\"${3:-$LAB_ID}\",\"peer\":\"$1\"}" | jq -r ".$2 // empty"; }
+session_of() { rpc session.list | jq -r ".sessions[] | select(.peer == \"$1\").$2 // empty"; }
+# no_drops REASON...: none of these may have happened.
+no_drops() {
+	local r n
+	for r in "$@"; do
+		n=$(drop "$r")
+		[ "$n" = 0 ] || fail "$n packets dropped as $r"
+	done
+}
+# Reasons that show a mistake of the gateway's own wherever stock clients talk to it.
+FATAL_DROPS="auth_fail replay wg_index wrong_interface wg_length hs_mac1 hs_invalid hs_unknown_peer hs_no_key hs_stale
+	inner_version inner_length inner_header spoofed_source headroom no_mbuf steer_full chained l4_checksum ip_checksum
+	ip_header ip_truncated park_timeout keypair_expired frag_outer"
+no_fatal_drops() {
+	# shellcheck disable=SC2086
+	no_drops $FATAL_DROPS
+}
+
+# --- traffic ----------------------------------------------------------------------------------------------------
+
+# reach CLIENT ADDRESS [SECONDS]: wait until a ping is answered.
+reach() { lab_wait "${3:-10}" in_client "$1" ping -c 1 -W 1 "$2" || fail "$1 does not reach $2"; }
+# ping_all CLIENT ADDRESS [COUNT [OPTIONS]]: every ping is answered.
+ping_all() {
+	local name=$1 address=$2 count=${3:-5} out
+	shift $(($# < 3 ? $# : 3))
+	out=$(in_client "$name" ping -c "$count" -i 0.05 -W 2 "$@" "$address" 2>&1) && grep -q " $count received" <<<"$out" ||
+		fail "ping $* $address from $name: $(tail -n 3 <<<"$out")"
+}
+# ping_none CLIENT ADDRESS [COUNT [OPTIONS]]: none is.
+ping_none() {
+	local name=$1 address=$2 count=${3:-3}
+	shift $(($# < 3 ? $# : 3))
+	in_client "$name" ping -c "$count" -i 0.2 -W 1 "$@" "$address" >/dev/null 2>&1 &&
+		fail "$name reaches $address and must not"
+	return 0
+}
+# ping_start CLIENT ADDRESS: pings in the background; ping_end CLIENT: stops them, none may be lost.
+ping_start() {
+	ip netns exec "$LAB_ID-$1" ping -q -i 0.05 -W 2 "$2" >"$LAB_DIR/ping-$1" 2>&1 </dev/null &
+	PING_PID=$!
+	LAB_PIDS+=("$PING_PID")
+}
+ping_end() {
+	sleep 0.1
+	kill -INT "$PING_PID"
+	wait "$PING_PID"
+	# the last one may be on its way
+	awk '/transmitted/ {exit !($4 > 0 && $1 - $4 <= 1)}' "$LAB_DIR/ping-$1" || fail "$1 lost pings: $(tail -n 3 "$LAB_DIR/ping-$1")"
+	echo "   $1: $(grep transmitted "$LAB_DIR/ping-$1")"
+}
+# tcp_mbit CLIENT ADDRESS [IPERF OPTIONS]: Mbit/s that arrived, 0 on failure.
+tcp_mbit() {
+	local name=$1 address=$2
+	shift 2
+	in_client "$name" timeout 40 iperf3 -c "$address" -J --connect-timeout 3000 -t "${SECONDS_TCP:-1}" "$@" |
+		jq '(.end.sum_received.bits_per_second // 0) / 1e6 | floor'
+}
+# tcp_ok CLIENT ADDRESS [IPERF OPTIONS]: at least TCP_MIN (20) Mbit/s.
+tcp_ok() {
+	local mbit
+	mbit=$(tcp_mbit "$@")
+	[ "${mbit:-0}" -ge "${TCP_MIN:-20}" ] || fail "TCP $*: ${mbit:-no} Mbit/s"
+	echo "   TCP $*: $mbit Mbit/s"
+}
+# udp_ok CLIENT ADDRESS [IPERF OPTIONS]: 1 s at 10 Mbit/s, at most UDP_LOSS (1) percent lost.
+udp_ok() {
+	local name=$1 address=$2 out lost
+	shift 2
+	out=$(in_client "$name" timeout 40 iperf3 -c "$address" -J --connect-timeout 3000 -u -b 10M -t 1 "$@")
+	lost=$(jq '.end.sum | if (.packets // 0) > 20 then .lost_percent | ceil else 100 end' <<<"$out" 2>/dev/null)
+	[ "${lost:-100}" -le "${UDP_LOSS:-1}" ] || fail "UDP $name $address $*: ${lost:-all} % lost: $(jq -c '.end.sum, .error' <<<"$out")"
+	echo "   UDP $name $address $*: $(jq '.end.sum.packets' <<<"$out") packets, $(jq '.end.sum.lost_packets' <<<"$out") lost"
+}
+# basic_traffic CLIENT: all that a client does, over IPv4 and IPv6.
+basic_traffic() {
+	local a
+	for a in 10.20.0.10 fd00:20::10; do
+		reach "$1" $a
+		ping_all "$1" $a 10
+		ping_all "$1" $a 5 -s 1300
+		tcp_ok "$1" $a
+		tcp_ok "$1" $a -R
+		udp_ok "$1" $a -l 1200
+		udp_ok "$1" $a -l 1200 -R
+	done
+}
+
+# client_forgets NAME N: the client drops its session and begins anew with its next packet.
+client_forgets() {
+	(umask 077 && wg genkey >"$LAB_DIR/other.key")
+	wg set "$LAB_ID$2" private-key "$LAB_DIR/other.key"
+	wg set "$LAB_ID$2" private-key "$LAB_DIR/$1.key"
+}
+
+# capture NS DEV FILTER: tcpdump in the background into CAPTURE; capture_stop prints its lines.
+capture() {
+	CAPTURE=$LAB_DIR/capture-$1-$2
+	ip netns exec "$1" tcpdump -i "$2" --immediate-mode -n -U -s "${SNAP:-200}" -w "$CAPTURE" "$3" >/dev/null 2>"$CAPTURE.err" </dev/null &
+	CAPTURE_PID=$!
+	LAB_PIDS+=("$CAPTURE_PID")
+	lab_wait 5 grep -q 'listening on' "$CAPTURE.err" || fail "tcpdump: $(cat "$CAPTURE.err")"
+}
+capture_stop() {
+	sleep 0.2
+	stop_pid "$CAPTURE_PID"
+	tcpdump -n -v -r "$CAPTURE" 2>/dev/null
+}
+
+# ten_clients_traffic NAME...: pings of all at once, TCP of the first three beside them (servers at 5201 to 5203).
+ten_clients_traffic() {
+	local c pid=() i=0 n=20
+	reach "$1" 10.20.0.10 # the server's address is resolved: only a few packets wait for that
+	step "handshakes and first packets of $# clients at once"
+	for c in "$@"; do
+		in_client "$c" ping -c 1 -W 5 10.20.0.10 >/dev/null 2>&1 &
+		pid+=($!)
+	done
+	for c in "$@"; do wait "${pid[i++]}" || fail "$c: its first packet is not answered"; done
+	step "$n pings each and TCP"
+	pid=() i=0
+	for c in "$@"; do
+		in_client "$c" ping -q -c $n -i 0.1 -W 3 10.20.0.10 >"$LAB_DIR/ping4-$c" 2>&1 &
+		pid+=($!)
+		in_client "$c" ping -q -c $n -i 0.1 -W 3 fd00:20::10 >"$LAB_DIR/ping6-$c" 2>&1 &
+		pid+=($!)
+	done
+	# at a pace that leaves room: the rings of packet sockets overflow when a CPU is short
+	(TCP_MIN=4 tcp_ok "$1" 10.20.0.10 -p 5201 -b 10M) & pid+=($!)
+	(TCP_MIN=4 tcp_ok "$2" 10.20.0.10 -p 5202 -b 10M -R) & pid+=($!)
+	(TCP_MIN=4 tcp_ok "$3" fd00:20::10 -p 5203 -b 10M) & pid+=($!)
+	for ((i = 0; i < ${#pid[@]}; i++)); do wait "${pid[i]}" || fail "a transfer failed: $(grep -h received "$LAB_DIR"/ping?-*)"; done
+	for c in "$@"; do
+		for i in 4 6; do
+			grep -q " $n received" "$LAB_DIR/ping$i-$c" || fail "$c lost pings: $(cat "$LAB_DIR/ping$i-$c")"
+		done
+	done
+}
+
+# lab_nat_client NAME N: a client like lab_client's behind a masquerading router at 198.18.5.200 whose UDP state lasts 2 s.
+lab_nat_client() {
+	local name=$1 n=$2 nat=$LAB_ID-nat
+	lab_netns "$nat"
+	lab_veth "$nat" wan "$NET" nat
+	ip -n "$NET" link set nat master br0
+	lab_addr "$nat" wan 198.18.5.200/24
+	lab_netns "$LAB_ID-$name"
+	lab_veth "$LAB_ID-$name" eth0 "$nat" lan
+	lab_addr "$nat" lan 192.168.77.1/24
+	lab_addr "$LAB_ID-$name" eth0 192.168.77.10/24
+	ip -n "$LAB_ID-$name" route add default via 192.168.77.1
+	ip netns exec "$nat" nft -f - <<-EOF || skip "no NAT in this kernel"
+		table ip nat {
+			chain post {
+				type nat hook postrouting priority 100
+				oifname "wan" masquerade random
+			}
+		}
+	EOF
+	ip netns exec "$nat" sysctl -q -w net.ipv4.ip_forward=1 net.netfilter.nf_conntrack_udp_timeout=2 \
+		net.netfilter.nf_conntrack_udp_timeout_stream=2
+	lab_client_start "$name" "$n"
+	lab_client_up "$name" "$n"
+}
+
+# in_gateway_rpc METHOD [PARAMS]: over TCP at 127.0.0.1:5190 in the gateway's namespace.
+in_gateway_rpc() { ip netns exec "$GW" /usr/bin/python3 -S "$SMOKE/rpc.py" 127.0.0.1:5190 "$@"; }
