@@ -119,10 +119,11 @@ worker_new(struct sl_dp *dp, const struct sl_dp_conf *conf, unsigned id)
 	w->id = id;
 	w->owner = id < dp->n_workers;
 	w->pool = conf->pool;
-	w->parked_max = conf->pool_size / 8;
+	/* shares of one pool: all workers together must leave most of it to the ports */
+	w->parked_max = SL_MAX(conf->pool_size / 8 / dp->n_workers, (unsigned)SL_PARK_MAX);
 	w->stats = rte_zmalloc(NULL, sizeof(*w->stats), SL_CACHE_LINE);
 	w->aead = sl_aead_new(conf->aead);
-	w->reass = sl_reass_new();
+	w->reass = sl_reass_new(SL_MAX(conf->pool_size / 16 / dp->n_lcores, 64U));
 	if (w->stats == NULL || w->aead == NULL || w->reass == NULL || !worker_queues(dp, w)) {
 		worker_free(w);
 		return NULL;

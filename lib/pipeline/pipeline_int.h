@@ -85,8 +85,11 @@ void sl_classify_wireguard(struct sl_worker *w, struct rte_mbuf *m, const struct
 
 /* --- stage_reass.c ----------------------------------------------------------------------- */
 
-/** @return the reassembly table of a worker, or NULL without memory. */
-void *sl_reass_new(void);
+/**
+ * @param max fragments that may wait in it
+ * @return the reassembly table of a worker, or NULL without memory
+ */
+void *sl_reass_new(unsigned max);
 /** Frees what waits in it. NULL allowed. */
 void sl_reass_free(void *reass);
 /** Count and free the fragments that waited for more than 1 s. Once a tick. */

@@ -170,7 +170,7 @@ struct sl_worker {
 	uint64_t wait_root_generation;
 	struct sl_peer *parking; /* ring of peers with parked packets, see park.c */
 	unsigned n_parked;
-	unsigned parked_max; /* 1/8 of the mbufs */
+	unsigned parked_max; /* of 1/8 of the mbufs, this worker's share */
 	uint32_t sweep_tick;
 	void *reass;   /* stage_reass.c */
 	void *scratch; /* sl_worker_scratch, private to the stages */

@@ -18,16 +18,18 @@
 
 struct reass {
 	struct rte_ip_frag_tbl *table;
+	unsigned held, max;		   /* fragments: one datagram of the table may have eight */
 	struct rte_ip_frag_death_row dead; /* fragments that the table gave up */
 };
 
 void *
-sl_reass_new(void)
+sl_reass_new(unsigned max)
 {
 	struct reass *r = rte_zmalloc(NULL, sizeof(*r), SL_CACHE_LINE);
 
 	if (r == NULL)
 		return NULL;
+	r->max = max;
 	r->table = rte_ip_frag_table_create(FRAG_BUCKETS, FRAG_BUCKET_ENTRIES, FRAG_ENTRIES,
 					    FRAG_TIMEOUT_NS, SOCKET_ID_ANY);
 	if (r->table == NULL) {
@@ -52,6 +54,7 @@ static void
 bury(struct sl_worker *w, struct reass *r)
 {
 	sl_stats_drop(&w->delta, SL_DROP_FRAG_OUTER, r->dead.cnt);
+	r->held -= r->dead.cnt;
 	rte_ip_frag_free_death_row(&r->dead, 0);
 }
 
@@ -82,6 +85,9 @@ collect(struct sl_worker *w, struct reass *r, struct rte_mbuf *m)
 		whole = rte_ipv6_frag_reassemble_packet(r->table, &r->dead, m, w->now_ns,
 							(void *)ip, (void *)(ip + SL_IP6_HDR));
 	}
+	r->held++;
+	if (whole != NULL)
+		r->held -= whole->nb_segs;
 	if (r->dead.cnt > 0)
 		bury(w, r);
 	return whole;
@@ -126,12 +132,13 @@ is_plain_fragment(struct rte_mbuf *m)
 void
 sl_stage_reass(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[])
 {
+	const struct reass *r = w->reass;
 	struct rte_mbuf *m;
 	unsigned i;
 
 	for (i = 0; i < in->n; i++) {
 		m = in->m[i];
-		if (!is_plain_fragment(m)) {
+		if (!is_plain_fragment(m) || r->held >= r->max) {
 			sl_vec_drop(&out[SL_NODE_DROP], m, SL_DROP_FRAG_OUTER);
 			continue;
 		}

@@ -192,12 +192,44 @@ test_flood(void **state)
 			gw_poll(g);
 	}
 	gw_poll(g);
-	assert_true(rte_mempool_avail_count(g->pool) >= GW_POOL - 1024);
+	assert_true(rte_mempool_avail_count(g->pool) >= GW_POOL - GW_POOL / 8);
 	for (i = 0; i < 60; i++)
 		gw_later(g, SL_TICK_NS);
 	assert_int_equal(gw_drops(g, SL_DROP_FRAG_OUTER), 4000);
 	send_cut(g, &whole, 7, 504, 1);
 	assert_true(gw_out(g, GW_INSIDE, &out));
+}
+
+/* Datagrams of which eight pieces came and the first one did not: the buffers of the ports are not
+ * for them. */
+static void
+test_flood_of_pieces(void **state)
+{
+	struct gw *g = *state;
+	struct gw_pkt whole, f, out;
+	struct gw_session s;
+	unsigned i, k;
+
+	gw_session_current(g, 1, 1, &s);
+	datagram(&whole, &s, 0, false, 1000);
+	for (i = 0; i < 500; i++) {
+		for (k = 1; k < 8; k++) {
+			fragment(&f, &whole, (uint16_t)i, k * 64, 64);
+			gw_in(g, GW_OUTSIDE, 0, &f);
+		}
+		if (i % 4 == 3)
+			gw_poll(g);
+	}
+	assert_true(rte_mempool_avail_count(g->pool) >= GW_POOL - GW_POOL / 8);
+	for (i = 0; i < 60; i++)
+		gw_later(g, SL_TICK_NS);
+	assert_int_equal(gw_drops(g, SL_DROP_FRAG_OUTER), 500 * 7);
+	assert_int_equal(rte_mempool_avail_count(g->pool), GW_POOL);
+	for (i = 0; i < 300; i++) { /* what was put together is not counted for ever */
+		datagram(&whole, &s, i, false, 1000);
+		send_cut(g, &whole, (uint16_t)(1000 + i), 304, 1);
+		assert_true(gw_out(g, GW_INSIDE, &out));
+	}
 }
 
 static void
@@ -229,7 +261,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_data),    CASE(test_handshake), CASE(test_no_listener),
-		CASE(test_timeout), CASE(test_flood),	  CASE(test_odd),
+		CASE(test_timeout), CASE(test_flood),	  CASE(test_flood_of_pieces),
+		CASE(test_odd),
 	};
 
 	eal_start("test_pipeline_rx_reass");
