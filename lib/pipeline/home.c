@@ -297,6 +297,8 @@ home_message(struct sl_worker *w, struct sl_peer *p, const struct sl_wk_msg *msg
 		on_gone(w, p);
 		break;
 	case SL_WK_REHOME_OUT:
+		if (w->v[SL_NODE_SEAL].n != 0) /* a keepalive: to be sealed while we are home */
+			sl_worker_run(w);
 		sl_park_move(w, p, msg->home);
 		break;
 	}

@@ -199,6 +199,24 @@ parked_packets_move_house(void **state)
 		;
 }
 
+/** A keepalive and the order to move in one turn: what is home alone may touch is done before. */
+static void
+sealed_before_the_move(void **state)
+{
+	struct sl_wk_msg msg = {.type = SL_WK_KEEPALIVE, .peer_id = 1, .home = 1};
+	struct fx *x = *state;
+	struct fx_sealed s;
+
+	sl_home_message(x->w, &msg);
+	assert_int_equal(x->w->v[SL_NODE_SEAL].n, 1);
+	msg.type = SL_WK_REHOME_OUT;
+	sl_home_message(x->w, &msg);
+	assert_int_equal(x->peer[1]->home, 1);
+	assert_int_equal(x->w->v[SL_NODE_SEAL].n, 0);
+	fx_open(x, fx_frame(x, 0), 1, &s);
+	assert_int_equal(s.len, 0);
+}
+
 /** Many parking peers: the ring of them survives any order of leaving. */
 static void
 ring_of_parking_peers(void **state)
@@ -605,6 +623,7 @@ main(void)
 		T(parked_for_five_seconds),
 		T(flush_without_keys),
 		T(parked_packets_move_house),
+		T(sealed_before_the_move),
 		T(ring_of_parking_peers),
 		T(no_endpoint_is_told),
 		T(keys_without_endpoint),
