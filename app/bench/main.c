@@ -26,18 +26,23 @@ struct bench {
 	unsigned n;
 };
 
-static unsigned
-last_cpu(void)
+/** The CPU to run on: as wished, or the last one allowed. */
+static int
+choose_cpu(const struct bench_options *o, unsigned *cpu, struct sl_error *e)
 {
+	unsigned i, wish = o->cpu ? (unsigned)atoi(o->cpu) : CPU_SETSIZE;
 	cpu_set_t set;
-	unsigned i, last = 0;
 
 	CPU_ZERO(&set);
 	sched_getaffinity(0, sizeof(set), &set);
+	*cpu = CPU_SETSIZE;
 	for (i = 0; i < CPU_SETSIZE; i++)
-		if (CPU_ISSET(i, &set))
-			last = i;
-	return last;
+		if (CPU_ISSET(i, &set) && (!o->cpu || i == wish))
+			*cpu = i;
+	if (*cpu < CPU_SETSIZE)
+		return 0;
+	return sl_fail(e, -EINVAL, "cpu_invalid", "--cpu", "this process may not run on CPU %u",
+		       wish);
 }
 
 static int
@@ -48,10 +53,13 @@ start_eal(struct bench_options *o, struct sl_error *e)
 				.lcores = lcores,
 				.hugepages = o->no_huge ? SL_HUGE_OFF : SL_HUGE_AUTO,
 				.memory_mb = MEMORY_MB};
+	unsigned cpu;
 	bool huge;
-	int rc;
+	int rc = choose_cpu(o, &cpu, e);
 
-	snprintf(lcores, sizeof(lcores), "0@%u", o->cpu ? (unsigned)atoi(o->cpu) : last_cpu());
+	if (rc)
+		return rc;
+	snprintf(lcores, sizeof(lcores), "0@%u", cpu);
 	snprintf(prefix, sizeof(prefix), "sluice-bench-%ld", (long)getpid());
 	rc = sl_crypto_init();
 	if (rc)

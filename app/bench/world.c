@@ -259,6 +259,7 @@ bench_world_new(unsigned n_peers, enum bench_outer outer, bool hugepages, struct
 		struct sl_error *e)
 {
 	struct bench_world *b = calloc(1, sizeof(*b));
+	static unsigned serial; /* names of rings and ports */
 	char instance[32];
 	int rc;
 
@@ -269,7 +270,7 @@ bench_world_new(unsigned n_peers, enum bench_outer outer, bool hugepages, struct
 	b->n_peers = n_peers;
 	b->outer = outer;
 	b->pool = pool;
-	snprintf(instance, sizeof(instance), "bench%u", n_peers);
+	snprintf(instance, sizeof(instance), "bench%u", ++serial);
 	rc = make_planes(b, instance, hugepages, e);
 	if (rc)
 		goto fail;

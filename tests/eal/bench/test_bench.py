@@ -54,8 +54,8 @@ def check_file(args, cases, extra=()):
 def main():
     every = [(p, s, n) for p in ("receive", "send") for s in (64, 512, 1420) for n in (1, 1000)]
     check_file(["--seconds", "1"], every)
-    check_file(["--seconds", "0.1", "--path", "send", "--size", "29,1419", "--peers", "40"],
-               [("send", 29, 40), ("send", 1419, 40)])
+    check_file(["--seconds", "0.1", "--path", "send", "--size", "29,1419", "--peers", "40,40"],
+               [("send", s, 40) for s in (29, 29, 1419, 1419)])
     for outer in ("ipv6", "ipv6-offload"):
         check_file(["--seconds", "0.1", "--size", "100", "--peers", "3", "--outer", outer],
                    [("receive", 100, 3), ("send", 100, 3)], ["outer"])
@@ -63,6 +63,8 @@ def main():
                 ["--seconds", "0"], ["--seconds", "x"], ["--outer", "arp"], ["--nonsense"], ["word"]):
         p = run(*bad)
         need(p.returncode == 2 and p.stderr and not p.stdout, f"{bad}: status {p.returncode}")
+    p = run("--cpu", "1023")
+    need(p.returncode == 1 and "--cpu" in p.stderr and not p.stdout, f"CPU 1023: {p.returncode} {p.stderr}")
     p = run("--help")
     need(p.returncode == 0 and "--json FILE" in p.stdout, "--help")
     p = run("--no-huge", "--seconds", "0.1", "--size", "64", "--peers", "1", "--json", "/nonexistent/x")
