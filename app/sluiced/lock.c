@@ -9,24 +9,60 @@
 
 #include "sluiced.h"
 
-#define LOCK_DIR "/run/lock"
+/** A directory in which only root (or who runs us) can put files: a lock in a place that everybody
+ * may write to, as /run/lock, can be taken by anybody. */
+static int
+lock_dir(const char *dir, struct sl_error *e)
+{
+	struct stat st;
+
+	if (mkdir(dir, 0755) && errno != EEXIST) {
+		int err = errno;
+
+		sl_fail(e, -err, "lock_failed", "", "%s: %s", dir, strerror(err));
+		sl_hint(e, "run as root");
+		return -err;
+	}
+	if (lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) &&
+	    (st.st_uid == 0 || st.st_uid == geteuid()) && (st.st_mode & 022) == 0)
+		return 0;
+	sl_fail(e, -EPERM, "lock_failed", "", "%s must be a directory that only root can write to",
+		dir);
+	sl_hint(e, "chown root: %s && chmod 755 %s", dir, dir);
+	return -EPERM;
+}
+
+/** Our own plain file: neither a link to another one nor somebody else's. */
+static int
+lock_open(const char *path, struct sl_error *e)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	struct stat st;
+	int err = errno;
+
+	if (fd < 0)
+		return sl_fail(e, -err, "lock_failed", "", "%s: %s", path, strerror(err));
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
+	    st.st_uid == geteuid())
+		return fd;
+	close(fd);
+	return sl_fail(e, -EPERM, "lock_failed", "", "%s is not the gateway's file", path);
+}
 
 int
-sluiced_lock(const char *run_dir, const char *instance, struct sl_error *e)
+sluiced_lock(const char *dir, const char *instance, struct sl_error *e)
 {
 	char path[256], pid[32] = "";
-	int fd, err;
+	int fd, err = lock_dir(dir, e);
 	ssize_t n;
 
-	(void)run_dir; /* the lock must not depend on what the file says: the name alone decides */
-	snprintf(path, sizeof(path), "%s/sluice-%s.lock", LOCK_DIR, instance);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0) {
-		err = -errno;
-		sl_fail(e, err, "lock_failed", "", "%s: %s", path, strerror(-err));
-		sl_hint(e, "run as root");
+	if (err)
 		return err;
-	}
+	/* no instance has a name that begins with a dot, so this is no other one's directory */
+	snprintf(path, sizeof(path), "%s/.%s.lock", dir, instance);
+	fd = lock_open(path, e);
+	if (fd < 0)
+		return fd;
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
 		n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
 		if (ftruncate(fd, 0) || write(fd, pid, (size_t)n) != n) {

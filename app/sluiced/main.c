@@ -53,7 +53,7 @@ serve(struct sl_assembly *a, struct sl_config *c, const struct sluiced_options *
 	rc = sluiced_privileges_limit(e);
 	if (rc)
 		return rc;
-	lock = sluiced_lock(c->run_dir, c->instance, e);
+	lock = sluiced_lock(SLUICED_LOCK_DIR, c->instance, e);
 	if (lock < 0)
 		return lock;
 	rc = make_dir(c->run_dir, "/system/run_dir", e);

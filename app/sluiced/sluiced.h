@@ -19,12 +19,16 @@ struct sluiced_options {
  */
 int sluiced_options_parse(int argc, char **argv, struct sluiced_options *o);
 
+#define SLUICED_LOCK_DIR "/run/sluice"
+
 /**
- * Take the lock of an instance on this host (S2-12).
+ * Take the lock of an instance on this host (S2-12). The name alone decides, not what the file
+ * says.
+ * @param dir SLUICED_LOCK_DIR; made if it is not there
  * @return a descriptor to keep open, or a negative errno: instance_running with the pid that holds
  * it
  */
-int sluiced_lock(const char *run_dir, const char *instance, struct sl_error *e);
+int sluiced_lock(const char *dir, const char *instance, struct sl_error *e);
 
 /** Before EAL: no core dumps, not traceable, only the capabilities that ports need. */
 int sluiced_privileges_limit(struct sl_error *e);
