@@ -229,7 +229,8 @@ group_is_wanted(const uint8_t *eth, uint16_t type)
 static enum sl_drop
 parse_l2(struct classify *c, const struct rte_mbuf *m, struct l2 *l2)
 {
-	const uint64_t stripped = RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+	const uint64_t stripped_flags = RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+	const bool stripped = (m->ol_flags & stripped_flags) == stripped_flags;
 	const uint8_t *eth = rte_pktmbuf_mtod(m, const uint8_t *);
 	uint16_t vlan = 0;
 
@@ -240,10 +241,12 @@ parse_l2(struct classify *c, const struct rte_mbuf *m, struct l2 *l2)
 	if (l2->type == SL_ETHERTYPE_VLAN) {
 		if (m->data_len < SL_L2_MAX)
 			return SL_DROP_L2_TRUNCATED;
+		if (sl_unlikely(stripped)) /* a tag in a tag: the inner one leads nowhere */
+			return SL_DROP_L2_ETHERTYPE;
 		vlan = sl_load_be16(eth + 14) & VLAN_ID_MASK;
 		l2->len = SL_L2_MAX;
 		l2->type = sl_load_be16(eth + 16);
-	} else if ((m->ol_flags & stripped) == stripped) {
+	} else if (stripped) {
 		vlan = m->vlan_tci & VLAN_ID_MASK;
 	}
 	if (l2->type != SL_ETHERTYPE_IP4 && l2->type != SL_ETHERTYPE_IP6 &&

@@ -69,6 +69,25 @@ test_l2(void **state)
 	drop(state, &p, SL_DROP_L2_VLAN);
 }
 
+/* The NIC took the outer tag off: the inner one must not choose the network (VLAN hopping). */
+static void
+test_tag_in_tag(void **state)
+{
+	struct gw *g = *state;
+	struct rte_mbuf *m;
+	struct gw_pkt p;
+
+	gw_udp(&p, "203.0.113.9", "203.0.113.1", 1, 9, "x", 1);
+	gw_eth(&p, gw_mac[0], GW_VLAN);
+	m = gw_mbuf(g, &p);
+	m->ol_flags = RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+	m->vlan_tci = GW_VLAN + 1;
+	gw_in_mbuf(g, GW_OUTSIDE, 0, m);
+	gw_poll(g);
+	assert_int_equal(gw_drops(g, SL_DROP_L2_ETHERTYPE), 1);
+	assert_int_equal(gw_all_drops(g), 1);
+}
+
 static void
 test_mac(void **state)
 {
@@ -441,6 +460,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_l2),
+		CASE(test_tag_in_tag),
 		CASE(test_mac),
 		CASE(test_ip_header),
 		CASE(test_v6_ext),
