@@ -239,7 +239,9 @@ on_install(struct sl_worker *w, struct sl_peer *p, uint32_t index)
 {
 	struct sl_keypair *kp = sl_session_lookup(w->dp->sessions, index);
 
+	/* hs received a handshake message and, as responder, answers it */
 	tick_set(&p->unacked_tx, 0);
+	tick_set(&p->unanswered_rx, 0);
 	if (kp == NULL || !kp->initiator || !make_current(p, kp))
 		return;
 	if (p->park_count > 0)

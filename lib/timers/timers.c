@@ -139,14 +139,37 @@ run_attempt(struct sl_timers *t, struct look *l)
 	}
 }
 
+/*
+ * 10 s after unanswered data. Where hs sent something later than unanswered_rx, which the home need
+ * not know, data behind that counts: no edge announces it, and its first packet is not known, so
+ * the 10 s run from what hs sent.
+ */
+static void
+run_passive(struct sl_timers *t, const struct sl_timer_ticks *k, struct look *l)
+{
+	uint64_t start = tick_end(k->unanswered_rx);
+	uint64_t sent = SL_MAX(tick_end(k->any_tx), t->initiation_ns);
+
+	if (!start)
+		return;
+	if (k->any_tx > k->unanswered_rx || t->initiation_ns >= start) {
+		if (tick_end(k->data_rx) <= sent) {
+			if (usable(t, l->now))
+				look_at(l, l->now + SECONDS(SL_WG_KEEPALIVE_S));
+			return;
+		}
+		start = sent;
+	}
+	if (due(l, start + SECONDS(SL_WG_KEEPALIVE_S)))
+		keepalive(t, l);
+}
+
 static void
 run_keepalives(struct sl_timers *t, const struct sl_timer_ticks *k, struct look *l)
 {
-	uint64_t passive = tick_end(k->unanswered_rx), last;
+	uint64_t last;
 
-	if (passive && k->any_tx <= k->unanswered_rx && t->initiation_ns < passive &&
-	    due(l, passive + SECONDS(SL_WG_KEEPALIVE_S)))
-		keepalive(t, l);
+	run_passive(t, k, l);
 	if (!t->persistent_s)
 		return;
 	last = SL_MAX(tick_end(k->any_rx), tick_end(k->any_tx));

@@ -367,8 +367,10 @@ test_install_responder(void **state)
 
 	gw_endpoint(g, 1, GW_CLIENT, GW_CLIENT_PORT);
 	gw_session(g, 1, false, 1, &s);
+	atomic_store(&g->peer[1]->unanswered_rx, 9); /* hs answers: the next data counts anew */
 	post(g, &(struct sl_wk_msg){.type = SL_WK_INSTALL, .peer_id = 1, .index = s.index});
 	assert_null(g->peer[1]->current);
+	assert_int_equal(g->peer[1]->unanswered_rx, 0);
 	assert_false(gw_out(g, GW_OUTSIDE, &out));
 	/* a message about an index that is gone */
 	post(g, &(struct sl_wk_msg){.type = SL_WK_INSTALL, .peer_id = 1, .index = s.index ^ 1});

@@ -163,6 +163,25 @@ test_passive_answered_by_handshake(void **state)
 	assert_int_equal(run(T0 + 19 * S + S / 10), SL_TIMER_KEEPALIVE);
 }
 
+/* hs answered an initiation while unanswered_rx stood: data behind that is not forgotten, though
+ * the home announces no edge for it. */
+static void
+test_passive_behind_response(void **state)
+{
+	uint64_t sent = T0 + 9 * S, data = T0 + 12 * S;
+
+	sl_timers_on_session(&t, T0);
+	k.data_rx = k.any_rx = k.unanswered_rx = sl_tick_of(T0);
+	sl_timers_on_response_sent(&t, sent);
+	sl_timers_on_session(&t, sent);
+	k.any_tx = sl_tick_of(sent);
+	assert_int_equal(run(T0 + 11 * S), NONE);
+	assert_true(next <= T0 + 21 * S);
+	k.data_rx = k.any_rx = sl_tick_of(data);
+	assert_int_equal(run(next), SL_TIMER_KEEPALIVE);
+	assert_true(next > sent + 10 * S && next <= data + 11 * S);
+}
+
 /* No session can carry the keepalive any more: a handshake, and only one attempt. */
 static void
 test_passive_without_session(void **state)
@@ -331,6 +350,7 @@ main(void)
 		RULE(test_held_rekey),
 		RULE(test_passive_keepalive),
 		RULE(test_passive_answered_by_handshake),
+		RULE(test_passive_behind_response),
 		RULE(test_passive_without_session),
 		RULE(test_new_handshake_after_unacked),
 		RULE(test_unacked_is_cleared_by_reception),
