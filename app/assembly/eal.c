@@ -13,7 +13,8 @@
 
 struct args {
 	int n;
-	char *v[EAL_ARGS_MAX];
+	char *v[EAL_ARGS_MAX];	  /* EAL reorders these */
+	char *text[EAL_ARGS_MAX]; /* the same, to be freed */
 };
 
 static void
@@ -21,17 +22,19 @@ args_add(struct args *a, const char *s)
 {
 	char *copy = strdup(s);
 
-	if (copy && a->n < EAL_ARGS_MAX - 1)
-		a->v[a->n++] = copy;
-	else
+	if (!copy || a->n == EAL_ARGS_MAX - 1) {
 		free(copy);
+		return;
+	}
+	a->text[a->n] = copy;
+	a->v[a->n++] = copy;
 }
 
 static void
 args_free(struct args *a)
 {
 	for (int i = 0; i < a->n; i++)
-		free(a->v[i]);
+		free(a->text[i]);
 }
 
 /** Free memory in 2 MiB hugepages, in MiB. */
@@ -75,7 +78,7 @@ choose_memory(const struct sl_eal_wish *w, bool *huge, struct sl_error *e)
 int
 sl_eal_start(const struct sl_eal_wish *w, bool *got_hugepages, struct sl_error *e)
 {
-	struct args a = {0};
+	static struct args a; /* EAL keeps pointers into argv for its own lifetime */
 	char buf[160];
 	int rc = choose_memory(w, got_hugepages, e);
 
@@ -117,7 +120,6 @@ sl_eal_start(const struct sl_eal_wish *w, bool *got_hugepages, struct sl_error *
 		args_free(&a);
 		return rc ? rc : -EIO;
 	}
-	/* EAL keeps pointers into argv for its own lifetime. */
 	return 0;
 }
 

@@ -100,7 +100,7 @@ kernel_mtu(const char *iface)
 
 	if (fd < 0)
 		return 0;
-	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", iface);
+	memcpy(r.ifr_name, iface, SL_MIN(strlen(iface), sizeof(r.ifr_name) - 1));
 	if (ioctl(fd, SIOCGIFMTU, &r) == 0)
 		mtu = (unsigned)r.ifr_mtu;
 	close(fd);

@@ -210,6 +210,31 @@ cmd_call(struct driver *d, char *args)
 	return NULL;
 }
 
+#ifdef __SANITIZE_ADDRESS__
+/** Like memmem(), but reads also what the sanitizer guards. */
+__attribute__((no_sanitize("address", "undefined"))) static const uint8_t *
+search(const uint8_t *p, size_t n, const uint8_t *pattern, size_t len)
+{
+	const uint8_t *end = p + n;
+	uint64_t first, here;
+	size_t i;
+
+	__builtin_memcpy(&first, pattern, sizeof(first));
+	for (; p + len <= end; p++) {
+		__builtin_memcpy(&here, p, sizeof(here));
+		if (here != first)
+			continue;
+		for (i = sizeof(first); i < len && p[i] == pattern[i]; i++)
+			;
+		if (i == len)
+			return p;
+	}
+	return NULL;
+}
+#else
+#define search memmem
+#endif
+
 /** Count a byte string in every writable mapping of the process, but for the buffer that holds the
  * pattern itself. */
 static const char *
@@ -233,11 +258,11 @@ cmd_arena(const char *args)
 		if (sscanf(line, "%llx-%llx rw", &lo, &hi) != 2 || !strstr(line, " rw") ||
 		    strstr(line, "[vvar"))
 			continue;
-		p = (const uint8_t *)(uintptr_t)lo;
-		end = (const uint8_t *)(uintptr_t)hi;
 		if (strstr(line, "anon_hugepage") || hi - lo > (UINT64_C(1) << 31))
 			continue; /* reserved address space */
-		while ((p = memmem(p, (size_t)(end - p), pattern, (size_t)len))) {
+		p = (const uint8_t *)(uintptr_t)lo;
+		end = (const uint8_t *)(uintptr_t)hi;
+		while ((p = search(p, (size_t)(end - p), pattern, (size_t)len))) {
 			found += p != pattern;
 			p++;
 		}
