@@ -235,7 +235,8 @@ peer_add(struct sl_hs *hs, const struct sl_hs_cmd *cmd)
 		sl_log(SL_LOG_ERR, "hs", "no room for peer %u", p->id);
 		return;
 	}
-	apply(hs, hp, cmd); /* before it moves: packets may be there already and want its endpoint */
+	apply(hs, hp,
+	      cmd); /* before it moves: packets may be there already and want its endpoint */
 	hs_home_balance(hs, hp);
 	hs_peer_look(hs, hp);
 	__atomic_store_n(&p->hs_priv, hp, __ATOMIC_RELEASE);
