@@ -51,13 +51,18 @@ make_plan(struct sl_assembly *a, const struct sl_plan_port_cap *ports, unsigned 
 			 .n_cpus = c->n_cpus},
 	};
 
+	int rc;
+
 	if (in.wish.n_cpus == 0)
 		in.wish.cpus = NULL;
 	if (n_ports) { /* the second plan keeps the lcores of the first */
 		in.wish.workers = a->plan.n_workers;
 		in.wish.io = a->plan.n_io;
 	}
-	return sl_plan_make(&in, &a->plan, e);
+	rc = sl_plan_make(&in, &a->plan, e);
+	if (rc != 0 && strncmp(e->path, "/lcores", 7) == 0) /* as the file calls it */
+		memmove(e->path, "/system", 7);
+	return rc;
 }
 
 /** Widest frame buffer that the ports need. */

@@ -10,12 +10,17 @@
 #include "sl_log.h"
 #include "sluiced.h"
 
+/** Place, what is wrong, remedy. A message of the configuration file names its line itself. */
 static void
-tell(const struct sl_error *e)
+tell(const char *config, const struct sl_error *e)
 {
-	fprintf(stderr, "sluiced: error: %s%s%s [%s]\n",
-		e->path[0] && e->path[0] != '/' ? e->path : "",
-		e->path[0] && e->path[0] != '/' ? ": " : "", e->message, e->reason);
+	char place[512] = "";
+
+	if (strchr(e->path, ':') != NULL) /* FILE:LINE: /POINTER */
+		snprintf(place, sizeof(place), "%s: ", e->path);
+	else if (e->path[0] != '\0' && strncmp(e->message, config, strlen(config)) != 0)
+		snprintf(place, sizeof(place), "%s: %s: ", config, e->path);
+	fprintf(stderr, "sluiced: error: %s%s [%s]\n", place, e->message, e->reason);
 	if (e->hint[0])
 		fprintf(stderr, "sluiced: remedy: %s\n", e->hint);
 }
@@ -68,6 +73,7 @@ serve(struct sl_assembly *a, struct sl_config *c, const struct sluiced_options *
 	sl_assembly_free(a);
 	if (a->eal_up)
 		rte_eal_cleanup();
+	rmdir(rte_eal_get_runtime_dir()); /* EAL leaves it, empty */
 	close(lock);
 	return rc;
 }
@@ -92,7 +98,7 @@ main(int argc, char **argv)
 	else if (rc == 0)
 		rc = serve(&assembly, config, &o, &e);
 	if (rc)
-		tell(&e);
+		tell(o.config, &e);
 	sl_config_free(config);
 	return rc ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -30,6 +30,9 @@ struct loader {
 
 static const char *const type_text[] = {"a string", "an integer", "true or false", "a list",
 					"a group { }"};
+static const char *const type_example[] = {"name = \"text\";", "name = 2;", "name = true;",
+					   "name = [ \"one\", \"two\" ];",
+					   "name = { key = value; };"};
 
 static bool
 type_matches(const config_setting_t *s, enum key_type t)
@@ -56,18 +59,22 @@ check_value(struct loader *l, const config_setting_t *s, const struct key *k, co
 	unsigned line = config_setting_source_line(s);
 	long long v;
 
-	if (!type_matches(s, k->type))
-		return sl_config_fail(l->c, line, l->e, -EINVAL, "param_type", at, "%s must be %s",
-				      at + 1, type_text[k->type]);
+	if (!type_matches(s, k->type)) {
+		sl_config_fail(l->c, line, l->e, -EINVAL, "param_type", at, "%s must be %s", at + 1,
+			       type_text[k->type]);
+		sl_hint(l->e, "write it as: %s", type_example[k->type]);
+		return -EINVAL;
+	}
 	if (k->type != KEY_INT)
 		return 0;
 	v = config_setting_type(s) == CONFIG_TYPE_INT ? config_setting_get_int(s)
 						      : config_setting_get_int64(s);
-	if (v < k->min || v > k->max)
-		return sl_config_fail(l->c, line, l->e, -EINVAL, "param_range", at,
-				      "%s is %lld, allowed are %lld to %lld", at + 1, v, k->min,
-				      k->max);
-	return 0;
+	if (v >= k->min && v <= k->max)
+		return 0;
+	sl_config_fail(l->c, line, l->e, -EINVAL, "param_range", at,
+		       "%s is %lld, allowed are %lld to %lld", at + 1, v, k->min, k->max);
+	sl_hint(l->e, "choose a value between them, or leave the line out for the default");
+	return -EINVAL;
 }
 
 /** Every member of a group must be known and of its type. */

@@ -19,8 +19,13 @@ sl_config_fail(const struct sl_config *c, unsigned line, struct sl_error *e, int
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	if (line)
-		return sl_fail(e, err, reason, path, "%s:%u: %s", c->path, line, text);
-	return sl_fail(e, err, reason, path, "%s: %s", c->path, text);
+		sl_fail(e, err, reason, path, "%s:%u: %s", c->path, line, text);
+	else
+		sl_fail(e, err, reason, path, "%s: %s", c->path, text);
+	/* the caller who knows more says more */
+	sl_hint(e, "correct it; the example configuration (docs/examples/sluice.conf) shows every "
+		   "setting with its default");
+	return err;
 }
 
 static int

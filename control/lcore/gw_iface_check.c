@@ -142,7 +142,9 @@ check_inside(struct sl_gw *gw, const struct gw_iface *f, const struct sl_gw_ifac
 			"the inside of \"%s\" needs prefixes: outer traffic uses port \"%s\" too, "
 			"because %s",
 			s->name, s->inside_port, why);
-		sl_hint(e, "list the private networks behind the gateway, or use another port");
+		sl_hint(e, "list the private networks behind the gateway as inside prefixes, or "
+			   "use another "
+			   "port");
 		return -EINVAL;
 	}
 	if (*att != NULL && (*att)->a.n_ifaces == SL_ATT_IFACES &&
