@@ -147,10 +147,84 @@ test_threads(void **state)
 	gw_free(t.g);
 }
 
+/* --- lanes ------------------------------------------------------------------------------- */
+
+#define ROUNDS 1000
+
+struct taker {
+	struct sl_worker *w;
+	atomic_bool stop;
+	atomic_uint got;
+};
+
+/* hs as far as lanes go: it takes messages and notes in them from which worker they came. */
+static void *
+take(void *arg)
+{
+	struct taker *t = arg;
+	struct rte_mbuf *m;
+	unsigned lane;
+	cpu_set_t any;
+
+	CPU_ZERO(&any); /* EAL pinned who made us to one */
+	for (lane = 0; lane < CPU_SETSIZE; lane++)
+		CPU_SET(lane, &any);
+	pthread_setaffinity_np(pthread_self(), sizeof(any), &any);
+
+	while (!atomic_load(&t->stop)) {
+		for (lane = 0; lane < SL_HS_LANES; lane++) {
+			while (rte_ring_sc_dequeue(t->w->hs_lane[lane], (void **)&m) == 0) {
+				sl_meta(m)->nh = 2;
+				atomic_fetch_add(&t->got, 1);
+			}
+		}
+	}
+	return NULL;
+}
+
+/*
+ * A message is given away once, whatever hs writes into it while the others are being given away:
+ * the first one goes to the first lane, many more to the last.
+ */
+static void
+test_lanes(void **state)
+{
+	static struct taker t;
+	struct gw *g = gw_new(&(struct gw_conf){0});
+	struct rte_mbuf *m[SL_VEC_MAX];
+	struct sl_vec in;
+	pthread_t thread;
+	unsigned round, i;
+
+	t.w = g->dp->worker[0];
+	assert_int_equal(rte_pktmbuf_alloc_bulk(g->pool, m, SL_VEC_MAX), 0);
+	for (i = 0; i < SL_VEC_MAX; i++)
+		sl_meta(m[i])->nh = 2;
+	assert_int_equal(pthread_create(&thread, NULL, take, &t), 0);
+	for (round = 1; round <= ROUNDS; round++) {
+		sl_meta(m[0])->nh = 0;
+		memcpy(in.m, m, sizeof(m));
+		in.n = SL_VEC_MAX;
+		sl_stage_hs(t.w, &in, t.w->v);
+		while (atomic_load(&t.got) < round * SL_VEC_MAX)
+			sched_yield();
+		if (atomic_load(&t.got) != round * SL_VEC_MAX)
+			break;
+	}
+	atomic_store(&t.stop, true);
+	pthread_join(thread, NULL);
+	for (i = 0; i < SL_HS_LANES; i++)
+		assert_int_equal(rte_ring_count(t.w->hs_lane[i]), 0);
+	assert_int_equal(atomic_load(&t.got), ROUNDS * SL_VEC_MAX);
+	rte_pktmbuf_free_bulk(m, SL_VEC_MAX);
+	gw_free(g);
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_threads)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_threads),
+					   cmocka_unit_test(test_lanes)};
 
 	eal_start("test_pipeline_rx_threads");
 	return cmocka_run_group_tests(tests, NULL, NULL);
