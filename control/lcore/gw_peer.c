@@ -267,6 +267,16 @@ use_former(struct sl_gw *gw, struct gw_peer *p, struct sl_hs_cmd *cmd)
 	}
 }
 
+/* Nobody knows the peer yet: packets that come before hs has told its home find the endpoint. */
+static void
+set_first_path(struct gw_peer *p, const struct sl_hs_cmd *cmd)
+{
+	struct sl_peer_path path = {.outer = cmd->outer};
+
+	if (cmd->fields & SL_HS_F_ENDPOINT)
+		sl_peer_path_write(p->p, &path);
+}
+
 /* A peer that was never published: its id goes straight back. */
 static void
 peer_undo(struct sl_gw *gw, struct gw_peer *p)
@@ -300,6 +310,7 @@ peer_create(struct sl_gw *gw, struct gw_iface *f, const struct sl_gw_peer_spec *
 	cmd->peer = p->p;
 	cmd->initiate = s->initiate && s->fields & SL_PF_ENDPOINT && s->endpoint.ip.family != 0;
 	use_former(gw, p, cmd);
+	set_first_path(p, cmd);
 	gw_cmd_add(gw, cmd);
 	return 0;
 }
