@@ -2,7 +2,7 @@
 """Run the test suites and count: the back of tools/test.
 
 A suite is a list of (name, command, timeout in seconds). Exit status 77 or 125 of a command means skipped. Output
-is shown only of what failed; everything is kept in build/test-logs/.
+is shown only of what failed; everything is kept in build-logs/.
 """
 
 import concurrent.futures
@@ -14,7 +14,7 @@ import sys
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-LOGS = os.path.join(TOP, "build", "test-logs")
+LOGS = os.path.join(TOP, "build-logs")
 SKIP = (77, 125)
 
 
