@@ -9,6 +9,7 @@
  * Commands, one a line:
  *
  *	rx PORT QUEUE HEX	a frame arrives
+ *	seg BYTES PORT QUEUE HEX	the same, in a chain of buffers with so many bytes each
  *	run			poll until idle; answers lines "tx PORT QUEUE HEX"
  *	advance MS [STEP_MS]	let the clock go on in steps (10 ms), polling at each; answers lines
  *				"at NS" where frames follow, and tx
@@ -16,6 +17,7 @@
  *				"left MS" in the end
  *	call METHOD JSON	an RPC call; answers "result JSON" or "error JSON"
  *	now			answers "now NS"
+ *	wall MS			the wall clock is set forward (or back: negative)
  *	arena HEX		answers "found N": how often these bytes stand in writable memory
  *	quit
  *
@@ -48,7 +50,7 @@ struct driver {
 	struct sl_rpc *rpc;
 	struct rte_ring *rx[LOCK_PORTS][LOCK_QUEUES], *tx[LOCK_PORTS][LOCK_QUEUES];
 	unsigned n_ports, n_queues;
-	uint64_t now_ns;
+	uint64_t now_ns, wall_ns;
 };
 
 static uint64_t
@@ -60,7 +62,9 @@ virtual_mono(void *ctx)
 static uint64_t
 virtual_wall(void *ctx)
 {
-	return START_WALL_NS + ((struct driver *)ctx)->now_ns - START_NS;
+	const struct driver *d = ctx;
+
+	return d->wall_ns + d->now_ns - START_NS;
 }
 
 static int
@@ -136,31 +140,61 @@ from_hex(const char *hex, uint8_t *out, size_t room)
 	return *hex == 0 ? (int)n : -1;
 }
 
+/** Buffers of at most `seg` bytes each. @return NULL without memory or room */
+static struct rte_mbuf *
+make_frame(struct driver *d, const uint8_t *frame, unsigned len, unsigned seg)
+{
+	struct rte_mbuf *head = NULL, *m;
+	unsigned at = 0, n;
+	char *data;
+
+	do {
+		n = SL_MIN(len - at, seg);
+		m = rte_pktmbuf_alloc(d->a.pool);
+		data = m ? rte_pktmbuf_append(m, (uint16_t)n) : NULL;
+		if (!data || (head && rte_pktmbuf_chain(head, m))) {
+			rte_pktmbuf_free(m);
+			rte_pktmbuf_free(head);
+			return NULL;
+		}
+		memcpy(data, frame + at, n);
+		head = head ? head : m;
+		at += n;
+	} while (at < len);
+	return head;
+}
+
 static const char *
-cmd_rx(struct driver *d, const char *args)
+cmd_rx(struct driver *d, const char *args, unsigned seg)
 {
 	static uint8_t frame[65536];
 	struct rte_mbuf *m;
 	unsigned port, queue;
 	int at = 0, len;
-	char *data;
 
 	if (sscanf(args, "%u %u %n", &port, &queue, &at) != 2 || port >= d->n_ports ||
-	    queue >= d->n_queues)
+	    queue >= d->n_queues || seg == 0)
 		return "rx PORT QUEUE HEX";
 	len = from_hex(args + at, frame, sizeof(frame));
-	m = len < 0 ? NULL : rte_pktmbuf_alloc(d->a.pool);
-	data = m ? rte_pktmbuf_append(m, (uint16_t)len) : NULL;
-	if (!data) {
-		rte_pktmbuf_free(m);
-		return "bad hex, or longer than a buffer";
-	}
-	memcpy(data, frame, (size_t)len);
+	m = len < 0 ? NULL : make_frame(d, frame, (unsigned)len, seg);
+	if (!m)
+		return "bad hex, or no buffer for it";
 	if (rte_ring_sp_enqueue(d->rx[port][queue], m)) {
 		rte_pktmbuf_free(m);
 		return "ring full";
 	}
 	return NULL;
+}
+
+static const char *
+cmd_seg(struct driver *d, const char *args)
+{
+	unsigned seg;
+	int at = 0;
+
+	if (sscanf(args, "%u %n", &seg, &at) != 1)
+		return "seg BYTES PORT QUEUE HEX";
+	return cmd_rx(d, args + at, seg);
 }
 
 static const char *
@@ -280,7 +314,11 @@ command(struct driver *d, char *line)
 
 	line[strcspn(line, "\n")] = 0;
 	if (strncmp(line, "rx ", 3) == 0) {
-		bad = cmd_rx(d, line + 3);
+		bad = cmd_rx(d, line + 3, UINT16_MAX);
+	} else if (strncmp(line, "seg ", 4) == 0) {
+		bad = cmd_seg(d, line + 4);
+	} else if (strncmp(line, "wall ", 5) == 0) {
+		d->wall_ns += (uint64_t)(strtoll(line + 5, NULL, 10) * (int64_t)SL_NS_PER_MS);
 	} else if (strcmp(line, "run") == 0) {
 		run(d);
 		print_tx(d, false);
@@ -317,6 +355,7 @@ start(struct driver *d, const char *path, uint64_t seed, const char *const *eal,
 	if (rc)
 		return rc;
 	d->now_ns = START_NS;
+	d->wall_ns = START_WALL_NS;
 	d->a.env = (struct sl_assembly_env){.lockstep = true,
 					    .seed = seed,
 					    .mono_ns = virtual_mono,

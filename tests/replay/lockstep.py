@@ -117,11 +117,11 @@ def interface(name="wg0", port=LISTEN, addresses=(INNER4 + "/16", INNER6 + "/64"
 class Gateway:
     """One lockstep process. Ends with close() or as a context manager."""
 
-    def __init__(self, config=None, queues=None, seed=1, route=None):
+    def __init__(self, config=None, queues=None, seed=1, route=None, keep=None):
         check(BINARY and os.path.exists(BINARY), "name the lockstep program (argument or LOCKSTEP)")
         self.config = json.loads(json.dumps(config or base_config()))
         shm = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-        self.dir = tempfile.mkdtemp(prefix="sluice-replay-", dir=shm)
+        self.dir = keep or tempfile.mkdtemp(prefix="sluice-replay-", dir=shm)  # keep: of a former run
         atexit.register(shutil.rmtree, self.dir, ignore_errors=True)
         self.keys = {}     # interface name -> public key
         self.listen = {}   # UDP port -> interface name
@@ -202,7 +202,6 @@ class Gateway:
                 self.proc.kill()
                 self.proc.wait()
         self.proc.stdout.close()
-        shutil.rmtree(self.dir, ignore_errors=True)
         return self.proc.returncode
 
     def __enter__(self):
@@ -272,6 +271,14 @@ class Gateway:
                 self._say("rx %d %d %s" % (port, q, f.hex()))
             for f in part:
                 self._answer()
+
+    def rx_chain(self, port, frame, seg, queue=0):
+        """A frame in a chain of buffers of `seg` bytes."""
+        self._command("seg %d %d %d %s" % (seg, port, queue, frame.hex()))
+
+    def set_wall(self, ms):
+        """Somebody sets the wall clock forward or back."""
+        self._command("wall %d" % ms)
 
     def run(self):
         """Poll until idle. @return what was sent, without ARP and ND (which are answered)"""
@@ -376,7 +383,7 @@ class Gateway:
         n = self._serial
         self._serial += 1
         if ip is None:
-            ip = "2001:db8:99::%x" % n if v6 else "203.0.113.%d" % n
+            ip = "2001:db8:99::%x" % n if v6 else "192.0.%d.%d" % (16 + n // 250, 1 + n % 250)
         c = Client(self, wg.Peer(name, self.keys[iface], psk or bytes(32), PEER_WALL0), iface, ip, port)
         c.in4, c.in6 = "10.7.%d.%d" % (1 + n // 200, 1 + n % 200), "fd00:7::%x" % (0x1000 + n)
         c.allowed = allowed if allowed is not None else [c.in4 + "/32", c.in6 + "/128"]

@@ -95,8 +95,7 @@ def lossless(name, initiator, delay_ms):
     equal(sorted(s.up), s.sent_up, "packets up: each once")
     equal(s.down, list(range(s.number)), "packets down: each once, in order")
     g.expect_drops(name)
-    g.call("peer.remove", interface="wg0", peer=name)
-    g.run()
+    g.forget_clients()
 
 
 def gateway_answers():
@@ -115,5 +114,28 @@ def gateway_initiates_to_a_slow_client():
     lossless("init-slow", False, 900)
 
 
+def while_queues_change():
+    """The NIC moves the client to another queue every 70 s (with one queue: nothing changes): its home
+    follows at the next handshake."""
+    before, homes = g.route, set()
+    g.route = lambda frame: g.now // (70 * S) % g.queues
+    try:
+        for name, initiator in (("move-a", True), ("move-b", False)):
+            s = Stream(name, initiator, 100)
+            if initiator:
+                s.session(s.c.handshake())
+            for _ in range(8):
+                s.go(60)
+                homes.add(g.peer_info(s.c)["worker"])
+            equal(sorted(s.up), s.sent_up, "packets up: each once")
+            equal(sorted(s.down), list(range(s.number)), "packets down: each once")
+            g.expect_drops(name)
+            g.forget_clients()
+    finally:
+        g.route = before
+    if g.queues > 1:
+        equal(homes, {0, 1}, "homes")
+
+
 run(gateway_answers, gateway_answers_a_slow_client, gateway_initiates, gateway_initiates_to_a_slow_client,
-    last=g.close)
+    while_queues_change, last=g.close)
