@@ -14,6 +14,7 @@
 #define STALE_IDLE_NS (600 * SL_NS_PER_S)
 #define FAILED_HOLD_NS (20 * SL_NS_PER_S)
 #define FAILED_RETRY_NS SL_NS_PER_S
+#define FAILED_PROBE_NS (2 * SL_NS_PER_S)
 
 struct sl_neigh_table {
 	struct sl_neigh_ops ops;
@@ -102,6 +103,7 @@ enter(struct sl_neigh_table *t, struct sl_neigh *n, enum sl_neigh_state state, u
 	n->since_ns = now_ns;
 	n->deadline_ns = now_ns + lasts_ns;
 	n->probes = 0;
+	n->probed_ns = now_ns;
 	if (state == SL_NEIGH_REACHABLE)
 		n->confirmed_ns = now_ns;
 	t->ops.changed(t->ops.ctx, n);
@@ -381,6 +383,16 @@ expire(struct sl_neigh_table *t, struct sl_neigh *n, uint64_t now_ns)
 	}
 }
 
+/** Packets still come: look whether the neighbour is back, without letting them wait. */
+static void
+probe_failed(struct sl_neigh_table *t, struct sl_neigh *n, uint64_t now_ns)
+{
+	if (n->used_ns <= n->probed_ns || now_ns < n->probed_ns + FAILED_PROBE_NS)
+		return;
+	n->probed_ns = now_ns;
+	t->ops.probe(t->ops.ctx, n, false);
+}
+
 void
 sl_neigh_tick(struct sl_neigh_table *t, uint64_t now_ns)
 {
@@ -393,6 +405,8 @@ sl_neigh_tick(struct sl_neigh_table *t, uint64_t now_ns)
 			enter(t, n, SL_NEIGH_DELAY, DELAY_NS, now_ns);
 		else if (now_ns >= n->deadline_ns)
 			expire(t, n, now_ns);
+		else if (n->state == SL_NEIGH_FAILED)
+			probe_failed(t, n, now_ns);
 	}
 }
 

@@ -17,8 +17,8 @@ enum sl_neigh_state {
 	SL_NEIGH_STALE,	 /* used without question; traffic starts DELAY; 10 min idle: forgotten */
 	SL_NEIGH_DELAY,	 /* 5 s for a hint before probing */
 	SL_NEIGH_PROBE,	 /* 3 unicast probes, 1 s apart, then INCOMPLETE (its MAC may be new) */
-	SL_NEIGH_FAILED, /* held 20 s so that packets fail fast; then resolved anew if pinned or
-			    used meanwhile, else forgotten */
+	SL_NEIGH_FAILED, /* held 20 s so that packets fail fast, with a probe every 2 s while they
+			    come; then resolved anew if pinned or used meanwhile, else forgotten */
 	SL_NEIGH_STATIC,
 };
 
@@ -30,10 +30,11 @@ struct sl_neigh {
 	uint64_t since_ns;    /* when the state began */
 	uint64_t deadline_ns; /* when it ends by itself */
 	unsigned probes;
-	uint32_t nh;	  /* next-hop id; the caller's */
-	bool pinned;	  /* a route or a peer's path needs it: never forgotten; the caller may
-			     clear it */
-	uint64_t used_ns; /* last traffic */
+	uint32_t nh;	    /* next-hop id; the caller's */
+	bool pinned;	    /* a route or a peer's path needs it: never forgotten; the caller may
+			       clear it */
+	uint64_t used_ns;   /* last traffic */
+	uint64_t probed_ns; /* FAILED: last probe */
 	uint64_t confirmed_ns;
 	struct sl_neigh *chain;	      /* hash bucket */
 	struct sl_neigh *prev, *next; /* all entries */

@@ -39,15 +39,16 @@ step "methods by their names"
 ctl peer.add interface="$LAB_ID" name=bob public_key="$(lab_pub bob)" allowed_ips=10.7.0.3/32
 lab_client bob 3
 reach bob 10.20.0.10
-ctl peer.set interface="$LAB_ID" peer=bob enabled=false
+ctl peer set "$LAB_ID" "$(lab_pub bob)" enabled=false
 ping_none bob 10.20.0.10 2
-ctl peer.set interface="$LAB_ID" peer=bob enabled=true
-reach bob 10.20.0.10 12
-ctl peer.remove interface="$LAB_ID" peer=bob
+ctl peer set "$LAB_ID" "$(lab_pub bob)" enabled=true
+client_forgets bob 3
+reach bob 10.20.0.10
+ctl peer remove "$LAB_ID" bob
 ping_none bob 10.20.0.10 2
-ctl route.add prefix=10.60.0.0/16 via=10.20.0.10
+ctl route.add prefix=10.60.0.0/16 via=10.20.0.10 interface="$LAB_ID"
 ctl routes; says routes 10.60.0.0/16
-ctl route.remove prefix=10.60.0.0/16
+ctl route.remove prefix=10.60.0.0/16 interface="$LAB_ID"
 
 step "errors name the parameter, the reason and the remedy"
 ctl_fails peer.add interface="$LAB_ID" name=x public_key=short; says "bad key" public_key
@@ -62,7 +63,8 @@ equal "mode of the saved file" "$(stat -c %a "$LAB_DIR/saved.json")" 600
 ctl peer.remove interface="$LAB_ID" peer=alice
 ping_none alice 10.20.0.10 2
 ctl config.load file="$LAB_DIR/saved.json"
-reach alice 10.20.0.10 12
+client_forgets alice 2
+reach alice 10.20.0.10
 
 step "the console, with the same answers, through a pipe"
 lab_gateway_stop
@@ -72,11 +74,12 @@ LAB_PIDS+=("$CONSOLE_PID")
 lab_wait 15 lab_ctl rpc.ping || fail "the gateway with console does not start"
 reach alice 10.20.0.10
 for c in "show port" "show lcore" "show peer" "show session" "show route" "show neigh" "show drops" "show stats" \
-	"peer add $LAB_ID $(lab_pub bob) bob 10.7.0.3/32" "show peer" "help" "nonsense"; do
+	"peer add $LAB_ID $(lab_pub bob) name bob allowed 10.7.0.3/32" "show peer" "help" "nonsense"; do
 	echo "$c" >&"${CONSOLE[1]}"
 done
 lab_wait 5 grep -q bob "$LAB_DIR/console" || fail "the console does not show the new peer: $(cat "$LAB_DIR/console")"
-reach bob 10.20.0.10 12
+client_forgets bob 3
+reach bob 10.20.0.10
 echo "peer del $LAB_ID bob" >&"${CONSOLE[1]}"
 lab_wait 5 eval '! lab_ctl peer.get interface=$LAB_ID peer=bob' || fail "peer del on the console"
 echo "mode enforce" >&"${CONSOLE[1]}"

@@ -37,7 +37,7 @@ smoke_start() {
 peers_text() {
 	local n=2 c text=
 	for c in "$@"; do
-		text+="${text:+, }$(lab_peer "$c" $n)"
+		text+="${text:+,$'\n'}$(lab_peer "$c" $n)"
 		n=$((n + 1))
 	done
 	echo "$text"

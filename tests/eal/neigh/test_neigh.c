@@ -260,6 +260,30 @@ a_failed_one_with_traffic_is_resolved_after_the_hold(void **state)
 }
 
 static void
+a_failed_one_with_traffic_is_probed(void **state)
+{
+	struct sl_neigh *n = want(1, false);
+
+	pass_ms(3000);
+	assert_int_equal(n->state, SL_NEIGH_FAILED);
+	pass_ms(4000); /* nobody wants it */
+	assert_int_equal(w.multicast, 3);
+	traffic(1);
+	pass_ms(100);
+	assert_int_equal(w.multicast, 4);
+	pass_ms(4000); /* nobody again */
+	assert_int_equal(w.multicast, 4);
+	for (unsigned i = 0; i < 40; i++) { /* every 2 s, however many packets there are */
+		traffic(1);
+		pass_ms(100);
+	}
+	assert_int_equal(w.multicast, 6);
+	assert_int_equal(n->state, SL_NEIGH_FAILED); /* they fail fast meanwhile */
+	seen(1, mac_b, true, true, false);
+	assert_int_equal(n->state, SL_NEIGH_REACHABLE);
+}
+
+static void
 a_late_answer_revives_a_failed_one(void **state)
 {
 	struct sl_neigh *n = want(1, false);
@@ -737,6 +761,7 @@ main(void)
 		T(a_failed_one_is_resolved_again_when_wanted),
 		T(a_pinned_one_is_never_given_up),
 		T(a_failed_one_with_traffic_is_resolved_after_the_hold),
+		T(a_failed_one_with_traffic_is_probed),
 		T(a_late_answer_revives_a_failed_one),
 		T(goes_stale_and_is_forgotten_without_traffic),
 		T(traffic_leads_through_delay_to_probe),
