@@ -173,8 +173,8 @@ struct sl_gw {
 	bool udp_dirty, ifaces_dirty; /* the arrays by port and by id */
 	struct gw_hash ifaces_by_name, peers_by_key, peers_by_name, routes;
 	unsigned n_peers;
-	uint32_t *free_id; /* stack of peer ids */
-	uint32_t n_free_id, next_id;
+	uint32_t *free_id; /* [SL_PEER_MAX] ring of peer ids that rest, longest first */
+	uint32_t first_free_id, n_free_id, next_id;
 	unsigned n_dying;
 
 	struct gw_route **route;

@@ -5,6 +5,7 @@
 #include "gw.h"
 
 #define DEFAULT_NAME_LEN 8
+#define ID_REST 1024 /* ids that rest before one of them is used again */
 
 /* --- parts of a change ---------------------------------------------------------------------------
  */
@@ -161,6 +162,40 @@ set_dynamic(struct sl_gw *gw, struct gw_peer *p, const struct sl_gw_peer_spec *s
 	return tell_hs;
 }
 
+/* --- ids ---------------------------------------------------------------------------------------
+ */
+
+/* A packet on its way between workers names its peer by number: a number that became another peer's
+ * at once could lead it there. */
+static bool
+id_is_fresh(const struct sl_gw *gw)
+{
+	return gw->next_id < SL_PEER_MAX && gw->n_free_id < ID_REST;
+}
+
+static uint32_t
+id_next(const struct sl_gw *gw)
+{
+	return id_is_fresh(gw) ? gw->next_id : gw->free_id[gw->first_free_id];
+}
+
+static void
+id_take(struct sl_gw *gw)
+{
+	if (id_is_fresh(gw)) {
+		gw->next_id++;
+		return;
+	}
+	gw->first_free_id = (gw->first_free_id + 1) % SL_PEER_MAX;
+	gw->n_free_id--;
+}
+
+static void
+id_put(struct sl_gw *gw, uint32_t id)
+{
+	gw->free_id[(gw->first_free_id + gw->n_free_id++) % SL_PEER_MAX] = id;
+}
+
 /* --- creating ----------------------------------------------------------------------------------
  */
 
@@ -197,7 +232,7 @@ peer_new(struct sl_gw *gw, struct gw_iface *f, const struct sl_pubkey *key, stru
 	p->iface = f;
 	p->iface_id = f->id;
 	p->enabled = true;
-	dp->id = gw->n_free_id > 0 ? gw->free_id[gw->n_free_id - 1] : gw->next_id;
+	dp->id = id_next(gw);
 	dp->iface_id = f->id;
 	dp->key = *key;
 	dp->ctl_priv = p;
@@ -221,10 +256,7 @@ peer_enter(struct sl_gw *gw, struct gw_peer *p, const struct sl_gw_peer_spec *s)
 	struct gw_iface *f = p->iface;
 	char name[SL_KEY_B64_LEN + 1];
 
-	if (gw->n_free_id > 0)
-		gw->n_free_id--;
-	else
-		gw->next_id++;
+	id_take(gw);
 	gw->n_peers++;
 	p->at = f->n_peers;
 	f->peer[f->n_peers++] = p;
@@ -283,7 +315,7 @@ peer_undo(struct sl_gw *gw, struct gw_peer *p)
 {
 	peer_unenter(gw, p);
 	atomic_store_explicit(&gw->dp->peers->slot[p->p->id], NULL, memory_order_release);
-	gw->free_id[gw->n_free_id++] = p->p->id;
+	id_put(gw, p->p->id);
 	gw_peer_free(gw, p);
 }
 
@@ -413,7 +445,7 @@ peer_reclaim(void *ctx, void *obj)
 	struct sl_gw *gw = ctx;
 	struct gw_peer *p = obj;
 
-	gw->free_id[gw->n_free_id++] = p->p->id;
+	id_put(gw, p->p->id);
 	gw->iface_rest[p->iface_id].dying--;
 	gw->n_dying--;
 	gw_peer_free(gw, p);

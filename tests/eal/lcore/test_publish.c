@@ -315,6 +315,7 @@ test_life_of_a_peer(void **state)
 	struct sl_gw_peer_info info;
 	struct sl_peer *p;
 	uint32_t id;
+	unsigned i;
 
 	/* a reader that holds a published pointer */
 	assert_int_equal(sl_rcu_register(f->rcu, 0), 0);
@@ -357,6 +358,18 @@ test_life_of_a_peer(void **state)
 	assert_int_not_equal(id_of(f, "wg0", 2), id);
 	sl_rcu_quiescent(f->rcu, 0);
 	fx_turn(f);
+	/* packets between workers may still name it: it is the first to be used again, after many
+	 */
+	key = fx_key(3);
+	for (i = 1; i < 1024; i++) {
+		fx_peer(f, "wg0", 3, NULL);
+		assert_int_not_equal(id_of(f, "wg0", 3), id);
+		fx_turn(f);
+		assert_int_equal(sl_gw_peer_del(f->gw, "wg0", &key, &f->e), 0);
+		fx_turn(f);
+		sl_rcu_quiescent(f->rcu, 0);
+		fx_turn(f);
+	}
 	fx_peer(f, "wg0", 3, NULL);
 	assert_int_equal(id_of(f, "wg0", 3), id);
 	sl_rcu_offline(f->rcu, 0);
