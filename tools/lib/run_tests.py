@@ -146,9 +146,11 @@ def stop(proc):
     return 124
 
 
-def tail(log, lines=60):
+def tail(log, lines=40):
+    """The last lines, and before them those that say what failed: a script's log ends with the logs of its programs."""
     with open(log, errors="replace") as f:
-        return "".join(f.readlines()[-lines:])
+        text = f.readlines()
+    return "".join([t for t in text[:-lines] if t.startswith("FAIL")] + text[-lines:])
 
 
 def main(argv):
