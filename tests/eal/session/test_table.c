@@ -416,8 +416,7 @@ a_reader_sees_whole_keypairs(void **state)
 		while (atomic_load(&x.polls) < polls + 2)
 			;
 		sl_session_unpublish(x.t, kp);
-		/* else the load below may go before the store above, and the grace period be short
-		 */
+		/* else the load below may overtake the store above */
 		atomic_thread_fence(memory_order_seq_cst);
 		polls = atomic_load(&x.polls);
 		while (atomic_load(&x.polls) < polls + 2) /* a grace period */
