@@ -199,6 +199,27 @@ device_check(const struct sl_port_conf *c, struct device *d, struct sl_error *e)
 
 /* --- the text ------------------------------------------------------------------------------- */
 
+/** The driver's own rings are too short: lengthen them, unless the operator chose any. */
+static void
+add_ring_args(struct device *d)
+{
+	const char *p = d->profile->ring_args;
+	size_t used = strlen(d->args), len;
+	char key[32], value[32];
+
+	if (p == NULL || device_arg(d->args, "framesz", value, sizeof(value)))
+		return;
+	for (; *p != '\0'; p += strcspn(p, ",")) {
+		len = strcspn(++p, "=");
+		snprintf(key, sizeof(key), "%.*s", (int)len, p);
+		if (device_arg(d->args, key, value, sizeof(value)))
+			return;
+	}
+	p = d->profile->ring_args + (used == 0);
+	if (used + strlen(p) < sizeof(d->args))
+		memcpy(d->args + used, p, strlen(p) + 1);
+}
+
 /** Ask for as many queues as are wanted, where the operator did not say. */
 static void
 add_queues_arg(const struct sl_port_conf *c, struct device *d)
@@ -233,6 +254,7 @@ device_parse(const struct sl_port_conf *c, struct device *d, struct sl_error *e)
 	if (is_vdev_name(d->name)) {
 		d->kind = DEVICE_VDEV;
 		add_queues_arg(c, d);
+		add_ring_args(d);
 	} else if (pci_normalise(d->name, pci, sizeof(pci))) {
 		d->kind = DEVICE_PCI;
 		snprintf(d->name, sizeof(d->name), "%s", pci);

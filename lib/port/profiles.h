@@ -28,6 +28,8 @@ struct port_profile {
 	uint16_t rx_desc, tx_desc;
 	uint16_t max_mtu; /* 0: what ethdev says */
 	uint32_t flags;
+	const char *ring_args;	/* device arguments added where the operator gives none of them;
+				   each begins with a comma */
 	const char *queues_arg; /* device argument with the number of queues; NULL: none */
 	const char *iface_args; /* device arguments that name a kernel interface, comma before and
 				   after each */

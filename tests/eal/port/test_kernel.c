@@ -94,6 +94,41 @@ af_packet(void **state)
 	assert_int_equal(rte_eth_dev_count_avail(), 0);
 }
 
+/* What arrives while nobody polls waits in the ring, unless the operator wants a short one. */
+static void
+af_packet_rings_are_long(void **state)
+{
+	struct port_case t = {
+		.c = {.name = "wan", .device = "net_af_packet0,iface=dut0", .rxq = 1, .txq = 1}};
+	struct rte_mbuf *got[32];
+	uint8_t frame[100];
+
+	need_veth();
+	memset(frame, 0xff, sizeof(frame));
+	frame[12] = ETHERTYPE_TEST >> 8;
+	frame[13] = ETHERTYPE_TEST & 0xff;
+	for (unsigned k = 0; k < 2; k++) {
+		unsigned total = 0, n;
+		int fd;
+
+		open_port(&t, pool);
+		fd = packet_socket("gen0");
+		for (unsigned i = 0; i < 3000; i++)
+			assert_int_equal(send(fd, frame, sizeof(frame), 0), sizeof(frame));
+		close(fd);
+		while ((n = rte_eth_rx_burst(t.p.ethdev, 0, got, 32)) > 0) {
+			total += n;
+			rte_pktmbuf_free_bulk(got, (uint16_t)n);
+		}
+		sl_port_close(&t.p);
+		if (k == 0)
+			assert_in_range(total, 3000, 3100);
+		else
+			assert_in_range(total, 1, 1024);
+		t.c.device = "net_af_packet0,iface=dut0,framecnt=1024";
+	}
+}
+
 static void
 af_packet_with_two_queues(void **state)
 {
@@ -289,6 +324,7 @@ run_kernel_tests(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(af_packet),
+		cmocka_unit_test(af_packet_rings_are_long),
 		cmocka_unit_test(af_packet_with_two_queues),
 		cmocka_unit_test(af_packet_keeps_vlan_tags),
 		cmocka_unit_test(jumbo_frames_need_larger_slots),
