@@ -107,9 +107,11 @@ init_tables(struct sl_gw *gw, struct sl_error *e)
 	    gw_hash_init(&gw->peers_by_name, peers) != 0 || gw_hash_init(&gw->routes, 16384) != 0)
 		return gw_no_memory(e);
 	gw->blackhole = sl_nh_alloc(gw->dp->nhs);
-	if (gw->blackhole == 0)
+	gw->nowhere = sl_nh_alloc(gw->dp->nhs);
+	if (gw->blackhole == 0 || gw->nowhere == 0)
 		return sl_fail(e, -ENOSPC, "limit_next_hops", "", "the table of next hops is full");
 	sl_nh_write(gw->dp->nhs, gw->blackhole, SL_NH_BLACKHOLE, SL_NH_USABLE, NULL, NULL, NULL);
+	sl_nh_write(gw->dp->nhs, gw->nowhere, SL_NH_UNREACHABLE, SL_NH_USABLE, NULL, NULL, NULL);
 	return gw_neigh_init(gw, e);
 }
 
@@ -196,6 +198,7 @@ free_tables(struct sl_gw *gw)
 		gw_neigh_free(gw);
 	gw_ports_free(gw);
 	sl_nh_free(gw->dp->nhs, gw->blackhole);
+	sl_nh_free(gw->dp->nhs, gw->nowhere);
 	gw_hash_free(&gw->ifaces_by_name);
 	gw_hash_free(&gw->peers_by_key);
 	gw_hash_free(&gw->peers_by_name);

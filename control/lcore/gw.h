@@ -182,6 +182,7 @@ struct sl_gw {
 	bool routes_stale; /* memory ran out during an edit */
 	struct sl_lpm underlay[2];
 	uint32_t blackhole;
+	uint32_t nowhere; /* next hop that is told as unreachable */
 	struct sl_neigh_table *neigh;
 	uint32_t nh_refs[SL_NH_MAX]; /* static routes by next hop */
 	uint32_t nh_next_retired[SL_NH_MAX];

@@ -293,6 +293,8 @@ apply(struct sl_gw *gw, struct gw_iface *f, const struct sl_gw_iface_spec *s, st
 	}
 	if (s->fields & SL_IF_INSIDE)
 		set_inside(gw, f, c);
+	if (s->fields & SL_IF_ADDRESSES)
+		gw_route_rebuild(gw, f);
 	if (c->listen_port != f->listen_port)
 		set_listen_port(gw, f, c->listen_port);
 	if (tell_hs) {

@@ -2,7 +2,8 @@
 /* What a route table holds for one prefix is computed anew from its sources whenever one of them
  * changes: a static route of the interface, a static route of all, a resolved neighbour, a
  * connected network, in this order. The underlay has the sources of every attachment, an interface
- * those of its inside. */
+ * those of its inside, and in the end its own networks: an address there that no peer has is
+ * nowhere, so that a packet for it is not carried on in clear by a shorter route (D7). */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -83,6 +84,31 @@ best_att(struct sl_gw *gw, const struct gw_att *a, const struct sl_prefix *p)
 	return is_connected(a, p) ? a->glean : SL_LPM_NONE;
 }
 
+static bool
+is_own_network(const struct gw_iface *f, const struct sl_prefix *p)
+{
+	struct sl_prefix net;
+	unsigned i;
+
+	for (i = 0; i < f->n_addr; i++) {
+		net = f->addr[i];
+		sl_prefix_mask(&net);
+		if (sl_prefix_equal(&net, p))
+			return net.len != 0 && net.len < sl_ip_bytes(&net.ip) * 8;
+	}
+	return false;
+}
+
+static uint32_t
+best_of_iface(struct sl_gw *gw, const struct gw_iface *f, const struct sl_prefix *p)
+{
+	uint32_t nh = SL_LPM_NONE;
+
+	if (f->inside_att != GW_ATT_NONE)
+		nh = best_att(gw, gw->att[f->inside_att], p);
+	return nh == SL_LPM_NONE && is_own_network(f, p) ? gw->nowhere : nh;
+}
+
 static uint32_t
 best(struct sl_gw *gw, const struct gw_iface *f, const struct sl_prefix *p)
 {
@@ -93,8 +119,7 @@ best(struct sl_gw *gw, const struct gw_iface *f, const struct sl_prefix *p)
 	if (nh != SL_LPM_NONE)
 		return nh;
 	if (f != NULL)
-		return f->inside_att != GW_ATT_NONE ? best_att(gw, gw->att[f->inside_att], p)
-						    : SL_LPM_NONE;
+		return best_of_iface(gw, f, p);
 	if (p->len == sl_ip_bytes(&p->ip) * 8) {
 		a = gw_att_underlay(gw, &p->ip);
 		return a != NULL ? best_att(gw, a, p) : SL_LPM_NONE;
@@ -241,6 +266,12 @@ gw_route_rebuild(struct sl_gw *gw, struct gw_iface *f)
 	for (i = 0; i < gw->n_atts; i++) {
 		if (f == NULL || f->inside_att == i)
 			refresh_att(&b, gw->att[i]);
+	}
+	for (i = 0; f != NULL && i < f->n_addr; i++) {
+		struct sl_prefix net = f->addr[i];
+
+		sl_prefix_mask(&net);
+		refresh(gw, f, &net);
 	}
 }
 

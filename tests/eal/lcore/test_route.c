@@ -108,6 +108,51 @@ test_connected(void **state)
 }
 
 static void
+addresses(struct fx *f, const char *a, const char *b)
+{
+	struct sl_prefix p[2] = {fx_prefix(a), fx_prefix(b)};
+	struct sl_gw_iface_spec s = {.name = "wg0",
+				     .fields = SL_IF_ADDRESSES,
+				     .addresses = p,
+				     .n_addresses = 2};
+
+	assert_int_equal(sl_gw_iface_set(f->gw, &s, &f->e), 0);
+}
+
+/* A tunnel's network is its own: what no peer has there must not leave in clear by another route.
+ */
+static void
+test_own_network(void **state)
+{
+	struct fx *f = *state;
+	struct sl_prefix net = fx_prefix("10.66.0.0/16");
+
+	addresses(f, "10.66.0.1/16", "fd66::1/64");
+	assert_int_equal(ROUTE(.prefix = fx_prefix("0.0.0.0/0"), .via = fx_ip("10.20.0.254"),
+			       .iface = "wg0"),
+			 0);
+	assert_int_equal(nh(f, vrf(f, "wg0", "8.8.8.8")).type, SL_NH_HOST);
+	assert_int_equal(nh(f, vrf(f, "wg0", "10.66.9.9")).type, SL_NH_UNREACHABLE);
+	assert_int_equal(nh(f, vrf(f, "wg0", "fd66::9")).type, SL_NH_UNREACHABLE);
+	assert_int_equal(underlay(f, "10.66.9.9"), SL_LPM_NONE);
+	/* who says so wins */
+	assert_int_equal(ROUTE(.prefix = fx_prefix("10.66.7.0/24"), .via = fx_ip("10.20.0.254"),
+			       .iface = "wg0"),
+			 0);
+	assert_int_equal(nh(f, vrf(f, "wg0", "10.66.7.9")).type, SL_NH_HOST);
+	assert_int_equal(ROUTE(.prefix = net, .via = fx_ip("10.20.0.254"), .iface = "wg0"), 0);
+	assert_int_equal(nh(f, vrf(f, "wg0", "10.66.9.9")).type, SL_NH_HOST);
+	assert_int_equal(sl_gw_route_del(f->gw, &net, "wg0", &f->e), 0);
+	assert_int_equal(nh(f, vrf(f, "wg0", "10.66.9.9")).type, SL_NH_UNREACHABLE);
+	/* other addresses, one of them in the network of the inside */
+	addresses(f, "10.67.0.1/16", "10.20.0.200/24");
+	assert_int_equal(nh(f, vrf(f, "wg0", "10.66.9.9")).type, SL_NH_HOST);
+	assert_int_equal(nh(f, vrf(f, "wg0", "10.67.9.9")).type, SL_NH_UNREACHABLE);
+	assert_int_equal(nh(f, vrf(f, "wg0", "10.20.0.9")).type, SL_NH_GLEAN);
+	assert_int_equal(vrf(f, "wg0", "fd66::9"), SL_LPM_NONE);
+}
+
+static void
 test_static(void **state)
 {
 	struct fx *f = *state;
@@ -387,6 +432,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_connected, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_own_network, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_static, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_inside_moves, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_probe_bytes, setup, teardown),
