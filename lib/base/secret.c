@@ -11,6 +11,12 @@ sl_wipe(void *p, size_t n)
 	sodium_memzero(p, n);
 }
 
+void
+sl_wipe_stack(size_t n)
+{
+	sodium_stackzero(n);
+}
+
 bool
 sl_ct_equal(const void *a, const void *b, size_t n)
 {

@@ -27,6 +27,10 @@ struct sl_secret {
 /** Overwrite n bytes with zeros in a way that the compiler keeps. */
 void sl_wipe(void *p, size_t n);
 
+/** Overwrite the n bytes of stack below the caller: what functions that it called left behind.
+ * Those of libraries do not wipe all their locals. */
+void sl_wipe_stack(size_t n);
+
 /** @return true if the n bytes are equal; time depends on n alone. */
 bool sl_ct_equal(const void *a, const void *b, size_t n);
 

@@ -12,6 +12,7 @@
 #include "sl_log.h"
 
 #define RATELIMIT_MAX 65536
+#define STACK_BYTES 16384 /* deeper than any handshake goes; 0.3 us a turn with work */
 #define BY_ID_BYTES (SL_PEER_MAX * sizeof(struct hs_peer *))
 
 /* --- messages out -------------------------------------------------------------------------- */
@@ -241,6 +242,8 @@ turn(struct sl_hs *hs)
 	done += hs_sweep(hs);
 	done += sl_rcu_poll(hs->rcu);
 	hs_home_measure(hs);
+	if (done != 0)
+		sl_wipe_stack(STACK_BYTES); /* libb2 and libsodium leave keys behind */
 	return done;
 }
 

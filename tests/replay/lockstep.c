@@ -18,7 +18,8 @@
  *	call METHOD JSON	an RPC call; answers "result JSON" or "error JSON"
  *	now			answers "now NS"
  *	wall MS			the wall clock is set forward (or back: negative)
- *	arena HEX		answers "found N": how often these bytes stand in writable memory
+ *	arena HEX		answers "found N": how often these bytes stand in writable memory,
+ *				behind "here ADDRESS MAPPING" for each
  *	quit
  *
  * Every command ends with a line "ok" or "bad TEXT".
@@ -30,6 +31,7 @@
 #include <rte_ring.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "sl_assembly.h"
 #include "sl_ctl.h"
@@ -41,6 +43,8 @@
 #define RING_SIZE 16384
 #define LINE_MAX_BYTES (1 << 20)
 #define TURNS_MAX 10000
+#define HUNT_MAX_BYTES (UINT64_C(1) << 31) /* larger mappings are reserved address space */
+#define HUNT_PAGE 4096
 #define START_NS (1000 * SL_NS_PER_S)
 #define START_WALL_NS (UINT64_C(1800000000) * SL_NS_PER_S)
 
@@ -269,6 +273,42 @@ search(const uint8_t *p, size_t n, const uint8_t *pattern, size_t len)
 #define search memmem
 #endif
 
+struct hunt {
+	const uint8_t *pattern;
+	size_t len;
+	unsigned found;
+};
+
+static void
+hunt_in(struct hunt *h, const uint8_t *p, const uint8_t *end, const char *mapping)
+{
+	while ((p = search(p, (size_t)(end - p), h->pattern, h->len))) {
+		if (p != h->pattern) {
+			printf("here %p %s", (const void *)p, mapping);
+			h->found++;
+		}
+		p++;
+	}
+}
+
+/** Only what is in memory: most of some mappings was never touched. */
+static void
+hunt_mapping(struct hunt *h, uintptr_t lo, uintptr_t hi, const char *mapping)
+{
+	static unsigned char there[HUNT_MAX_BYTES / HUNT_PAGE];
+	size_t i, from, pages = (hi - lo) / HUNT_PAGE;
+
+	if (mincore((void *)lo, hi - lo, there))
+		return;
+	for (i = 0; i < pages; i++) {
+		for (from = i; i < pages && there[i] & 1; i++)
+			;
+		if (i != from)
+			hunt_in(h, (const uint8_t *)lo + from * HUNT_PAGE,
+				(const uint8_t *)lo + i * HUNT_PAGE, mapping);
+	}
+}
+
 /** Count a byte string in every writable mapping of the process, but for the buffer that holds the
  * pattern itself. */
 static const char *
@@ -276,33 +316,20 @@ cmd_arena(const char *args)
 {
 	static uint8_t pattern[64];
 	int len = from_hex(args, pattern, sizeof(pattern));
-	FILE *maps = fopen("/proc/self/maps", "re");
+	struct hunt h = {.pattern = pattern, .len = (size_t)len};
+	FILE *maps = len < 16 ? NULL : fopen("/proc/self/maps", "re");
 	unsigned long long lo, hi;
-	unsigned found = 0;
 	char line[512];
 
-	if (len < 16 || !maps) {
-		if (maps)
-			fclose(maps);
+	if (!maps)
 		return "16 to 64 bytes of hex";
-	}
-	while (fgets(line, sizeof(line), maps)) {
-		const uint8_t *p, *end;
-
-		if (sscanf(line, "%llx-%llx rw", &lo, &hi) != 2 || !strstr(line, " rw") ||
-		    strstr(line, "[vvar"))
-			continue;
-		if (strstr(line, "anon_hugepage") || hi - lo > (UINT64_C(1) << 31))
-			continue; /* reserved address space */
-		p = (const uint8_t *)(uintptr_t)lo;
-		end = (const uint8_t *)(uintptr_t)hi;
-		while ((p = search(p, (size_t)(end - p), pattern, (size_t)len))) {
-			found += p != pattern;
-			p++;
-		}
-	}
+	while (fgets(line, sizeof(line), maps))
+		if (sscanf(line, "%llx-%llx rw", &lo, &hi) == 2 && strstr(line, " rw") &&
+		    !strstr(line, "[vvar") && !strstr(line, "anon_hugepage") &&
+		    hi - lo <= HUNT_MAX_BYTES)
+			hunt_mapping(&h, (uintptr_t)lo, (uintptr_t)hi, line);
 	fclose(maps);
-	printf("found %u\n", found);
+	printf("found %u\n", h.found);
 	return NULL;
 }
 

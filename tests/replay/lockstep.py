@@ -372,7 +372,8 @@ class Gateway:
 
     def found(self, secret):
         """How often these bytes stand in the memory of the gateway."""
-        return int(self._command("arena " + secret.hex())[1][0].split()[1])
+        self.where = self._command("arena " + secret.hex())[1]
+        return int(self.where[-1].split()[1])
 
     def peer_info(self, client):
         return self.call("peer.get", interface=client.iface, peer=b64(client.peer.pub))

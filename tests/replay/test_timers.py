@@ -295,7 +295,7 @@ def unconfirmed_keys_are_zeroed():
     kp = c.initiate()
     check(g.found(kp.send_key) > 0, "live")
     expect([f for f in g.advance(545_000, 100) if f.kind != "wg1"])
-    equal((g.found(kp.send_key), g.found(kp.recv_key)), (0, 0), "wiped")
+    equal((g.found(kp.send_key), g.found(kp.recv_key)), (0, 0), "wiped: %s" % g.where)
 
 
 run(retransmission, old_attempts_are_void, traffic_keeps_trying, passive_keepalive, persistent_keepalive,
