@@ -65,17 +65,18 @@ make_plan(struct sl_assembly *a, const struct sl_plan_port_cap *ports, unsigned 
 	return rc;
 }
 
-/** Widest frame buffer that the ports need. */
+/** Widest frame buffer that the ports need. af_packet wants room for a whole slot of its ring, of
+ * which the frame is a part: slots come in steps of 2 KiB. */
 static unsigned
 mbuf_room(const struct sl_config *c)
 {
 	unsigned room = MBUF_ROOM;
 
 	for (unsigned i = 0; i < c->n_ports; i++) {
-		unsigned need = SL_HEADROOM + c->ports[i].port.mtu + SL_L2_MAX + SL_TAILROOM + 64;
+		unsigned slot = (c->ports[i].port.mtu + SL_L2_MAX + 66 + 2047) & ~2047U;
 
 		if (c->ports[i].port.mtu > 1900)
-			room = SL_MAX(room, (need + 1023) & ~1023U);
+			room = SL_MAX(room, slot + SL_HEADROOM + SL_TAILROOM);
 	}
 	return room;
 }
