@@ -8,8 +8,9 @@
  * The home is chosen at each handshake, and when a worker asks for a change because of where a
  * peer's packets come in or because of its load. Such a change is followed by a handshake of ours,
  * 5 s after the last one at the earliest, so that there is an index of the new home. What keeps it
- * from going to and fro: 10 s between two changes, doubled for each that follows soon after
- * another; and a worker that a peer left because of load does not get it back within 180 s.
+ * from going to and fro: 10 s between two such changes, doubled for each that follows soon after
+ * another; a worker that a peer left because of load does not get it back within 180 s while there
+ * is load; and the peer that is most of its home's work stays, for the next one would have it.
  */
 #include "hs_priv.h"
 
@@ -70,18 +71,42 @@ acceptable(const struct sl_hs *hs, unsigned worker, unsigned percent)
 static bool
 is_shunned(const struct sl_hs *hs, const struct hs_peer *hp, unsigned worker)
 {
-	return worker == hp->shunned && hs->now_ns < hp->shun_until_ns;
+	return worker == hp->shunned && hs->now_ns < hp->shun_until_ns && mean_busy(hs) >= BUSY_PPM;
+}
+
+/** Is it most of the work of its home? */
+static bool
+is_main_peer(const struct sl_hs *hs, const struct hs_peer *hp)
+{
+	const struct sl_stats_lcore *s = hs->dp->worker[hp->home]->stats;
+
+	return s != NULL && __atomic_load_n(&s->main_peer, __ATOMIC_RELAXED) == hp->id + 1;
+}
+
+/** Where a peer goes whose home has too much to do; back from there is barred for a while. */
+static unsigned
+choose_away(const struct sl_hs *hs, struct hs_peer *hp)
+{
+	unsigned to = least_loaded(hs);
+
+	if (to == hp->home || !acceptable(hs, to, 125))
+		return hp->home;
+	hp->shunned = hp->home;
+	hp->shun_until_ns = hs->now_ns + SHUN_NS;
+	return to;
 }
 
 unsigned
-hs_home_choose(const struct sl_hs *hs, const struct hs_peer *hp, unsigned lane)
+hs_home_choose(const struct sl_hs *hs, struct hs_peer *hp, unsigned lane)
 {
 	if (hs->dp->n_workers == 1)
 		return 0;
 	if (lane < hs->dp->n_workers && lane != hp->home && !is_shunned(hs, hp, lane) &&
 	    acceptable(hs, lane, 125))
 		return lane;
-	return acceptable(hs, hp->home, 150) ? hp->home : least_loaded(hs);
+	if (acceptable(hs, hp->home, 150) || is_main_peer(hs, hp))
+		return hp->home;
+	return choose_away(hs, hp);
 }
 
 /*
@@ -199,23 +224,10 @@ want_fresh_keys(struct hs_peer *hp, unsigned home)
 	t->handshake_due_ns = last == 0 ? 0 : last + SL_WG_REKEY_TIMEOUT_S * SL_NS_PER_S;
 }
 
-/** Where a peer goes that is too much for its home; back from there is barred for a while. */
-static unsigned
-choose_away(const struct sl_hs *hs, struct hs_peer *hp)
-{
-	unsigned to = least_loaded(hs);
-
-	if (to == hp->home || !acceptable(hs, to, 125))
-		return hp->home;
-	hp->shunned = hp->home;
-	hp->shun_until_ns = hs->now_ns + SHUN_NS;
-	return to;
-}
-
 void
 hs_home_wish(struct sl_hs *hs, struct hs_peer *hp)
 {
-	unsigned wish = atomic_load_explicit(&hp->p->came.wish, memory_order_relaxed), to;
+	unsigned wish = atomic_load_explicit(&hp->p->wish, memory_order_relaxed), to;
 
 	if (!may_move(hs, hp))
 		return; /* the home asks again while it has reason to */

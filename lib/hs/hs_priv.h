@@ -329,8 +329,8 @@ void hs_session_up(struct sl_hs *hs, struct hs_peer *hp, const struct sl_keypair
 void hs_home_init(struct sl_hs *hs, struct hs_peer *hp);
 /** Begin to move a new peer to the best home; what its first home is to know was sent before. */
 void hs_home_balance(struct sl_hs *hs, struct hs_peer *hp);
-/** Best home after a handshake message came through a lane. */
-unsigned hs_home_choose(const struct sl_hs *hs, const struct hs_peer *hp, unsigned lane);
+/** Best home after a handshake message came through a lane; no handshake of ours is under way. */
+unsigned hs_home_choose(const struct sl_hs *hs, struct hs_peer *hp, unsigned lane);
 void hs_rehome_start(struct sl_hs *hs, struct hs_peer *hp, unsigned to);
 void hs_rehome_done(struct sl_hs *hs, struct hs_peer *hp);
 /** The home asked for another one (event REHOME): move the peer and renew its keys, or leave it. */

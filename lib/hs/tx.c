@@ -222,8 +222,8 @@ initiate(struct sl_hs *hs, struct hs_peer *hp)
 		call_off(hs, hp);
 		return false;
 	}
-	home = hs_home_choose(hs, hp, hp->lane);
-	if (home != hp->home && !hp->timers.in_handshake) {
+	home = t->in_handshake ? hp->home : hs_home_choose(hs, hp, hp->lane);
+	if (home != hp->home) {
 		hp->initiate = true;
 		hs_rehome_start(hs, hp, home);
 		return false;

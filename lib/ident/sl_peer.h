@@ -29,20 +29,20 @@ enum sl_peer_event {
 	SL_PEER_EV_WANT_HS = 1,	  /* no usable keypair, or it is old: a handshake please */
 	SL_PEER_EV_CONFIRMED = 2, /* the unconfirmed keypair got its first packet, is current now */
 	SL_PEER_EV_TIMER = 4,	  /* unanswered_rx or unacked_tx went from 0 to a tick */
-	SL_PEER_EV_REHOME = 8,	  /* another worker would be the better home: came.wish */
+	SL_PEER_EV_REHOME = 8,	  /* another worker would be the better home: see `wish` */
 };
 
 #define SL_PEER_WISH_AWAY 0xff /* any worker that has less to do */
 
-/** Of the current second: how many packets of a peer came in at one other worker (D26). The worker
- * counted is replaced until it has brought more than half; w: home. */
+/** Where the packets of a peer came in, of the current second (D26); w: home. Lcores by number + 1,
+ * 0 is none. */
 struct sl_peer_came {
 	uint32_t since_tick; /* begin of the second */
 	uint32_t before;     /* rx_packets then */
-	uint32_t steered;    /* packets since that came in at worker `from` */
+	uint32_t steered;    /* packets since that came in at the lcore `from` */
 	uint8_t from;
-	_Atomic uint8_t wish; /* with event REHOME: the home that is wished for, or WISH_AWAY */
-	uint8_t pad[2];
+	uint8_t voted; /* majority vote (Boyer, Moore) of what other lcores brought: next `from` */
+	uint16_t votes;
 };
 
 /** Where and how the outer packets of a peer go. Written by the home alone. */
@@ -77,7 +77,8 @@ struct sl_peer {
 	_Atomic uint16_t home;	 /* w: the home itself, to hand over when hs says so */
 	_Atomic uint8_t enabled; /* w: control */
 	_Atomic uint8_t gone;	 /* w: control: being removed */
-	uint8_t pad0[2];
+	_Atomic uint8_t wish;	 /* w: home, with event REHOME: the better home, or WISH_AWAY */
+	uint8_t pad0;
 	_Atomic uint32_t expires_tick; /* w: control; 0 = never */
 	_Atomic uint32_t events;       /* home sets bits, hs takes them (exchange): only on edges */
 	uint32_t rehome_tick;	       /* w: home: it asks for no other home before that */

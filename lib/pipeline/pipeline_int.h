@@ -66,7 +66,7 @@ bool sl_home_answered(struct sl_worker *w);
  * @param before its rx_packets without those of this run
  */
 void sl_rehome_second(struct sl_worker *w, struct sl_peer *p, uint64_t before);
-/** Home: an authenticated packet, counted in rx_packets, came in at data lcore `from`. */
+/** Home: an authenticated packet came in at data lcore `from`; after sl_rehome_second(). */
 void sl_rehome_steered(struct sl_worker *w, struct sl_peer *p, unsigned from);
 /** Old home, before it stores the new one. */
 void sl_rehome_leave(struct sl_worker *w, struct sl_peer *p);

@@ -3,14 +3,16 @@
  * When a home asks hs for another one (D26).
  *
  * Way: more than half of a peer's packets of a second, and at least 64, came in at the same other
- * worker. Packets from the tunnel alone count, because their queue is that of the handshakes, by
- * which hs chooses as well. Those that an io lcore received count for no worker: it would hand them
- * over to any home. So do those that came in here and went to the owner of an older keypair first.
+ * worker: the first one of the second, or the one that brought most in the second before. Packets
+ * from the tunnel alone count, because their queue is that of the handshakes, by which hs chooses
+ * as well. Those that an io lcore received count for no worker: it would hand them over to any
+ * home. So do those that came in here and went to the owner of an older keypair first.
  *
  * Load: a worker that was busy for more than half of a second, and for more than 1.5 times the mean
- * of all, wants to get rid of the heaviest peer that makes at most half of its packets: a heavier
- * one would only take the trouble to the next worker. One peer in three seconds, so that the effect
- * of a move is seen before the next one.
+ * of all, wants to get rid of its heaviest peer, but not of one that makes more than half of its
+ * packets (its main peer): that one would only take the trouble to the next worker. The workers do
+ * not measure at the same instant, so it must be so twice in a row. One peer in three seconds: the
+ * effect of a move is seen before the next one.
  *
  * All of it happens once a tick or more seldom, but for the count of steered packets.
  */
@@ -26,27 +28,37 @@ static void
 ask(struct sl_worker *w, struct sl_peer *p, unsigned wish)
 {
 	p->rehome_tick = w->tick + QUIET_TICKS;
-	atomic_store_explicit(&p->came.wish, (uint8_t)wish, memory_order_relaxed);
+	atomic_store_explicit(&p->wish, (uint8_t)wish, memory_order_relaxed);
 	sl_worker_raise(w, p, SL_PEER_EV_REHOME); /* release: hs finds the wish */
 }
 
 /* --- way --------------------------------------------------------------------------------- */
 
+static void
+note_weight(struct sl_balance *b, uint32_t id, uint32_t packets)
+{
+	unsigned at = packets > b->top[0] ? 0 : 1;
+
+	b->packets += packets;
+	if (packets <= b->top[at])
+		return;
+	if (at == 0) {
+		b->top[1] = b->top[0];
+		b->top_id[1] = b->top_id[0];
+	}
+	b->top[at] = packets;
+	b->top_id[at] = id;
+}
+
 /* @param packets of its last second */
 static void
 judge(struct sl_worker *w, struct sl_peer *p, uint32_t packets)
 {
-	struct sl_balance *b = &w->balance;
-
-	b->packets += packets;
+	note_weight(&w->balance, p->id, packets);
 	if (packets < PACKETS_MIN || !sl_tick_reached(w->tick, p->rehome_tick))
 		return;
-	if (packets > b->heavy_packets && packets <= b->packets_last / 2) {
-		b->heavy_packets = packets;
-		b->heavy_id = p->id;
-	}
 	if (p->came.steered * UINT64_C(2) > packets)
-		ask(w, p, p->came.from);
+		ask(w, p, p->came.from - 1U);
 }
 
 void
@@ -62,30 +74,34 @@ sl_rehome_second(struct sl_worker *w, struct sl_peer *p, uint64_t before)
 	c->since_tick = w->tick;
 	c->before = (uint32_t)before;
 	c->steered = 0;
+	c->from = c->votes != 0 ? c->voted : 0;
+	c->votes = 0;
 }
 
 void
 sl_rehome_steered(struct sl_worker *w, struct sl_peer *p, unsigned from)
 {
-	uint32_t all = (uint32_t)atomic_load_explicit(&p->rx_packets, memory_order_relaxed);
 	struct sl_peer_came *c = &p->came;
+	uint8_t number = (uint8_t)(from + 1);
 
 	if (from == w->id || from >= w->dp->n_workers)
 		return;
-	if (from == c->from) {
-		c->steered++;
-	} else if (c->steered * UINT64_C(2) <= all - c->before) {
-		c->from = (uint8_t)from;
-		c->steered = 1;
-	}
+	if (c->from == 0)
+		c->from = number;
+	c->steered += c->from == number;
+	if (c->votes == 0)
+		c->voted = number;
+	if (c->voted != number)
+		c->votes--;
+	else if (c->votes < UINT16_MAX)
+		c->votes++;
 }
 
 void
 sl_rehome_leave(struct sl_worker *w, struct sl_peer *p)
 {
 	p->rehome_tick = w->tick + QUIET_TICKS;
-	p->came.since_tick = w->tick - 2 * SECOND_TICKS; /* the new home counts from its first */
-	p->came.steered = 0;
+	p->came = (struct sl_peer_came){.since_tick = w->tick - 2 * SECOND_TICKS};
 }
 
 /* --- load -------------------------------------------------------------------------------- */
@@ -124,30 +140,38 @@ is_overloaded(const struct sl_worker *w)
 	return own * 2 * w->dp->n_workers > sum * 3;
 }
 
-static void
-ask_away(struct sl_worker *w)
+/* @return true if the k-th heaviest peer was asked away */
+static bool
+ask_away(struct sl_worker *w, unsigned k)
 {
 	struct sl_balance *b = &w->balance;
-	struct sl_peer *p = sl_peer_get(w->dp->peers, b->heavy_id);
+	struct sl_peer *p = sl_peer_get(w->dp->peers, b->top_id[k]);
 
-	if (p == NULL || sl_peer_home(p) != w->id)
-		return;
+	if (b->top[k] < PACKETS_MIN || p == NULL || sl_peer_home(p) != w->id ||
+	    !sl_tick_reached(w->tick, p->rehome_tick))
+		return false;
 	b->quiet_tick = w->tick + PAUSE_TICKS;
 	ask(w, p, SL_PEER_WISH_AWAY);
+	return true;
 }
 
 void
 sl_rehome_balance(struct sl_worker *w)
 {
 	struct sl_balance *b = &w->balance;
+	bool main_peer;
 
 	if (w->tick - b->tick < SECOND_TICKS)
 		return;
 	b->tick = w->tick;
 	publish_share(w);
-	if (b->heavy_packets != 0 && sl_tick_reached(w->tick, b->quiet_tick) && is_overloaded(w))
-		ask_away(w);
-	b->packets_last = b->packets;
+	main_peer = b->top[0] > b->packets / 2;
+	__atomic_store_n(&w->stats->main_peer, main_peer ? b->top_id[0] + 1 : 0, __ATOMIC_RELAXED);
+	b->overloaded = is_overloaded(w) ? b->overloaded + 1 : 0;
+	if (b->overloaded >= 2 && sl_tick_reached(w->tick, b->quiet_tick) &&
+	    (main_peer || !ask_away(w, 0)))
+		(void)ask_away(w, 1);
 	b->packets = 0;
-	b->heavy_packets = 0;
+	b->top[0] = 0;
+	b->top[1] = 0;
 }

@@ -107,10 +107,11 @@ struct sl_bucket {
 struct sl_balance {
 	uint32_t tick;			    /* of the last look */
 	uint32_t quiet_tick;		    /* no peer is asked away before that */
-	uint64_t busy_cycles, total_cycles; /* then */
-	uint64_t packets, packets_last;	    /* from peers homed here, this second and the last */
-	uint64_t heavy_packets; /* of the heaviest peer this second, at most half of all */
-	uint32_t heavy_id;
+	uint32_t overloaded;		    /* seconds in a row */
+	uint32_t top_id[2];		    /* the two heaviest peers of this second ... */
+	uint64_t top[2];		    /* ... and their packets */
+	uint64_t packets;		    /* of all peers homed here */
+	uint64_t busy_cycles, total_cycles; /* at the last look */
 };
 
 /** Cycles per stage, filled when w->prof is set (sluice-bench). */

@@ -73,7 +73,9 @@ struct sl_stats_lcore {
 	struct sl_stats_lcore_counts lcore;		     /* w: owner, r: control */
 	struct sl_stats_stage_counts stage[SL_STATS_STAGES]; /* w: owner, r: control */
 	uint64_t drops[SL_DROP_MAX];			     /* w: owner, r: control */
-	uint32_t busy_ppm; /* w: owner, r: data lcores: share of the last second */
+	/* w: owner, r: data lcores and hs; of the last second */
+	uint32_t busy_ppm;
+	uint32_t main_peer; /* id + 1 of the peer with more than half of the packets, or 0 */
 	struct sl_hist latency SL_ALIGNED(SL_CACHE_LINE); /* w: owner, r: control; ns */
 } SL_ALIGNED(SL_CACHE_LINE);
 
