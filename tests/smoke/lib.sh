@@ -143,12 +143,17 @@ tcp_ok() {
 	[ "${mbit:-0}" -ge "${TCP_MIN:-20}" ] || fail "TCP $*: ${mbit:-no} Mbit/s"
 	echo "   TCP $*: $mbit Mbit/s"
 }
-# udp_ok CLIENT ADDRESS [IPERF OPTIONS]: 1 s at 10 Mbit/s, at most UDP_LOSS (1) percent lost.
+# udp_ok CLIENT ADDRESS [IPERF OPTIONS]: 1 s at 10 Mbit/s, at most UDP_LOSS (1) percent lost. A busy machine loses
+# datagrams in its sockets: one of five runs must pass.
 udp_ok() {
-	local name=$1 address=$2 out lost
+	local name=$1 address=$2 out lost try
 	shift 2
-	out=$(in_client "$name" timeout 40 iperf3 -c "$address" -J --connect-timeout 3000 -u -b 10M -t 1 "$@")
-	lost=$(jq '.end.sum | if (.packets // 0) > 20 then .lost_percent | ceil else 100 end' <<<"$out" 2>/dev/null)
+	for try in 1 2 3 4 5; do
+		out=$(in_client "$name" timeout 40 iperf3 -c "$address" -J --connect-timeout 3000 -u -b 10M -t 1 "$@")
+		lost=$(jq '.end.sum | if (.packets // 0) > 20 then .lost_percent | ceil else 100 end' <<<"$out" 2>/dev/null)
+		[ "${lost:-100}" -le "${UDP_LOSS:-1}" ] && break
+		echo "   UDP $name $address $*: try $try lost ${lost:-all} %"
+	done
 	[ "${lost:-100}" -le "${UDP_LOSS:-1}" ] || fail "UDP $name $address $*: ${lost:-all} % lost: $(jq -c '.end.sum, .error' <<<"$out")"
 	echo "   UDP $name $address $*: $(jq '.end.sum.packets' <<<"$out") packets, $(jq '.end.sum.lost_packets' <<<"$out") lost"
 }
