@@ -4,21 +4,11 @@
  * plaintext for a peer. A frame is one of three things only: to an own address of its attachment,
  * neighbour discovery, or to be forwarded into an interface whose inside is attached here.
  */
-#include "pipeline_int.h"
+#include "send_int.h"
 
 #define VLAN_ID_MASK 0xfff
 #define ND_FIRST 133 /* router solicitation; 137 is redirect (RFC 4861) */
 #define ND_LAST 137
-
-/* Plaintext of one IP version, gathered so that the lookups of a burst overlap. */
-struct plain {
-	uint8_t version;
-	unsigned n;
-	struct rte_mbuf *m[SL_BURST];
-	const struct sl_att *att[SL_BURST];
-	const struct sl_ip_info *info[SL_BURST];
-	const uint8_t *dst[SL_BURST];
-};
 
 struct classify {
 	struct sl_worker *w;
@@ -26,11 +16,14 @@ struct classify {
 	uint32_t memo_key; /* port and VLAN of the last frame, whose attachment stands beside it */
 	const struct sl_att *memo_att;
 	uint64_t bytes;
-	/* What the parser found, until the burst is through: whoever copies it at once, several
-	 * fields in one word, waits for the stores of the single fields. */
+	/* Plaintext, gathered so that the lookups of a burst overlap; it goes on in the order in
+	 * which it came, whatever its IP version. What the parser found stays until the burst is
+	 * through: whoever copies it at once, several fields in one word, waits for the stores of
+	 * the single fields. */
+	unsigned n_plain;
+	struct rte_mbuf *plain[SL_BURST];
+	const struct sl_att *att[SL_BURST];
 	struct sl_ip_info info[SL_BURST];
-	unsigned n_info;
-	struct plain plain4, plain6;
 };
 
 /* An Ethernet header taken apart. */
@@ -40,9 +33,6 @@ struct l2 {
 	uint16_t type;
 	bool group; /* broadcast or multicast destination */
 };
-
-static const struct sl_lpm no_peers4 = {.bits = 32};
-static const struct sl_lpm no_peers6 = {.bits = 128};
 
 /* --- plaintext to be forwarded ----------------------------------------------------------- */
 
@@ -128,55 +118,45 @@ plain_other(struct sl_worker *w, struct rte_mbuf *m, const struct sl_att *att, c
 }
 
 static void
-plain_flush(struct classify *c, struct plain *p)
+plain_flush(struct classify *c)
 {
-	const struct sl_lpm *none = p->version == 4 ? &no_peers4 : &no_peers6;
 	const struct sl_iface_view *f[SL_BURST];
-	const struct sl_lpm *table[SL_BURST];
+	const unsigned n = c->n_plain;
 	uint32_t peer[SL_BURST];
+	struct sl_lookup look;
+	uint8_t version;
 	unsigned i;
 
-	for (i = 0; i < p->n; i++) {
-		sl_meta_from_ip(sl_meta(p->m[i]), p->info[i]);
-		f[i] = att_iface(c->w->root, p->att[i], 0);
-		table[i] = f[i] != NULL ? sl_iface_peers(f[i], p->version) : none;
+	sl_lookup_begin(&look, peer, n);
+	for (i = 0; i < n; i++) {
+		version = c->info[i].version;
+		sl_meta_from_ip(sl_meta(c->plain[i]), &c->info[i]);
+		f[i] = att_iface(c->w->root, c->att[i], 0);
+		if (f[i] != NULL)
+			sl_lookup_add(&look, sl_iface_peers(f[i], version), version, c->info[i].dst,
+				      i);
 	}
-	sl_lpm_lookup_burst(table, p->dst, peer, p->n);
-	for (i = 0; i < p->n; i++) {
+	sl_lookup_run(&look);
+	for (i = 0; i < n; i++) {
+		version = c->info[i].version;
 		/* A peer's AllowedIPs may well hold the gateway's own addresses: they go first. */
 		if (sl_likely(peer[i] != SL_LPM_NONE && /* most traffic is for peers */
-			      !sl_iface_owns(f[i], p->version, p->dst[i])))
-			plain_to_peer(c->w, p->m[i], f[i], peer[i], c->out);
+			      !sl_iface_owns(f[i], version, c->info[i].dst)))
+			plain_to_peer(c->w, c->plain[i], f[i], peer[i], c->out);
 		else
-			plain_other(c->w, p->m[i], p->att[i], p->dst[i], c->out);
+			plain_other(c->w, c->plain[i], c->att[i], c->info[i].dst, c->out);
 	}
-	p->n = 0;
+	c->n_plain = 0;
 }
 
+/* Its headers stand in c->info[c->n_plain]. */
 static void
-plain_flush_all(struct classify *c)
+plain_add(struct classify *c, struct rte_mbuf *m, const struct sl_att *att)
 {
-	if (c->plain4.n > 0)
-		plain_flush(c, &c->plain4);
-	if (c->plain6.n > 0)
-		plain_flush(c, &c->plain6);
-	c->n_info = 0;
-}
-
-/* @param info &c->info[c->n_info], kept until the flush */
-static void
-plain_add(struct classify *c, struct rte_mbuf *m, const struct sl_att *att,
-	  const struct sl_ip_info *info)
-{
-	struct plain *p = info->version == 4 ? &c->plain4 : &c->plain6;
-
-	p->m[p->n] = m;
-	p->att[p->n] = att;
-	p->info[p->n] = info;
-	p->dst[p->n] = info->dst;
-	p->n++;
-	if (++c->n_info == SL_BURST)
-		plain_flush_all(c);
+	c->plain[c->n_plain] = m;
+	c->att[c->n_plain] = att;
+	if (++c->n_plain == SL_BURST)
+		plain_flush(c);
 }
 
 /* --- layer 2 ----------------------------------------------------------------------------- */
@@ -323,7 +303,7 @@ classify_ip(struct classify *c, struct rte_mbuf *m, const struct l2 *l2)
 {
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, l2->len);
 	struct sl_meta *meta = sl_meta(m);
-	struct sl_ip_info *info = &c->info[c->n_info];
+	struct sl_ip_info *info = &c->info[c->n_plain];
 	enum sl_drop why;
 
 	why = sl_ip_parse_packet(ip, (size_t)(m->data_len - l2->len),
@@ -345,7 +325,7 @@ classify_ip(struct classify *c, struct rte_mbuf *m, const struct l2 *l2)
 		to_host(c, m, l2, info); /* to our link-local address */
 	} else {
 		to_l3(m, l2->len, info->total_len);
-		plain_add(c, m, l2->att, info);
+		plain_add(c, m, l2->att);
 	}
 	return SL_DROP_NONE;
 }
@@ -406,14 +386,10 @@ sl_stage_classify(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[])
 	c.memo_key = UINT32_MAX;
 	c.memo_att = NULL;
 	c.bytes = 0;
-	c.n_info = 0;
-	c.plain4.version = 4;
-	c.plain4.n = 0;
-	c.plain6.version = 6;
-	c.plain6.n = 0;
+	c.n_plain = 0;
 	for (i = 0; i < n; i++)
 		classify_frame(&c, in->m[i]);
-	plain_flush_all(&c);
+	plain_flush(&c);
 	in->n = 0;
 	w->delta.lcore.rx_packets += n;
 	w->delta.lcore.rx_bytes += c.bytes;
