@@ -113,6 +113,8 @@ SUITES = {
     "fuzz": (suite_fuzz, 2),
     "long": (suite_long, 1),
 }
+# Real clients on real clocks: what fails on a busy machine is run once more, alone, and said.
+AGAIN = {"smoke"}
 DEFAULT = ["lint", "unit", "eal", "replay", "smoke", "fuzz"]
 
 
@@ -129,6 +131,14 @@ def run_one(test):
             code = stop(proc)
             f.write(f"\nstopped after {timeout} s\n".encode())
     return name, code, time.monotonic() - start, log
+
+
+def once_more(test, first):
+    os.replace(first[3], first[3] + ".first")
+    second = run_one(test)
+    if second[1] == 0:
+        print(f"AGAIN {test[0]}: failed once (see {first[3]}.first), passed alone", flush=True)
+    return second
 
 
 def stop(proc):
@@ -181,13 +191,16 @@ def main(argv):
         start = time.monotonic()
         counts = [0, 0, 0]
         with concurrent.futures.ThreadPoolExecutor(parallel) as pool:
-            for name, code, seconds, log in pool.map(run_one, tests):
-                kind = 0 if code == 0 else 2 if code in SKIP else 1
-                counts[kind] += 1
-                if kind == 1:
-                    print(f"FAIL  {name} (status {code}, {seconds:.0f} s)\n{tail(log)}", flush=True)
-                elif kind == 2:
-                    print(f"SKIP  {name}: {tail(log, 1).strip()}", flush=True)
+            results = list(pool.map(run_one, tests))
+        if suite in AGAIN:
+            results = [r if r[1] == 0 or r[1] in SKIP else once_more(t, r) for t, r in zip(tests, results)]
+        for name, code, seconds, log in results:
+            kind = 0 if code == 0 else 2 if code in SKIP else 1
+            counts[kind] += 1
+            if kind == 1:
+                print(f"FAIL  {name} (status {code}, {seconds:.0f} s)\n{tail(log)}", flush=True)
+            elif kind == 2:
+                print(f"SKIP  {name}: {tail(log, 1).strip()}", flush=True)
         print(f"{suite}: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped ({time.monotonic() - start:.0f} s)", flush=True)
         passed, failed, skipped = passed + counts[0], failed + counts[1], skipped + counts[2]
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
