@@ -30,13 +30,14 @@ console_write(struct sl_console *c, const char *text)
 		struct pollfd p = {.fd = c->out, .events = POLLOUT};
 
 		if (r > 0) {
+			c->stuck = false;
 			text += r;
 			n -= (size_t)r;
 		} else if (r < 0 && errno == EINTR) {
 			continue;
-		} else if (r < 0 && errno != EAGAIN) {
-			return;
-		} else if (poll(&p, 1, WRITE_WAIT_MS) <= 0) {
+		} else if (r == 0 || errno != EAGAIN || c->stuck ||
+			   poll(&p, 1, WRITE_WAIT_MS) <= 0) {
+			c->stuck = true; /* once only: what follows is lost at once */
 			return;
 		}
 	}
@@ -129,6 +130,7 @@ console_quit(struct sl_console *c)
 	if (c->quitting)
 		return;
 	c->quitting = true;
+	event_del(c->event); /* an ended input would be ready for ever */
 	if (c->tty)
 		cmdline_quit(c->cl);
 	c->on_quit(c->ctx);

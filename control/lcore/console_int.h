@@ -42,6 +42,7 @@ struct sl_console {
 	bool out_own; /* out was opened here */
 	bool tty;     /* both ends are one: prompt, editing, completion */
 	bool quitting;
+	bool stuck; /* the reader takes nothing */
 	struct termios saved;
 	struct event *event;
 	struct console_grammar *grammar;
