@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* sluicectl itself, as people and scripts run it, against a server whose handlers are played. */
+#include <event2/thread.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "sl_log.h"
+#include "sl_rpc_server.h"
+#include "sl_schema_gateway.h"
+
+static char dir[] = "/tmp/sl-ctl-XXXXXX", sock[64];
+static char out[65536];
+static char last[1024]; /* parameters of the last call */
+
+static int
+echo(void *user, const struct sl_rpc_caller *caller, const void *params, json_t **result,
+     struct sl_error *e)
+{
+	return 0;
+}
+
+/** 25 peers in pages of at most 10. */
+static int
+peers(void *user, const struct sl_rpc_caller *caller, const void *params, json_t **result,
+      struct sl_error *e)
+{
+	const struct sl_rpc_peer_list *p = params;
+	json_int_t i = p->after, limit = p->has_limit ? p->limit : 10;
+	json_t *list = json_array();
+	char name[16];
+
+	for (; i < 25 && i < p->after + limit; i++) {
+		snprintf(name, sizeof(name), "peer%02d", (int)i);
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:[s]}", "interface", "wg0",
+						      "name", name, "state", "init", "allowed_ips",
+						      "10.7.0.2/32"));
+	}
+	*result = json_pack("{s:o}", "peers", list);
+	if (i < 25)
+		json_object_set_new(*result, "next", json_integer(i));
+	return 0;
+}
+
+static int
+get(void *user, const struct sl_rpc_caller *caller, const void *params, json_t **result,
+    struct sl_error *e)
+{
+	const struct sl_rpc_peer_get *p = params;
+
+	sl_fail(e, -ENOENT, "not_found", "/peer", "no peer \"%s\" in %s", p->peer, p->interface);
+	sl_hint(e, "look again");
+	return -ENOENT;
+}
+
+static int
+add(void *user, const struct sl_rpc_caller *caller, const void *params, json_t **result,
+    struct sl_error *e)
+{
+	const struct sl_rpc_peer_add *p = params;
+
+	snprintf(last, sizeof(last), "%s %u %s", p->interface, p->allowed_ips.n, p->name);
+	if (strcmp(p->name, "twice") == 0)
+		return sl_fail(e, -EEXIST, "exists", "/public_key", "it is there");
+	*result = json_pack("{s:s}", "name", p->name);
+	return 0;
+}
+
+static int
+mode_set(void *user, const struct sl_rpc_caller *caller, const void *params, json_t **result,
+	 struct sl_error *e)
+{
+	const struct sl_rpc_authz_mode_set *p = params;
+
+	snprintf(last, sizeof(last), "default=%d prefixes=%u mode=%d panic=%d",
+		 p->has_default ? p->default_ : -1, p->prefixes.n, p->has_mode ? p->mode : -1,
+		 p->has_panic ? p->panic : -1);
+	return 0;
+}
+
+static int
+mode_get(void *user, const struct sl_rpc_caller *caller, const void *params, json_t **result,
+	 struct sl_error *e)
+{
+	*result = json_pack("{s:s}", "default", "observe");
+	return 0;
+}
+
+static struct event_base *base;
+
+static void *
+serve(void *arg)
+{
+	event_base_loop(base, EVLOOP_NO_EXIT_ON_EMPTY);
+	return NULL;
+}
+
+/** Run sluicectl with these words. @return its exit status */
+static int
+run(const char *words)
+{
+	char line[1024];
+	FILE *p;
+	int st;
+
+	snprintf(line, sizeof(line), "%s %s 2>&1", SLUICECTL, words);
+	p = popen(line, "r");
+	assert_non_null(p);
+	out[fread(out, 1, sizeof(out) - 1, p)] = 0;
+	st = pclose(p);
+	assert_true(WIFEXITED(st));
+	return WEXITSTATUS(st);
+}
+
+static void
+exits(const char *words, int code, const char *says)
+{
+	int rc = run(words);
+
+	if (rc != code || !strstr(out, says))
+		fail_msg("sluicectl %s: exit %d\n%swanted %d \"%s\"", words, rc, out, code, says);
+}
+
+static void
+test_tables(void **state)
+{
+	unsigned lines = 0;
+
+	exits("peers", 0, "interface  peer    ");
+	for (const char *p = out; (p = strchr(p, '\n')) != NULL; p++)
+		lines++;
+	assert_int_equal(lines, 26); /* all pages under one title */
+	exits("peers limit=3", 0, "peer02");
+	assert_null(strstr(out, "peer03"));
+	exits("-j peer.list limit=1", 0, "\"next\": 1");
+	exits("-j peers", 0, "peer24");
+	assert_null(strstr(out, "next"));
+	exits("rpc.ping", 0, "ok\n");
+	exits("health", 0, "ok\n");
+}
+
+static void
+test_codes(void **state)
+{
+	exits("peer show wg0 zed", 5, "error: no peer \"zed\" in wg0 (not_found) at /peer\n");
+	assert_non_null(strstr(out, "sluicectl: remedy: look again\n"));
+	exits("-j peer show wg0 zed", 5, "\"code\": -32003");
+	exits("peer add wg0 HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw= name=twice", 6,
+	      "(exists)");
+	exits("peer add wg0 short name=x", 1, "(key_invalid) at /public_key");
+	exits("shutdown", 1, "(invalid_state)"); /* the gateway only starts here */
+	exits("-s /nonexistent/sock peers", 4, "(unreachable)");
+	exits("--instance no-such-instance-here peers", 4,
+	      "/run/sluice/no-such-instance-here/mgmt.sock");
+	exits("--tcp 127.0.0.1:1 peers", 4, "(unreachable)");
+	exits("--instance ../x peers", 2, "instance");
+	exits("--tcp nonsense peers", 2, "HOST:PORT");
+	exits("", 2, "Usage:");
+	exits("--frob", 2, "Try: sluicectl --help");
+	exits("frobnicate", 2, "(command_unknown)");
+	exits("peer frob", 2, "(command_unknown)");
+	exits("peer.get interface=wg0", 2, "needs peer=");
+	exits("peer show wg0", 2, "needs peer=");
+	exits("peer.get interface=wg0 peer=a colour=red", 2, "(param_unknown)");
+	exits("drops all=perhaps", 2, "(param_type)");
+	exits("ports stats a b", 2, "KEY=VALUE");
+}
+
+static void
+test_verbs(void **state)
+{
+	exits("peer add wg0 HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw= "
+	      "allowed-ips=10.7.0.3,10.7.0.4 name=bob",
+	      0, "bob");
+	assert_string_equal(last, "wg0 2 bob");
+	exits("mode enforce", 0, "observe"); /* shows what holds then */
+	assert_string_equal(last, "default=1 prefixes=0 mode=-1 panic=-1");
+	exits("mode observe 10.0.0.0/8 fd00::/8", 0, "");
+	assert_string_equal(last, "default=-1 prefixes=2 mode=0 panic=-1");
+	exits("mode default 10.0.0.0/8", 0, "");
+	assert_string_equal(last, "default=-1 prefixes=1 mode=2 panic=-1");
+	exits("mode panic on", 0, "");
+	assert_string_equal(last, "default=-1 prefixes=0 mode=-1 panic=1");
+	exits("mode panic off", 0, "");
+	assert_string_equal(last, "default=-1 prefixes=0 mode=-1 panic=0");
+	exits("mode", 0, "default");
+}
+
+static void
+test_help(void **state)
+{
+	exits("help", 0, "peer add INTERFACE KEY");
+	for (unsigned i = 0; i < sl_schema_gateway_n; i++)
+		assert_non_null(strstr(out, sl_schema_gateway[i].name));
+	exits("--help", 0, "Exit status");
+	exits("--version", 0, "sluicectl " SL_VERSION);
+	exits("help peer add", 0, "allowed_ips=list of prefix");
+	exits("help interface.set", 0, "inside.vlan=number");
+	exits("help frob", 2, "no command");
+	for (unsigned i = 0; i < sl_schema_gateway_n; i++) {
+		char words[80];
+
+		snprintf(words, sizeof(words), "help %s", sl_schema_gateway[i].name);
+		exits(words, 0, sl_schema_gateway[i].summary);
+	}
+}
+
+/* What bash offers for a line that is typed so far. */
+static void
+completes(const char *line, const char *want)
+{
+	char script[2048];
+	FILE *p;
+
+	snprintf(script, sizeof(script),
+		 "bash -c 'compopt() { :; }; source <(%s completion); COMP_LINE=\"sluicectl %s\"; "
+		 "COMP_POINT=${#COMP_LINE}; _sluicectl; echo \" ${COMPREPLY[*]} \"' 2>&1",
+		 SLUICECTL, line);
+	p = popen(script, "r");
+	assert_non_null(p);
+	out[fread(out, 1, sizeof(out) - 1, p)] = 0;
+	assert_int_equal(pclose(p), 0);
+	if (!strstr(out, want))
+		fail_msg("%s: %s, wanted %s", line, out, want);
+}
+
+static void
+test_completion(void **state)
+{
+	completes("pe", " peers peer ");
+	completes("peer ", " show add set remove kick ");
+	completes("mode ", " observe enforce default panic ");
+	completes("peer add wg0 KEY ena", " enabled=yes enabled=no ");
+	completes("-s /x interface.set inside.", " inside.port= inside.vlan= inside.prefixes= ");
+	completes("--tcp a:1 interface set wg0 outer_udp_checksum=z", " zero ");
+	completes("authz.mode.set p", " prefixes= panic=off panic=observe ");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tables),	   cmocka_unit_test(test_codes),
+		cmocka_unit_test(test_verbs),	   cmocka_unit_test(test_help),
+		cmocka_unit_test(test_completion),
+	};
+	struct sl_rpc *rpc = sl_rpc_new(NULL);
+	struct sl_rpc_server *server;
+	struct sl_error e = {0};
+	pthread_t t;
+	int rc;
+
+	if (!mkdtemp(dir) || evthread_use_pthreads())
+		return 1;
+	snprintf(sock, sizeof(sock), "%s/sock", dir);
+	setenv("SLUICE_SOCKET", sock, 1);
+	base = event_base_new();
+	server = sl_rpc_server_new(base, rpc);
+	sl_rpc_bind(rpc, "peer.list", peers);
+	sl_rpc_bind(rpc, "peer.get", get);
+	sl_rpc_bind(rpc, "peer.add", add);
+	sl_rpc_bind(rpc, "authz.mode.set", mode_set);
+	sl_rpc_bind(rpc, "authz.mode.get", mode_get);
+	sl_rpc_bind(rpc, "rpc.ping", echo);
+	sl_rpc_bind(rpc, "sys.health", echo);
+	sl_rpc_bind(rpc, "sys.shutdown", echo);
+	sl_rpc_bind(rpc, "drops.get", echo);
+	if (sl_rpc_server_unix(server, sock, NULL, &e) || pthread_create(&t, NULL, serve, NULL))
+		return 1;
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	event_base_loopbreak(base);
+	pthread_join(t, NULL);
+	sl_rpc_server_free(server);
+	sl_rpc_free(rpc);
+	event_base_free(base);
+	rmdir(dir);
+	return rc;
+}
