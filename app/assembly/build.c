@@ -17,6 +17,7 @@
 #define MBUF_ROOM 2176 /* headroom 128 and a 2 KiB frame */
 #define HS_MBOX 8192
 #define SLOTS_PER_OWNER (1U << 20)
+#define KEYPAIRS_LOCKED 16384U /* 22 MiB */
 
 /** The CPUs that the process may use. */
 static unsigned
@@ -256,6 +257,17 @@ add_ports_to_gateway(struct sl_assembly *a, struct sl_error *e)
 	return 0;
 }
 
+/** After a change of user perhaps no more memory can be locked: then all of it is taken at once. */
+static unsigned
+keypairs_at_start(const struct sl_assembly *a)
+{
+	const struct sl_config *c = a->config;
+
+	if (a->hugepages || !c->user || !c->user[0])
+		return 0;
+	return SL_MAX(KEYPAIRS_LOCKED, 4 * c->n_calls); /* one call a peer, four keypairs a peer */
+}
+
 static int
 make_planes(struct sl_assembly *a, struct sl_rng rng[5], struct sl_error *e)
 {
@@ -264,6 +276,7 @@ make_planes(struct sl_assembly *a, struct sl_rng rng[5], struct sl_error *e)
 				     .slots_per_owner = SLOTS_PER_OWNER,
 				     .hugepages = a->hugepages,
 				     .allow_unlocked = c->allow_unlocked_keys,
+				     .keypairs = keypairs_at_start(a),
 				     .flat = a->env.lockstep,
 				     .rng = rng[0]};
 	struct sl_dp_conf dc = {.name = c->instance,

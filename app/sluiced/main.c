@@ -25,9 +25,9 @@ tell(const char *config, const struct sl_error *e)
 		fprintf(stderr, "sluiced: remedy: %s\n", e->hint);
 }
 
-/** mkdir -p with mode 0700 for the last part. */
+/** mkdir -p with mode 0700 for the last part. What lies there is trusted at the next start. */
 static int
-make_dir(const char *path, const char *option, struct sl_error *e)
+make_dir(const char *path, const char *option, const char *user, struct sl_error *e)
 {
 	char buf[512];
 
@@ -42,7 +42,7 @@ make_dir(const char *path, const char *option, struct sl_error *e)
 	}
 	if (mkdir(buf, 0700) && errno != EEXIST)
 		goto fail;
-	return 0;
+	return sluiced_dir_secure(path, option, user, e);
 fail:
 	sl_fail(e, -errno, "directory", option, "%s: %s", buf, strerror(errno));
 	sl_hint(e, "make it, or name another one in the configuration (%s)", option + 1);
@@ -61,9 +61,9 @@ serve(struct sl_assembly *a, struct sl_config *c, const struct sluiced_options *
 	lock = sluiced_lock(SLUICED_LOCK_DIR, c->instance, e);
 	if (lock < 0)
 		return lock;
-	rc = make_dir(c->run_dir, "/system/run_dir", e);
+	rc = make_dir(c->run_dir, "/system/run_dir", c->user, e);
 	if (rc == 0)
-		rc = make_dir(c->state_dir, "/system/state_dir", e);
+		rc = make_dir(c->state_dir, "/system/state_dir", c->user, e);
 	if (rc == 0)
 		rc = sl_assembly_eal(a, c, o->eal, e);
 	if (rc == 0)

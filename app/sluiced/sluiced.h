@@ -32,6 +32,8 @@ int sluiced_lock(const char *dir, const char *instance, struct sl_error *e);
 
 /** Before EAL: no core dumps, not traceable, only the capabilities that ports need. */
 int sluiced_privileges_limit(struct sl_error *e);
+/** Refuse a directory of ours that others may write to; give it to `user`, if given. */
+int sluiced_dir_secure(const char *dir, const char *option, const char *user, struct sl_error *e);
 /** When everything is open: change to `user` (all threads), if given. */
 int sluiced_privileges_drop(const char *user, struct sl_error *e);
 
