@@ -69,6 +69,8 @@ write_plain(FILE *f, const json_t *v)
 		break;
 	case JSON_OBJECT:
 		json_object_foreach ((json_t *)(uintptr_t)v, key, item) {
+			if (json_is_array(item) && json_array_size(item) == 0)
+				continue;
 			if (!first)
 				fputc(' ', f);
 			/* the first member names the object, the others say what they are */

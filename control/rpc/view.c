@@ -255,6 +255,19 @@ write_warnings(FILE *f, const json_t *list)
 	}
 }
 
+/** Does the result say more than the rows of its list? */
+static bool
+says_more(const char *method)
+{
+	static const char *const more[] = {"stats.get", "drops.get", "authz.mode.get",
+					   "sys.lcores"};
+
+	for (size_t i = 0; i < SL_ARRAY_SIZE(more); i++)
+		if (strcmp(method, more[i]) == 0)
+			return true;
+	return false;
+}
+
 static void
 write_result(FILE *f, const char *method, const json_t *result, int64_t now)
 {
@@ -277,10 +290,11 @@ write_result(FILE *f, const char *method, const json_t *result, int64_t now)
 		write_warnings(f, item);
 		lists |= columns_of(method, key) != NULL;
 	}
-	/* a page of a list needs no more words */
-	if (!lists || strcmp(method, "stats.get") == 0 || strcmp(method, "drops.get") == 0 ||
-	    strcmp(method, "authz.mode.get") == 0 || strcmp(method, "sys.lcores") == 0)
-		write_values(f, method, "", result, now);
+	if (lists && !says_more(method))
+		return;
+	if (lists)
+		fputc('\n', f);
+	write_values(f, method, "", result, now);
 }
 
 char *

@@ -30,6 +30,7 @@ test_cells(void **state)
 	cell_is("[\"a\",\"b\"]", SL_CELL_TEXT, "a,b");
 	cell_is("{\"port\":\"lan\",\"vlan\":7,\"prefixes\":[\"x\",\"y\"]}", SL_CELL_TEXT,
 		"lan vlan 7 prefixes x,y");
+	cell_is("{\"port\":\"lan\",\"prefixes\":[]}", SL_CELL_TEXT, "lan");
 	cell_is("3.14159", SL_CELL_NUMBER, "3.1");
 	cell_is("12345678901", SL_CELL_NUMBER, "12345678901");
 	cell_is("0", SL_CELL_BYTES, "0 B");
@@ -100,7 +101,7 @@ test_views(void **state)
 		"3}",
 		"reason  packets  pkt/s  why\n"
 		"ttl           3      0  x\n"
-		"total                           3\n");
+		"\ntotal                           3\n");
 	view_is("peer.get",
 		"{\"name\":\"alice\",\"allowed_ips\":[\"10.7.0.2/32\"],\"rx_bytes\":2048}",
 		"name                            alice\n"
@@ -109,7 +110,7 @@ test_views(void **state)
 	view_is("authz.mode.get",
 		"{\"default\":\"observe\",\"panic\":\"off\",\"prefixes\":[],\"from_state\":false}",
 		"no prefixes\n"
-		"default                         observe\n"
+		"\ndefault                         observe\n"
 		"panic                           off\n"
 		"from state                      no\n");
 	view_is("sys.health", "{\"uptime_s\":61,\"a\":{\"b_ms\":1500,\"mbps\":10000}}",
