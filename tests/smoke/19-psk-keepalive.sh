@@ -39,7 +39,7 @@ case $(peer_of carol endpoint) in
 *) fail "endpoint behind the NAT is $(peer_of carol endpoint)" ;;
 esac
 sleep 4
-in_server ping -c 3 -i 0.2 -W 2 10.7.0.4 | grep -q ' 3 received' || fail "the server does not reach the client behind the NAT"
+server_ping_all 10.7.0.4 3
 step "without it the NAT forgets, and the client's next packet opens it again"
 wg set "${LAB_ID}4" peer "$gateway" persistent-keepalive 0
 sleep 4

@@ -22,7 +22,7 @@ iperf_server
 basic_traffic alice
 reach bob 10.20.0.10
 ping_all bob fd00:20::10
-in_server ping -c 3 -i 0.05 -W 2 10.7.0.2 | grep -q ' 3 received' || fail "the server does not reach the client"
+server_ping_all 10.7.0.2 3
 no_fatal_drops
 
 step "a plaintext packet from outside the inside prefixes does not pass"

@@ -22,7 +22,7 @@ iperf_server
 reach alice 10.20.0.10
 ping_all alice 10.20.0.10 3 -M do -s 8892
 ping_all alice fd00:20::10 3 -M do -s 8872
-in_server ping -c 3 -i 0.05 -W 2 -M do -s 8892 10.7.0.2 | grep -q ' 3 received' || fail "8920 bytes with DF from the server"
+server_ping_all 10.7.0.2 3 -M do -s 8892
 out=$(in_server ping -c 1 -W 2 -M do -s 8893 10.7.0.2 2>&1)
 grep -q 'mtu = 8920' <<<"$out" || fail "no 'fragmentation needed' with 8920: $out"
 tcp_ok alice 10.20.0.10
