@@ -55,6 +55,51 @@ check_path(const char *file, struct sl_error *e)
 
 /* --- save ----------------------------------------------------------------------------------- */
 
+/**
+ * The gateway may write where the caller may not: members of the socket's group save into the state
+ * directory alone.
+ */
+static int
+check_place(const struct sl_ctl *ctl, const struct sl_rpc_caller *caller, const char *file,
+	    struct sl_error *e)
+{
+	const char *dir = ctl->config && ctl->config->state_dir ? ctl->config->state_dir : "";
+	size_t n = strlen(dir);
+
+	if (caller->via != SL_RPC_VIA_UNIX || geteuid() != 0 ||
+	    strcmp(caller->principal, "uid:0") == 0)
+		return 0;
+	if (n && strncmp(file, dir, n) == 0 && file[n] == '/' && !strchr(file + n + 1, '/'))
+		return 0;
+	sl_fail(e, -EPERM, "not_permitted", "/file", "only root saves to %.200s", file);
+	sl_hint(e, "save to a file in %.160s", n ? dir : "the state directory");
+	return -EPERM;
+}
+
+/** A file of anything else is not replaced. */
+static int
+check_target(const char *file, struct sl_error *e)
+{
+	static const char head[] = "{\"sluice_config\":";
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+	char text[sizeof(head)] = "";
+	struct stat st;
+	bool ours;
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	ours = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	       read(fd, text, sizeof(text) - 1) > 0 && strcmp(text, head) == 0;
+	if (fd >= 0)
+		close(fd);
+	if (ours)
+		return 0;
+	sl_fail(e, -EEXIST, "file_in_use", "/file", "%.200s is there and no saved configuration",
+		file);
+	sl_hint(e, "name another file, or remove it");
+	return -EEXIST;
+}
+
 /** All calls, one a line. @return how many, or a negative errno */
 static long
 write_calls(struct sl_ctl *ctl, FILE *f, json_t *left_out)
@@ -129,6 +174,10 @@ sl_rpc_h_config_save(void *user, const struct sl_rpc_caller *caller,
 	char tmp[4200];
 	long n = check_path(p->file, e);
 
+	if (n == 0)
+		n = check_place(user, caller, p->file, e);
+	if (n == 0)
+		n = check_target(p->file, e);
 	if (n == 0) {
 		snprintf(tmp, sizeof(tmp), "%s.%d.tmp", p->file, (int)getpid());
 		n = save(user, p->file, tmp, left_out, e);

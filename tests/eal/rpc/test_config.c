@@ -190,6 +190,38 @@ test_left_out(void **state)
 	free(text);
 }
 
+/* The gateway is root: what it writes for others, and over what, has bounds. */
+static void
+test_save_bounds(void **state)
+{
+	const struct sl_rpc_caller group = {SL_RPC_VIA_UNIX, "uid:1000"};
+	char params[120], *text;
+	struct sl_config config = {.state_dir = dir};
+	json_t *p, *result;
+
+	put(file, "keep");
+	snprintf(params, sizeof(params), "{\"file\":\"%s\"}", file);
+	rx_refused(&r, "config.save", params, -EEXIST, "file_in_use", "/file");
+	text = slurp(file);
+	assert_string_equal(text, "keep");
+	free(text);
+	unlink(file);
+	json_decref(rx_call(&r, "config.save", params));
+	json_decref(rx_call(&r, "config.save", params)); /* one of its own is replaced */
+	if (geteuid() != 0)
+		return;
+	p = json_loads(params, 0, NULL);
+	assert_int_equal(sl_rpc_call(r.rpc, &group, "config.save", p, &result, &r.e), -EPERM);
+	assert_string_equal(r.e.reason, "not_permitted");
+	r.ctl.config = &config;
+	assert_int_equal(sl_rpc_call(r.rpc, &group, "config.save", p, &result, &r.e), 0);
+	json_decref(result);
+	json_object_set_new(p, "file", json_sprintf("%s/../etc/x", dir));
+	assert_int_equal(sl_rpc_call(r.rpc, &group, "config.save", p, &result, &r.e), -EPERM);
+	r.ctl.config = NULL;
+	json_decref(p);
+}
+
 static void
 load_is(const char *content, int err, const char *reason, const char *path)
 {
@@ -337,6 +369,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_save_and_load, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pages, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_left_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_save_bounds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_load_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_apply, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_apply_errors, setup, teardown),
