@@ -3,12 +3,13 @@
 """Where secrets stand in the memory of the gateway: transport keys, private keys and preshared keys
 in locked pages that no core dump holds; everything that a handshake computes on its way, nowhere
 when it is over."""
+import os
 import re
 
 import packets as pk
 import wgpeer as wg
 from check import check, equal, run
-from lockstep import SERVER4, Gateway, b64, base_config, expect, lan_packet
+from lockstep import BINARY, SERVER4, Gateway, b64, base_config, expect, lan_packet
 
 CONFIG = base_config()
 CONFIG["system"]["mbufs"] = 4095  # less to search
@@ -28,6 +29,15 @@ def mappings():
     return out
 
 
+def can_lock():
+    """Root may lock memory; the address sanitizer makes mlock() do nothing."""
+    with open(BINARY, "rb") as f:
+        return os.geteuid() == 0 and b"__asan_init" not in f.read()
+
+
+LOCKED = can_lock()
+
+
 def is_kept_well(what, secret, copies):
     n = g.found(secret)
     check(1 <= n <= copies, "%s: %d copies, at most %d expected: %s" % (what, n, copies, g.where))
@@ -36,7 +46,7 @@ def is_kept_well(what, secret, copies):
         at = int(line.split()[1], 16)
         flags = next(f for low, high, f in maps if low <= at < high)
         check("dd" in flags, "%s at %x would be in a core dump: %s" % (what, at, line))
-        check("lo" in flags, "%s at %x is not locked: %s" % (what, at, line))
+        check("lo" in flags or not LOCKED, "%s at %x is not locked: %s" % (what, at, line))
 
 
 def is_gone(what, secret):
