@@ -127,6 +127,18 @@ merge_ecn(struct rte_mbuf *m, struct sl_ip_info *info, uint8_t outer_tos)
 	return true;
 }
 
+/* The gateway's addresses in the tunnel and on the inside, where servers would take the packet for
+ * one of the gateway. */
+static bool
+is_own_source(const struct sl_worker *w, const struct sl_iface_view *f,
+	      const struct sl_ip_info *info)
+{
+	const struct sl_att *att = sl_root_att(w->root, f->inside_att);
+
+	return sl_iface_owns(f, info->version, info->src) ||
+	       (att != NULL && sl_att_owns(att, info->version, info->src));
+}
+
 static enum sl_drop
 check(const struct sl_worker *w, struct inner *b, unsigned i, uint32_t owner)
 {
@@ -134,7 +146,7 @@ check(const struct sl_worker *w, struct inner *b, unsigned i, uint32_t owner)
 	struct sl_ip_info *info = &b->info[i];
 
 	if (sl_unlikely(owner != meta->peer_id || /* honest peers use their own addresses */
-			sl_iface_owns(b->f[i], info->version, info->src)))
+			is_own_source(w, b->f[i], info)))
 		return SL_DROP_SPOOFED_SOURCE;
 	if (sl_unlikely(is_nested(w->root, info))) /* misconfigured clients */
 		return SL_DROP_NESTED_TUNNEL;

@@ -137,7 +137,7 @@ static void
 test_own_source(void **state)
 {
 	struct gw *g = *state;
-	const uint8_t net[4] = {10, 8, 0, 0};
+	const uint8_t net[4] = {10, 8, 0, 0}, inside[4] = {10, 20, 0, 0};
 	struct gw_pkt inner, out;
 
 	open_session(g);
@@ -147,6 +147,15 @@ test_own_source(void **state)
 	sl_lpm_seal(&g->garbage);
 	gw_udp(&inner, "10.8.0.1", GW_SERVER4, 1, 2, "x", 1);
 	drop(g, &inner, SL_DROP_SPOOFED_SOURCE);
+	/* nor the gateway's address on the inside, for a site that has that network too */
+	assert_int_equal(sl_lpm_set(&g->iface[1].peers4, &g->iface[1].peers4, inside, 29, 1,
+				    &g->garbage),
+			 0);
+	sl_lpm_seal(&g->garbage);
+	gw_udp(&inner, "10.20.0.1", GW_SERVER4, 1, 2, "x", 1);
+	drop(g, &inner, SL_DROP_SPOOFED_SOURCE);
+	gw_udp(&inner, "10.20.0.5", GW_SERVER4, 1, 2, "x", 1);
+	pass(g, &inner, 0, &out);
 	gw_udp(&inner, "10.8.0.77", GW_SERVER4, 1, 2, "x", 1);
 	pass(g, &inner, 0, &out);
 }
