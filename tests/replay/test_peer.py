@@ -5,6 +5,7 @@ same bytes: what tests the gateway must be right first."""
 import logging
 import struct
 
+import packets as pk
 import wgpeer as wg
 from check import check, equal, raises, run
 
@@ -153,4 +154,27 @@ def tai64n():
     check(wg.tai64n(10**9 - 1) < wg.tai64n(10**9), "labels sort as times")
 
 
-run(noise_vector, xchacha, itself, refusals, cookies, scapy_reads_it, tai64n)
+def packets_as_scapy_makes_them():
+    """Lengths and checksums of the packets made by hand, computed anew by scapy."""
+    from scapy.layers.inet import IP
+    from scapy.layers.inet6 import IPv6
+
+    v4, v6 = ("10.7.0.2", "10.20.0.10"), ("fd00:7::2", "fd00:20::10")
+    made = [pk.echo4(*v4, 7), pk.echo6(*v6, 7), pk.nd(135, v6[0], v6[1], v6[1], b"\2" * 6), pk.nd(136, v6[0], v6[1], v6[0], None)]
+    for ends in (v4, v6):
+        made += [pk.udp(*ends, 1, 65535, b"x" * n, ttl=9, tos=0xB9) for n in (0, 1, 2, 77)]
+        made += [pk.tcp_syn(*ends, 1000, 80, mss) for mss in (None, 1460)]
+    made += pk.fragments4(pk.udp(*v4, 1, 2, bytes(300)), 64)
+    for b in made:
+        kind = IPv6 if b[0] >> 4 == 6 else IP
+        p = kind(b)
+        for layer in p.layers():
+            for field in ("chksum", "cksum", "len", "plen"):
+                if field in p[layer].fields and not (kind is IP and (p.frag or p.flags.MF) and layer is not IP):
+                    p[layer].delfieldval(field)
+        equal(bytes(p), b, "%s" % p.summary())
+        check(pk.Ip(b).ok, "and read as right")
+
+
+run(noise_vector, xchacha, itself, refusals, cookies, scapy_reads_it, packets_as_scapy_makes_them,
+    tai64n)
