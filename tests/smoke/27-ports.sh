@@ -32,6 +32,10 @@ step "net_af_xdp"
 LAB_PORT_DRIVER=net_af_xdp with_port net_af_xdp
 client
 traffic
+kill -KILL "$LAB_GW_PID" # the XDP program stays attached
+wait "$LAB_GW_PID" 2>/dev/null
+lab_gateway
+reach alice 10.20.0.10
 lab_gateway_stop
 step "net_pcap on a live interface"
 LAB_PORT_DRIVER=net_pcap with_port net_pcap
