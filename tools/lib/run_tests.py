@@ -22,20 +22,33 @@ def build(flavour, *targets):
     subprocess.run([os.path.join(TOP, "tools", "build"), flavour, *targets], check=True)
 
 
+def introspect(directory, what):
+    out = subprocess.run(["meson", "introspect", "--" + what, directory], cwd=TOP, capture_output=True, text=True, check=True)
+    return json.loads(out.stdout)
+
+
 def build_tests(flavour, directory, suite):
-    """Build only what the tests of a suite run."""
+    """Build only what the tests of a suite run: their programs, and those that they depend on."""
     build(flavour, "build.ninja")
     top = os.path.join(TOP, directory) + os.sep
-    words = [w for _, cmd, *_ in meson_tests(directory, suite) for w in cmd]
-    build(flavour, *sorted({w[len(top):] for w in words if w.startswith(top) and ".." not in w}))
+    files = {t["id"]: t["filename"] for t in introspect(directory, "targets")}
+    wanted = set()
+    for t in introspect(directory, "tests"):
+        if in_suite(t, suite):
+            wanted.update(t["cmd"])
+            wanted.update(f for d in t["depends"] for f in files[d])
+    build(flavour, *sorted({w[len(top):] for w in wanted if w.startswith(top) and ".." not in w}))
+
+
+def in_suite(test, suite):
+    return any(s.split(":")[-1] == suite for s in test["suite"])
 
 
 def meson_tests(directory, suite, timeout_factor=1):
     """The tests of a meson build directory that belong to a suite."""
-    out = subprocess.run(["meson", "introspect", "--tests", directory], cwd=TOP, capture_output=True, text=True, check=True)
     tests = []
-    for t in json.loads(out.stdout):
-        if any(s.split(":")[-1] == suite for s in t["suite"]):
+    for t in introspect(directory, "tests"):
+        if in_suite(t, suite):
             env = [f"{k}={v}" for k, v in t.get("env", {}).items()]
             cmd = (["env"] + env if env else []) + t["cmd"]
             tests.append((f"{suite}/{t['name']}", cmd, max(t.get("timeout") or 30, 30) * timeout_factor, t.get("workdir") or os.path.join(TOP, directory)))
