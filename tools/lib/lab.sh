@@ -59,6 +59,11 @@ lab_stop() {
 		ip netns pids "$p" 2>/dev/null | xargs -r kill -9 2>/dev/null
 		ip netns del "$p" 2>/dev/null
 	done
+	# the programs may be built with sanitizers
+	if grep -hE -A 30 'runtime error:|(Address|Thread|Leak)Sanitizer' "${LAB_DIR:-/nonexistent}"/*.log 2>/dev/null; then
+		echo "FAIL: a sanitizer reports"
+		rc=1
+	fi
 	if [ $rc != 0 ] && [ $rc != 77 ] && [ -n "${LAB_DIR:-}" ]; then
 		for i in "$LAB_DIR"/*.log; do
 			[ -s "$i" ] && { echo "--- ${i##*/}"; tail -n 30 "$i"; } >&2
