@@ -9,6 +9,7 @@
 #ifndef SL_ROOT_H
 #define SL_ROOT_H
 
+#include "sl_judge.h"
 #include "sl_lpm.h"
 #include "sl_peer.h"
 #include "sl_route.h"
@@ -45,6 +46,8 @@ struct sl_authz_view {
 	enum sl_authz_mode deflt;
 	bool panic_observe;	    /* overrides all (D6) */
 	struct sl_lpm mode4, mode6; /* mode prefixes -> enum sl_authz_mode */
+	bool logging; /* allows and the rules' records are written (local, as modes) */
+	struct sl_policy_view policy;
 };
 
 /** Attachments of one port, for classification. */

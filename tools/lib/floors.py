@@ -5,10 +5,10 @@ import os
 import re
 import subprocess
 
-ORDER = ["base", "crypto", "aead", "wire", "replay", "noise", "cookie", "timers", "uapi", "lpm", "plan", "stats",
-         "rcu", "mbox", "session", "ident", "route", "neigh", "port", "pkt", "pipeline", "hs"]
-NO_DPDK = set(ORDER[:ORDER.index("stats") + 1])
-UPPER = ["control/rpc", "control/lcore", "app"]
+ORDER = ["base", "crypto", "aead", "wire", "replay", "noise", "cookie", "timers", "uapi", "lpm", "plan", "stats", "policy", "flow", "audit",
+         "rcu", "mbox", "session", "ident", "route", "neigh", "port", "pkt", "authz", "pipeline", "hs"]
+NO_DPDK = set(ORDER[:ORDER.index("audit") + 1])
+UPPER = ["control/rpc", "control/policy", "control/audit", "control/lcore", "app"]
 
 headers = {}
 files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.c", "*.h"], capture_output=True, text=True,

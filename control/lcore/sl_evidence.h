@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * Evidence: the flow aggregates of all data lcores, merged, bounded and kept for 30 days in the
+ * state directory; the questions that engineers ask of them. Control's thread; files are written by
+ * a helper thread.
+ *
+ * A row is one (hour, interface, peer, source, destination, protocol, service port, direction).
+ * What is lost (a full table, an evicted row, time without a running gateway) is told with each
+ * answer, never hidden.
+ */
+#ifndef SL_EVIDENCE_H
+#define SL_EVIDENCE_H
+
+#include "sl_agg.h"
+#include "sl_gw_policy.h"
+
+#define SL_EVIDENCE_ROWS 200000
+#define SL_EVIDENCE_KEEP_S (30 * 86400)
+
+struct sl_evidence;
+
+struct sl_evidence_conf {
+	struct sl_gw *gw;
+	struct sl_agg *agg[SL_WORKER_MAX];
+	unsigned n_agg;
+	unsigned rows_max;     /* 0: SL_EVIDENCE_ROWS */
+	const char *state_dir; /* NULL: not kept */
+};
+
+/** Reads what a former run kept; a damaged file is put aside and told as a gap. */
+struct sl_evidence *sl_evidence_new(const struct sl_evidence_conf *c, struct sl_error *e);
+void sl_evidence_free(struct sl_evidence *ev); /* saves */
+/** Collect from the lcores, save when due. Call often. @return rows merged */
+unsigned sl_evidence_poll(struct sl_evidence *ev);
+
+struct sl_evidence_row {
+	struct sl_agg_key key;
+	char peer[64]; /* name at the time */
+	uint64_t hour; /* wall seconds / 3600 */
+	uint64_t flows, packets, bytes;
+	uint64_t first_wall_ns, last_wall_ns;
+	uint32_t rule_id, role_id;
+};
+
+struct sl_coverage {
+	uint64_t window_s, covered_s; /* time within the window in which a gateway counted */
+	uint64_t lost;		      /* flows within the window that no row holds */
+	uint64_t newest_gap_wall_s;   /* end of the newest gap, 0: none */
+};
+
+/** Rows whose last packet is within the window, in order of the key. */
+void sl_evidence_walk(struct sl_evidence *ev, uint64_t window_s,
+		      bool (*fn)(void *ctx, const struct sl_evidence_row *r), void *ctx);
+void sl_evidence_coverage(struct sl_evidence *ev, uint64_t window_s, struct sl_coverage *out);
+
+/**
+ * Is a set of addresses ready to be enforced? Rows to them are judged by the policy in force.
+ * @param denied flows that it would deny; @return true if there are none, the window is covered and
+ * nothing was lost
+ */
+bool sl_evidence_ready(struct sl_evidence *ev, const struct sl_prefix *to, unsigned n,
+		       uint64_t window_s, uint64_t *denied, struct sl_coverage *cov);
+
+#endif

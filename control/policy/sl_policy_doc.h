@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * The policy document: JSON text to model and back. Comments and trailing commas are allowed on
+ * input; duplicate keys and unknown fields are errors. Shared by the gateway, the control plane and
+ * the tools; knows neither. docs/policy.md is its reference.
+ *
+ * Errors name the place: a JSON pointer in `path`, and line and column in the message where the
+ * text is no JSON.
+ */
+#ifndef SL_POLICY_DOC_H
+#define SL_POLICY_DOC_H
+
+#include <jansson.h>
+
+#include "sl_polset.h"
+
+#define SL_POLICY_DOC_MAX (64U << 20)
+
+/**
+ * Parse text into a model; shapes and types are checked here, meaning by sl_policy_check().
+ * Reasons: json_syntax, json_too_large, field_unknown, field_missing, field_type, field_range,
+ * enum_invalid, prefix_invalid, ip_invalid, time_invalid, ports_invalid, member_invalid, no_memory.
+ * @return 0 or a negative errno with `e`
+ */
+int sl_policy_doc_parse(const char *text, size_t len, struct sl_policy **out, struct sl_error *e);
+
+/** A canonical document of a model (without comments). @return NULL without memory */
+json_t *sl_policy_doc_emit(const struct sl_policy *p);
+
+/** RFC 3339 in UTC ("2027-01-31T00:00:00Z", a date alone is its begin). @return 0, -EINVAL */
+int sl_time_parse(const char *s, uint64_t *wall_ns);
+/** @param buf at least 21 bytes */
+const char *sl_time_str(uint64_t wall_ns, char buf[32]);
+
+/** "tcp", "udp", "icmp", "icmpv6", "any" or a number. @return -1 if none of these */
+int sl_proto_parse(const char *s);
+const char *sl_proto_str(unsigned proto, char buf[8]);
+
+/** What the tests of a document need to know of peers. */
+struct sl_policy_test_env {
+	/**
+	 * First address, interface id and classes of a peer under the policy tested. @return false
+	 * if no peer has this name (then its place in members decides by name alone)
+	 */
+	bool (*peer)(void *ctx, const char *name, struct sl_polset_query *q);
+	/** Class of a source address; NULL: none. */
+	const struct sl_class *(*source)(void *ctx, const char *iface, const struct sl_ip *ip);
+	void *ctx;
+	uint64_t now_ns;
+};
+
+/**
+ * Run the document's tests on its compiled form by sl_polset_eval(). @return 0; -EINVAL test_failed
+ * at /tests/N with expectation and outcome in the message (the first one that fails)
+ */
+int sl_policy_doc_test(const struct sl_policy *p, const struct sl_polset *s,
+		       const struct sl_policy_test_env *env, unsigned *n_run, struct sl_error *e);
+
+#endif

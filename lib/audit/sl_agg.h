@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * Flow aggregates: what was seen, as the evidence on which an engineer enforces. Folded from flow
+ * entries in a table a data lcore, independent of logging, sampling and rate limits.
+ *
+ * Each lcore has two tables. Its worker adds to the active one; control asks for the other side by
+ * storing `wish`, the worker swaps in its housekeeping and stores `active`, then control reads and
+ * clears the resting one. Nothing waits. A full table counts what it could not take as lost.
+ */
+#ifndef SL_AGG_H
+#define SL_AGG_H
+
+#include <stdatomic.h>
+
+#include "sl_base.h"
+
+#define SL_AGG_EPHEMERAL 32768 /* source ports from here on fold into 0 */
+
+enum sl_agg_flags {
+	SL_AGG_FROM_TUNNEL = 1, /* the initiator is the peer */
+	SL_AGG_ALLOW = 2,	/* what policy said at the time */
+	SL_AGG_ENFORCED = 4,
+	SL_AGG_MIDSTREAM = 8, /* kept out of would-deny and suggest */
+};
+
+struct sl_agg_key {
+	uint8_t src[16], dst[16]; /* of the initiator's direction; IPv4 in the first 4 bytes */
+	uint32_t peer_id;
+	uint16_t sport; /* 0 if ephemeral or initiated by the peer */
+	uint16_t dport;
+	uint16_t iface;
+	uint8_t proto, version;
+	uint8_t flags; /* enum sl_agg_flags */
+	uint8_t pad[3];
+};
+_Static_assert(sizeof(struct sl_agg_key) == 48, "no padding between");
+
+struct sl_agg_row {
+	struct sl_agg_key key;
+	uint32_t flows;		   /* 0: free row */
+	uint32_t rule_id, role_id; /* what decided, by the ids of the document; 0: none */
+	uint32_t pad;
+	uint64_t packets, bytes;
+	uint64_t first_ns, last_ns; /* monotonic */
+};
+
+struct sl_agg_table {
+	uint32_t mask, used, max;
+	uint32_t pad;
+	uint64_t lost; /* flows that found no row since the last clear */
+	struct sl_agg_row row[] SL_ALIGNED(SL_CACHE_LINE);
+};
+
+struct sl_agg {
+	_Atomic uint32_t wish, active; /* w: control, worker; 0 or 1 */
+	struct sl_agg_table *table[2];
+	uint64_t hash_key[2];
+};
+
+/** @param rows a power of two; three quarters of them are used. Memory is the caller's: zeroed,
+ * cache-aligned, sl_agg_table_size(rows) bytes each */
+size_t sl_agg_table_size(unsigned rows);
+void sl_agg_init(struct sl_agg *a, void *mem0, void *mem1, unsigned rows,
+		 const uint64_t hash_key[2]);
+
+/** Worker: fold. @param flows 1 at the begin of a flow, 0 for later packets and bytes */
+void sl_agg_add(struct sl_agg *a, const struct sl_agg_key *k, uint32_t rule_id, uint32_t role_id,
+		unsigned flows, uint64_t packets, uint64_t bytes, uint64_t now_ns);
+/** Worker, once a tick: swap when control wishes. */
+void sl_agg_poll(struct sl_agg *a);
+
+/** Control: the resting table when the worker has swapped since the wish, else NULL. */
+struct sl_agg_table *sl_agg_resting(struct sl_agg *a);
+/** Control: clear the resting table and wish for the other one. */
+void sl_agg_turn(struct sl_agg *a);
+
+#endif

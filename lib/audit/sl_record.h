@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * Records of decisions: one ring a data lcore, overwriting the oldest; the producer never waits.
+ *
+ * The producer (its lcore) fills the next slot in place between two stores of the slot's sequence
+ * word. The consumer (the drain thread) copies a slot and takes it only if the sequence did not
+ * change; a gap in the numbers is the exact count of lost records. Accounting, per lcore and type
+ * (packets for verdicts, else events):
+ *
+ *	seen = recorded + suppressed + not_selected
+ *	recorded = taken by the consumer + overwritten + still in the ring
+ *
+ * The slots are the pool: there is no allocation that could fail.
+ */
+#ifndef SL_RECORD_H
+#define SL_RECORD_H
+
+#include <stdatomic.h>
+
+#include "sl_base.h"
+
+enum sl_rec_type {
+	SL_REC_ALLOW,	   /* a flow begins: allowed by policy */
+	SL_REC_WOULD_DENY, /* observe: forwarded, policy would deny; count packets */
+	SL_REC_DENY,	   /* enforce: dropped; count packets */
+	SL_REC_END,	   /* a flow ends: packets, bytes, duration, why */
+	SL_REC_DECRYPT,	   /* tag wrong; no addresses */
+	SL_REC_REPLAY,	   /* counter seen before; no addresses */
+	SL_REC_STALE,	   /* a role served past its expiry decided */
+	SL_REC_FLOW_FULL,  /* no room for a flow entry: judged packet by packet */
+	SL_REC_TYPES
+};
+
+enum sl_rec_reason {
+	SL_RR_RULE,
+	SL_RR_ZONE_DEFAULT,
+	SL_RR_NO_ROLE,
+	SL_RR_MAP_ERROR,
+	SL_RR_FRAG_ORPHAN,
+	/* of ends */
+	SL_RR_IDLE,
+	SL_RR_CLOSED,  /* TCP FIN both ways, or RST */
+	SL_RR_REVOKED, /* policy, role, rule or peer went */
+	SL_RR_EVICTED, /* made room for another flow */
+	SL_RR_PEER_GONE,
+	SL_RR_SHUTDOWN,
+	SL_RR_MAX
+};
+
+enum sl_rec_flags {
+	SL_RF_FROM_TUNNEL = 1, /* the initiator is the peer */
+	SL_RF_CACHED = 2,      /* verdict from the flow table */
+	SL_RF_MULTI_ROLE = 4,
+	SL_RF_STALE = 8,
+	SL_RF_MIDSTREAM = 16, /* judged without having seen the begin */
+	SL_RF_ENFORCED = 32,  /* the mode was enforce when it was written */
+	SL_RF_ALLOW = 64,     /* what policy says (the shadow verdict) */
+	SL_RF_NO_TARGET = 128,
+};
+
+/** 128 bytes. Addresses are inner ones, in the initiator's direction; IPv4 in the first 4 bytes. */
+struct sl_rec {
+	_Atomic uint64_t seq; /* 2 * number + 1 while being written, 2 * number + 2 when whole */
+	uint64_t mono_ns;
+	uint8_t src[16], dst[16];
+	uint16_t sport, dport;
+	uint16_t iface;
+	uint8_t proto, version;
+	uint8_t type, reason, flags, stage; /* enum sl_stats_stage */
+	uint32_t peer_id;
+	uint32_t generation; /* policy_view.set->generation, low half; 0: no policy */
+	uint32_t rule;	     /* place in the set's rules, SL_POL_NONE */
+	uint16_t role, target, zone;
+	uint16_t pad;
+	uint32_t count;	      /* packets (verdicts) or 1 */
+	uint32_t duration_ms; /* END */
+	uint32_t packets[2];  /* END: initiator's, responder's; saturating */
+	uint64_t bytes[2];
+};
+_Static_assert(sizeof(struct sl_rec) == 128, "two lines");
+
+struct sl_rec_counts {
+	_Atomic uint64_t seen[SL_REC_TYPES], recorded[SL_REC_TYPES]; /* w: producer */
+	_Atomic uint64_t suppressed[SL_REC_TYPES];		     /* token bucket of the role */
+	_Atomic uint64_t not_selected[SL_REC_TYPES]; /* logging off, rule without log */
+};
+
+struct sl_rec_ring {
+	uint32_t mask;
+	uint32_t pad;
+	_Atomic uint64_t head; /* w: producer; records written */
+	struct sl_rec_counts counts;
+	/* consumer */
+	uint64_t tail SL_ALIGNED(SL_CACHE_LINE); /* w: consumer; next number to take */
+	_Atomic uint64_t taken[SL_REC_TYPES], overwritten[SL_REC_TYPES]; /* w: consumer */
+	struct sl_rec slot[] SL_ALIGNED(SL_CACHE_LINE);
+};
+
+/** Bytes for a ring of so many slots (a power of two). */
+size_t sl_rec_ring_size(unsigned slots);
+/** Set up in zeroed, cache-aligned memory. */
+void sl_rec_ring_init(struct sl_rec_ring *r, unsigned slots);
+
+/** Producer: the slot to fill (everything but seq), then sl_rec_commit(). Counts as recorded. */
+struct sl_rec *sl_rec_begin(struct sl_rec_ring *r);
+void sl_rec_commit(struct sl_rec_ring *r, struct sl_rec *s);
+/** Producer: count without a record. */
+void sl_rec_seen(struct sl_rec_ring *r, enum sl_rec_type t, uint64_t n);
+void sl_rec_suppressed(struct sl_rec_ring *r, enum sl_rec_type t, uint64_t n);
+void sl_rec_not_selected(struct sl_rec_ring *r, enum sl_rec_type t, uint64_t n);
+
+/** Consumer: copy up to `max` records. @return how many; *lost: records overwritten before them */
+unsigned sl_rec_take(struct sl_rec_ring *r, struct sl_rec *out, unsigned max, uint64_t *lost);
+/** Consumer, after it took everything: settle `overwritten` = recorded - taken. */
+void sl_rec_settle(struct sl_rec_ring *r);
+/** How full, 0-1,000,000. */
+unsigned sl_rec_used_ppm(const struct sl_rec_ring *r);
+
+/** Token buckets of roles on one lcore; its share of 1,000 events a second and role. */
+#define SL_REC_BUCKETS 1024 /* dense roles; the last one serves those without a role */
+struct sl_rec_buckets {
+	uint32_t per_s;
+	struct {
+		uint32_t tick;
+		uint32_t milli;
+	} b[SL_REC_TYPES][SL_REC_BUCKETS];
+};
+void sl_rec_buckets_init(struct sl_rec_buckets *b, unsigned per_s);
+/** @param role dense role or SL_POL_NONE16; @param tick coarse (100 ms). @return may be recorded */
+bool sl_rec_token(struct sl_rec_buckets *b, enum sl_rec_type t, unsigned role, uint32_t tick);
+
+const char *sl_rec_type_text(unsigned type);
+const char *sl_rec_reason_text(unsigned reason);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * The flow table of one worker: bounded, keyed hash, entries of both directions in one. Pure: no
+ * DPDK, no clock; memory is the caller's. One lcore.
+ *
+ * A key is canonical: the smaller (address, port) stands first, so both directions of a flow give
+ * the same key. ICMP echo uses its identifier as both ports; other ICMP and protocols without ports
+ * use 0.
+ *
+ * Room: entries of allowed flows are never taken away before they are idle. Where a bucket or the
+ * table is full, first what has timed out goes, then the oldest entry whose verdict is DENY; where
+ * there is none, the new flow gets no entry and the caller is told.
+ */
+#ifndef SL_FLOW_H
+#define SL_FLOW_H
+
+#include "sl_base.h"
+
+#define SL_FLOW_NONE UINT32_MAX
+#define SL_FLOW_BUCKET 8
+
+/* Idle timeouts in ticks of 100 ms */
+#define SL_FLOW_IDLE_UDP 600	   /* 60 s */
+#define SL_FLOW_IDLE_TCP 3000	   /* 300 s, not (yet) established */
+#define SL_FLOW_IDLE_TCP_EST 74400 /* 7,440 s: RFC 5382 REQ-5 */
+#define SL_FLOW_IDLE_CLOSED 100	   /* 10 s after FIN both ways or RST */
+#define SL_FLOW_IDLE_ICMP 300	   /* 30 s */
+#define SL_FLOW_IDLE_OTHER 600
+#define SL_FLOW_IDLE_DENIED 100 /* 10 s */
+
+struct sl_flow_key {
+	uint8_t a[16], b[16]; /* IPv4: first 4 bytes, rest 0 */
+	uint16_t pa, pb;
+	uint16_t iface;
+	uint8_t proto, version;
+};
+_Static_assert(sizeof(struct sl_flow_key) == 40, "hashed as five words");
+
+enum sl_flow_flags {
+	SL_FLOW_INIT_B = 1,	 /* the initiator is side b */
+	SL_FLOW_ALLOW = 2,	 /* shadow verdict */
+	SL_FLOW_FROM_TUNNEL = 4, /* the initiator is a tunnel peer */
+	SL_FLOW_MIDSTREAM = 8,
+	SL_FLOW_ALLOW_NOTED = 16, /* its begin was recorded (or not selected) */
+	SL_FLOW_MULTI_ROLE = 32,
+	SL_FLOW_STALE = 64,
+	SL_FLOW_QUIET =
+		128, /* peer to peer at the receiver's home: judged at the sender, no records */
+};
+
+enum sl_flow_tcp {
+	SL_FLOW_TCP_NEW,
+	SL_FLOW_TCP_REPLIED,
+	SL_FLOW_TCP_EST,
+	SL_FLOW_TCP_FIN_I = 4, /* bits: FIN of the initiator, of the responder */
+	SL_FLOW_TCP_FIN_R = 8,
+	SL_FLOW_TCP_RST = 16,
+};
+
+struct sl_flow {
+	/* line 0: what each packet reads */
+	struct sl_flow_key key;
+	uint32_t last_tick;
+	uint32_t deadline_tick;	      /* earliest expiry that the verdict hangs on; 0: none */
+	uint32_t policy_gen, who_gen; /* low halves */
+	uint8_t flags;		      /* enum sl_flow_flags */
+	uint8_t tcp;		      /* enum sl_flow_tcp */
+	uint8_t why;		      /* enum sl_why */
+	uint8_t used;
+	uint32_t hash;
+	/* line 1 */
+	uint64_t packets[2], bytes[2]; /* initiator's, responder's */
+	uint64_t start_ns;
+	uint32_t rule, peer_id;
+	uint32_t src_stamp, peer_stamp;
+	uint16_t role, zone, target, pad;
+	/* line 2 */
+	uint64_t folded_packets, folded_bytes; /* what the aggregate has already */
+	uint32_t noted_tick;		       /* of the last deny or would-deny record */
+	uint32_t unnoted;		       /* packets denied since then */
+	uint32_t next, prev;		       /* of the same peer */
+	uint32_t next_free;
+	uint8_t pad2[SL_CACHE_LINE - 36];
+} SL_ALIGNED(SL_CACHE_LINE);
+_Static_assert(sizeof(struct sl_flow) == 3 * SL_CACHE_LINE, "three lines");
+
+struct sl_flow_table;
+
+/** Bytes for at most `max` flows. */
+size_t sl_flow_table_size(unsigned max);
+/** In zeroed, cache-aligned memory of that size. */
+struct sl_flow_table *sl_flow_table_init(void *mem, unsigned max, const uint64_t hash_key[2]);
+
+/**
+ * Fill a canonical key. @return true if the packet's source is side b
+ */
+bool sl_flow_key_make(struct sl_flow_key *k, uint8_t version, uint8_t proto, uint16_t iface,
+		      const uint8_t *src, const uint8_t *dst, uint16_t sport, uint16_t dport);
+uint32_t sl_flow_hash(const struct sl_flow_table *t, const struct sl_flow_key *k);
+/** Bring the bucket of a hash into the cache. */
+void sl_flow_prefetch(const struct sl_flow_table *t, uint32_t hash);
+/** @return the entry or NULL */
+struct sl_flow *sl_flow_find(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash);
+/** n at once, latencies overlapped. */
+void sl_flow_find_burst(struct sl_flow_table *t, const struct sl_flow_key k[],
+			const uint32_t hash[], struct sl_flow *out[], unsigned n);
+
+/** Ticks after which an entry is idle, by protocol, TCP state and verdict. */
+uint32_t sl_flow_idle(const struct sl_flow *f);
+
+/** An entry is about to be freed. @param reason enum sl_rec_reason: IDLE, CLOSED or EVICTED */
+typedef void (*sl_flow_end_fn)(void *ctx, struct sl_flow *f, unsigned reason);
+
+/**
+ * A new entry: key, hash, last_tick and used are filled, the rest is zero. The caller has looked
+ * the key up. @param allow its verdict: one that is denied does not push out another one that is
+ * not idle. @return NULL when there is no room
+ */
+struct sl_flow *sl_flow_add(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash,
+			    uint32_t tick, sl_flow_end_fn end, void *ctx);
+/** Free an entry; the caller has taken it off its peer's list. */
+void sl_flow_del(struct sl_flow_table *t, struct sl_flow *f);
+
+/** Place of an entry, for links; and back. */
+uint32_t sl_flow_at(const struct sl_flow_table *t, const struct sl_flow *f);
+struct sl_flow *sl_flow_get(struct sl_flow_table *t, uint32_t at);
+
+/** Look at the next `budget` entries; end those that are idle. fn must not free. */
+void sl_flow_sweep(struct sl_flow_table *t, uint32_t tick, unsigned budget, sl_flow_end_fn end,
+		   void *ctx);
+unsigned sl_flow_count(const struct sl_flow_table *t);
+unsigned sl_flow_max(const struct sl_flow_table *t);
+
+/** Follow a TCP header's flags; a SYN on a closed entry begins anew: @return true then. */
+bool sl_flow_tcp(struct sl_flow *f, uint8_t tcp_flags, bool from_initiator);
+
+#endif
