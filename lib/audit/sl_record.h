@@ -77,7 +77,7 @@ struct sl_rec {
 	uint32_t duration_ms; /* END */
 	uint32_t packets[2];  /* END: initiator's, responder's; saturating */
 	uint64_t bytes[2];
-};
+} SL_ALIGNED(SL_CACHE_LINE);
 _Static_assert(sizeof(struct sl_rec) == 128, "two lines");
 
 struct sl_rec_counts {
