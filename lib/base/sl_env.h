@@ -51,4 +51,11 @@ sl_tick_of(uint64_t mono_ns)
 	return t + 1 ? t + 1 : 1;
 }
 
+/** @return true if a tick is reached; ticks wrap. */
+static inline bool
+sl_tick_reached(uint32_t now, uint32_t deadline)
+{
+	return (int32_t)(now - deadline) >= 0;
+}
+
 #endif

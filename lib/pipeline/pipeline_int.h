@@ -97,13 +97,6 @@ void sl_reass_sweep(struct sl_worker *w);
 
 /* --- small helpers ----------------------------------------------------------------------- */
 
-/** @return true if a tick is reached; ticks wrap. */
-static inline bool
-sl_tick_reached(uint32_t now, uint32_t deadline)
-{
-	return (int32_t)(now - deadline) >= 0;
-}
-
 /** @return true if the peer may send and receive now (D31). */
 static inline bool
 sl_peer_is_up(const struct sl_worker *w, const struct sl_peer *p)

@@ -26,7 +26,7 @@ struct sl_polset_rule {
 	uint16_t role; /* dense */
 	uint8_t priority;
 	bool allow, log, bidirectional;
-	uint32_t expires_tick; /* 0: never */
+	uint32_t expires_tick; /* 0: never, or so far away that ticks would wrap */
 };
 
 /** Addresses in host order: IPv4 in lo. */
@@ -55,7 +55,10 @@ struct sl_polset_name {
 	char name[SL_POL_NAME];
 };
 
-/** Destination -> zone and target (places in zones[] and targets[]) as seen by one interface. */
+/**
+ * Destination -> zone and target (places in zones[] and targets[]) as seen by one interface. Of
+ * equal prefixes the interface's own goes before that of all interfaces, then the first one counts.
+ */
 struct sl_polset_where {
 	struct sl_lpm zone[2], target[2]; /* IPv4, IPv6 */
 };
@@ -89,8 +92,10 @@ struct sl_polset_env {
 };
 
 /**
- * Compile a checked model. Any thread. @return NULL with an error: limit_entries (more than 2^24
- * entries), no_memory
+ * Compile a checked model. Any thread. All rules keep their place in rules[]; entries have those
+ * that hold now. Protocols are numbers: ICMP (1) and ICMPv6 (58) match only themselves, whatever
+ * the IP version. @return NULL with an error: limit_entries (more than 2^24 entries, 32,767 roles
+ * or 65,534 zones or targets), no_memory
  */
 struct sl_polset *sl_polset_compile(const struct sl_policy *p, const struct sl_polset_env *env,
 				    struct sl_error *e);
@@ -114,7 +119,7 @@ struct sl_polset_flow {
 /** First entry of a group that matches, or SL_POL_NONE: the plain scan. */
 uint32_t sl_polset_scan(const struct sl_polset *s, unsigned group, const struct sl_polset_flow *f);
 
-/** Does this entry match? For traces of explain. */
+/** Does this entry, of the flow's IP version, match? For traces of explain. */
 bool sl_polset_match(const struct sl_polset_entry *e, const struct sl_polset_flow *f);
 
 /* --- who: role classes ---------------------------------------------------------------------------
