@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sl_judge.h"
+
+#include "sl_env.h"
+
+#define BURST 32 /* flows worked on together */
+
+/** What is known of a flow until its verdict. */
+struct pending {
+	const struct sl_class *src, *peer; /* NULL: none */
+	struct sl_votes votes;
+	uint16_t role_min, role_max; /* of the subject */
+	bool torn;		     /* a table names what another does not hold */
+};
+
+/** A role asked for the vote on a flow. */
+struct ballot {
+	const struct sl_class_role *role;
+	uint8_t flow;
+	bool mirrored;
+};
+
+/** Keys of one IP version, until they are enough for one classify. */
+struct ballots {
+	unsigned n;
+	struct ballot of[SL_ACL_BURST];
+	struct sl_acl_key key[SL_ACL_BURST];
+};
+
+struct burst {
+	const struct sl_policy_view *v;
+	const struct sl_judge_flow *flow;
+	struct sl_judgement *out;
+	struct pending p[BURST];
+	struct ballots q[2]; /* IPv4, IPv6 */
+};
+
+static bool
+reached(uint32_t tick, uint32_t end)
+{
+	return tick != 0 && end != 0 && sl_tick_reached(tick, end);
+}
+
+static void
+deadline(struct sl_judgement *j, uint32_t end)
+{
+	if (end == 0)
+		return;
+	if (j->deadline_tick == 0 || (int32_t)(end - j->deadline_tick) < 0)
+		j->deadline_tick = end;
+}
+
+/* The role belongs to the subject, or votes for it. */
+static void
+takes_part(struct burst *b, unsigned i, const struct sl_class_role *r)
+{
+	struct pending *p = &b->p[i];
+
+	p->role_min = SL_MIN(p->role_min, r->role);
+	p->role_max = SL_MAX(p->role_max, r->role);
+	if (p->role_min != p->role_max)
+		b->out[i].flags |= SL_JUDGE_MULTI_ROLE;
+	if (r->stale)
+		b->out[i].flags |= SL_JUDGE_STALE;
+}
+
+static void
+count(struct burst *b, unsigned v6)
+{
+	const struct sl_polset *s = b->v->set;
+	struct ballots *q = &b->q[v6];
+	uint32_t found[SL_ACL_BURST];
+
+	sl_acl_classify(b->v->acl, v6 ? 6 : 4, q->key, found, q->n);
+	for (unsigned k = 0; k < q->n; k++) {
+		const struct ballot *c = &q->of[k];
+		const struct sl_polset_entry *e;
+
+		if (found[k] == SL_POL_NONE)
+			continue;
+		e = &s->entries[v6][found[k]];
+		sl_votes_add(&b->p[c->flow].votes, e->allow, e->rule);
+		if (c->mirrored)
+			takes_part(b, c->flow, c->role);
+	}
+	q->n = 0;
+}
+
+static void
+ask(struct burst *b, unsigned i, const struct sl_class_role *r, bool mirrored)
+{
+	const struct sl_polset_flow *f = &b->flow[i].f;
+	unsigned v6 = f->version == 6, group = SL_POL_GROUP(r->role, mirrored);
+	const uint32_t *first = b->v->set->group_first[v6];
+	struct ballots *q = &b->q[v6];
+
+	if (first[group] == first[group + 1])
+		return;
+	q->of[q->n] = (struct ballot){.role = r, .flow = (uint8_t)i, .mirrored = mirrored};
+	sl_acl_key(&q->key[q->n], group, f);
+	if (++q->n == SL_ACL_BURST)
+		count(b, v6);
+}
+
+static void
+ask_class(struct burst *b, unsigned i, uint32_t tick, const struct sl_class *c, bool mirrored)
+{
+	for (unsigned k = 0; c != NULL && k < c->n; k++) {
+		const struct sl_class_role *r = &c->role[k];
+
+		if (reached(tick, r->expires_tick))
+			continue;
+		if (r->role >= b->v->set->n_roles) {
+			b->p[i].torn = true;
+			continue;
+		}
+		deadline(&b->out[i], r->expires_tick);
+		if (!mirrored) {
+			b->p[i].votes.has_role = true;
+			takes_part(b, i, r);
+		}
+		ask(b, i, r, mirrored);
+	}
+}
+
+static const struct sl_class *
+class_at(const struct sl_identity *who, uint32_t at, bool *torn)
+{
+	const struct sl_class *c = at == SL_LPM_NONE ? NULL : sl_identity_class(who, at);
+
+	*torn |= at != SL_LPM_NONE && c == NULL;
+	return c;
+}
+
+static void
+find_who(struct burst *b, unsigned i)
+{
+	const struct sl_judge_flow *fl = &b->flow[i];
+	const struct sl_identity *who = b->v->who;
+	struct pending *p = &b->p[i];
+	const struct sl_who *w;
+	uint8_t key[4];
+
+	if (who == NULL)
+		return;
+	w = fl->f.iface < who->n_ifaces ? &who->who[fl->f.iface] : &who->any;
+	p->src = class_at(who, sl_lpm_lookup(&w->prefix[fl->f.version == 6], fl->f.src), &p->torn);
+	sl_store_be32(key, fl->peer_id);
+	p->peer = class_at(who, sl_lpm_lookup(&who->peers, key), &p->torn);
+	b->out[i].src_stamp = p->src != NULL ? p->src->stamp : 0;
+	b->out[i].peer_stamp = p->peer != NULL ? p->peer->stamp : 0;
+}
+
+static uint16_t
+place(const struct sl_lpm *t, const uint8_t *addr, unsigned n, bool *torn)
+{
+	uint32_t at = sl_lpm_lookup(t, addr);
+
+	if (at == SL_LPM_NONE)
+		return SL_POL_NONE16;
+	if (at >= n) {
+		*torn = true;
+		return SL_POL_NONE16;
+	}
+	return (uint16_t)at;
+}
+
+static void
+find_where(struct burst *b, unsigned i)
+{
+	const struct sl_polset *s = b->v->set;
+	const struct sl_polset_flow *f = &b->flow[i].f;
+	const struct sl_polset_where *w = sl_polset_where(s, f->iface);
+	unsigned v6 = f->version == 6;
+
+	b->out[i].zone = place(&w->zone[v6], f->dst, s->n_zones, &b->p[i].torn);
+	b->out[i].target = place(&w->target[v6], f->dst, s->n_targets, &b->p[i].torn);
+}
+
+static void
+decide(struct burst *b, unsigned i)
+{
+	const struct sl_polset *s = b->v->set;
+	const struct pending *p = &b->p[i];
+	struct sl_judgement *j = &b->out[i];
+	enum sl_why why;
+
+	j->role = p->votes.has_role ? p->role_min : SL_POL_NONE16;
+	if (p->torn) {
+		j->why = SL_WHY_MAP_ERROR;
+		return;
+	}
+	j->allow = sl_votes_decide(&p->votes, j->zone != SL_POL_NONE16 && s->zones[j->zone].allow,
+				   &why);
+	j->why = (uint8_t)why;
+	if (why != SL_WHY_RULE)
+		return;
+	j->rule = p->votes.any_deny ? p->votes.deny : p->votes.allow;
+	j->role = s->rules[j->rule].role;
+	deadline(j, s->rules[j->rule].expires_tick);
+}
+
+static void
+judge_burst(struct burst *b, uint32_t tick, unsigned n)
+{
+	bool loaded = b->v->set != NULL && b->v->acl != NULL;
+
+	b->q[0].n = 0;
+	b->q[1].n = 0;
+	for (unsigned i = 0; i < n; i++) {
+		b->p[i] = (struct pending){.role_min = UINT16_MAX};
+		b->out[i] = (struct sl_judgement){.why = SL_WHY_NO_ROLE,
+						  .role = SL_POL_NONE16,
+						  .zone = SL_POL_NONE16,
+						  .target = SL_POL_NONE16,
+						  .rule = SL_POL_NONE};
+		find_who(b, i);
+		if (loaded)
+			find_where(b, i);
+	}
+	if (!loaded)
+		return;
+	for (unsigned i = 0; i < n; i++) {
+		ask_class(b, i, tick, b->p[i].src, false);
+		ask_class(b, i, tick, b->p[i].peer, b->flow[i].from_inside);
+	}
+	count(b, 0);
+	count(b, 1);
+	for (unsigned i = 0; i < n; i++)
+		decide(b, i);
+}
+
+void
+sl_judge(const struct sl_policy_view *v, uint32_t tick, const struct sl_judge_flow flow[],
+	 struct sl_judgement out[], unsigned n)
+{
+	struct burst b;
+
+	b.v = v;
+	for (unsigned at = 0; at < n; at += BURST) {
+		b.flow = flow + at;
+		b.out = out + at;
+		judge_burst(&b, tick, SL_MIN(n - at, BURST));
+	}
+}
+
+bool
+sl_judge_same_who(const struct sl_policy_view *v, const struct sl_judge_flow *flow,
+		  uint32_t src_stamp, uint32_t peer_stamp)
+{
+	const struct sl_class *src = NULL, *peer = NULL;
+
+	if (v->who != NULL) {
+		src = sl_identity_prefix(v->who, flow->f.iface, flow->f.version, flow->f.src);
+		peer = sl_identity_peer(v->who, flow->peer_id);
+	}
+	return (src != NULL ? src->stamp : 0) == src_stamp &&
+	       (peer != NULL ? peer->stamp : 0) == peer_stamp;
+}
