@@ -152,9 +152,11 @@ void sl_policy_free(struct sl_policy *p); /* NULL allowed */
  * /roles/NAME/members/N, /rules/N/...). Reasons: name_invalid, zone_id_duplicate, zone_overlap,
  * prefix_invalid, prefix_host_bits (hint: the corrected value), interface_invalid, target_empty,
  * role_id_invalid, role_id_duplicate, member_duplicate, expired, time_range, role_unknown,
- * target_unknown, rule_id_invalid, rule_id_duplicate, ports_inverted, ports_need_tcp_or_udp,
- * family_mismatch, any_interface_is_tunnel, limit_prefixes, limit_roles, limit_rules, no_memory.
- * @param now_ns wall clock: an expires in the past is an error
+ * target_unknown, rule_unknown, rule_id_invalid, rule_id_duplicate, protocol_invalid,
+ * ports_inverted, ports_need_tcp_or_udp, family_mismatch, limit_prefixes, limit_roles, limit_rules,
+ * no_memory. any_interface_is_tunnel ("*" with a prefix that a tunnel owns) only a gateway can
+ * tell.
+ * @param now_ns wall clock: an expires in the past is an error; 0: it is none (at boot)
  * @return 0 or a negative errno with `e`
  */
 int sl_policy_check(struct sl_policy *p, const struct sl_policy_limits *limits, uint64_t now_ns,
@@ -168,9 +170,10 @@ void sl_policy_use(const struct sl_policy *p, const struct sl_policy_limits *lim
 		   struct sl_policy_use *out);
 
 /** A lint: code (rule_shadowed, allow_any_any, role_without_members, role_without_rules,
- * zone_default_allow, bidir_opens_peer, ports_ignored, target_unused), place and sentence. */
+ * zone_default_allow, bidir_opens_peer, ports_ignored, target_unused; shadow_unchecked where there
+ * are too many rules to look at all), place and sentence. */
 typedef void (*sl_policy_lint_fn)(void *ctx, const char *code, const char *path, const char *text);
-/** Warnings of a checked model. */
+/** Warnings of a checked model. @param now_ns rules and members that have ended are passed over */
 void sl_policy_lint(const struct sl_policy *p, uint64_t now_ns, sl_policy_lint_fn fn, void *ctx);
 
 /** The earliest time after now at which a rule begins or ends, 0: none. */
