@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "sl_base.h"
+#include "sl_hash.h"
 
 #define SL_AGG_EPHEMERAL 32768 /* source ports from here on fold into 0 */
 
@@ -38,9 +39,9 @@ _Static_assert(sizeof(struct sl_agg_key) == 48, "no padding between");
 
 struct sl_agg_row {
 	struct sl_agg_key key;
-	uint32_t flows;		   /* 0: free row */
-	uint32_t rule_id, role_id; /* what decided, by the ids of the document; 0: none */
-	uint32_t pad;
+	uint32_t flows;		   /* begun here; 0 where only later packets were folded */
+	uint32_t rule_id, role_id; /* what decided last, by the ids of the document; 0: none */
+	uint32_t used;		   /* 0: free row */
 	uint64_t packets, bytes;
 	uint64_t first_ns, last_ns; /* monotonic */
 };
@@ -55,16 +56,17 @@ struct sl_agg_table {
 struct sl_agg {
 	_Atomic uint32_t wish, active; /* w: control, worker; 0 or 1 */
 	struct sl_agg_table *table[2];
-	uint64_t hash_key[2];
+	struct sl_hash_key hash;
 };
 
-/** @param rows a power of two; three quarters of them are used. Memory is the caller's: zeroed,
- * cache-aligned, sl_agg_table_size(rows) bytes each */
+/** @param rows a power of two, at least 4; three quarters of them are used. Memory is the caller's:
+ * zeroed, cache-aligned, sl_agg_table_size(rows) bytes each */
 size_t sl_agg_table_size(unsigned rows);
 void sl_agg_init(struct sl_agg *a, void *mem0, void *mem1, unsigned rows,
 		 const uint64_t hash_key[2]);
 
-/** Worker: fold. @param flows 1 at the begin of a flow, 0 for later packets and bytes */
+/** Worker: fold. @param flows 1 at the begin of a flow, 0 for later packets and bytes (which take a
+ * row of their own where the tables were swapped since the begin) */
 void sl_agg_add(struct sl_agg *a, const struct sl_agg_key *k, uint32_t rule_id, uint32_t role_id,
 		unsigned flows, uint64_t packets, uint64_t bytes, uint64_t now_ns);
 /** Worker, once a tick: swap when control wishes. */
@@ -72,7 +74,7 @@ void sl_agg_poll(struct sl_agg *a);
 
 /** Control: the resting table when the worker has swapped since the wish, else NULL. */
 struct sl_agg_table *sl_agg_resting(struct sl_agg *a);
-/** Control: clear the resting table and wish for the other one. */
+/** Control: clear the resting table and wish for the other one. Nothing while none rests. */
 void sl_agg_turn(struct sl_agg *a);
 
 #endif

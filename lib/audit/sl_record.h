@@ -3,10 +3,12 @@
  * @file
  * Records of decisions: one ring a data lcore, overwriting the oldest; the producer never waits.
  *
- * The producer (its lcore) fills the next slot in place between two stores of the slot's sequence
- * word. The consumer (the drain thread) copies a slot and takes it only if the sequence did not
- * change; a gap in the numbers is the exact count of lost records. Accounting, per lcore and type
- * (packets for verdicts, else events):
+ * The producer (its lcore) fills a record beside the ring and copies it into the next slot, word by
+ * word, between two stores of the slot's sequence word. The consumer (the drain thread) copies a
+ * slot and takes it only if the sequence did not change; a gap in the numbers is the exact count of
+ * lost records. Words are stored with release and loaded with acquire (plain moves on x86): who has
+ * read a word of a newer record also finds the newer sequence. Accounting, per lcore and type (sums
+ * of `count`: packets for verdicts, else events):
  *
  *	seen = recorded + suppressed + not_selected
  *	recorded = taken by the consumer + overwritten + still in the ring
@@ -86,15 +88,23 @@ struct sl_rec_counts {
 	_Atomic uint64_t not_selected[SL_REC_TYPES]; /* logging off, rule without log */
 };
 
+/** A record in the ring. */
+struct sl_rec_slot {
+	_Atomic uint64_t seq;
+	_Atomic uint64_t word[sizeof(struct sl_rec) / 8 - 1];
+} SL_ALIGNED(SL_CACHE_LINE);
+_Static_assert(sizeof(struct sl_rec_slot) == sizeof(struct sl_rec), "the same bytes");
+
 struct sl_rec_ring {
 	uint32_t mask;
 	uint32_t pad;
 	_Atomic uint64_t head; /* w: producer; records written */
 	struct sl_rec_counts counts;
+	struct sl_rec stage; /* producer's own: the record it fills */
 	/* consumer */
 	uint64_t tail SL_ALIGNED(SL_CACHE_LINE); /* w: consumer; next number to take */
 	_Atomic uint64_t taken[SL_REC_TYPES], overwritten[SL_REC_TYPES]; /* w: consumer */
-	struct sl_rec slot[] SL_ALIGNED(SL_CACHE_LINE);
+	struct sl_rec_slot slot[] SL_ALIGNED(SL_CACHE_LINE);
 };
 
 /** Bytes for a ring of so many slots (a power of two). */
@@ -102,19 +112,26 @@ size_t sl_rec_ring_size(unsigned slots);
 /** Set up in zeroed, cache-aligned memory. */
 void sl_rec_ring_init(struct sl_rec_ring *r, unsigned slots);
 
-/** Producer: the slot to fill (everything but seq), then sl_rec_commit(). Counts as recorded. */
+/** Producer: a record to fill (all zero but its sequence), then sl_rec_commit(). */
 struct sl_rec *sl_rec_begin(struct sl_rec_ring *r);
+/** Producer: the record is in the ring; its count is added to recorded[its type]. */
 void sl_rec_commit(struct sl_rec_ring *r, struct sl_rec *s);
 /** Producer: count without a record. */
 void sl_rec_seen(struct sl_rec_ring *r, enum sl_rec_type t, uint64_t n);
 void sl_rec_suppressed(struct sl_rec_ring *r, enum sl_rec_type t, uint64_t n);
 void sl_rec_not_selected(struct sl_rec_ring *r, enum sl_rec_type t, uint64_t n);
 
-/** Consumer: copy up to `max` records. @return how many; *lost: records overwritten before them */
+/**
+ * Consumer: copy up to `max` records; record number n has seq = 2 n + 2. @return how many; *lost:
+ * records skipped on the way, because they were overwritten
+ */
 unsigned sl_rec_take(struct sl_rec_ring *r, struct sl_rec *out, unsigned max, uint64_t *lost);
-/** Consumer, after it took everything: settle `overwritten` = recorded - taken. */
-void sl_rec_settle(struct sl_rec_ring *r);
-/** How full, 0-1,000,000. */
+/**
+ * Consumer, after it took everything: settle `overwritten` = recorded - taken, exact for the
+ * records up to here. @return false, and nothing changed, when the producer went on meanwhile
+ */
+bool sl_rec_settle(struct sl_rec_ring *r);
+/** Consumer: how full, 0-1,000,000. */
 unsigned sl_rec_used_ppm(const struct sl_rec_ring *r);
 
 /** Token buckets of roles on one lcore; its share of 1,000 events a second and role. */
@@ -126,6 +143,7 @@ struct sl_rec_buckets {
 		uint32_t milli;
 	} b[SL_REC_TYPES][SL_REC_BUCKETS];
 };
+/** All full. @param per_s events a second and the burst; at least 1 */
 void sl_rec_buckets_init(struct sl_rec_buckets *b, unsigned per_s);
 /** @param role dense role or SL_POL_NONE16; @param tick coarse (100 ms). @return may be recorded */
 bool sl_rec_token(struct sl_rec_buckets *b, enum sl_rec_type t, unsigned role, uint32_t tick);

@@ -5,9 +5,9 @@ import os
 import re
 import subprocess
 
-ORDER = ["base", "crypto", "aead", "wire", "replay", "noise", "cookie", "timers", "uapi", "lpm", "plan", "stats", "policy", "flow", "audit",
+ORDER = ["base", "crypto", "aead", "wire", "replay", "noise", "cookie", "timers", "uapi", "lpm", "plan", "stats", "policy", "audit", "flow",
          "rcu", "mbox", "session", "ident", "route", "neigh", "port", "pkt", "authz", "pipeline", "hs"]
-NO_DPDK = set(ORDER[:ORDER.index("audit") + 1])
+NO_DPDK = set(ORDER[:ORDER.index("flow") + 1])
 UPPER = ["control/rpc", "control/policy", "control/audit", "control/lcore", "app"]
 
 headers = {}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Aggregates beside a plain list; a full table counts what it could not take. */
+#include "audit_test.h"
+
+#define KEYS 100
+#define ROWS 64 /* 48 of them are used */
+
+struct model {
+	struct sl_agg_row row[KEYS];
+	unsigned used;
+	uint64_t lost;
+};
+
+static struct sl_agg agg;
+static struct model model[2]; /* of the tables */
+
+static struct sl_agg_key
+key_number(unsigned i)
+{
+	struct sl_agg_key k = {.src = {10, 0, 0, (uint8_t)(i / 4)},
+			       .dport = i % 2 ? 443 : 22,
+			       .proto = 6,
+			       .version = 4,
+			       .flags = i % 4 < 2 ? SL_AGG_ALLOW : 0};
+
+	return k;
+}
+
+static void
+add(unsigned i, unsigned flows, uint64_t packets, uint64_t bytes, uint64_t now)
+{
+	struct model *m = &model[atomic_load(&agg.active)];
+	struct sl_agg_row *r = &m->row[i];
+	struct sl_agg_key k = key_number(i);
+
+	sl_agg_add(&agg, &k, i + (uint32_t)now, i * 2, flows, packets, bytes, now);
+	if (!r->used && m->used == ROWS * 3 / 4) {
+		m->lost += flows;
+		return;
+	}
+	if (!r->used) {
+		m->used++;
+		*r = (struct sl_agg_row){.key = k, .used = 1, .first_ns = now};
+	}
+	r->flows += flows;
+	r->packets += packets;
+	r->bytes += bytes;
+	r->rule_id = i + (uint32_t)now;
+	r->role_id = i * 2;
+	r->last_ns = now;
+}
+
+static void
+compare(const struct sl_agg_table *t, struct model *m)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i <= t->mask; i++) {
+		unsigned k;
+
+		if (!t->row[i].used)
+			continue;
+		n++;
+		for (k = 0; k < KEYS; k++)
+			if (m->row[k].used &&
+			    memcmp(&m->row[k].key, &t->row[i].key, sizeof(struct sl_agg_key)) == 0)
+				break;
+		assert_true(k < KEYS);
+		assert_memory_equal(&m->row[k], &t->row[i], sizeof(t->row[i]));
+	}
+	assert_int_equal(n, m->used);
+	assert_int_equal(t->used, m->used);
+	assert_int_equal(t->lost, m->lost);
+	memset(m, 0, sizeof(*m));
+}
+
+static void
+against_model(void **state)
+{
+	const uint64_t hash_key[2] = {3, 4};
+	void *mem[2] = {lines(sl_agg_table_size(ROWS)), lines(sl_agg_table_size(ROWS))};
+	uint64_t seed = 1, now = 0, full = 0, turns = 0;
+
+	memset(model, 0, sizeof(model));
+	sl_agg_init(&agg, mem[0], mem[1], ROWS, hash_key);
+	for (unsigned i = 0; i < 300000; i++) {
+		now += rnd(&seed, 3);
+		add(rnd(&seed, rnd(&seed, 2) ? 30 : KEYS), rnd(&seed, 2), rnd(&seed, 9),
+		    rnd(&seed, 9000), now);
+		if (rnd(&seed, 100) == 0)
+			sl_agg_poll(&agg);
+		if (rnd(&seed, 150) == 0) {
+			struct sl_agg_table *t = sl_agg_resting(&agg);
+
+			if (!t) {
+				unsigned wish = atomic_load(&agg.wish);
+
+				sl_agg_turn(&agg); /* nothing: it is not swapped yet */
+				assert_int_equal(atomic_load(&agg.wish), wish);
+				continue;
+			}
+			assert_ptr_equal(t, agg.table[1 - atomic_load(&agg.active)]);
+			full += t->lost;
+			compare(t, &model[1 - atomic_load(&agg.active)]);
+			sl_agg_turn(&agg);
+			turns++;
+		}
+	}
+	assert_true(full > 100 && turns > 100);
+	free(mem[0]);
+	free(mem[1]);
+}
+
+/** Every field of the key makes another row. */
+static void
+whole_key(void **state)
+{
+	const uint64_t hash_key[2] = {3, 4};
+	void *mem[2] = {lines(sl_agg_table_size(ROWS)), lines(sl_agg_table_size(ROWS))};
+
+	sl_agg_init(&agg, mem[0], mem[1], ROWS, hash_key);
+	for (unsigned i = 0; i < sizeof(struct sl_agg_key); i++) {
+		struct sl_agg_key k;
+
+		memset(&k, 0, sizeof(k));
+		((uint8_t *)&k)[i] = 1;
+		sl_agg_add(&agg, &k, 1, 1, 1, 1, 1, 1);
+		sl_agg_add(&agg, &k, 1, 1, 1, 1, 1, 1);
+		assert_int_equal(agg.table[0]->used, i + 1);
+	}
+	assert_int_equal(agg.table[0]->lost, 0);
+	free(mem[0]);
+	free(mem[1]);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(against_model),
+		cmocka_unit_test(whole_key),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
