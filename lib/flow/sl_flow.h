@@ -10,7 +10,8 @@
  *
  * Room: entries of allowed flows are never taken away before they are idle. Where a bucket or the
  * table is full, first what has timed out goes, then the oldest entry whose verdict is DENY; where
- * there is none, the new flow gets no entry and the caller is told.
+ * there is none, the new flow gets no entry and the caller is told. A key has two buckets, half of
+ * all places are empty when the table is full, and the hash is keyed: what is full is the table.
  */
 #ifndef SL_FLOW_H
 #define SL_FLOW_H
@@ -19,6 +20,7 @@
 
 #define SL_FLOW_NONE UINT32_MAX
 #define SL_FLOW_BUCKET 8
+#define SL_FLOW_LOOK 32 /* entries that an add may look at in a full table */
 
 /* Idle timeouts in ticks of 100 ms */
 #define SL_FLOW_IDLE_UDP 600	   /* 60 s */
@@ -106,16 +108,19 @@ struct sl_flow *sl_flow_find(struct sl_flow_table *t, const struct sl_flow_key *
 void sl_flow_find_burst(struct sl_flow_table *t, const struct sl_flow_key k[],
 			const uint32_t hash[], struct sl_flow *out[], unsigned n);
 
-/** Ticks after which an entry is idle, by protocol, TCP state and verdict. */
+/** Ticks after which an entry is idle, by protocol, TCP state and verdict. Ticks may wrap. */
 uint32_t sl_flow_idle(const struct sl_flow *f);
 
-/** An entry is about to be freed. @param reason enum sl_rec_reason: IDLE, CLOSED or EVICTED */
+/**
+ * An entry is about to be freed; may be NULL where nobody wants to know. Takes the entry off its
+ * peer's list and does not touch the table. @param reason enum sl_rec_reason: IDLE, CLOSED, EVICTED
+ */
 typedef void (*sl_flow_end_fn)(void *ctx, struct sl_flow *f, unsigned reason);
 
 /**
  * A new entry: key, hash, last_tick and used are filled, the rest is zero. The caller has looked
- * the key up. @param allow its verdict: one that is denied does not push out another one that is
- * not idle. @return NULL when there is no room
+ * the key up. When every entry is in use, those of the key's two buckets and the next SL_FLOW_LOOK
+ * at the sweep's hand are looked at. @return NULL when there is no room
  */
 struct sl_flow *sl_flow_add(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash,
 			    uint32_t tick, sl_flow_end_fn end, void *ctx);
@@ -126,13 +131,17 @@ void sl_flow_del(struct sl_flow_table *t, struct sl_flow *f);
 uint32_t sl_flow_at(const struct sl_flow_table *t, const struct sl_flow *f);
 struct sl_flow *sl_flow_get(struct sl_flow_table *t, uint32_t at);
 
-/** Look at the next `budget` entries; end those that are idle. fn must not free. */
+/** Look at the next `budget` entries; end those that are idle. `end` must not free. */
 void sl_flow_sweep(struct sl_flow_table *t, uint32_t tick, unsigned budget, sl_flow_end_fn end,
 		   void *ctx);
 unsigned sl_flow_count(const struct sl_flow_table *t);
 unsigned sl_flow_max(const struct sl_flow_table *t);
 
-/** Follow a TCP header's flags; a SYN on a closed entry begins anew: @return true then. */
+/**
+ * Follow a TCP header's flags. A SYN from either side on a closed entry begins anew: the state is
+ * NEW, and the caller judges it like a new flow, whose initiator is the sender of this SYN.
+ * @return true then
+ */
 bool sl_flow_tcp(struct sl_flow *f, uint8_t tcp_flags, bool from_initiator);
 
 #endif

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <emmintrin.h>
+
+#include "sl_record.h"
+#include "table_int.h"
+
+#define BURST 32
+#define AHEAD 4 /* entries that the hand fetches early */
+#define PROTO_TCP 6
+
+/** Buckets for half-full tables: a power of two. */
+static uint32_t
+buckets_for(unsigned max)
+{
+	uint32_t n = 2;
+
+	while (n < max / (SL_FLOW_BUCKET / 2) && n < UINT32_C(1) << 31)
+		n *= 2;
+	return n;
+}
+
+size_t
+sl_flow_table_size(unsigned max)
+{
+	return sizeof(struct sl_flow_table) + buckets_for(max) * sizeof(struct bucket) +
+	       (size_t)max * sizeof(struct sl_flow);
+}
+
+struct sl_flow_table *
+sl_flow_table_init(void *mem, unsigned max, const uint64_t hash_key[2])
+{
+	struct sl_flow_table *t = mem;
+
+	t->mask = buckets_for(max) - 1;
+	t->bucket = (struct bucket *)(t + 1);
+	t->entry = (struct sl_flow *)(t->bucket + t->mask + 1);
+	t->max = max;
+	t->free = SL_FLOW_NONE;
+	sl_hash_key_init(&t->key, hash_key);
+	return t;
+}
+
+void
+sl_flow_prefetch(const struct sl_flow_table *t, uint32_t hash)
+{
+	sl_prefetch(first_bucket(t, hash));
+	sl_prefetch(second_bucket(t, hash));
+}
+
+/** @return a bit for each place in use whose signature is this */
+static inline unsigned
+matches(const struct bucket *b, uint16_t sig)
+{
+	__m128i same = _mm_cmpeq_epi16(_mm_load_si128((const __m128i *)b->sig),
+				       _mm_set1_epi16((short)sig));
+
+	return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(same, _mm_setzero_si128())) & b->used;
+}
+
+static inline bool
+same_key(const struct sl_flow_key *x, const struct sl_flow_key *y)
+{
+	uint64_t a[5], b[5];
+
+	memcpy(a, x, sizeof(a));
+	memcpy(b, y, sizeof(b));
+	return ((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4])) == 0;
+}
+
+/** @param found bits of the places to look at: the first bucket's, and the second's above them */
+static struct sl_flow *
+look(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash, unsigned found)
+{
+	for (; found; found &= found - 1) {
+		unsigned i = (unsigned)__builtin_ctz(found);
+		const struct bucket *b =
+			i < SL_FLOW_BUCKET ? first_bucket(t, hash) : second_bucket(t, hash);
+		struct sl_flow *f = &t->entry[b->at[i % SL_FLOW_BUCKET]];
+
+		if (sl_likely(same_key(&f->key, k))) /* a signature has 16 bits */
+			return f;
+	}
+	return NULL;
+}
+
+static inline unsigned
+places(const struct sl_flow_table *t, uint32_t hash)
+{
+	return matches(first_bucket(t, hash), signature(hash)) |
+	       matches(second_bucket(t, hash), signature(hash)) << SL_FLOW_BUCKET;
+}
+
+struct sl_flow *
+sl_flow_find(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash)
+{
+	return look(t, k, hash, places(t, hash));
+}
+
+static void
+find_some(struct sl_flow_table *t, const struct sl_flow_key k[], const uint32_t hash[],
+	  struct sl_flow *out[], unsigned n)
+{
+	unsigned found[BURST];
+
+	for (unsigned i = 0; i < n; i++)
+		sl_flow_prefetch(t, hash[i]);
+	for (unsigned i = 0; i < n; i++) {
+		const struct sl_flow *f;
+		unsigned at;
+
+		found[i] = places(t, hash[i]);
+		if (!found[i])
+			continue;
+		at = (unsigned)__builtin_ctz(found[i]);
+		f = &t->entry[at < SL_FLOW_BUCKET
+				      ? first_bucket(t, hash[i])->at[at]
+				      : second_bucket(t, hash[i])->at[at - SL_FLOW_BUCKET]];
+		sl_prefetch(f);
+		sl_prefetch(f->packets); /* the caller counts there */
+	}
+	for (unsigned i = 0; i < n; i++)
+		out[i] = look(t, &k[i], hash[i], found[i]);
+}
+
+void
+sl_flow_find_burst(struct sl_flow_table *t, const struct sl_flow_key k[], const uint32_t hash[],
+		   struct sl_flow *out[], unsigned n)
+{
+	for (unsigned i = 0; i < n; i += BURST)
+		find_some(t, k + i, hash + i, out + i, SL_MIN(n - i, (unsigned)BURST));
+}
+
+static void
+unlink_place(struct bucket *b, uint32_t at)
+{
+	for (unsigned used = b->used; used; used &= used - 1) {
+		unsigned i = (unsigned)__builtin_ctz(used);
+
+		if (b->at[i] == at) {
+			b->used &= (uint8_t) ~(1u << i);
+			return;
+		}
+	}
+}
+
+void
+sl_flow_del(struct sl_flow_table *t, struct sl_flow *f)
+{
+	uint32_t at = sl_flow_at(t, f);
+
+	unlink_place(first_bucket(t, f->hash), at);
+	unlink_place(second_bucket(t, f->hash), at);
+	f->used = 0;
+	f->next_free = t->free;
+	t->free = at;
+	t->count--;
+}
+
+static bool
+timed_out(const struct sl_flow *f, uint32_t tick)
+{
+	return (int32_t)(tick - f->last_tick) >= (int32_t)sl_flow_idle(f);
+}
+
+static void
+end_flow(struct sl_flow_table *t, struct sl_flow *f, unsigned reason, sl_flow_end_fn end, void *ctx)
+{
+	if (end)
+		end(ctx, f, reason);
+	sl_flow_del(t, f);
+}
+
+static unsigned
+timeout_reason(const struct sl_flow *f)
+{
+	bool shut = f->key.proto == PROTO_TCP && f->flags & SL_FLOW_ALLOW &&
+		    sl_flow_idle(f) == SL_FLOW_IDLE_CLOSED;
+
+	return shut ? SL_RR_CLOSED : SL_RR_IDLE;
+}
+
+/** The entry that may be taken away, of those looked at so far. */
+struct victim {
+	struct sl_flow *f;
+	uint32_t age;
+	bool timed_out;
+};
+
+/** Timed out is better than denied, among denied the oldest. @return true: there is no better */
+static bool
+consider(struct victim *v, struct sl_flow *f, uint32_t tick)
+{
+	int32_t age = (int32_t)(tick - f->last_tick);
+
+	if (timed_out(f, tick)) {
+		*v = (struct victim){.f = f, .timed_out = true};
+		return true;
+	}
+	if (!(f->flags & SL_FLOW_ALLOW) && (!v->f || age > (int32_t)v->age))
+		*v = (struct victim){.f = f, .age = (uint32_t)age};
+	return false;
+}
+
+static void
+consider_bucket(struct sl_flow_table *t, const struct bucket *b, struct victim *v, uint32_t tick)
+{
+	for (unsigned i = 0; i < SL_FLOW_BUCKET && !v->timed_out; i++)
+		if (b->used & 1u << i)
+			consider(v, &t->entry[b->at[i]], tick);
+}
+
+/** The next entry under the hand, or NULL if it is free. */
+static struct sl_flow *
+hand_next(struct sl_flow_table *t)
+{
+	struct sl_flow *f;
+
+	if (t->hand >= t->fresh)
+		t->hand = 0;
+	if (t->hand + AHEAD < t->fresh) {
+		sl_prefetch(&t->entry[t->hand + AHEAD]);
+		sl_prefetch(&t->entry[t->hand + AHEAD].last_tick);
+	}
+	f = &t->entry[t->hand++];
+	return f->used ? f : NULL;
+}
+
+/** @return false if there is none that may go */
+static bool
+make_room(struct sl_flow_table *t, uint32_t hash, bool full, uint32_t tick, sl_flow_end_fn end,
+	  void *ctx)
+{
+	struct victim v = {0};
+
+	consider_bucket(t, first_bucket(t, hash), &v, tick);
+	if (!v.timed_out)
+		consider_bucket(t, second_bucket(t, hash), &v, tick);
+	for (unsigned i = 0; full && i < SL_FLOW_LOOK && !v.timed_out; i++) {
+		struct sl_flow *f = hand_next(t);
+
+		if (f)
+			consider(&v, f, tick);
+	}
+	if (!v.f)
+		return false;
+	end_flow(t, v.f, v.timed_out ? timeout_reason(v.f) : SL_RR_EVICTED, end, ctx);
+	return true;
+}
+
+/** The emptier of a key's two buckets, NULL if both are full. */
+static struct bucket *
+bucket_with_room(const struct sl_flow_table *t, uint32_t hash)
+{
+	struct bucket *b = first_bucket(t, hash), *other = second_bucket(t, hash);
+
+	if (__builtin_popcount(other->used) < __builtin_popcount(b->used))
+		b = other;
+	return b->used == 0xff ? NULL : b;
+}
+
+static struct sl_flow *
+take_free(struct sl_flow_table *t)
+{
+	struct sl_flow *f;
+
+	if (t->free == SL_FLOW_NONE)
+		return &t->entry[t->fresh++];
+	f = &t->entry[t->free];
+	t->free = f->next_free;
+	if (t->free != SL_FLOW_NONE)
+		sl_prefetch(&t->entry[t->free].next_free);
+	return f;
+}
+
+struct sl_flow *
+sl_flow_add(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash, uint32_t tick,
+	    sl_flow_end_fn end, void *ctx)
+{
+	struct bucket *b = bucket_with_room(t, hash);
+	struct sl_flow *f;
+	unsigned i;
+
+	if (sl_unlikely(!b || t->count == t->max)) { /* the table is sized for its load */
+		if (!make_room(t, hash, b != NULL, tick, end, ctx))
+			return NULL;
+		b = bucket_with_room(t, hash);
+	}
+	f = take_free(t);
+	memset(f, 0, sizeof(*f));
+	f->key = *k;
+	f->hash = hash;
+	f->last_tick = tick;
+	f->used = 1;
+	i = (unsigned)__builtin_ctz(~(unsigned)b->used);
+	b->sig[i] = signature(hash);
+	b->at[i] = sl_flow_at(t, f);
+	b->used |= (uint8_t)(1u << i);
+	t->count++;
+	return f;
+}
+
+uint32_t
+sl_flow_at(const struct sl_flow_table *t, const struct sl_flow *f)
+{
+	return (uint32_t)(f - t->entry);
+}
+
+struct sl_flow *
+sl_flow_get(struct sl_flow_table *t, uint32_t at)
+{
+	return &t->entry[at];
+}
+
+void
+sl_flow_sweep(struct sl_flow_table *t, uint32_t tick, unsigned budget, sl_flow_end_fn end,
+	      void *ctx)
+{
+	budget = SL_MIN(budget, t->fresh);
+	while (budget-- && t->count) {
+		struct sl_flow *f = hand_next(t);
+
+		if (f && timed_out(f, tick))
+			end_flow(t, f, timeout_reason(f), end, ctx);
+	}
+}
+
+unsigned
+sl_flow_count(const struct sl_flow_table *t)
+{
+	return t->count;
+}
+
+unsigned
+sl_flow_max(const struct sl_flow_table *t)
+{
+	return t->max;
+}

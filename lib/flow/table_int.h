@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** @file The inside of the flow table: one block of header, buckets and entries. */
+#ifndef SL_FLOW_TABLE_INT_H
+#define SL_FLOW_TABLE_INT_H
+
+#include "sl_flow.h"
+#include "sl_hash.h"
+
+/** Eight places of entries and what of their hashes the bucket does not say. */
+struct bucket {
+	uint16_t sig[SL_FLOW_BUCKET];
+	uint32_t at[SL_FLOW_BUCKET];
+	uint8_t used; /* a bit a place */
+	uint8_t pad[15];
+} SL_ALIGNED(SL_CACHE_LINE);
+_Static_assert(sizeof(struct bucket) == SL_CACHE_LINE, "one line");
+
+struct sl_flow_table {
+	struct bucket *bucket;
+	struct sl_flow *entry;
+	uint32_t mask; /* of buckets */
+	uint32_t max, count;
+	uint32_t fresh; /* entries from here on were never used */
+	uint32_t free;	/* first of the free list, SL_FLOW_NONE: empty */
+	uint32_t hand;	/* of the sweep */
+	struct sl_hash_key key;
+} SL_ALIGNED(SL_CACHE_LINE);
+
+static inline struct bucket *
+first_bucket(const struct sl_flow_table *t, uint32_t hash)
+{
+	return &t->bucket[hash & t->mask];
+}
+
+/** Another one, spread by all bits of the hash. */
+static inline struct bucket *
+second_bucket(const struct sl_flow_table *t, uint32_t hash)
+{
+	uint32_t other = (uint32_t)((hash * UINT64_C(0x9e3779b97f4a7c15)) >> 40) & t->mask;
+
+	return &t->bucket[other == (hash & t->mask) ? (other ^ 1) & t->mask : other];
+}
+
+static inline uint16_t
+signature(uint32_t hash)
+{
+	return (uint16_t)(hash >> 16);
+}
+
+#endif
