@@ -325,6 +325,7 @@ sl_gw_poll(struct sl_gw *gw)
 	sl_gw_begin(gw);
 	done = take_notes(gw);
 	done += gw_neigh_poll(gw);
+	done += gw_mode_poll(gw);
 	gw_route_mend(gw);
 	sl_gw_commit(gw);
 	if (gw->retry.waiting > 0)

@@ -143,11 +143,21 @@ struct gw_iface_rest {
 	bool hs;	/* hs has not let go */
 };
 
-struct gw_mode {
+/** One state of the modes; `view.prefixes` is `prefixes`. */
+struct gw_mode_state {
 	struct sl_gw_mode view;
+	struct sl_gw_mode_prefix *prefixes;
+};
+
+struct gw_mode {
+	struct sl_gw_mode view; /* what holds */
+	bool quiet;		/* logging is off */
 	struct sl_gw_mode_prefix *prefixes;
 	struct sl_lpm table[2];
 	bool from_state;
+	struct gw_mode_state before; /* with view.pending: what comes back */
+	uint64_t revert_ns;	     /* mono */
+	char who[64];		     /* who has to confirm */
 };
 
 struct gw_run;
@@ -362,11 +372,20 @@ int gw_publish(struct sl_gw *gw);
 /** Lcores have stopped: free the published root and all views. */
 void gw_publish_free(struct sl_gw *gw);
 
-/* --- gw_mode.c, gw_run.c, gw_file.c -------------------------------------------------------------
+/* --- gw_mode.c, gw_mode_file.c, gw_run.c, gw_file.c
+ * -------------------------------------------------------------
  */
 
 int gw_mode_load(struct sl_gw *gw, struct sl_error *e);
+/** Take a pending change back when its time has come. @return things done */
+unsigned gw_mode_poll(struct sl_gw *gw);
 void gw_mode_free(struct sl_gw *gw);
+const char *gw_mode_text(enum sl_authz_mode m);
+/** The state file as text, malloc'ed; `before` NULL: nothing is pending. */
+char *gw_mode_encode(const struct sl_gw_mode *m, const struct sl_gw_mode *before, bool quiet);
+/** @return 0, -EINVAL, -ENOMEM; `before` is filled if m->view.pending is */
+int gw_mode_decode(const char *text, size_t len, struct gw_mode_state *m,
+		   struct gw_mode_state *before, bool *quiet);
 
 /** What a former run knew of a peer. */
 struct gw_run_peer {

@@ -1,93 +1,408 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The authz mode is local state (D6): a small JSON file with a version, replaced as a whole and
- * synced before a change is answered. Where it exists it goes before the configuration file. */
+/* The authz mode and whether records are written are local state (D6): a small file, replaced as a
+ * whole and synced before a change is answered. Where it exists it goes before the configuration
+ * file. A change that waits for its confirmation stands there with what was before, so that it is
+ * taken back whatever happens to the process. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "gw.h"
+#include "sl_gw_policy.h"
 
 #define MODE_FILE "authz-mode.json"
-#define MODE_VERSION 1
-#define MODE_FILE_MAX (4U << 20)
+#define MODE_FILE_MAX (8U << 20)
+#define AGAIN_NS SL_NS_PER_S
 
-static const char *
-mode_text(enum sl_authz_mode m)
-{
-	return m == SL_MODE_ENFORCE ? "enforce" : "observe";
-}
-
-static int
-mode_parse(const char *s, enum sl_authz_mode *m)
-{
-	*m = s != NULL && strcmp(s, "enforce") == 0 ? SL_MODE_ENFORCE : SL_MODE_OBSERVE;
-	return s != NULL && strcmp(s, mode_text(*m)) == 0 ? 0 : -EINVAL;
-}
-
-/* --- text ----------------------------------------------------------------------------------------
+/* --- saving and publishing -----------------------------------------------------------------------
  */
 
-static char *
-encode(const struct sl_gw_mode *m)
+static int
+save(struct sl_gw *gw, const struct sl_gw_mode *m, const struct sl_gw_mode *before, bool quiet,
+     struct sl_error *e)
 {
-	json_t *list = json_array(), *root;
-	char text[SL_PREFIX_STR], *out;
-	unsigned i;
+	char *text;
+	int rc;
 
-	for (i = 0; i < m->n_prefixes; i++)
-		json_array_append_new(list, json_pack("{ss,ss}", "prefix",
-						      sl_prefix_str(&m->prefixes[i].prefix, text),
-						      "mode", mode_text(m->prefixes[i].mode)));
-	root = json_pack("{si,ss,sb,so}", "version", MODE_VERSION, "default", mode_text(m->deflt),
-			 "panic", (int)m->panic, "prefixes", list);
-	out = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
-	json_decref(root);
-	return out;
+	if (gw->state_dir == NULL)
+		return 0;
+	text = gw_mode_encode(m, before, quiet);
+	if (text == NULL)
+		return gw_no_memory(e);
+	rc = gw_file_write(gw->state_dir, MODE_FILE, text, strlen(text), e);
+	free(text);
+	return rc;
 }
 
-static int
-decode_prefixes(struct gw_mode *m, const json_t *list)
+static void
+publish(struct sl_gw *gw)
 {
-	size_t i, n = json_array_size(list);
-	const char *prefix, *mode;
+	sl_gw_begin(gw);
+	gw->dirty = true;
+	sl_gw_commit(gw);
+}
 
-	if (!json_is_array(list) || n > GW_MODE_PREFIXES_MAX)
-		return -EINVAL;
-	m->prefixes = calloc(n + 1, sizeof(*m->prefixes));
-	if (m->prefixes == NULL)
-		return -ENOMEM;
+static unsigned
+find_prefix(const struct sl_gw_mode_prefix *list, unsigned n, const struct sl_prefix *p)
+{
+	unsigned i;
+
 	for (i = 0; i < n; i++) {
-		struct sl_gw_mode_prefix *p = &m->prefixes[i];
-
-		if (json_unpack(json_array_get(list, i), "{ss,ss!}", "prefix", &prefix, "mode",
-				&mode) != 0 ||
-		    sl_prefix_parse(prefix, &p->prefix) != 0 || sl_prefix_mask(&p->prefix) ||
-		    mode_parse(mode, &p->mode) != 0)
-			return -EINVAL;
+		if (sl_prefix_equal(&list[i].prefix, p))
+			break;
 	}
-	m->view.n_prefixes = (unsigned)n;
+	return i;
+}
+
+/* Make the tables hold `to` instead of `from`; the lists are in the same order but for what was
+ * added and removed. @return 0 or -ENOMEM: then call it the other way */
+static int
+set_tables(struct sl_gw *gw, const struct sl_gw_mode *from, const struct sl_gw_mode *to)
+{
+	unsigned i, j = 0;
+	int rc = 0;
+
+	for (i = 0; i < from->n_prefixes && rc == 0; i++) {
+		const struct sl_prefix *p = &from->prefixes[i].prefix;
+
+		if (j < to->n_prefixes && sl_prefix_equal(&to->prefixes[j].prefix, p)) {
+			j++;
+			continue;
+		}
+		if (find_prefix(to->prefixes, to->n_prefixes, p) < to->n_prefixes)
+			continue;
+		rc = gw_lpm_del(gw, gw->mode.table, p);
+		rc = rc == -ENOENT ? 0 : rc;
+	}
+	for (i = 0; i < to->n_prefixes && rc == 0; i++) {
+		const struct sl_gw_mode_prefix *p = &to->prefixes[i];
+
+		if (gw_lpm_get(gw->mode.table, &p->prefix) != (uint32_t)p->mode)
+			rc = gw_lpm_set(gw, gw->mode.table, &p->prefix, p->mode);
+	}
+	return rc;
+}
+
+/* --- the next state ------------------------------------------------------------------------------
+ */
+
+static int
+check_change(const struct sl_gw_mode_change *c, struct sl_error *e)
+{
+	char path[32];
+	unsigned i;
+	int rc;
+
+	if (c->has_default && c->deflt != SL_MODE_OBSERVE && c->deflt != SL_MODE_ENFORCE)
+		return sl_fail(e, -EINVAL, "mode_invalid", "/default", "not a mode");
+	for (i = 0; i < c->n_prefixes; i++) {
+		const struct sl_gw_mode_prefix *p = &c->prefixes[i];
+
+		snprintf(path, sizeof(path), "/prefixes/%u", i);
+		rc = gw_prefix_check(&p->prefix, "prefix", path, e);
+		if (rc != 0)
+			return rc;
+		if (!c->remove && p->mode != SL_MODE_OBSERVE && p->mode != SL_MODE_ENFORCE)
+			return sl_fail(e, -EINVAL, "mode_invalid", "/mode", "not a mode");
+	}
 	return 0;
 }
 
+/* One prefix of a change into a list with room. @return 0 or -ENOENT */
 static int
-decode(struct gw_mode *m, const char *text, size_t len)
+put_prefix(struct sl_gw_mode_prefix *list, unsigned *n, const struct sl_gw_mode_prefix *p,
+	   bool remove)
 {
-	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL), *list;
-	int rc = -EINVAL, version, panic;
-	const char *deflt;
+	unsigned at = find_prefix(list, *n, &p->prefix);
 
-	if (root != NULL &&
-	    json_unpack(root, "{si,ss,sb,so!}", "version", &version, "default", &deflt, "panic",
-			&panic, "prefixes", &list) == 0 &&
-	    version == MODE_VERSION && mode_parse(deflt, &m->view.deflt) == 0) {
-		m->view.panic = panic;
-		rc = decode_prefixes(m, list);
+	if (remove && at == *n)
+		return -ENOENT;
+	if (remove) {
+		memmove(&list[at], &list[at + 1], (*n - at - 1) * sizeof(*list));
+		--*n;
+		return 0;
 	}
-	json_decref(root);
+	list[at] = *p;
+	*n = SL_MAX(*n, at + 1);
+	return 0;
+}
+
+/* A copy of `from` with the change. @param must what is to be removed must be there */
+static int
+apply(const struct sl_gw_mode *from, const struct sl_gw_mode_change *c, bool must,
+      struct gw_mode_state *to, struct sl_error *e)
+{
+	char text[SL_PREFIX_STR], path[32];
+	unsigned i, n = from->n_prefixes;
+
+	to->view = *from;
+	to->prefixes = calloc(n + c->n_prefixes + 1, sizeof(*to->prefixes));
+	if (to->prefixes == NULL)
+		return gw_no_memory(e);
+	if (n > 0)
+		memcpy(to->prefixes, from->prefixes, n * sizeof(*to->prefixes));
+	for (i = 0; i < c->n_prefixes; i++) {
+		if (put_prefix(to->prefixes, &n, &c->prefixes[i], c->remove) == 0 || !must)
+			continue;
+		free(to->prefixes);
+		to->prefixes = NULL;
+		snprintf(path, sizeof(path), "/prefixes/%u", i);
+		return sl_fail(e, -ENOENT, "not_found", path, "%s has no mode of its own",
+			       sl_prefix_str(&c->prefixes[i].prefix, text));
+	}
+	if (n > GW_MODE_PREFIXES_MAX) {
+		free(to->prefixes);
+		to->prefixes = NULL;
+		return sl_fail(e, -ENOSPC, "limit_prefixes", "/prefixes",
+			       "the limit of %u prefixes is reached", GW_MODE_PREFIXES_MAX);
+	}
+	to->view.prefixes = to->prefixes;
+	to->view.n_prefixes = n;
+	if (c->has_default)
+		to->view.deflt = c->deflt;
+	if (c->has_panic)
+		to->view.panic = c->panic;
+	return 0;
+}
+
+int
+sl_gw_mode_preview(struct sl_gw *gw, const struct sl_gw_mode_change *c, struct sl_gw_mode *out,
+		   struct sl_error *e)
+{
+	struct gw_mode_state to;
+	int rc = check_change(c, e);
+
+	if (rc == 0)
+		rc = apply(&gw->mode.view, c, true, &to, e);
+	if (rc == 0)
+		*out = to.view;
 	return rc;
+}
+
+/* --- changes -------------------------------------------------------------------------------------
+ */
+
+/* Put a state in force: the file first, then the tables, so that what an answer promised is on the
+ * disk. Takes to->prefixes and, with a pending change, before->prefixes. */
+static int
+enter(struct sl_gw *gw, const struct gw_mode_state *to, const struct gw_mode_state *before,
+      struct sl_error *e)
+{
+	struct gw_mode *m = &gw->mode;
+	struct sl_gw_mode old = m->view;
+	int rc;
+
+	sl_gw_begin(gw);
+	rc = set_tables(gw, &old, &to->view) == 0 ? 0 : gw_no_memory(e);
+	if (rc == 0)
+		rc = save(gw, &to->view, before != NULL ? &before->view : NULL, m->quiet, e);
+	if (rc != 0) {
+		set_tables(gw, &to->view, &old);
+	} else {
+		free(m->prefixes);
+		free(m->before.prefixes);
+		m->view = to->view;
+		m->prefixes = to->prefixes;
+		m->before = before != NULL ? *before : (struct gw_mode_state){0};
+		publish(gw);
+	}
+	sl_gw_commit(gw);
+	return rc;
+}
+
+static void
+new_pending(struct sl_gw *gw, const struct sl_gw_mode_change *c, struct sl_gw_mode *view)
+{
+	uint8_t id[4];
+
+	sl_rng_fill(&gw->conf.rng, id, sizeof(id));
+	snprintf(view->pending.id, sizeof(view->pending.id), "c-%02x%02x%02x%02x", id[0], id[1],
+		 id[2], id[3]);
+	view->pending.revert_wall_ns = gw_wall_ns(gw) + c->confirm_s * SL_NS_PER_S;
+}
+
+int
+sl_gw_mode_change(struct sl_gw *gw, const struct sl_gw_mode_change *c, struct sl_error *e)
+{
+	struct gw_mode *m = &gw->mode;
+	bool pending = m->view.pending.id[0] != '\0';
+	struct gw_mode_state to, before = {0};
+	int rc = check_change(c, e);
+
+	if (rc == 0 && c->confirm_s > 0 && pending) {
+		sl_fail(e, -EBUSY, "confirm_pending", "/confirm_within_s",
+			"change %s waits for its confirmation", m->view.pending.id);
+		sl_hint(e, "sluicectl mode confirm %s", m->view.pending.id);
+		return -EBUSY;
+	}
+	if (rc == 0)
+		rc = apply(&m->view, c, true, &to, e);
+	if (rc != 0)
+		return rc;
+	if (c->confirm_s > 0) { /* what is now comes back */
+		rc = apply(&m->view, &(struct sl_gw_mode_change){0}, false, &before, e);
+		new_pending(gw, c, &to.view);
+	} else if (pending) { /* this change stays when the other one goes */
+		rc = apply(&m->before.view, c, false, &before, e);
+	}
+	if (rc == 0)
+		rc = enter(gw, &to, before.prefixes != NULL ? &before : NULL, e);
+	if (rc != 0) {
+		free(to.prefixes);
+		free(before.prefixes);
+		return rc;
+	}
+	if (c->confirm_s > 0) {
+		m->revert_ns = gw_mono_ns(gw) + c->confirm_s * SL_NS_PER_S;
+		snprintf(m->who, sizeof(m->who), "%s", c->principal != NULL ? c->principal : "");
+	}
+	return 0;
+}
+
+int
+sl_gw_mode_confirm(struct sl_gw *gw, const char *id, struct sl_error *e)
+{
+	struct gw_mode *m = &gw->mode;
+	struct sl_gw_mode to = m->view;
+	int rc;
+
+	if (to.pending.id[0] == '\0' || strcmp(to.pending.id, id) != 0) {
+		sl_fail(e, -ENOENT, "confirm_unknown", "/confirm_id",
+			"no change \"%.16s\" waits for its confirmation", id);
+		sl_hint(e, "authz.mode.get shows what holds now");
+		return -ENOENT;
+	}
+	to.pending = (struct sl_gw_mode_pending){0};
+	rc = save(gw, &to, NULL, m->quiet, e);
+	if (rc != 0)
+		return rc;
+	m->view.pending = to.pending;
+	free(m->before.prefixes);
+	m->before = (struct gw_mode_state){0};
+	return 0;
+}
+
+int
+sl_gw_mode_set_default(struct sl_gw *gw, enum sl_authz_mode m, struct sl_error *e)
+{
+	struct sl_gw_mode_change c = {.has_default = true, .deflt = m};
+
+	return sl_gw_mode_change(gw, &c, e);
+}
+
+int
+sl_gw_mode_set_panic(struct sl_gw *gw, bool on, struct sl_error *e)
+{
+	struct sl_gw_mode_change c = {.has_panic = true, .panic = on};
+
+	return sl_gw_mode_change(gw, &c, e);
+}
+
+int
+sl_gw_mode_set_prefix(struct sl_gw *gw, const struct sl_prefix *p, enum sl_authz_mode m,
+		      bool remove, struct sl_error *e)
+{
+	struct sl_gw_mode_prefix mp = {.prefix = *p, .mode = m};
+	struct sl_gw_mode_change c = {.prefixes = &mp, .n_prefixes = 1, .remove = remove};
+
+	return sl_gw_mode_change(gw, &c, e);
+}
+
+void
+sl_gw_mode_get(struct sl_gw *gw, struct sl_gw_mode *out)
+{
+	*out = gw->mode.view;
+}
+
+bool
+sl_gw_mode_from_state(struct sl_gw *gw)
+{
+	return gw->mode.from_state;
+}
+
+/* --- logging -------------------------------------------------------------------------------------
+ */
+
+int
+sl_gw_logging_set(struct sl_gw *gw, bool on, struct sl_error *e)
+{
+	struct gw_mode *m = &gw->mode;
+	int rc = save(gw, &m->view, m->view.pending.id[0] != '\0' ? &m->before.view : NULL, !on, e);
+
+	if (rc != 0)
+		return rc;
+	m->quiet = !on;
+	publish(gw);
+	return 0;
+}
+
+bool
+sl_gw_logging(struct sl_gw *gw)
+{
+	return !gw->mode.quiet;
+}
+
+/* --- taking back ---------------------------------------------------------------------------------
+ */
+
+static void
+tell(const struct sl_gw_mode *now, const struct sl_gw_mode *then, const char *id, const char *why,
+     const char *who)
+{
+	sl_log(SL_LOG_NOTICE, "audit",
+	       "authz.mode.revert of %s%s%s, %s: default: %s -> %s, panic: %s -> %s, prefixes: "
+	       "%u -> %u",
+	       id, who[0] != '\0' ? " by " : "", who, why, gw_mode_text(now->deflt),
+	       gw_mode_text(then->deflt), now->panic ? "observe" : "off",
+	       then->panic ? "observe" : "off", now->n_prefixes, then->n_prefixes);
+}
+
+unsigned
+gw_mode_poll(struct sl_gw *gw)
+{
+	struct gw_mode *m = &gw->mode;
+	struct gw_mode_state to = m->before;
+	struct sl_gw_mode was = m->view;
+	struct sl_error e = {0};
+
+	if (was.pending.id[0] == '\0' || gw_mono_ns(gw) < m->revert_ns)
+		return 0;
+	m->before = (struct gw_mode_state){0};
+	if (enter(gw, &to, NULL, &e) != 0) {
+		/* what was promised still holds: the start would take it back too */
+		sl_log(SL_LOG_ERR, "authz", "mode change %s cannot be taken back yet: %s",
+		       was.pending.id, e.message);
+		m->before = to;
+		m->revert_ns = gw_mono_ns(gw) + AGAIN_NS;
+		return 0;
+	}
+	tell(&was, &to.view, was.pending.id, "not confirmed in time", m->who);
+	return 1;
+}
+
+/* A change that waited when the process ended is taken back (D6). */
+static int
+take_back(struct sl_gw *gw, struct gw_mode_state *now, struct gw_mode_state *before,
+	  struct sl_error *e)
+{
+	int rc;
+
+	if (now->view.pending.id[0] == '\0')
+		return 0;
+	rc = save(gw, &before->view, NULL, gw->mode.quiet, e);
+	if (rc != 0)
+		return rc;
+	tell(&now->view, &before->view, now->view.pending.id,
+	     "the gateway ended before it was confirmed", "");
+	free(now->prefixes);
+	*now = *before;
+	*before = (struct gw_mode_state){0};
+	return 0;
 }
 
 int
 gw_mode_load(struct sl_gw *gw, struct sl_error *e)
 {
+	struct gw_mode_state now = {0}, before = {0};
 	struct gw_mode *m = &gw->mode;
 	char *text;
 	size_t len;
@@ -104,161 +419,30 @@ gw_mode_load(struct sl_gw *gw, struct sl_error *e)
 		return 0;
 	if (rc != 0)
 		return rc;
-	rc = decode(m, text, len);
+	rc = gw_mode_decode(text, len, &now, &before, &m->quiet);
 	free(text);
-	for (i = 0; rc == 0 && i < m->view.n_prefixes; i++)
-		rc = gw_lpm_set(gw, m->table, &m->prefixes[i].prefix, m->prefixes[i].mode);
-	m->view.prefixes = m->prefixes;
+	if (rc != 0) {
+		sl_fail(e, rc, "state_invalid", "", "%s/%s is no authz mode state of this version",
+			gw->state_dir, MODE_FILE);
+		sl_hint(e, "restore it from a backup; if it is removed, the modes of the "
+			   "configuration file hold");
+	}
+	if (rc == 0)
+		rc = take_back(gw, &now, &before, e);
+	for (i = 0; rc == 0 && i < now.view.n_prefixes; i++)
+		rc = gw_lpm_set(gw, m->table, &now.prefixes[i].prefix, now.prefixes[i].mode) == 0
+			     ? 0
+			     : gw_no_memory(e);
+	free(before.prefixes);
+	m->prefixes = now.prefixes; /* freed with the gateway */
+	m->view = now.view;
 	m->from_state = rc == 0;
-	if (rc == 0)
-		return 0;
-	sl_fail(e, rc, "state_invalid", "", "%s/%s is no authz mode state of this version",
-		gw->state_dir, MODE_FILE);
-	sl_hint(e, "restore it from a backup; if it is removed, the modes of the configuration "
-		   "file hold");
 	return rc;
-}
-
-/* --- changes
- * --------------------------------------------------------------------------------------- */
-
-static int
-save(struct sl_gw *gw, const struct sl_gw_mode *m, struct sl_error *e)
-{
-	char *text;
-	int rc;
-
-	if (gw->state_dir == NULL)
-		return 0;
-	text = encode(m);
-	if (text == NULL)
-		return gw_no_memory(e);
-	rc = gw_file_write(gw->state_dir, MODE_FILE, text, strlen(text), e);
-	free(text);
-	return rc;
-}
-
-/* The file first, then the tables: what an answer promised is on the disk. */
-static int
-change(struct sl_gw *gw, const struct sl_gw_mode *to, struct sl_error *e)
-{
-	int rc = save(gw, to, e);
-
-	if (rc != 0)
-		return rc;
-	gw->mode.view = *to;
-	sl_gw_begin(gw);
-	gw->dirty = true;
-	sl_gw_commit(gw);
-	return 0;
-}
-
-int
-sl_gw_mode_set_default(struct sl_gw *gw, enum sl_authz_mode m, struct sl_error *e)
-{
-	struct sl_gw_mode to = gw->mode.view;
-
-	if (m != SL_MODE_OBSERVE && m != SL_MODE_ENFORCE)
-		return sl_fail(e, -EINVAL, "mode_invalid", "/default", "not a mode");
-	to.deflt = m;
-	return change(gw, &to, e);
-}
-
-int
-sl_gw_mode_set_panic(struct sl_gw *gw, bool on, struct sl_error *e)
-{
-	struct sl_gw_mode to = gw->mode.view;
-
-	to.panic = on;
-	return change(gw, &to, e);
-}
-
-static unsigned
-find_prefix(const struct gw_mode *m, const struct sl_prefix *p)
-{
-	unsigned i;
-
-	for (i = 0; i < m->view.n_prefixes; i++) {
-		if (sl_prefix_equal(&m->prefixes[i].prefix, p))
-			break;
-	}
-	return i;
-}
-
-static int
-set_table(struct sl_gw *gw, const struct sl_prefix *p, enum sl_authz_mode mode, bool remove)
-{
-	int rc = remove ? gw_lpm_del(gw, gw->mode.table, p)
-			: gw_lpm_set(gw, gw->mode.table, p, mode);
-
-	return rc == -ENOENT ? 0 : rc;
-}
-
-int
-sl_gw_mode_set_prefix(struct sl_gw *gw, const struct sl_prefix *p, enum sl_authz_mode mode,
-		      bool remove, struct sl_error *e)
-{
-	struct gw_mode *m = &gw->mode;
-	unsigned at = find_prefix(m, p), n = m->view.n_prefixes;
-	struct sl_gw_mode_prefix *list;
-	struct sl_gw_mode to = m->view;
-	char text[SL_PREFIX_STR];
-	int rc = gw_prefix_check(p, "prefix", "/prefix", e);
-
-	if (rc != 0)
-		return rc;
-	if (remove && at == n)
-		return sl_fail(e, -ENOENT, "not_found", "/prefix", "%s has no mode of its own",
-			       sl_prefix_str(p, text));
-	if (!remove && mode != SL_MODE_OBSERVE && mode != SL_MODE_ENFORCE)
-		return sl_fail(e, -EINVAL, "mode_invalid", "/mode", "not a mode");
-	if (!remove && at == n && n == GW_MODE_PREFIXES_MAX)
-		return sl_fail(e, -ENOSPC, "limit_prefixes", "/prefix",
-			       "the limit of %u prefixes is reached", GW_MODE_PREFIXES_MAX);
-	list = malloc((n + 1) * sizeof(*list));
-	if (list == NULL)
-		return gw_no_memory(e);
-	if (n > 0)
-		memcpy(list, m->prefixes, n * sizeof(*list));
-	if (remove)
-		memmove(&list[at], &list[at + 1], (n - at - 1) * sizeof(*list));
-	else
-		list[at] = (struct sl_gw_mode_prefix){.prefix = *p, .mode = mode};
-	to.n_prefixes = remove ? n - 1 : SL_MAX(n, at + 1);
-	to.prefixes = list;
-	sl_gw_begin(gw);
-	if (set_table(gw, p, mode, remove) != 0)
-		rc = gw_no_memory(e);
-	if (rc == 0)
-		rc = change(gw, &to, e);
-	if (rc == 0) {
-		free(m->prefixes);
-		m->prefixes = list;
-	} else {
-		free(list);
-		if (at < n)
-			set_table(gw, p, m->prefixes[at].mode, false);
-		else
-			set_table(gw, p, mode, true);
-	}
-	sl_gw_commit(gw);
-	return rc;
-}
-
-void
-sl_gw_mode_get(struct sl_gw *gw, struct sl_gw_mode *out)
-{
-	*out = gw->mode.view;
-}
-
-bool
-sl_gw_mode_from_state(struct sl_gw *gw)
-{
-	return gw->mode.from_state;
 }
 
 void
 gw_mode_free(struct sl_gw *gw)
 {
 	free(gw->mode.prefixes);
+	free(gw->mode.before.prefixes);
 }

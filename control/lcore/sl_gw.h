@@ -303,18 +303,52 @@ void sl_gw_neigh_walk(struct sl_gw *gw, void (*fn)(void *ctx, const struct sl_gw
 /* --- authz mode (local only, D6)
  * -------------------------------------------------------------------------------------- */
 
+#define SL_GW_CONFIRM_ID 17
+
 struct sl_gw_mode_prefix {
 	struct sl_prefix prefix;
 	enum sl_authz_mode mode;
+	char target[64]; /* the policy's target that it was resolved from, "" none */
+};
+/** A change that is taken back unless it is confirmed. */
+struct sl_gw_mode_pending {
+	char id[SL_GW_CONFIRM_ID]; /* "": none */
+	uint64_t revert_wall_ns;
 };
 struct sl_gw_mode {
 	enum sl_authz_mode deflt;
 	bool panic;
 	const struct sl_gw_mode_prefix *prefixes;
 	unsigned n_prefixes;
+	struct sl_gw_mode_pending pending;
 };
 void sl_gw_mode_get(struct sl_gw *gw, struct sl_gw_mode *out);
-/** Fsynced to the state directory before it returns. -EIO state_write: nothing changed. */
+
+/** Any of the three, as one change. */
+struct sl_gw_mode_change {
+	bool has_default, has_panic;
+	enum sl_authz_mode deflt;
+	bool panic;
+	const struct sl_gw_mode_prefix *prefixes;
+	unsigned n_prefixes;
+	bool remove;	       /* the prefixes go back to the default */
+	unsigned confirm_s;    /* not 0: take it back after so many seconds unless confirmed */
+	const char *principal; /* for the line that tells a fall-back; NULL: nobody */
+};
+/**
+ * Carry a change out: fsynced to the state directory before it returns. A change beside a pending
+ * one stays when that one is taken back. Errors, with their path: mode_invalid; prefix_invalid,
+ * prefix_host_bits /prefixes/N; not_found /prefixes/N (remove); limit_prefixes; -EBUSY
+ * confirm_pending (one at a time); -EIO state_write (nothing changed); no_memory.
+ */
+int sl_gw_mode_change(struct sl_gw *gw, const struct sl_gw_mode_change *c, struct sl_error *e);
+/** What the modes would be after a change. The caller frees out->prefixes. Errors as above. */
+int sl_gw_mode_preview(struct sl_gw *gw, const struct sl_gw_mode_change *c, struct sl_gw_mode *out,
+		       struct sl_error *e);
+/** Keep the pending change. -ENOENT confirm_unknown (it was taken back, or never was). */
+int sl_gw_mode_confirm(struct sl_gw *gw, const char *id, struct sl_error *e);
+
+/** One part of a change alone. -EIO state_write: nothing changed. */
 int sl_gw_mode_set_default(struct sl_gw *gw, enum sl_authz_mode m, struct sl_error *e);
 int sl_gw_mode_set_panic(struct sl_gw *gw, bool on, struct sl_error *e);
 /** `remove`: the prefix goes back to the default. */

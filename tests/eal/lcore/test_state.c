@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "gw_fixture.h"
+#include "sl_gw_policy.h"
+#include "sl_log.h"
 
 static struct fx fx;
 static char state_dir[64], run_dir[64];
@@ -199,7 +201,18 @@ test_mode_invalid(void **state)
 		"{\"version\":1,\"default\":\"enforce\",\"panic\":false,\"prefixes\":"
 		"[{\"prefix\":\"10.0.0.1/8\",\"mode\":\"enforce\"}]}",
 		"{\"version\":1,\"default\":\"enforce\",\"panic\":false,\"prefixes\":"
-		"[{\"prefix\":\"10.0.0.0/8\",\"mode\":\"deny\"}]}"};
+		"[{\"prefix\":\"10.0.0.0/8\",\"mode\":\"deny\"}]}",
+		"{\"version\":1,\"default\":\"enforce\",\"panic\":false,\"prefixes\":[],"
+		"\"logging\":true}",
+		"{\"version\":3,\"default\":\"enforce\",\"panic\":false,\"prefixes\":[],"
+		"\"logging\":true}",
+		"{\"version\":2,\"default\":\"enforce\",\"panic\":false,\"prefixes\":[],"
+		"\"logging\":1}",
+		"{\"version\":2,\"default\":\"enforce\",\"panic\":false,\"prefixes\":[],"
+		"\"logging\":true,\"pending\":{\"id\":\"c-1\"}}",
+		"{\"version\":2,\"default\":\"enforce\",\"panic\":false,\"prefixes\":[],"
+		"\"logging\":true,\"pending\":{\"id\":\"c-1\",\"before\":{\"default\":\"observe\","
+		"\"panic\":false,\"prefixes\":[],\"logging\":true}}}"};
 	struct fx *f = *state;
 	unsigned i;
 
@@ -211,6 +224,252 @@ test_mode_invalid(void **state)
 		assert_non_null(strstr(f->e.message, state_dir));
 	}
 	sl_rcu_queue_free(f->conf.reclaim);
+}
+
+/* The file of a gateway that knew neither targets nor logging nor confirmation. */
+static void
+test_mode_old_file(void **state)
+{
+	struct fx *f = *state;
+	struct sl_gw_mode m;
+
+	write_text(state_dir, "authz-mode.json",
+		   "{\"version\":1,\"default\":\"enforce\",\"panic\":true,\"prefixes\":"
+		   "[{\"prefix\":\"10.0.0.0/8\",\"mode\":\"observe\"}]}");
+	fx_open(f);
+	assert_true(sl_gw_mode_from_state(f->gw));
+	sl_gw_mode_get(f->gw, &m);
+	assert_int_equal(m.deflt, SL_MODE_ENFORCE);
+	assert_true(m.panic);
+	assert_int_equal(m.n_prefixes, 1);
+	assert_string_equal(m.prefixes[0].target, "");
+	assert_string_equal(m.pending.id, "");
+	assert_true(sl_gw_logging(f->gw));
+	assert_int_equal(sl_gw_mode_set_panic(f->gw, false, &f->e), 0);
+	assert_non_null(strstr(read_text(state_dir, "authz-mode.json"), "\"version\": 2"));
+	reopen(f);
+	sl_gw_mode_get(f->gw, &m);
+	assert_int_equal(m.deflt, SL_MODE_ENFORCE);
+	assert_false(m.panic);
+	assert_int_equal(m.n_prefixes, 1);
+}
+
+static void
+test_logging(void **state)
+{
+	struct fx *f = *state;
+	struct sl_gw_mode m;
+	char path[512];
+	int rc;
+
+	fx_open(f);
+	assert_true(sl_gw_logging(f->gw));
+	assert_true(fx_root(f)->authz.logging);
+	assert_int_equal(sl_gw_mode_set_default(f->gw, SL_MODE_ENFORCE, &f->e), 0);
+	assert_int_equal(sl_gw_logging_set(f->gw, false, &f->e), 0);
+	assert_false(fx_root(f)->authz.logging);
+	reopen(f);
+	assert_false(sl_gw_logging(f->gw));
+	assert_false(fx_root(f)->authz.logging);
+	sl_gw_mode_get(f->gw, &m);
+	assert_int_equal(m.deflt, SL_MODE_ENFORCE); /* one does not touch the other */
+	assert_int_equal(sl_gw_mode_set_default(f->gw, SL_MODE_OBSERVE, &f->e), 0);
+	assert_false(sl_gw_logging(f->gw));
+	snprintf(path, sizeof(path), "%s/authz-mode.json.new", state_dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	rc = sl_gw_logging_set(f->gw, true, &f->e);
+	fx_refused(f, rc, -EISDIR, "state_write", "");
+	assert_false(fx_root(f)->authz.logging);
+	rmdir(path);
+}
+
+/* --- changes that wait for their confirmation ---------------------------------------------------
+ */
+
+static void pass(struct fx *f, uint64_t ns);
+
+static int
+enforce(struct fx *f, const char *prefix, const char *target, unsigned confirm_s, bool remove)
+{
+	struct sl_gw_mode_prefix p = {.prefix = fx_prefix(prefix), .mode = SL_MODE_ENFORCE};
+	struct sl_gw_mode_change c = {.prefixes = &p,
+				      .n_prefixes = 1,
+				      .confirm_s = confirm_s,
+				      .remove = remove,
+				      .principal = "uid:7"};
+
+	snprintf(p.target, sizeof(p.target), "%s", target);
+	return sl_gw_mode_change(f->gw, &c, &f->e);
+}
+
+static uint32_t
+mode_of(struct fx *f, const char *ip)
+{
+	uint32_t v = fx_lookup(&fx_root(f)->authz.mode4, &fx_root(f)->authz.mode6, ip);
+
+	return v == SL_LPM_NONE ? (uint32_t)fx_root(f)->authz.deflt : v;
+}
+
+static void
+test_confirm(void **state)
+{
+	struct fx *f = *state;
+	struct sl_gw_mode m;
+	char id[SL_GW_CONFIRM_ID];
+
+	fx_open(f);
+	assert_int_equal(enforce(f, "10.20.0.10/32", "db1", 600, false), 0);
+	sl_gw_mode_get(f->gw, &m);
+	memcpy(id, m.pending.id, sizeof(id));
+	assert_true(id[0] != '\0');
+	assert_int_equal(m.pending.revert_wall_ns, f->wall_ns + 600 * S);
+	assert_string_equal(m.prefixes[0].target, "db1");
+	assert_int_equal(mode_of(f, "10.20.0.10"), SL_MODE_ENFORCE);
+	fx_refused(f, enforce(f, "10.20.0.11/32", "", 600, false), -EBUSY, "confirm_pending",
+		   "/confirm_within_s");
+	fx_refused(f, sl_gw_mode_confirm(f->gw, "c-0", &f->e), -ENOENT, "confirm_unknown",
+		   "/confirm_id");
+	pass(f, 599 * S);
+	assert_int_equal(mode_of(f, "10.20.0.10"), SL_MODE_ENFORCE);
+	assert_int_equal(sl_gw_mode_confirm(f->gw, id, &f->e), 0);
+	pass(f, 10 * S);
+	assert_int_equal(mode_of(f, "10.20.0.10"), SL_MODE_ENFORCE);
+	fx_refused(f, sl_gw_mode_confirm(f->gw, id, &f->e), -ENOENT, "confirm_unknown",
+		   "/confirm_id");
+	reopen(f);
+	sl_gw_mode_get(f->gw, &m);
+	assert_string_equal(m.prefixes[0].target, "db1");
+	assert_int_equal(mode_of(f, "10.20.0.10"), SL_MODE_ENFORCE);
+}
+
+static void
+test_confirm_falls_back(void **state)
+{
+	struct fx *f = *state;
+	struct sl_gw_mode m;
+
+	fx_open(f);
+	assert_int_equal(enforce(f, "10.30.0.0/16", "", 0, false), 0);
+	assert_int_equal(enforce(f, "10.20.0.10/32", "", 10, false), 0);
+	/* what is changed beside it stays: one prefix more, one less, the switch */
+	assert_int_equal(enforce(f, "10.40.0.0/16", "", 0, false), 0);
+	assert_int_equal(enforce(f, "10.30.0.0/16", "", 0, true), 0);
+	assert_int_equal(sl_gw_mode_set_panic(f->gw, true, &f->e), 0);
+	pass(f, 10 * S);
+	assert_int_equal(mode_of(f, "10.20.0.10"), SL_MODE_OBSERVE);
+	assert_int_equal(mode_of(f, "10.40.0.1"), SL_MODE_ENFORCE);
+	assert_int_equal(mode_of(f, "10.30.0.1"), SL_MODE_OBSERVE);
+	assert_true(fx_root(f)->authz.panic_observe);
+	sl_gw_mode_get(f->gw, &m);
+	assert_string_equal(m.pending.id, "");
+	assert_int_equal(m.n_prefixes, 1);
+	reopen(f);
+	assert_int_equal(mode_of(f, "10.20.0.10"), SL_MODE_OBSERVE);
+	assert_int_equal(mode_of(f, "10.40.0.1"), SL_MODE_ENFORCE);
+	/* a step of the wall clock neither hastens nor delays it */
+	assert_int_equal(enforce(f, "10.20.0.10/32", "", 10, false), 0);
+	f->wall_ns += 3600 * S;
+	pass(f, 5 * S);
+	assert_int_equal(mode_of(f, "10.20.0.10"), SL_MODE_ENFORCE);
+	f->wall_ns -= 7200 * S;
+	pass(f, 5 * S);
+	assert_int_equal(mode_of(f, "10.20.0.10"), SL_MODE_OBSERVE);
+}
+
+static char told[4096];
+
+static void
+listen_log(void *ctx, enum sl_log_level level, const char *topic, const char *text)
+{
+	size_t n = strlen(told);
+
+	(void)ctx;
+	(void)level;
+	snprintf(told + n, sizeof(told) - n, "%s: %s\n", topic, text);
+}
+
+/* Whatever ended the process: the change that nobody confirmed is gone at the next start. */
+static void
+test_confirm_crash(void **state)
+{
+	struct fx *f = *state;
+	struct sl_gw_mode m;
+	char text[4096];
+
+	fx_open(f);
+	assert_int_equal(enforce(f, "10.30.0.0/16", "", 0, false), 0);
+	assert_int_equal(enforce(f, "10.20.0.10/32", "", 600, false), 0);
+	assert_int_equal(sl_gw_logging_set(f->gw, false, &f->e), 0);
+	snprintf(text, sizeof(text), "%s", read_text(state_dir, "authz-mode.json"));
+	told[0] = '\0';
+	sl_log_set_sink(listen_log, NULL);
+	reopen(f); /* the file is as a crash would leave it */
+	assert_non_null(strstr(told, "audit: authz.mode.revert of c-"));
+	assert_non_null(strstr(told, "the gateway ended before it was confirmed"));
+	assert_int_equal(mode_of(f, "10.20.0.10"), SL_MODE_OBSERVE);
+	assert_int_equal(mode_of(f, "10.30.0.1"), SL_MODE_ENFORCE);
+	assert_false(sl_gw_logging(f->gw));
+	sl_gw_mode_get(f->gw, &m);
+	assert_string_equal(m.pending.id, "");
+	assert_null(strstr(read_text(state_dir, "authz-mode.json"), "pending"));
+	fx_close(f);
+	/* also where the deadline is long over */
+	write_text(state_dir, "authz-mode.json", text);
+	f->wall_ns += 86400 * S;
+	fx_open(f);
+	assert_int_equal(mode_of(f, "10.20.0.10"), SL_MODE_OBSERVE);
+	assert_int_equal(mode_of(f, "10.30.0.1"), SL_MODE_ENFORCE);
+}
+
+/* What cannot be taken back on the disk is tried again. */
+static void
+test_confirm_not_written(void **state)
+{
+	struct fx *f = *state;
+	char path[512];
+
+	fx_open(f);
+	assert_int_equal(enforce(f, "10.20.0.10/32", "", 10, false), 0);
+	snprintf(path, sizeof(path), "%s/authz-mode.json.new", state_dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	pass(f, 11 * S);
+	assert_int_equal(mode_of(f, "10.20.0.10"), SL_MODE_ENFORCE);
+	rmdir(path);
+	pass(f, 2 * S);
+	assert_int_equal(mode_of(f, "10.20.0.10"), SL_MODE_OBSERVE);
+	assert_null(strstr(read_text(state_dir, "authz-mode.json"), "10.20.0.10"));
+}
+
+/* All prefixes of a change or none; lists in any order keep tables and file alike. */
+static void
+test_mode_lists(void **state)
+{
+	struct sl_gw_mode_prefix p[3] = {{.prefix = fx_prefix("10.0.0.0/8")},
+					 {.prefix = fx_prefix("10.1.0.0/16"), .mode = 1},
+					 {.prefix = fx_prefix("10.1.1.0/24")}};
+	struct sl_gw_mode_change c = {.prefixes = p, .n_prefixes = 3};
+	struct fx *f = *state;
+	struct sl_gw_mode m;
+
+	fx_open(f);
+	assert_int_equal(sl_gw_mode_change(f->gw, &c, &f->e), 0);
+	assert_int_equal(mode_of(f, "10.1.0.1"), SL_MODE_ENFORCE);
+	c = (struct sl_gw_mode_change){.prefixes = p, .n_prefixes = 3, .remove = true};
+	p[1].prefix = fx_prefix("10.9.0.0/16");
+	fx_refused(f, sl_gw_mode_change(f->gw, &c, &f->e), -ENOENT, "not_found", "/prefixes/1");
+	sl_gw_mode_get(f->gw, &m);
+	assert_int_equal(m.n_prefixes, 3);
+	assert_int_equal(mode_of(f, "10.1.0.1"), SL_MODE_ENFORCE);
+	p[1].prefix = fx_prefix("10.0.0.0/8");
+	c.n_prefixes = 1;
+	assert_int_equal(sl_gw_mode_change(f->gw, &c, &f->e), 0);
+	assert_int_equal(fx_lookup(&fx_root(f)->authz.mode4, &fx_root(f)->authz.mode6, "10.2.0.1"),
+			 SL_LPM_NONE);
+	assert_int_equal(mode_of(f, "10.1.0.1"), SL_MODE_ENFORCE);
+	reopen(f);
+	assert_int_equal(mode_of(f, "10.1.0.1"), SL_MODE_ENFORCE);
+	assert_int_equal(fx_lookup(&fx_root(f)->authz.mode4, &fx_root(f)->authz.mode6, "10.1.1.1"),
+			 SL_MODE_OBSERVE);
 }
 
 static void
@@ -460,6 +719,13 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_mode_crash, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mode_not_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mode_invalid, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mode_old_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mode_lists, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_logging, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_confirm, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_confirm_falls_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_confirm_crash, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_confirm_not_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_state_dir_missing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_endpoints_come_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_timestamps, setup, teardown),

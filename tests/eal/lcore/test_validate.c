@@ -413,9 +413,9 @@ test_modes(void **state)
 	struct sl_prefix bits = fx_prefix("10.0.0.1/8"), p = fx_prefix("10.0.0.0/8");
 
 	fx_refused(f, sl_gw_mode_set_prefix(f->gw, &bits, SL_MODE_ENFORCE, false, &f->e), -EINVAL,
-		   "prefix_host_bits", "/prefix");
+		   "prefix_host_bits", "/prefixes/0");
 	fx_refused(f, sl_gw_mode_set_prefix(f->gw, &p, SL_MODE_ENFORCE, true, &f->e), -ENOENT,
-		   "not_found", "/prefix");
+		   "not_found", "/prefixes/0");
 	fx_refused(f, sl_gw_mode_set_prefix(f->gw, &p, 7, false, &f->e), -EINVAL, "mode_invalid",
 		   "/mode");
 	fx_refused(f, sl_gw_mode_set_default(f->gw, 7, &f->e), -EINVAL, "mode_invalid", "/default");
