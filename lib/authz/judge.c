@@ -146,7 +146,7 @@ find_who(struct burst *b, unsigned i)
 	w = fl->f.iface < who->n_ifaces ? &who->who[fl->f.iface] : &who->any;
 	p->src = class_at(who, sl_lpm_lookup(&w->prefix[fl->f.version == 6], fl->f.src), &p->torn);
 	sl_store_be32(key, fl->peer_id);
-	p->peer = class_at(who, sl_lpm_lookup(&who->peers, key), &p->torn);
+	p->peer = class_at(who, sl_lpm_lookup4(&who->peers, key), &p->torn);
 	b->out[i].src_stamp = p->src != NULL ? p->src->stamp : 0;
 	b->out[i].peer_stamp = p->peer != NULL ? p->peer->stamp : 0;
 }

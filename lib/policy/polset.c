@@ -54,13 +54,6 @@ end_tick(const struct sl_polset_env *env, uint64_t wall_ns)
 	return sl_tick_of(wall_ns > env->wall_to_mono_ns ? wall_ns - env->wall_to_mono_ns : 0);
 }
 
-static void
-soonest(uint64_t *best, uint64_t t, uint64_t now)
-{
-	if (t > now && (*best == 0 || t < *best))
-		*best = t;
-}
-
 /* By role, priority, deny first, place: the order of the entries of a group. */
 static uint64_t
 order_key(const struct sl_pol_rule *r, uint32_t at)
@@ -94,13 +87,10 @@ rules_fill(struct compile *c)
 			.bidirectional = r->bidirectional,
 			.expires_tick = end_tick(c->env, r->expires_ns),
 		};
-		if (!r->enabled)
-			continue;
-		soonest(&c->s->next_change_ns, r->not_before_ns, now);
-		soonest(&c->s->next_change_ns, r->expires_ns, now);
 		if (holds(r, now))
 			c->order[c->n_order++] = order_key(r, i);
 	}
+	c->s->next_change_ns = sl_policy_next_change(c->p, now);
 	qsort(c->order, c->n_order, sizeof(*c->order), order_cmp);
 }
 

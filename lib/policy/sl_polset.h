@@ -126,7 +126,8 @@ bool sl_polset_match(const struct sl_polset_entry *e, const struct sl_polset_flo
  *
  * A class is one distinct list of (role, expiry, how), interned by the one writer of an identity.
  * Tables lead from a source prefix and from a peer id to a class; both are persistent tries, so a
- * change copies a path and never touches the rules. */
+ * change copies a path and never touches the rules. The array of classes is shared by the versions:
+ * readers on other threads take from it only places that a table of their version holds. */
 
 #define SL_CLASS_ROLES_MAX 1024
 
@@ -181,17 +182,23 @@ sl_identity_peer(const struct sl_identity *i, uint32_t peer_id)
 	uint8_t key[4];
 
 	sl_store_be32(key, peer_id);
-	return sl_identity_class(i, sl_lpm_lookup(&i->peers, key));
+	return sl_identity_class(i, sl_lpm_lookup4(&i->peers, key));
 }
 
 struct sl_who_builder;
 
 /**
  * The writer's side: which roles each prefix and peer has, by role and expiry; keeps the tries and
- * classes and makes versions. One thread.
+ * classes and makes versions. One thread. It knows no time: who adds a member takes it out when it
+ * ends. Stamps are unique in the process, so a gateway may start a new builder for a new policy.
+ *
+ * The table of an interface: its own prefixes and those of "*"; where both have the same prefix,
+ * the roles of both, and of one role in both the mapping that lasts longer. An interface without
+ * prefixes of its own shares the table of "*"; its first one copies that.
  */
-struct sl_who_builder *sl_who_new(void);
-void sl_who_free(struct sl_who_builder *b);
+struct sl_who_builder *sl_who_new(void); /* NULL without memory */
+/** With the present version, which nobody reads any more. Garbage may be freed later. */
+void sl_who_free(struct sl_who_builder *b); /* NULL allowed */
 
 struct sl_who_member {
 	uint16_t iface; /* 0: "*" */
@@ -200,19 +207,26 @@ struct sl_who_member {
 	struct sl_prefix prefix;
 	struct sl_class_role role;
 };
-/** Add or replace (same holder and role). @return 0, -ENOMEM, -ENOSPC (roles of one holder) */
+/**
+ * Add or replace (same holder and role). After an error everything is as before.
+ * @return 0, -EINVAL (no prefix), -ENOMEM, -ENOSPC (roles of one holder)
+ */
 int sl_who_add(struct sl_who_builder *b, const struct sl_who_member *m);
-/** @return 0, -ENOENT, -ENOMEM */
+/** Of the role only its number counts. @return 0, -ENOENT, -ENOMEM (it still has the role) */
 int sl_who_del(struct sl_who_builder *b, const struct sl_who_member *m);
-/** Make room for interface ids below n, so that each has a table of its own. @return 0, -ENOMEM */
+/**
+ * Make room for interface ids below n, so that each has a table of its own; sl_who_add() does it
+ * by itself. @return 0, -EINVAL (more than 65,535), -ENOMEM
+ */
 int sl_who_ifaces(struct sl_who_builder *b, unsigned n);
 
 /** What an old version alone refers to; freed after a grace period. */
 struct sl_who_garbage;
 /**
  * A new version of the present state. The caller publishes it and frees `old` (garbage of the
- * version before) after its readers have left: sl_who_garbage_free().
- * @return NULL without memory (the former version stays valid)
+ * version before; NULL at the first) after its readers have left: sl_who_garbage_free(), in the
+ * order of the versions, on the builder's thread.
+ * @return NULL without memory (the former version stays valid; *old is NULL)
  */
 const struct sl_identity *sl_who_publish(struct sl_who_builder *b, uint64_t generation,
 					 struct sl_who_garbage **old);

@@ -228,6 +228,39 @@ next_random(uint64_t *state)
 	return z ^ z >> 31;
 }
 
+/** Few addresses, so that prefixes nest and flows hit. */
+static inline struct sl_ip
+random_ip(unsigned family, uint64_t *seed)
+{
+	struct sl_ip ip = {.family = (uint8_t)family};
+	uint64_t r = next_random(seed);
+
+	ip.b[0] = family == 4 ? 10 : 0xfd;
+	if (family == 4) {
+		ip.b[1] = (uint8_t)(r & 1);
+		ip.b[3] = (uint8_t)(r >> 1 & 7);
+	} else {
+		ip.b[7] = (uint8_t)(r & 1);
+		ip.b[8] = (uint8_t)((r >> 1 & 1) << 7);
+		ip.b[15] = (uint8_t)(r >> 2 & 3);
+	}
+	return ip;
+}
+
+static inline struct sl_prefix
+random_prefix(uint64_t *seed)
+{
+	static const uint8_t len4[] = {0, 8, 15, 16, 24, 29, 30, 31, 32};
+	static const uint8_t len6[] = {0, 8, 63, 64, 65, 126, 127, 128};
+	unsigned family = next_random(seed) % 3 == 0 ? 6 : 4;
+	struct sl_prefix p = {.ip = random_ip(family, seed)};
+	unsigned r = (unsigned)(next_random(seed) >> 32);
+
+	p.len = family == 4 ? len4[r % SL_ARRAY_SIZE(len4)] : len6[r % SL_ARRAY_SIZE(len6)];
+	sl_prefix_mask(&p);
+	return p;
+}
+
 /** A class on the stack: up to 16 roles. */
 struct tclass {
 	struct sl_class c;

@@ -290,42 +290,11 @@ pick(unsigned n)
 	return (unsigned)(next_random(&seed) % n);
 }
 
-/* Few addresses, so that prefixes nest and flows hit. */
-static struct sl_ip
-random_ip(unsigned family)
-{
-	struct sl_ip ip = {.family = (uint8_t)family};
-
-	ip.b[0] = family == 4 ? 10 : 0xfd;
-	if (family == 4) {
-		ip.b[1] = (uint8_t)pick(2);
-		ip.b[3] = (uint8_t)pick(8);
-	} else {
-		ip.b[7] = (uint8_t)pick(2);
-		ip.b[8] = (uint8_t)(pick(2) << 7);
-		ip.b[15] = (uint8_t)pick(4);
-	}
-	return ip;
-}
-
-static struct sl_prefix
-random_prefix(void)
-{
-	static const uint8_t len4[] = {0, 8, 15, 16, 24, 29, 30, 31, 32};
-	static const uint8_t len6[] = {0, 8, 63, 64, 65, 126, 127, 128};
-	unsigned family = pick(3) == 0 ? 6 : 4;
-	struct sl_prefix p = {.ip = random_ip(family)};
-
-	p.len = family == 4 ? len4[pick(SL_ARRAY_SIZE(len4))] : len6[pick(SL_ARRAY_SIZE(len6))];
-	sl_prefix_mask(&p);
-	return p;
-}
-
 static struct sl_pol_place
 random_place(void)
 {
 	static const char *const names[] = {"", "", "", "wg0", "wg1", "eth0"};
-	struct sl_pol_place p = {.prefix = random_prefix()};
+	struct sl_pol_place p = {.prefix = random_prefix(&seed)};
 
 	name_set(p.iface, sizeof(p.iface), names[pick(SL_ARRAY_SIZE(names))]);
 	return p;
@@ -339,7 +308,7 @@ random_rule(struct sl_policy *m)
 					 protos[pick(SL_ARRAY_SIZE(protos))], NULL);
 
 	for (unsigned n = pick(3); n > 0; n--)
-		*GROW(r->src, r->n_src) = random_prefix();
+		*GROW(r->src, r->n_src) = random_prefix(&seed);
 	for (unsigned n = 1 + pick(3); n > 0; n--) {
 		unsigned kind = pick(4);
 
@@ -413,7 +382,7 @@ random_flow(struct tflow *t, struct naive_flow *f)
 	static const char *const ifaces[] = {"?", "wg0", "wg1", "wg2"}; /* by id */
 	unsigned family = pick(3) == 0 ? 6 : 4;
 
-	*t = (struct tflow){.src = random_ip(family), .dst = random_ip(family)};
+	*t = (struct tflow){.src = random_ip(family, &seed), .dst = random_ip(family, &seed)};
 	flow_fix(t);
 	t->f.proto = protos[pick(SL_ARRAY_SIZE(protos))];
 	t->f.iface = (uint16_t)(1 + pick(3));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Compiling: which entries a rule makes, their order, zones and targets, times, limits. */
+#include "alloc_limit.h"
 #include "policy_test.h"
 
 static const struct sl_polset_entry *
@@ -295,14 +296,44 @@ test_limit(void **state)
 	model_clear(&m);
 }
 
+static void
+test_no_memory(void **state)
+{
+	struct sl_polset_env env = {.generation = 1, .wall_ns = WALL_NS, .iface_id = iface_id};
+	struct sl_policy m = {0};
+	struct sl_polset *s = NULL;
+	struct sl_error e;
+	int room = 0;
+
+	ADD_ZONE(&m, "z", true, "10.0.0.0/8", "10.1.0.0/16@wg0", "fd00::/8@wg1");
+	ADD_TARGET(&m, "t", "10.1.2.3/32", "10.1.2.0/24@wg0", "fd00::1/128");
+	add_role(&m, "a");
+	add_rule(&m, "a", true, 6, "t")->bidirectional = true;
+	for (; s == NULL; room++) {
+		e = (struct sl_error){0};
+		allocations_left = room;
+		s = sl_polset_compile(&m, &env, &e);
+		allocations_left = -1;
+		if (s == NULL) {
+			assert_string_equal(e.reason, "no_memory");
+			assert_int_equal(e.err, -ENOMEM);
+		}
+		assert_true(room < 100);
+	}
+	assert_true(room > 15);
+	sl_polset_free(s);
+	model_clear(&m);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_empty),	 cmocka_unit_test(test_order),
-		cmocka_unit_test(test_families), cmocka_unit_test(test_mirror),
-		cmocka_unit_test(test_left_out), cmocka_unit_test(test_times),
-		cmocka_unit_test(test_where),	 cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_empty),	  cmocka_unit_test(test_order),
+		cmocka_unit_test(test_families),  cmocka_unit_test(test_mirror),
+		cmocka_unit_test(test_left_out),  cmocka_unit_test(test_times),
+		cmocka_unit_test(test_where),	  cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
