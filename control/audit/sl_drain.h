@@ -39,6 +39,7 @@ struct sl_sink_conf {
 	unsigned keep;
 	const char *host; /* SYSLOG, HTTP: address or name (resolved off the loop) */
 	uint16_t port;
+	unsigned facility;			    /* SYSLOG: 1-23; 0: local0 */
 	const char *ca_file, *cert_file, *key_file; /* TLS */
 	const char *url;			    /* HTTP: http(s)://host:port/path of _bulk */
 	const char *index;			    /* HTTP: data stream or index name */
@@ -56,6 +57,9 @@ struct sl_drain_conf {
 	const char *observer; /* name of the gateway */
 	const char *version;
 	const char *boot_id;
+	const char *user;     /* the process will change to: owns new files; NULL: as they come */
+	const unsigned *cpus; /* where helper threads may run; control's own is not for them */
+	unsigned n_cpus;      /* 0: as their creator */
 	uint64_t (*mono_ns)(void *ctx);
 	uint64_t (*wall_ns)(void *ctx);
 	void *clock_ctx;

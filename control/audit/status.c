@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the drain tells of itself, and its last records. */
+#include "drain_int.h"
+
+static json_int_t
+count(const _Atomic uint64_t *w)
+{
+	return (json_int_t)atomic_load_explicit(w, memory_order_relaxed);
+}
+
+static json_t *
+type_json(struct sl_rec_ring *r, unsigned t)
+{
+	json_int_t taken = count(&r->taken[t]), over = count(&r->overwritten[t]);
+	json_int_t recorded = count(&r->counts.recorded[t]);
+
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "type", sl_rec_type_text(t),
+			 "seen", count(&r->counts.seen[t]), "recorded", recorded, "suppressed",
+			 count(&r->counts.suppressed[t]), "not_selected",
+			 count(&r->counts.not_selected[t]), "taken", taken, "overwritten", over,
+			 "in_ring", SL_MAX(recorded - taken - over, 0));
+}
+
+static json_t *
+ring_json(struct sl_rec_ring *r, unsigned lcore)
+{
+	json_t *types = json_array();
+	unsigned t;
+
+	for (t = 0; t < SL_REC_TYPES; t++)
+		json_array_append_new(types, type_json(r, t));
+	return json_pack("{s:i, s:I, s:f, s:o}", "lcore", (int)lcore, "slots",
+			 (json_int_t)r->mask + 1, "used_pct",
+			 (double)(sl_rec_used_ppm(r) / 1000) / 10, "types", types);
+}
+
+json_t *
+sl_drain_status(struct sl_drain *d)
+{
+	json_t *rings = json_array(), *sinks = json_array(), *o;
+	unsigned i;
+
+	for (i = 0; i < d->conf.n_rings; i++)
+		json_array_append_new(rings, ring_json(d->conf.ring[i], i));
+	for (i = 0; i < d->n_sinks; i++)
+		json_array_append_new(sinks, sl_sink_status(d->sink[i]));
+	pthread_mutex_lock(&d->lock);
+	o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "records", (json_int_t)d->records,
+		      "events", (json_int_t)d->events, "own", (json_int_t)d->own, "pending",
+		      (json_int_t)d->n_pending, "events_lost", (json_int_t)d->events_lost,
+		      "unformatted", (json_int_t)d->failed, "lcores", rings, "sinks", sinks);
+	pthread_mutex_unlock(&d->lock);
+	return o;
+}
+
+json_t *
+sl_drain_recent(struct sl_drain *d, unsigned limit, const char *action)
+{
+	static const size_t max = SL_DRAIN_RECENT;
+	struct sl_line *l[SL_DRAIN_RECENT];
+	unsigned n = 0, want = (unsigned)SL_MIN((size_t)limit, max);
+	json_t *list = json_array();
+	uint64_t at;
+
+	pthread_mutex_lock(&d->lock);
+	for (at = d->n_recent; at > 0 && d->n_recent - at < max && n < want; at--) {
+		struct sl_line *x = d->recent[(at - 1) % SL_DRAIN_RECENT];
+
+		if (action == NULL || strncmp(x->action, action, strlen(action)) == 0)
+			l[n++] = sl_line_ref(x);
+	}
+	pthread_mutex_unlock(&d->lock);
+	while (n-- > 0) {
+		json_array_append_new(list, json_loadb(l[n]->text, l[n]->len, 0, NULL));
+		sl_line_unref(l[n]);
+	}
+	return list;
+}
