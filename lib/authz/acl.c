@@ -9,7 +9,7 @@
 
 /* Entries of a group up to which the scan beats rte_acl (tests/perf/acl_bench.c). */
 #define SCAN_MAX_V4 64
-#define SCAN_MAX_V6 64
+#define SCAN_MAX_V6 40
 
 enum { FIELDS_V4 = 7, FIELDS_V6 = 13 };
 
