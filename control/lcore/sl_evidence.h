@@ -24,15 +24,23 @@ struct sl_evidence_conf {
 	struct sl_gw *gw;
 	struct sl_agg *agg[SL_WORKER_MAX];
 	unsigned n_agg;
-	unsigned rows_max;     /* 0: SL_EVIDENCE_ROWS */
-	const char *state_dir; /* NULL: not kept */
+	unsigned rows_max;	     /* 0: SL_EVIDENCE_ROWS */
+	const char *state_dir;	     /* NULL: not kept */
+	bool lockstep;		     /* no thread: files are written by sl_evidence_poll() itself */
+	const unsigned *helper_cpus; /* where the thread may run; NULL: as its maker */
+	unsigned n_helper_cpus;
 };
 
 /** Reads what a former run kept; a damaged file is put aside and told as a gap. */
 struct sl_evidence *sl_evidence_new(const struct sl_evidence_conf *c, struct sl_error *e);
-void sl_evidence_free(struct sl_evidence *ev); /* saves */
+/** The data lcores have stopped, the gateway still lives: collects what is left and saves. NULL
+ * allowed. */
+void sl_evidence_free(struct sl_evidence *ev);
 /** Collect from the lcores, save when due. Call often. @return rows merged */
 unsigned sl_evidence_poll(struct sl_evidence *ev);
+
+/** Forget everything, on the disk too; what is covered begins anew. */
+void sl_evidence_clear(struct sl_evidence *ev);
 
 struct sl_evidence_row {
 	struct sl_agg_key key;

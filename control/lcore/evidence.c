@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The store: rows by key, merged from the resting tables of the data lcores in slices. Where it is
+ * full the rows that were seen longest ago go, a batch at a time, and count as lost. */
+#include <stdlib.h>
+
+#include "evidence_int.h"
+
+#define TURN_NS SL_NS_PER_S
+#define SLICE 2048     /* rows of a table, or of the store, in one turn */
+#define EVICT_SHARE 64 /* one in so many rows goes at a time */
+#define SWEEP_NS (600 * SL_NS_PER_S)
+#define WHO_MIN 64
+
+/* --- names ---------------------------------------------------------------------------------------
+ */
+
+static void
+name_copy(char *to, size_t size, const char *name)
+{
+	size_t n = strnlen(name, size - 1);
+
+	memcpy(to, name, n);
+	memset(to + n, 0, size - n);
+}
+
+static uint64_t
+who_hash(const struct sl_evidence *ev, const char *iface, const char *peer)
+{
+	char text[16 + 64];
+
+	name_copy(text, 16, iface);
+	name_copy(text + 16, 64, peer);
+	return sl_siphash(ev->gw->hash_key, text, sizeof(text));
+}
+
+static void
+who_link(struct sl_evidence *ev, uint32_t at)
+{
+	struct ev_who *w = &ev->who[at];
+	uint32_t *b = &ev->who_bucket[who_hash(ev, w->iface, w->peer) & ev->who_mask];
+
+	w->next = *b;
+	*b = at;
+}
+
+static int
+who_grow(struct sl_evidence *ev)
+{
+	uint32_t cap = ev->cap_who > 0 ? 2 * ev->cap_who : WHO_MIN, i;
+	struct ev_who *who = realloc(ev->who, cap * sizeof(*who));
+	uint32_t *bucket;
+
+	if (who == NULL)
+		return -ENOMEM;
+	ev->who = who;
+	bucket = malloc(2 * cap * sizeof(*bucket));
+	if (bucket == NULL)
+		return -ENOMEM;
+	free(ev->who_bucket);
+	ev->who_bucket = bucket;
+	ev->who_mask = 2 * cap - 1;
+	ev->cap_who = cap;
+	for (i = 0; i < 2 * cap; i++)
+		bucket[i] = EV_NONE;
+	for (i = 0; i < ev->n_who; i++)
+		if (ev->who[i].iface[0] != '\0')
+			who_link(ev, i);
+	return 0;
+}
+
+/* Names that no row has any more make room, unless somebody holds their places. */
+static void
+who_reclaim(struct sl_evidence *ev)
+{
+	uint32_t i;
+
+	if (ev->save == EV_COPY || ev->scans > 0)
+		return;
+	for (i = 0; i < ev->who_mask + 1 && ev->cap_who > 0; i++)
+		ev->who_bucket[i] = EV_NONE;
+	ev->free_who = EV_NONE;
+	for (i = 0; i < ev->n_who; i++) {
+		struct ev_who *w = &ev->who[i];
+
+		if (w->refs > 0) {
+			who_link(ev, i);
+			continue;
+		}
+		memset(w, 0, sizeof(*w));
+		w->next = ev->free_who;
+		ev->free_who = i;
+	}
+}
+
+uint32_t
+ev_who_get(struct sl_evidence *ev, const char *iface, const char *peer)
+{
+	uint32_t at = EV_NONE;
+	struct ev_who *w;
+
+	if (ev->cap_who > 0)
+		at = ev->who_bucket[who_hash(ev, iface, peer) & ev->who_mask];
+	for (; at != EV_NONE; at = ev->who[at].next)
+		if (strcmp(ev->who[at].iface, iface) == 0 && strcmp(ev->who[at].peer, peer) == 0)
+			return at;
+	if (ev->free_who == EV_NONE && ev->n_who == ev->cap_who && who_grow(ev) != 0)
+		return EV_NONE;
+	at = ev->free_who;
+	if (at != EV_NONE)
+		ev->free_who = ev->who[at].next;
+	else
+		at = ev->n_who++;
+	w = &ev->who[at];
+	memset(w, 0, sizeof(*w));
+	name_copy(w->iface, sizeof(w->iface), iface);
+	name_copy(w->peer, sizeof(w->peer), peer);
+	w->id = SL_PEER_MAX;
+	who_link(ev, at);
+	return at;
+}
+
+static uint64_t
+key_digest(const struct sl_evidence *ev, const struct sl_peer *p)
+{
+	return sl_siphash(ev->gw->hash_key, p->key.b, sizeof(p->key.b));
+}
+
+bool
+ev_who_here(struct sl_evidence *ev, uint32_t who, uint16_t *iface_id, uint32_t *peer_id)
+{
+	const struct ev_who *w = &ev->who[who];
+	struct gw_iface *f = gw_iface_by_name(ev->gw, w->iface);
+	struct gw_peer *p = f != NULL ? gw_peer_by_name(ev->gw, f, w->peer) : NULL;
+	struct sl_peer *renamed;
+
+	if (f == NULL)
+		return false;
+	renamed = p == NULL ? sl_peer_get(ev->gw->dp->peers, w->id) : NULL;
+	if (renamed != NULL && key_digest(ev, renamed) == w->key_digest)
+		p = renamed->ctl_priv;
+	if (p == NULL || p->iface != f)
+		return false;
+	*iface_id = f->id;
+	*peer_id = p->p->id;
+	return true;
+}
+
+/* The name of a peer that a table speaks of. @return EV_NONE: nobody knows it, or no memory */
+static uint32_t
+who_of_id(struct sl_evidence *ev, uint32_t id, uint16_t iface_id)
+{
+	struct sl_peer *p = sl_peer_get(ev->gw->dp->peers, id);
+	struct gw_iface *f = gw_iface_by_id(ev->gw, iface_id);
+	uint32_t at = id < ev->n_by_id ? ev->by_id[id] : EV_NONE, *by_id, n;
+
+	if (p == NULL || f == NULL) /* gone since: what it was called is known if it was seen */
+		return at != EV_NONE && ev->who[at].id == id ? at : EV_NONE;
+	if (at != EV_NONE && strcmp(ev->who[at].peer, p->name) == 0 &&
+	    strcmp(ev->who[at].iface, f->name) == 0)
+		return at;
+	if (id >= ev->n_by_id) {
+		n = SL_MAX(2 * ev->n_by_id, (id | 1023) + 1);
+		by_id = realloc(ev->by_id, n * sizeof(*by_id));
+		if (by_id == NULL)
+			return EV_NONE;
+		memset(by_id + ev->n_by_id, 0xff, (n - ev->n_by_id) * sizeof(*by_id));
+		ev->by_id = by_id;
+		ev->n_by_id = n;
+	}
+	at = ev_who_get(ev, f->name, p->name);
+	if (at == EV_NONE)
+		return at;
+	ev->by_id[id] = at;
+	ev->who[at].id = id;
+	ev->who[at].key_digest = key_digest(ev, p);
+	return at;
+}
+
+/* --- rows ----------------------------------------------------------------------------------------
+ */
+
+static uint32_t *
+bucket_of(struct sl_evidence *ev, const struct ev_row *r)
+{
+	return &ev->bucket[sl_siphash(ev->gw->hash_key, r, EV_KEY_LEN) & ev->mask];
+}
+
+void
+ev_row_drop(struct sl_evidence *ev, uint32_t at)
+{
+	struct ev_row *r = &ev->row[at];
+	uint32_t *link = bucket_of(ev, r);
+
+	while (*link != at)
+		link = &ev->row[*link].next;
+	*link = r->next;
+	ev->who[r->who].refs--;
+	memset(r, 0, sizeof(*r));
+	r->next = ev->free;
+	ev->free = at;
+	ev->used--;
+	ev->changes++;
+}
+
+/* The k-th smallest, k from 0. */
+static uint64_t
+kth(uint64_t *v, uint32_t n, uint32_t k)
+{
+	uint32_t lo = 0, hi = n - 1;
+
+	while (lo < hi) {
+		uint64_t pivot = v[lo + (hi - lo) / 2], t;
+		uint32_t i = lo - 1, j = hi + 1;
+
+		for (;;) {
+			do
+				i++;
+			while (v[i] < pivot);
+			do
+				j--;
+			while (v[j] > pivot);
+			if (i >= j)
+				break;
+			t = v[i];
+			v[i] = v[j];
+			v[j] = t;
+		}
+		if (k <= j)
+			hi = j;
+		else
+			lo = j + 1;
+	}
+	return v[k];
+}
+
+static uint32_t
+lose(struct sl_evidence *ev, uint32_t at)
+{
+	ev_lost_add(ev, ev->row[at].hour, SL_MAX(ev->row[at].flows, 1U));
+	ev_row_drop(ev, at);
+	return 1;
+}
+
+static void
+evict(struct sl_evidence *ev)
+{
+	uint32_t n = 0, i, k = SL_MAX(ev->max / EVICT_SHARE, 1U);
+	uint64_t limit;
+
+	for (i = 0; i < ev->n_slots; i++)
+		if (ev->row[i].version != 0)
+			ev->last[n++] = ev->row[i].last_ns;
+	limit = kth(ev->last, n, k - 1);
+	for (i = 0; i < ev->n_slots; i++)
+		if (ev->row[i].version != 0 && ev->row[i].last_ns < limit)
+			k -= lose(ev, i);
+	for (i = 0; i < ev->n_slots && k > 0; i++)
+		if (ev->row[i].version != 0 && ev->row[i].last_ns == limit)
+			k -= lose(ev, i);
+}
+
+int
+ev_row_add(struct sl_evidence *ev, const struct ev_row *r)
+{
+	uint32_t at = *bucket_of(ev, r), *b;
+	struct ev_row *o;
+
+	ev->changes++;
+	for (; at != EV_NONE; at = ev->row[at].next) {
+		o = &ev->row[at];
+		if (memcmp(o, r, EV_KEY_LEN) != 0)
+			continue;
+		o->flows += r->flows;
+		o->packets += r->packets;
+		o->bytes += r->bytes;
+		o->first_ns = SL_MIN(o->first_ns, r->first_ns);
+		if (r->last_ns >= o->last_ns) {
+			o->last_ns = r->last_ns;
+			o->rule_id = r->rule_id;
+			o->role_id = r->role_id;
+		}
+		return 0;
+	}
+	ev->who[r->who].refs++; /* before rows go, so that the name stays */
+	if (ev->used == ev->max)
+		evict(ev);
+	at = ev->free;
+	if (at != EV_NONE)
+		ev->free = ev->row[at].next;
+	else
+		at = ev->n_slots++;
+	o = &ev->row[at];
+	*o = *r;
+	b = bucket_of(ev, o);
+	o->next = *b;
+	*b = at;
+	ev->used++;
+	return 0;
+}
+
+static void
+merge_row(struct sl_evidence *ev, const struct sl_agg_row *a, uint64_t offset_ns)
+{
+	struct ev_row r = {.sport = a->key.sport,
+			   .dport = a->key.dport,
+			   .proto = a->key.proto,
+			   .version = a->key.version,
+			   .flags = a->key.flags,
+			   .rule_id = a->rule_id,
+			   .role_id = a->role_id,
+			   .flows = a->flows,
+			   .packets = a->packets,
+			   .bytes = a->bytes,
+			   .first_ns = a->first_ns + offset_ns,
+			   .last_ns = a->last_ns + offset_ns};
+
+	memcpy(r.src, a->key.src, 16);
+	memcpy(r.dst, a->key.dst, 16);
+	r.hour = (uint32_t)(r.last_ns / EV_HOUR_NS);
+	r.who = who_of_id(ev, a->key.peer_id, a->key.iface);
+	if (r.who == EV_NONE || (r.version != 4 && r.version != 6))
+		ev_lost_add(ev, r.hour, SL_MAX(a->flows, 1U));
+	else
+		ev_row_add(ev, &r);
+}
+
+/* --- collecting ----------------------------------------------------------------------------------
+ */
+
+/* @return rows merged; *more: the budget ended before the table */
+static unsigned
+merge_table(struct sl_evidence *ev, unsigned i, struct sl_agg_table *t, unsigned budget, bool *more)
+{
+	uint64_t offset = gw_wall_ns(ev->gw) - gw_mono_ns(ev->gw);
+	uint32_t end = SL_MIN((uint64_t)ev->at[i] + budget, (uint64_t)t->mask + 1);
+	unsigned n = 0;
+
+	for (; t->used > 0 && ev->at[i] < end; ev->at[i]++) {
+		const struct sl_agg_row *r = &t->row[ev->at[i]];
+
+		if (!r->used)
+			continue;
+		merge_row(ev, r, offset);
+		n++;
+	}
+	*more = t->used > 0 && ev->at[i] <= t->mask;
+	if (!*more && t->lost > 0)
+		ev_lost_add(ev, (uint32_t)(ev_now(ev) / EV_HOUR_NS), t->lost);
+	return n;
+}
+
+static unsigned
+collect(struct sl_evidence *ev, unsigned budget, bool last)
+{
+	uint64_t now = gw_mono_ns(ev->gw), end = UINT64_MAX;
+	unsigned i, n = 0;
+
+	for (i = 0; i < ev->n_agg; i++) {
+		struct sl_agg_table *t = sl_agg_resting(ev->agg[i]);
+		bool more = false;
+
+		/* what rested at the turn before this one ends with the second that passed */
+		if (t != NULL && (ev->at[i] > 0 || last || now - ev->turned_ns[i] >= TURN_NS)) {
+			n += merge_table(ev, i, t, budget, &more);
+			if (!more) {
+				ev->at[i] = 0;
+				ev->merged_ns[i] = gw_wall_ns(ev->gw) - (now - ev->turned_ns[i]);
+				ev->turned_ns[i] = now;
+				sl_agg_turn(ev->agg[i]);
+			}
+		}
+		end = SL_MIN(end, ev->merged_ns[i]);
+	}
+	if (ev->n_agg > 0)
+		ev_span_end(ev, end);
+	return n;
+}
+
+/* What is older than 30 days goes, a slice a turn. */
+static void
+sweep(struct sl_evidence *ev)
+{
+	uint64_t now = ev_now(ev), oldest = now - SL_EVIDENCE_KEEP_S * SL_NS_PER_S;
+	uint32_t end = SL_MIN(ev->sweep + SLICE, ev->n_slots);
+
+	if (ev->sweep == 0 && gw_mono_ns(ev->gw) - ev->swept_ns < SWEEP_NS)
+		return;
+	for (; ev->sweep < end; ev->sweep++)
+		if (ev->row[ev->sweep].version != 0 && ev->row[ev->sweep].last_ns < oldest)
+			ev_row_drop(ev, ev->sweep);
+	if (ev->sweep < ev->n_slots)
+		return;
+	ev->sweep = 0;
+	ev->swept_ns = gw_mono_ns(ev->gw);
+	ev_cover_prune(ev, now);
+	who_reclaim(ev);
+}
+
+unsigned
+sl_evidence_poll(struct sl_evidence *ev)
+{
+	unsigned n = collect(ev, SLICE, false);
+
+	sweep(ev);
+	ev_save_poll(ev);
+	return n;
+}
+
+/* --- life ----------------------------------------------------------------------------------------
+ */
+
+static int
+init(struct sl_evidence *ev, const struct sl_evidence_conf *c)
+{
+	uint32_t size = 16, i;
+
+	ev->max = c->rows_max > 0 ? c->rows_max : SL_EVIDENCE_ROWS;
+	while (size < ev->max)
+		size *= 2;
+	ev->mask = size - 1;
+	ev->row = calloc(ev->max, sizeof(*ev->row)); /* touched as it fills */
+	ev->last = malloc(ev->max * sizeof(*ev->last));
+	ev->bucket = malloc(size * sizeof(*ev->bucket));
+	ev->dir = c->state_dir != NULL ? strdup(c->state_dir) : NULL;
+	if (ev->row == NULL || ev->last == NULL || ev->bucket == NULL ||
+	    (c->state_dir != NULL && ev->dir == NULL))
+		return -ENOMEM;
+	for (i = 0; i < size; i++)
+		ev->bucket[i] = EV_NONE;
+	ev->free = ev->free_who = EV_NONE;
+	return 0;
+}
+
+static void
+release(struct sl_evidence *ev)
+{
+	gw_helper_free(ev->helper);
+	free(ev->job.rows);
+	free(ev->row);
+	free(ev->last);
+	free(ev->bucket);
+	free(ev->who);
+	free(ev->who_bucket);
+	free(ev->by_id);
+	free(ev->dir);
+	free(ev);
+}
+
+struct sl_evidence *
+sl_evidence_new(const struct sl_evidence_conf *c, struct sl_error *e)
+{
+	struct sl_evidence *ev = calloc(1, sizeof(*ev));
+	unsigned i;
+
+	if (ev == NULL || c->n_agg > SL_WORKER_MAX) {
+		free(ev);
+		gw_no_memory(e);
+		return NULL;
+	}
+	ev->gw = c->gw;
+	ev->n_agg = c->n_agg;
+	if (init(ev, c) != 0) {
+		gw_no_memory(e);
+		release(ev);
+		return NULL;
+	}
+	if (ev->dir != NULL) {
+		ev_load(ev);
+		ev->helper =
+			c->lockstep ? NULL : gw_helper_new(c->helper_cpus, c->n_helper_cpus, e);
+		if (ev->helper == NULL && !c->lockstep) {
+			release(ev);
+			return NULL;
+		}
+	}
+	for (i = 0; i < c->n_agg; i++) {
+		ev->agg[i] = c->agg[i];
+		ev->turned_ns[i] = gw_mono_ns(ev->gw);
+		ev->merged_ns[i] = ev_now(ev);
+	}
+	if (ev->n_agg > 0)
+		ev_span_begin(ev, ev_now(ev));
+	ev->saved_ns = ev->swept_ns = gw_mono_ns(ev->gw);
+	return ev;
+}
+
+void
+sl_evidence_free(struct sl_evidence *ev)
+{
+	unsigned i, round;
+
+	if (ev == NULL)
+		return;
+	/* both sides of each table; its worker has ended, so its part is ours */
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < ev->n_agg; i++)
+			sl_agg_poll(ev->agg[i]);
+		collect(ev, UINT32_MAX, true);
+	}
+	if (ev->n_agg > 0)
+		ev_span_end(ev, ev_now(ev));
+	if (ev->dir != NULL)
+		ev_save_now(ev);
+	release(ev);
+}
+
+void
+ev_drop_all(struct sl_evidence *ev)
+{
+	uint32_t i;
+
+	for (i = 0; i < ev->n_slots; i++)
+		if (ev->row[i].version != 0)
+			ev_row_drop(ev, i);
+	ev->n_spans = ev->n_lost = 0;
+}
+
+void
+sl_evidence_clear(struct sl_evidence *ev)
+{
+	unsigned i;
+
+	ev_drop_all(ev);
+	for (i = 0; i < ev->n_agg; i++)
+		ev->merged_ns[i] = ev_now(ev);
+	if (ev->n_agg > 0)
+		ev_span_begin(ev, ev_now(ev));
+	if (ev->dir != NULL)
+		ev_save_now(ev);
+}
