@@ -30,8 +30,9 @@ matches(const struct sl_polset_entry *e, const struct key *k)
 {
 	const struct sl_polset_flow *f = k->f;
 
-	if (((k->dst_lo ^ e->dst_lo) & e->dst_mask_lo) |
-	    ((k->dst_hi ^ e->dst_hi) & e->dst_mask_hi) |
+	if (((k->dst_lo ^ e->dst_lo) & e->dst_mask_lo) != 0) /* the usual end */
+		return false;
+	if (((k->dst_hi ^ e->dst_hi) & e->dst_mask_hi) |
 	    ((k->src_lo ^ e->src_lo) & e->src_mask_lo) | ((k->src_hi ^ e->src_hi) & e->src_mask_hi))
 		return false;
 	return (e->proto == f->proto || e->proto == SL_POL_PROTO_ANY) && f->dport >= e->dport_lo &&

@@ -110,45 +110,20 @@ parts_of(const struct sl_pol_rule *r)
 }
 
 static void
-key_set(const struct sl_prefix *p, uint64_t v[2], uint64_t mask[2])
+prefix_set(const struct sl_prefix *p, uint64_t *hi, uint64_t *lo, uint64_t *mask_hi,
+	   uint64_t *mask_lo)
 {
+	unsigned len = p->len;
+
 	if (p->ip.family == 4) {
-		mask[0] = 0;
-		mask[1] = p->len == 0 ? 0 : UINT32_MAX & (UINT64_MAX << (32 - p->len));
-		v[0] = 0;
-		v[1] = sl_load_be32(p->ip.b) & mask[1];
+		*mask_lo = len == 0 ? 0 : UINT32_MAX & (UINT64_MAX << (32 - len));
+		*lo = sl_load_be32(p->ip.b) & *mask_lo;
 		return;
 	}
-	mask[0] = p->len == 0 ? 0 : p->len >= 64 ? UINT64_MAX : UINT64_MAX << (64 - p->len);
-	mask[1] = p->len <= 64 ? 0 : UINT64_MAX << (128 - p->len);
-	v[0] = sl_load_be64(p->ip.b) & mask[0];
-	v[1] = sl_load_be64(p->ip.b + 8) & mask[1];
-}
-
-static void
-entry_src(struct sl_polset_entry *e, const struct sl_prefix *p)
-{
-	uint64_t v[2], mask[2];
-
-	key_set(p, v, mask);
-	e->src_hi = v[0];
-	e->src_lo = v[1];
-	e->src_mask_hi = mask[0];
-	e->src_mask_lo = mask[1];
-	e->src_len = p->len;
-}
-
-static void
-entry_dst(struct sl_polset_entry *e, const struct sl_prefix *p)
-{
-	uint64_t v[2], mask[2];
-
-	key_set(p, v, mask);
-	e->dst_hi = v[0];
-	e->dst_lo = v[1];
-	e->dst_mask_hi = mask[0];
-	e->dst_mask_lo = mask[1];
-	e->dst_len = p->len;
+	*mask_hi = len == 0 ? 0 : len >= 64 ? UINT64_MAX : UINT64_MAX << (64 - len);
+	*mask_lo = len <= 64 ? 0 : UINT64_MAX << (128 - len);
+	*hi = sl_load_be64(p->ip.b) & *mask_hi;
+	*lo = sl_load_be64(p->ip.b + 8) & *mask_lo;
 }
 
 static void
@@ -156,6 +131,7 @@ emit_one(struct compile *c, uint32_t at, bool mirrored, const struct sl_prefix *
 	 const struct sl_prefix *dst, const struct sl_pol_ports *ports, uint16_t iface)
 {
 	const struct sl_pol_rule *r = &c->p->rules[at];
+	const struct sl_prefix *from = mirrored ? dst : src, *to = mirrored ? src : dst;
 	unsigned fam = family_of(dst);
 	struct sl_polset_entry *e;
 
@@ -167,6 +143,8 @@ emit_one(struct compile *c, uint32_t at, bool mirrored, const struct sl_prefix *
 	e = &c->s->entries[fam][c->s->n_entries[fam]++];
 	*e = (struct sl_polset_entry){
 		.group = SL_POL_GROUP(r->role_at, mirrored),
+		.src_len = from->len,
+		.dst_len = to->len,
 		.iface = iface,
 		.proto = r->proto,
 		.sport_hi = UINT16_MAX,
@@ -175,8 +153,8 @@ emit_one(struct compile *c, uint32_t at, bool mirrored, const struct sl_prefix *
 		.priority = r->priority,
 		.allow = r->allow,
 	};
-	entry_src(e, mirrored ? dst : src);
-	entry_dst(e, mirrored ? src : dst);
+	prefix_set(from, &e->src_hi, &e->src_lo, &e->src_mask_hi, &e->src_mask_lo);
+	prefix_set(to, &e->dst_hi, &e->dst_lo, &e->dst_mask_hi, &e->dst_mask_lo);
 	if (mirrored) {
 		e->sport_lo = ports->lo;
 		e->sport_hi = ports->hi;

@@ -75,17 +75,9 @@ sl_who_new(void)
 void
 sl_who_free(struct sl_who_builder *b)
 {
-	struct who_link *l, *next;
-
 	if (b == NULL)
 		return;
-	for (uint32_t i = 0; b->holders.bucket != NULL && i < b->holders.n_buckets; i++) {
-		for (l = b->holders.bucket[i]; l != NULL; l = next) {
-			next = l->next;
-			free(l);
-		}
-	}
-	free(b->holders.bucket);
+	who_hash_free(&b->holders);
 	sl_lpm_garbage_free(&b->nodes);
 	sl_lpm_free(&b->peers);
 	for (unsigned fam = 0; fam < 2; fam++) {

@@ -64,6 +64,20 @@ who_hash_del(struct who_hash *h, struct who_link *l)
 	h->n--;
 }
 
+void
+who_hash_free(struct who_hash *h)
+{
+	struct who_link *l, *next;
+
+	for (uint32_t i = 0; h->bucket != NULL && i < h->n_buckets; i++) {
+		for (l = h->bucket[i]; l != NULL; l = next) {
+			next = l->next;
+			free(l);
+		}
+	}
+	free(h->bucket);
+}
+
 /* --- classes ---------------------------------------------------------------------------------- */
 
 /* Unique in the process: the flows of a gateway outlive the builder of their classes. */
@@ -96,18 +110,10 @@ array_drop(struct who_classes *cs)
 void
 who_classes_free(struct who_classes *cs)
 {
-	struct who_link *l, *next;
-
-	for (uint32_t i = 0; cs->hash.bucket != NULL && i < cs->hash.n_buckets; i++) {
-		for (l = cs->hash.bucket[i]; l != NULL; l = next) {
-			next = l->next;
-			free(l);
-		}
-	}
+	who_hash_free(&cs->hash);
 	array_drop(cs);
 	free(cs->published);
 	free(cs->free_place);
-	free(cs->hash.bucket);
 	*cs = (struct who_classes){0};
 }
 

@@ -22,6 +22,8 @@ struct who_hash {
 
 /** @return 0, -ENOMEM */
 int who_hash_init(struct who_hash *h);
+/** With all that is in it. */
+void who_hash_free(struct who_hash *h);
 /** Cannot fail: without memory the chains grow longer. */
 void who_hash_add(struct who_hash *h, struct who_link *l);
 void who_hash_del(struct who_hash *h, struct who_link *l);
