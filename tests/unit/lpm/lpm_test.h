@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "../next_random.h"
 #include "sl_addr.h"
 #include "sl_lpm.h"
 
@@ -74,17 +75,6 @@ lookup_text(struct tables *t, const char *text)
 
 	assert_int_equal(sl_ip_parse(text, &ip), 0);
 	return sl_lpm_lookup(table_of(t, &ip), ip.b);
-}
-
-/** Small generator with a known seed: the tests must repeat. */
-static inline uint64_t
-next_random(uint64_t *state)
-{
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
 }
 
 struct naive_entry {

@@ -1,37 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Versions: old ones stay as they were, drafts can be dropped, failed allocations change nothing.
  */
+#include "../alloc_limit.h"
 #include "lpm_test.h"
 
 #define VERSIONS 40
 #define PER_VERSION 50
-
-static int allocations_left = -1; /* -1: no limit */
-
-void *__real_malloc(size_t n);
-void *__wrap_malloc(size_t n);
-int __real_posix_memalign(void **p, size_t align, size_t n);
-int __wrap_posix_memalign(void **p, size_t align, size_t n);
-
-static bool
-refuse(void)
-{
-	if (allocations_left < 0)
-		return false;
-	return allocations_left == 0 || allocations_left-- == 0;
-}
-
-void *
-__wrap_malloc(size_t n)
-{
-	return refuse() ? NULL : __real_malloc(n);
-}
-
-int
-__wrap_posix_memalign(void **p, size_t align, size_t n)
-{
-	return refuse() ? ENOMEM : __real_posix_memalign(p, align, n);
-}
 
 static int
 hash_entry(void *ctx, const uint8_t *addr, unsigned len, uint32_t value)

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "../next_random.h"
 #include "sl_env.h"
 #include "sl_polset.h"
 
@@ -215,17 +216,6 @@ flow_set(struct tflow *t, const char *src, const char *dst, uint8_t proto, uint1
 	assert_int_equal(sl_ip_parse(src, &t->src), 0);
 	assert_int_equal(sl_ip_parse(dst, &t->dst), 0);
 	flow_fix(t);
-}
-
-/** Small generator with a known seed: the tests must repeat. */
-static inline uint64_t
-next_random(uint64_t *state)
-{
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
 }
 
 /** Few addresses, so that prefixes nest and flows hit. */

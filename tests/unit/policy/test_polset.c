@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Compiling: which entries a rule makes, their order, zones and targets, times, limits. */
-#include "alloc_limit.h"
+#include "../alloc_limit.h"
 #include "policy_test.h"
 
 static const struct sl_polset_entry *

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Who has which roles: by hand, and random changes beside a plain list, old versions included. */
-#include "alloc_limit.h"
+#include "../alloc_limit.h"
 #include "policy_test.h"
 
 #define MEMBERS_MAX 400
@@ -354,6 +354,40 @@ prefix_member(const char *text, uint16_t iface, uint16_t role)
 	return m;
 }
 
+/* The first prefix of an interface copies the table of "*": half a copy leaves nothing behind. */
+static void
+test_no_memory_to_copy(void **state)
+{
+	static struct kept v;
+	static struct list l;
+	struct sl_who_builder *b = sl_who_new();
+	struct sl_who_member m = prefix_member("10.0.0.0/8", 3, 7);
+	int rc = -ENOMEM, room = 0;
+
+	for (unsigned i = 0; i < 60; i++) {
+		m = prefix_member("10.0.0.0/8", 0, (uint16_t)(i % 6));
+		m.prefix.len = (uint8_t)(8 + i % 20);
+		list_add(&l, &m);
+		assert_int_equal(sl_who_add(b, &m), 0);
+	}
+	publish(b, &l, &v, NULL);
+	m = prefix_member("10.0.0.0/8", 3, 7);
+	for (; rc == -ENOMEM; room++) {
+		allocations_left = room;
+		rc = sl_who_add(b, &m);
+		allocations_left = -1;
+		check(&v, 3);
+	}
+	assert_int_equal(rc, 0);
+	assert_true(room > 20);
+	list_add(&l, &m);
+	v.id = sl_who_publish(b, 2, &v.garbage);
+	sl_who_garbage_free(v.garbage);
+	v.list = l;
+	check(&v, QUERIES);
+	empty_out(b, &l, &v);
+}
+
 static const struct sl_class *
 class_of(const struct sl_identity *id, unsigned iface, const char *text)
 {
@@ -541,7 +575,7 @@ main(void)
 		cmocka_unit_test(test_over_star),   cmocka_unit_test(test_stamps),
 		cmocka_unit_test(test_places),	    cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_bad_members), cmocka_unit_test(test_random),
-		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_no_memory),   cmocka_unit_test(test_no_memory_to_copy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
