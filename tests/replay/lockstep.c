@@ -3,7 +3,7 @@
  * The lockstep driver: a whole gateway on one thread with a virtual clock and seeded randomness,
  * driven over standard input and output by a test program (tests/replay/lockstep.py).
  *
- *	lockstep --config FILE --ports N [--queues N] [--seed N] [-- EAL options]
+ *	lockstep --config FILE [--queues N] [--seed N] [-- EAL options]
  *
  * The configuration names its ports' devices "net_ring_lock0", "net_ring_lock1"...
  * Commands, one a line:
@@ -25,106 +25,39 @@
  * Every command ends with a line "ok" or "bad TEXT".
  */
 #include <getopt.h>
-#include <rte_cycles.h>
-#include <rte_eth_ring.h>
-#include <rte_ethdev.h>
-#include <rte_ring.h>
+#include <rte_mbuf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "sl_assembly.h"
-#include "sl_ctl.h"
-#include "sl_pkt.h"
+#include "sl_lockstep.h"
 #include "sl_schema_gateway.h"
 
-#define LOCK_PORTS 4
-#define LOCK_QUEUES 4
-#define RING_SIZE 16384
 #define LINE_MAX_BYTES (1 << 20)
-#define TURNS_MAX 10000
 #define HUNT_MAX_BYTES (UINT64_C(1) << 31) /* larger mappings are reserved address space */
 #define HUNT_PAGE 4096
-#define START_NS (1000 * SL_NS_PER_S)
 #define START_WALL_NS (UINT64_C(1800000000) * SL_NS_PER_S)
-
-struct driver {
-	struct sl_assembly a;
-	struct sl_ctl ctl;
-	struct sl_rpc *rpc;
-	struct rte_ring *rx[LOCK_PORTS][LOCK_QUEUES], *tx[LOCK_PORTS][LOCK_QUEUES];
-	unsigned n_ports, n_queues;
-	uint64_t now_ns, wall_ns;
-};
-
-static uint64_t
-virtual_mono(void *ctx)
-{
-	return ((struct driver *)ctx)->now_ns;
-}
-
-static uint64_t
-virtual_wall(void *ctx)
-{
-	const struct driver *d = ctx;
-
-	return d->wall_ns + d->now_ns - START_NS;
-}
-
-static int
-make_ports(struct driver *d)
-{
-	char name[32];
-
-	for (unsigned p = 0; p < d->n_ports; p++) {
-		for (unsigned q = 0; q < d->n_queues; q++) {
-			snprintf(name, sizeof(name), "lock-rx-%u-%u", p, q);
-			d->rx[p][q] = rte_ring_create(name, RING_SIZE, SOCKET_ID_ANY,
-						      RING_F_SP_ENQ | RING_F_SC_DEQ);
-			snprintf(name, sizeof(name), "lock-tx-%u-%u", p, q);
-			d->tx[p][q] = rte_ring_create(name, RING_SIZE, SOCKET_ID_ANY,
-						      RING_F_SP_ENQ | RING_F_SC_DEQ);
-			if (!d->rx[p][q] || !d->tx[p][q])
-				return -ENOMEM;
-		}
-		snprintf(name, sizeof(name), "lock%u", p);
-		if (rte_eth_from_rings(name, d->rx[p], d->n_queues, d->tx[p], d->n_queues,
-				       SOCKET_ID_ANY) < 0)
-			return -EIO;
-	}
-	return 0;
-}
 
 /** Frames that the gateway sent since the last time. @return true if there were any */
 static bool
-print_tx(struct driver *d, bool with_time)
+print_tx(struct sl_lockstep *d, bool with_time)
 {
+	unsigned port, queue;
 	struct rte_mbuf *m;
 	bool any = false;
 
-	for (unsigned p = 0; p < d->n_ports; p++)
-		for (unsigned q = 0; q < d->n_queues; q++)
-			while (rte_ring_sc_dequeue(d->tx[p][q], (void **)&m) == 0) {
-				if (with_time && !any)
-					printf("at %llu\n", (unsigned long long)d->now_ns);
-				any = true;
-				printf("tx %u %u ", p, q);
-				for (struct rte_mbuf *s = m; s; s = s->next)
-					for (unsigned i = 0; i < s->data_len; i++)
-						printf("%02x", rte_pktmbuf_mtod(s, uint8_t *)[i]);
-				putchar('\n');
-				rte_pktmbuf_free(m);
-			}
+	while ((m = sl_lockstep_tx(d, &port, &queue))) {
+		if (with_time && !any)
+			printf("at %llu\n", (unsigned long long)d->now_ns);
+		any = true;
+		printf("tx %u %u ", port, queue);
+		for (struct rte_mbuf *s = m; s; s = s->next)
+			for (unsigned i = 0; i < s->data_len; i++)
+				printf("%02x", rte_pktmbuf_mtod(s, uint8_t *)[i]);
+		putchar('\n');
+		rte_pktmbuf_free(m);
+	}
 	return any;
-}
-
-static void
-run(struct driver *d)
-{
-	unsigned idle = 0;
-
-	for (unsigned i = 0; i < TURNS_MAX && idle < 3; i++)
-		idle = sl_assembly_poll_all(&d->a) ? 0 : idle + 1;
 }
 
 static int
@@ -144,54 +77,27 @@ from_hex(const char *hex, uint8_t *out, size_t room)
 	return *hex == 0 ? (int)n : -1;
 }
 
-/** Buffers of at most `seg` bytes each. @return NULL without memory or room */
-static struct rte_mbuf *
-make_frame(struct driver *d, const uint8_t *frame, unsigned len, unsigned seg)
-{
-	struct rte_mbuf *head = NULL, *m;
-	unsigned at = 0, n;
-	char *data;
-
-	do {
-		n = SL_MIN(len - at, seg);
-		m = rte_pktmbuf_alloc(d->a.pool);
-		data = m ? rte_pktmbuf_append(m, (uint16_t)n) : NULL;
-		if (!data || (head && rte_pktmbuf_chain(head, m))) {
-			rte_pktmbuf_free(m);
-			rte_pktmbuf_free(head);
-			return NULL;
-		}
-		memcpy(data, frame + at, n);
-		head = head ? head : m;
-		at += n;
-	} while (at < len);
-	return head;
-}
-
 static const char *
-cmd_rx(struct driver *d, const char *args, unsigned seg)
+cmd_rx(struct sl_lockstep *d, const char *args, unsigned seg)
 {
 	static uint8_t frame[65536];
-	struct rte_mbuf *m;
 	unsigned port, queue;
-	int at = 0, len;
+	int at = 0, len, rc;
 
-	if (sscanf(args, "%u %u %n", &port, &queue, &at) != 2 || port >= d->n_ports ||
-	    queue >= d->n_queues || seg == 0)
+	if (sscanf(args, "%u %u %n", &port, &queue, &at) != 2)
 		return "rx PORT QUEUE HEX";
 	len = from_hex(args + at, frame, sizeof(frame));
-	m = len < 0 ? NULL : make_frame(d, frame, (unsigned)len, seg);
-	if (!m)
-		return "bad hex, or no buffer for it";
-	if (rte_ring_sp_enqueue(d->rx[port][queue], m)) {
-		rte_pktmbuf_free(m);
-		return "ring full";
-	}
-	return NULL;
+	if (len < 0)
+		return "bad hex";
+	rc = sl_lockstep_rx(d, port, queue, frame, (unsigned)len, seg);
+	return rc == 0	       ? NULL
+	       : rc == -EINVAL ? "no such port or queue"
+	       : rc == -ENOMEM ? "no buffer for it"
+			       : "ring full";
 }
 
 static const char *
-cmd_seg(struct driver *d, const char *args)
+cmd_seg(struct sl_lockstep *d, const char *args)
 {
 	unsigned seg;
 	int at = 0;
@@ -202,7 +108,7 @@ cmd_seg(struct driver *d, const char *args)
 }
 
 static const char *
-cmd_advance(struct driver *d, const char *args, bool stop_at_tx)
+cmd_advance(struct sl_lockstep *d, const char *args, bool stop_at_tx)
 {
 	unsigned long long ms, step = 10;
 	bool any = false;
@@ -214,7 +120,7 @@ cmd_advance(struct driver *d, const char *args, bool stop_at_tx)
 
 		d->now_ns += s * SL_NS_PER_MS;
 		ms -= s;
-		run(d);
+		sl_lockstep_run(d);
 		any = print_tx(d, true);
 	}
 	if (stop_at_tx)
@@ -223,7 +129,7 @@ cmd_advance(struct driver *d, const char *args, bool stop_at_tx)
 }
 
 static const char *
-cmd_call(struct driver *d, char *args)
+cmd_call(struct sl_lockstep *d, char *args)
 {
 	static const struct sl_rpc_caller caller = {.via = SL_RPC_VIA_UNIX,
 						    .principal = "lockstep"};
@@ -335,7 +241,7 @@ cmd_arena(const char *args)
 
 /** @return false at quit */
 static bool
-command(struct driver *d, char *line)
+command(struct sl_lockstep *d, char *line)
 {
 	const char *bad = NULL;
 
@@ -345,9 +251,9 @@ command(struct driver *d, char *line)
 	} else if (strncmp(line, "seg ", 4) == 0) {
 		bad = cmd_seg(d, line + 4);
 	} else if (strncmp(line, "wall ", 5) == 0) {
-		d->wall_ns += (uint64_t)(strtoll(line + 5, NULL, 10) * (int64_t)SL_NS_PER_MS);
+		d->wall_base_ns += (uint64_t)(strtoll(line + 5, NULL, 10) * (int64_t)SL_NS_PER_MS);
 	} else if (strcmp(line, "run") == 0) {
-		run(d);
+		sl_lockstep_run(d);
 		print_tx(d, false);
 	} else if (strncmp(line, "advance ", 8) == 0) {
 		bad = cmd_advance(d, line + 8, false);
@@ -373,83 +279,37 @@ command(struct driver *d, char *line)
 	return true;
 }
 
-static int
-start(struct driver *d, const char *path, uint64_t seed, const char *const *eal,
-      struct sl_config **c, struct sl_error *e)
-{
-	int rc = sl_config_load(path, c, e);
-
-	if (rc)
-		return rc;
-	d->now_ns = START_NS;
-	d->wall_ns = START_WALL_NS;
-	d->a.env = (struct sl_assembly_env){.lockstep = true,
-					    .seed = seed,
-					    .mono_ns = virtual_mono,
-					    .wall_ns = virtual_wall,
-					    .ctx = d};
-	rc = sl_assembly_eal(&d->a, *c, eal, e);
-	if (rc == 0)
-		rc = make_ports(d);
-	if (rc == 0)
-		rc = sl_assembly_build(&d->a, e);
-	if (rc)
-		return rc;
-	d->ctl = (struct sl_ctl){.gw = d->a.gw,
-				 .dp = d->a.dp,
-				 .hs = d->a.hs,
-				 .plan = &d->a.plan,
-				 .config = *c,
-				 .mono_ns = virtual_mono,
-				 .clock_ctx = d,
-				 .start_wall_ns = START_WALL_NS,
-				 .boot_id = "00000000000000000000000000000000"};
-	d->rpc = sl_rpc_new(&d->ctl);
-	if (!d->rpc)
-		return -ENOMEM;
-	rc = sl_ctl_register(d->rpc);
-	if (rc == 0)
-		rc = sl_config_apply(*c, d->a.gw, d->rpc, e);
-	sl_rpc_set_state(d->rpc, SL_RPC_RUNNING);
-	for (unsigned i = 0; rc == 0 && i < d->a.dp->n_lcores; i++)
-		sl_rcu_online(d->a.rcu, SL_RCU_WORKER(i));
-	sl_rcu_online(d->a.rcu, SL_RCU_HS);
-	return rc;
-}
-
 int
 main(int argc, char **argv)
 {
 	static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
-					      {"ports", required_argument, NULL, 'p'},
 					      {"queues", required_argument, NULL, 'q'},
 					      {"seed", required_argument, NULL, 's'},
 					      {NULL, 0, NULL, 0}};
-	static struct driver d = {.n_ports = 2, .n_queues = 1};
+	static struct sl_lockstep d;
+	struct sl_lockstep_conf lc = {.n_queues = 1, .seed = 1, .wall_ns = START_WALL_NS};
 	const char *path = NULL, *eal[16] = {NULL};
 	struct sl_config *c = NULL;
 	struct sl_error e = {0};
-	uint64_t seed = 1;
 	char *line = malloc(LINE_MAX_BYTES);
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (opt == 'c')
 			path = optarg;
-		else if (opt == 'p')
-			d.n_ports = (unsigned)atoi(optarg);
 		else if (opt == 'q')
-			d.n_queues = (unsigned)atoi(optarg);
+			lc.n_queues = (unsigned)atoi(optarg);
 		else if (opt == 's')
-			seed = strtoull(optarg, NULL, 10);
+			lc.seed = strtoull(optarg, NULL, 10);
 		else
 			return 2;
 	}
 	for (unsigned i = 0; optind < argc && i < 15; i++)
 		eal[i] = argv[optind++];
-	if (!path || !line || d.n_ports > LOCK_PORTS || d.n_queues < 1 || d.n_queues > LOCK_QUEUES)
+	lc.eal = eal;
+	if (!path || !line || lc.n_queues < 1)
 		return 2;
-	if (start(&d, path, seed, eal, &c, &e)) {
+	if (sl_config_load(path, &c, &e) || sl_lockstep_start(&d, c, &lc, &e)) {
 		fprintf(stderr, "lockstep: %s (%s) %s\n", e.message, e.reason, e.hint);
 		return 1;
 	}
@@ -457,12 +317,7 @@ main(int argc, char **argv)
 	fflush(stdout);
 	while (fgets(line, LINE_MAX_BYTES, stdin) && command(&d, line))
 		;
-	for (unsigned i = 0; i < d.a.dp->n_lcores; i++)
-		sl_rcu_offline(d.a.rcu, SL_RCU_WORKER(i));
-	sl_rcu_offline(d.a.rcu, SL_RCU_HS);
-	sl_rpc_free(d.rpc);
-	sl_ctl_clear(&d.ctl);
-	sl_assembly_free(&d.a);
+	sl_lockstep_stop(&d);
 	sl_config_free(c);
 	free(line);
 	return 0;

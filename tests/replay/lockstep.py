@@ -152,8 +152,7 @@ class Gateway:
         with open(path, "w", encoding="utf-8") as f:
             f.write("".join("%s = %s;\n" % (k, conf_text(v)) for k, v in c.items()))
         self.proc = subprocess.Popen(
-            [BINARY, "--config", path, "--ports", str(len(c["ports"])), "--queues", str(self.queues),
-             "--seed", str(seed)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            [BINARY, "--config", path, "--queues", str(self.queues), "--seed", str(seed)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         line = self._line()
         if line != "ready":
             self._end()
