@@ -19,8 +19,10 @@
 
 /**
  * Parse text into a model; shapes and types are checked here, meaning by sl_policy_check().
- * Reasons: json_syntax, json_too_large, field_unknown, field_missing, field_type, field_range,
- * enum_invalid, prefix_invalid, ip_invalid, time_invalid, ports_invalid, member_invalid, no_memory.
+ * Reasons: json_syntax, json_too_large (bytes, or more than 2^20 values), field_unknown,
+ * field_missing, field_type, field_range, enum_invalid, name_invalid, interface_invalid,
+ * prefix_invalid, ip_invalid, time_invalid, ports_invalid, ports_need_tcp_or_udp, member_invalid,
+ * role_id_invalid, rule_id_invalid, no_memory.
  * @return 0 or a negative errno with `e`
  */
 int sl_policy_doc_parse(const char *text, size_t len, struct sl_policy **out, struct sl_error *e);
@@ -40,12 +42,15 @@ const char *sl_proto_str(unsigned proto, char buf[8]);
 /** What the tests of a document need to know of peers. */
 struct sl_policy_test_env {
 	/**
-	 * First address, interface id and classes of a peer under the policy tested. @return false
-	 * if no peer has this name (then its place in members decides by name alone)
+	 * Interface id, classes and an address of a peer under the policy tested: of the family
+	 * q->flow.version, NULL if it has none of that. @return false if no peer has this name
+	 * (then its place in members decides by name alone)
 	 */
 	bool (*peer)(void *ctx, const char *name, struct sl_polset_query *q);
 	/** Class of a source address; NULL: none. */
 	const struct sl_class *(*source)(void *ctx, const char *iface, const struct sl_ip *ip);
+	/** Id of an interface, 0: not here. May be NULL. */
+	uint16_t (*iface)(void *ctx, const char *name);
 	void *ctx;
 	uint64_t now_ns;
 };

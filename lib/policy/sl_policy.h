@@ -115,7 +115,8 @@ struct sl_pol_test {
 	unsigned n_roles;
 	struct sl_ip from; /* ... or an address; family 0: not given */
 	char iface[SL_POL_IFACE];
-	char to_target[SL_POL_NAME]; /* every address of the target (its first and last host) */
+	char to_target[SL_POL_NAME]; /* every address of the target (each prefix's first and last)
+				      */
 	struct sl_ip to;
 	uint16_t proto;
 	uint16_t port;

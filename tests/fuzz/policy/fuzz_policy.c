@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Policy documents, as an administrator or a control plane hands them in. What is accepted must
+ * come back from its own canonical form, and be compiled and tested without harm. */
+#include <stdlib.h>
+
+#include "sl_policy_doc.h"
+
+#define NOW UINT64_C(1800000000000000000)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static uint16_t
+iface_id(void *ctx, const char *name)
+{
+	(void)ctx;
+	return name[0] == 'w' ? 1 : 0;
+}
+
+static void
+note(void *ctx, const char *code, const char *path, const char *text)
+{
+	if (code[0] == '\0' || path[0] != '/' || text[0] == '\0')
+		abort();
+	++*(unsigned *)ctx;
+}
+
+static void
+use(const struct sl_policy *p)
+{
+	struct sl_polset_env penv = {.generation = 1, .wall_ns = NOW, .iface_id = iface_id};
+	struct sl_policy_test_env tenv = {.now_ns = NOW, .iface = iface_id};
+	struct sl_policy_use u;
+	struct sl_error e = {0};
+	struct sl_polset *s;
+	unsigned n = 0;
+
+	sl_policy_use(p, NULL, &u);
+	if (u.prefixes > u.prefixes_cap || u.roles > u.roles_cap || u.rules_max > u.rules_cap)
+		abort();
+	sl_policy_lint(p, NOW, note, &n);
+	if (sl_policy_next_change(p, NOW) != 0 && sl_policy_next_change(p, NOW) <= NOW)
+		abort();
+	s = sl_polset_compile(p, &penv, &e);
+	if (s == NULL && e.err == 0)
+		abort();
+	if (s != NULL)
+		sl_policy_doc_test(p, s, &tenv, &n, &e);
+	sl_polset_free(s);
+}
+
+/** @return the canonical text */
+static char *
+canonical(const struct sl_policy *p)
+{
+	json_t *v = sl_policy_doc_emit(p);
+	char *text;
+
+	if (v == NULL)
+		abort();
+	text = json_dumps(v, JSON_SORT_KEYS);
+	json_decref(v);
+	return text;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct sl_policy *p = NULL, *again = NULL;
+	struct sl_error e = {0};
+	char *first, *second;
+
+	if (sl_policy_doc_parse((const char *)data, size, &p, &e) < 0) {
+		if (p != NULL || e.err == 0 || e.reason[0] == '\0' || e.message[0] == '\0')
+			abort();
+		return 0;
+	}
+	if (sl_policy_check(p, NULL, NOW, &e) == 0) {
+		use(p);
+		first = canonical(p);
+		if (sl_policy_doc_parse(first, strlen(first), &again, &e) < 0)
+			abort();
+		second = canonical(again);
+		if (strcmp(first, second) != 0 || sl_policy_check(again, NULL, NOW, &e) < 0)
+			abort();
+		sl_policy_free(again);
+		free(first);
+		free(second);
+	}
+	sl_policy_free(p);
+	return 0;
+}
