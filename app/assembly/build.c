@@ -15,6 +15,8 @@
 #include "sl_pkt.h"
 
 #define MBUF_ROOM 2176 /* headroom 128 and a 2 KiB frame */
+#define FLOWS_MB 20    /* flows, records and aggregates of a worker */
+#define STREAMS SL_ARRAY_SIZE(((struct sl_assembly *)0)->streams)
 #define HS_MBOX 8192
 #define SLOTS_PER_OWNER (1U << 20)
 #define KEYPAIRS_LOCKED 16384U /* 22 MiB */
@@ -99,7 +101,7 @@ memory_mb(const struct sl_assembly *a)
 
 	if (a->config->memory_mb)
 		return a->config->memory_mb;
-	return (unsigned)(mbufs >> 20) + 128;
+	return (unsigned)(mbufs >> 20) + 128 + FLOWS_MB * a->plan.n_workers;
 }
 
 int
@@ -136,11 +138,12 @@ sl_assembly_eal(struct sl_assembly *a, const struct sl_config *c, const char *co
 }
 
 static void
-streams_init(struct sl_assembly *a, struct sl_rng rng[5])
+streams_init(struct sl_assembly *a, struct sl_rng rng[STREAMS])
 {
-	static const char *const name[5] = {"index", "ephemeral", "cookie", "jitter", "key"};
+	static const char *const name[STREAMS] = {"index",  "ephemeral", "cookie",
+						  "jitter", "key",	 "tables"};
 
-	for (unsigned i = 0; i < 5; i++)
+	for (unsigned i = 0; i < STREAMS; i++)
 		rng[i] = a->env.lockstep ? sl_rng_seeded_init(&a->streams[i], a->env.seed, name[i])
 					 : sl_rng_system();
 }
@@ -269,7 +272,7 @@ keypairs_at_start(const struct sl_assembly *a)
 }
 
 static int
-make_planes(struct sl_assembly *a, struct sl_rng rng[5], struct sl_error *e)
+make_planes(struct sl_assembly *a, struct sl_rng rng[STREAMS], struct sl_error *e)
 {
 	const struct sl_config *c = a->config;
 	struct sl_session_conf sc = {.owners = a->plan.n_workers,
@@ -296,6 +299,7 @@ make_planes(struct sl_assembly *a, struct sl_rng rng[5], struct sl_error *e)
 				.handshakes_per_s = 1000,
 				.allow_unlocked = c->allow_unlocked_keys};
 
+	sl_rng_fill(&rng[5], dc.hash_key, sizeof(dc.hash_key));
 	a->sessions = sl_session_new(&sc, e);
 	if (!a->sessions)
 		return e->err ? e->err : -ENOMEM;
@@ -367,7 +371,7 @@ register_readers(struct sl_assembly *a, struct sl_error *e)
 int
 sl_assembly_build(struct sl_assembly *a, struct sl_error *e)
 {
-	struct sl_rng rng[5];
+	struct sl_rng rng[STREAMS];
 	int rc;
 
 	if (!a->env.mono_ns) {

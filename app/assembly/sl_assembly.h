@@ -35,7 +35,7 @@ struct sl_assembly_env {
 struct sl_assembly {
 	const struct sl_config *config;
 	struct sl_assembly_env env;
-	struct sl_rng_seeded streams[5];
+	struct sl_rng_seeded streams[6];
 	struct sl_plan_cpu cpu[SL_PLAN_CPUS_MAX]; /* those that the process may use */
 	unsigned n_cpus;
 	struct sl_plan plan;

@@ -226,18 +226,20 @@ free_port(struct bench_port *p)
 static int
 make_planes(struct bench_world *b, const char *instance, bool hugepages, struct sl_error *e)
 {
+	const struct sl_rng rng = sl_rng_system();
 	struct sl_session_conf sc = {.owners = 1,
 				     .slots_per_owner = 1U << 16,
 				     .hugepages = hugepages,
 				     .allow_unlocked = true,
 				     .keypairs = b->n_peers,
-				     .rng = sl_rng_system()};
+				     .rng = rng};
 	struct sl_dp_conf dc = {.name = instance,
 				.n_workers = 1,
 				.pool = b->pool,
 				.aead = SL_AEAD_IPSEC_MB,
 				.pool_size = rte_mempool_avail_count(b->pool)};
 
+	sl_rng_fill(&rng, dc.hash_key, sizeof(dc.hash_key));
 	b->rcu = sl_rcu_new(1);
 	b->aead = sl_aead_new(SL_AEAD_IPSEC_MB);
 	b->sessions = sl_session_new(&sc, e);

@@ -5,8 +5,8 @@
  * DPDK, no clock; memory is the caller's. One lcore.
  *
  * A key is canonical: the smaller (address, port) stands first, so both directions of a flow give
- * the same key. ICMP echo uses its identifier as both ports; other ICMP and protocols without ports
- * use 0.
+ * the same key. ICMP echo uses its identifier as the port of the side that asks, so that the other
+ * side's own requests are another flow; other ICMP and protocols without ports use 0.
  *
  * Room: entries of allowed flows are never taken away before they are idle. Where a bucket or the
  * table is full, first what has timed out goes, then the oldest entry whose verdict is DENY; where
@@ -51,6 +51,13 @@ enum sl_flow_flags {
 		128, /* peer to peer at the receiver's home: judged at the sender, no records */
 };
 
+/** Beside the flags; what concerns records. */
+enum sl_flow_note {
+	SL_FLOW_LOG = 1,       /* the deciding rule wants records */
+	SL_FLOW_OBSERVED = 2,  /* the mode of its last packets was observe */
+	SL_FLOW_NO_PREFIX = 4, /* ... and no mode prefix held its target */
+};
+
 enum sl_flow_tcp {
 	SL_FLOW_TCP_NEW,
 	SL_FLOW_TCP_REPLIED,
@@ -76,16 +83,26 @@ struct sl_flow {
 	uint64_t start_ns;
 	uint32_t rule, peer_id;
 	uint32_t src_stamp, peer_stamp;
-	uint16_t role, zone, target, pad;
+	uint16_t role, zone, target;
+	uint8_t note; /* enum sl_flow_note */
+	uint8_t pad;
 	/* line 2 */
 	uint64_t folded_packets, folded_bytes; /* what the aggregate has already */
 	uint32_t noted_tick;		       /* of the last deny or would-deny record */
 	uint32_t unnoted;		       /* packets denied since then */
-	uint32_t next, prev;		       /* of the same peer */
+	uint32_t rule_id, role_id;	       /* of the document; 0: none */
+	uint32_t listed[2], next[2], prev[2];  /* lists of the peers at its ends: the user's */
 	uint32_t next_free;
-	uint8_t pad2[SL_CACHE_LINE - 36];
+	uint8_t pad2[SL_CACHE_LINE - 60];
 } SL_ALIGNED(SL_CACHE_LINE);
 _Static_assert(sizeof(struct sl_flow) == 3 * SL_CACHE_LINE, "three lines");
+
+/** Are the packets forwarded, as far as policy goes? Allowed, or only observed. */
+static inline bool
+sl_flow_passes(const struct sl_flow *f)
+{
+	return (f->flags & SL_FLOW_ALLOW) != 0 || (f->note & SL_FLOW_OBSERVED) != 0;
+}
 
 struct sl_flow_table;
 
@@ -110,6 +127,8 @@ void sl_flow_find_burst(struct sl_flow_table *t, const struct sl_flow_key k[],
 
 /** Ticks after which an entry is idle, by protocol, TCP state and verdict. Ticks may wrap. */
 uint32_t sl_flow_idle(const struct sl_flow *f);
+/** Is it idle? @return SL_RR_IDLE or SL_RR_CLOSED, 0: no */
+unsigned sl_flow_expired(const struct sl_flow *f, uint32_t tick);
 
 /**
  * An entry is about to be freed; may be NULL where nobody wants to know. Takes the entry off its
@@ -134,6 +153,8 @@ struct sl_flow *sl_flow_get(struct sl_flow_table *t, uint32_t at);
 /** Look at the next `budget` entries; end those that are idle. `end` must not free. */
 void sl_flow_sweep(struct sl_flow_table *t, uint32_t tick, unsigned budget, sl_flow_end_fn end,
 		   void *ctx);
+/** Entries from this place on were never used. */
+uint32_t sl_flow_top(const struct sl_flow_table *t);
 unsigned sl_flow_count(const struct sl_flow_table *t);
 unsigned sl_flow_max(const struct sl_flow_table *t);
 

@@ -173,7 +173,7 @@ end_flow(struct sl_flow_table *t, struct sl_flow *f, unsigned reason, sl_flow_en
 static unsigned
 timeout_reason(const struct sl_flow *f)
 {
-	bool shut = f->key.proto == PROTO_TCP && f->flags & SL_FLOW_ALLOW &&
+	bool shut = f->key.proto == PROTO_TCP && sl_flow_passes(f) &&
 		    sl_flow_idle(f) == SL_FLOW_IDLE_CLOSED;
 
 	return shut ? SL_RR_CLOSED : SL_RR_IDLE;
@@ -272,6 +272,12 @@ take_free(struct sl_flow_table *t)
 	return f;
 }
 
+unsigned
+sl_flow_expired(const struct sl_flow *f, uint32_t tick)
+{
+	return timed_out(f, tick) ? timeout_reason(f) : 0;
+}
+
 struct sl_flow *
 sl_flow_add(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash, uint32_t tick,
 	    sl_flow_end_fn end, void *ctx)
@@ -322,6 +328,12 @@ sl_flow_sweep(struct sl_flow_table *t, uint32_t tick, unsigned budget, sl_flow_e
 		if (f && timed_out(f, tick))
 			end_flow(t, f, timeout_reason(f), end, ctx);
 	}
+}
+
+uint32_t
+sl_flow_top(const struct sl_flow_table *t)
+{
+	return t->fresh;
 }
 
 unsigned

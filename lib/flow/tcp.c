@@ -49,7 +49,7 @@ sl_flow_tcp(struct sl_flow *f, uint8_t tcp_flags, bool from_initiator)
 uint32_t
 sl_flow_idle(const struct sl_flow *f)
 {
-	if (!(f->flags & SL_FLOW_ALLOW))
+	if (!sl_flow_passes(f))
 		return SL_FLOW_IDLE_DENIED;
 	switch (f->key.proto) {
 	case PROTO_TCP:

@@ -97,7 +97,8 @@ struct sl_peer {
 	uint32_t ask_tick; /* when the home last asked hs for a handshake */
 	uint16_t park_count;
 	uint8_t in_park_list; /* w: home: already on the worker's list of parking peers */
-	uint8_t pad2;
+	uint8_t flows_came;   /* w: the old home while it hands over, then the new one: entries of
+				 flows wait in its rings */
 	struct sl_peer *park_next, *park_prev; /* the worker's ring of parking peers */
 
 	/* lines 2-3: the path, latched (sl_latch.h); w: home, which alone may read `path` itself */
@@ -110,6 +111,7 @@ struct sl_peer {
 
 	/* lines 4-5: w: home; an IPv4 endpoint needs the first one alone */
 	struct sl_peer_way way SL_ALIGNED(SL_CACHE_LINE);
+	uint32_t flow_head; /* w: home; list of its flows (pipeline/flow_life.c), 0: none */
 
 	/* cold: w: control, read by anyone after publish */
 	struct sl_pubkey key SL_ALIGNED(SL_CACHE_LINE);

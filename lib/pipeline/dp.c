@@ -7,7 +7,7 @@
 #include <rte_cycles.h>
 #include <rte_malloc.h>
 
-#include "pipeline_int.h"
+#include "flow_int.h"
 #include "sl_error.h"
 
 /* Entries of the rings. A ring holds a few polls of a busy neighbour: what waits longer is better
@@ -15,6 +15,7 @@
 #define STEER_RING 1024
 #define TX_RING 1024
 #define INJECT_RING 512
+#define FLOW_RING 512 /* buffers of entries, ten each */
 #define LANE_RING 1024
 #define MBOX_WORK 256
 #define MBOX_ACK 1024
@@ -72,6 +73,7 @@ worker_free(struct sl_worker *w)
 	sl_worker_purge(w);
 	for (i = 0; i < SL_WORKER_MAX; i++) {
 		packet_ring_free(w->steer_in[i]);
+		packet_ring_free(w->flow_in[i]);
 		packet_ring_free(w->tx_in[i]);
 	}
 	for (i = 0; i < INJECT_N; i++)
@@ -83,6 +85,13 @@ worker_free(struct sl_worker *w)
 	sl_mbox_free(w->to_ctl);
 	sl_reass_free(w->reass);
 	sl_aead_free(w->aead);
+	rte_free(w->flows);
+	rte_free(w->records);
+	rte_free(w->buckets);
+	if (w->agg != NULL)
+		rte_free(w->agg->table[0]);
+	rte_free(w->agg);
+	rte_free(w->frags);
 	rte_free(w->stats);
 	rte_free(w);
 }
@@ -108,6 +117,49 @@ worker_queues(struct sl_dp *dp, struct sl_worker *w)
 	return w->from_hs != NULL && w->to_hs != NULL && w->to_ctl != NULL;
 }
 
+static void *
+zeroed(size_t n)
+{
+	return rte_zmalloc(NULL, n, SL_CACHE_LINE);
+}
+
+static bool
+worker_agg(struct sl_worker *w, const struct sl_dp_conf *conf)
+{
+	unsigned rows = conf->agg_rows != 0 ? conf->agg_rows : SL_AGG_ROWS_DEFAULT;
+	size_t size = RTE_CACHE_LINE_ROUNDUP(sl_agg_table_size(rows));
+	uint8_t *tables = zeroed(2 * size);
+
+	w->agg = zeroed(sizeof(*w->agg));
+	if (tables == NULL || w->agg == NULL) {
+		rte_free(tables);
+		return false;
+	}
+	sl_agg_init(w->agg, tables, tables + size, rows, conf->hash_key);
+	return true;
+}
+
+/** What an owner needs to judge and to tell. */
+static bool
+worker_policy(struct sl_worker *w, const struct sl_dp_conf *conf)
+{
+	unsigned flows = conf->flows_max != 0 ? conf->flows_max : SL_FLOWS_DEFAULT;
+	unsigned slots = conf->record_slots != 0 ? conf->record_slots : SL_RECORDS_DEFAULT;
+	unsigned per_s = conf->records_per_s != 0 ? conf->records_per_s : SL_RECORDS_PER_S;
+	void *table = zeroed(sl_flow_table_size(flows));
+
+	w->records = zeroed(sl_rec_ring_size(slots));
+	w->buckets = zeroed(sizeof(*w->buckets));
+	w->frags = sl_frag_table_new(conf->hash_key);
+	if (table != NULL)
+		w->flows = sl_flow_table_init(table, flows, conf->hash_key);
+	if (w->flows == NULL || w->records == NULL || w->buckets == NULL || w->frags == NULL)
+		return false;
+	sl_rec_ring_init(w->records, slots);
+	sl_rec_buckets_init(w->buckets, SL_MAX(per_s / w->dp->n_workers, 1U));
+	return worker_agg(w, conf);
+}
+
 static struct sl_worker *
 worker_new(struct sl_dp *dp, const struct sl_dp_conf *conf, unsigned id)
 {
@@ -124,14 +176,15 @@ worker_new(struct sl_dp *dp, const struct sl_dp_conf *conf, unsigned id)
 	w->stats = rte_zmalloc(NULL, sizeof(*w->stats), SL_CACHE_LINE);
 	w->aead = sl_aead_new(conf->aead);
 	w->reass = sl_reass_new(SL_MAX(conf->pool_size / 16 / dp->n_lcores, 64U));
-	if (w->stats == NULL || w->aead == NULL || w->reass == NULL || !worker_queues(dp, w)) {
+	if (w->stats == NULL || w->aead == NULL || w->reass == NULL || !worker_queues(dp, w) ||
+	    (w->owner && !worker_policy(w, conf))) {
 		worker_free(w);
 		return NULL;
 	}
 	return w;
 }
 
-/* One ring from every data lcore to every other owner. */
+/* One ring from every data lcore to every other owner; between owners one for flows, too. */
 static bool
 steer_rings(struct sl_dp *dp)
 {
@@ -148,6 +201,13 @@ steer_rings(struct sl_dp *dp)
 				return false;
 			dp->worker[from]->steer_out[to] = r;
 			dp->worker[to]->steer_in[from] = r;
+			if (from >= dp->n_workers) /* has no flows */
+				continue;
+			r = ring_new(dp, "fl", from, to, FLOW_RING);
+			if (r == NULL)
+				return false;
+			dp->worker[from]->flow_out[to] = r;
+			dp->worker[to]->flow_in[from] = r;
 		}
 	}
 	return true;

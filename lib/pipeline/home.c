@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a worker does for the peers it is home of: messages of hs, the words that hs's timers read,
  * confirmation, roaming. */
-#include "pipeline_int.h"
+#include "flow_int.h"
 
 #define ANSWERS_MILLI_PER_US 1	   /* 1,000 a second */
 #define ANSWERS_BURST_MILLI 100000 /* 100 */
@@ -273,6 +273,7 @@ static void
 on_gone(struct sl_worker *w, struct sl_peer *p)
 {
 	sl_park_drop(w, p, SL_DROP_PEER_DOWN);
+	sl_flow_peer_gone(w, p);
 	forget_current(p, 0, true);
 }
 

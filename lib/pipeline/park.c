@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Packets that wait at their home for a handshake (D34): a queue per peer, and a ring of the peers
  * that have one. */
-#include "send_int.h"
+#include "flow_int.h"
 
 #define PARK_TICKS (5 * SL_NS_PER_S / SL_TICK_NS)
 
@@ -98,8 +98,9 @@ sl_park_drop(struct sl_worker *w, struct sl_peer *p, enum sl_drop reason)
 }
 
 /*
- * In this order: nothing is parked here, then the other worker is home, then it gets the packets.
- * So it finds an empty queue that is its own, and none of the packets comes back.
+ * In this order: nothing is parked here and the flows are on their way, then the other worker is
+ * home, then it gets the packets. So it finds the flows and an empty queue that is its own, and
+ * none of the packets comes back.
  */
 void
 sl_park_move(struct sl_worker *w, struct sl_peer *p, unsigned to)
@@ -113,6 +114,7 @@ sl_park_move(struct sl_worker *w, struct sl_peer *p, unsigned to)
 		sl_meta(m[n++])->next = SL_NEXT_SEAL;
 	}
 	sl_rehome_leave(w, p);
+	sl_flow_export(w, p, to);
 	atomic_store_explicit(&p->home, (uint16_t)to, memory_order_release);
 	if (ring != NULL)
 		sent = rte_ring_sp_enqueue_burst(ring, (void **)m, n, NULL);
@@ -169,4 +171,5 @@ sl_worker_purge(struct sl_worker *w)
 			rte_pktmbuf_free(take(w, p));
 	sl_wait_purge(w);
 	purge_vectors(w);
+	sl_flow_purge(w);
 }

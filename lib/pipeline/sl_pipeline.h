@@ -18,11 +18,14 @@
 #include <rte_ring.h>
 
 #include "sl_aead.h"
+#include "sl_agg.h"
 #include "sl_env.h"
+#include "sl_flow.h"
 #include "sl_mbox.h"
 #include "sl_msg.h"
 #include "sl_pkt.h"
 #include "sl_rcu.h"
+#include "sl_record.h"
 #include "sl_root.h"
 #include "sl_session.h"
 #include "sl_stats.h"
@@ -114,6 +117,11 @@ struct sl_balance {
 	uint64_t busy_cycles, total_cycles; /* at the last look */
 };
 
+/** Where the sweep of the flow table is (flow_life.c). */
+struct sl_flow_sweep {
+	uint32_t at, pass, tick;
+};
+
 /** Cycles per stage, filled when w->prof is set (sluice-bench). */
 struct sl_prof {
 	uint64_t cycles[SL_NODE_MAX];
@@ -131,6 +139,9 @@ struct sl_worker {
 	struct rte_ring *steer_in[SL_WORKER_MAX];  /* from data lcore i, NULL for itself; mbufs with
 						      meta.next */
 	struct rte_ring *steer_out[SL_WORKER_MAX]; /* to worker i */
+	struct rte_ring *flow_in[SL_WORKER_MAX];   /* owners: entries of peers that come from worker
+						      i; mbufs, see flow_move.c */
+	struct rte_ring *flow_out[SL_WORKER_MAX];  /* to worker i */
 	struct rte_ring *inject[2]; /* 0: from hs, 1: from control; mbufs with meta.next */
 	struct rte_ring *tx_in[SL_WORKER_MAX]; /* frames of lcores without an own tx queue */
 	struct rte_ring *hs_lane[SL_HS_LANES]; /* to hs: a: 2 with a pending index, 3 with a pending
@@ -141,11 +152,19 @@ struct sl_worker {
 	struct rte_mempool *pool;
 	struct sl_aead *aead;
 	struct sl_prof *prof;
+	/* what policy needs; owners only. w: this lcore; of `records` and `agg` see their headers
+	 */
+	struct sl_flow_table *flows;
+	struct sl_rec_ring *records;
+	struct sl_rec_buckets *buckets;
+	struct sl_agg *agg;
+	void *frags; /* frag_verdict.c */
 
 	/* of this poll */
 	const struct sl_root *root;
 	uint64_t now_ns;
 	uint32_t tick;
+	bool logging;  /* root->authz.logging */
 	unsigned busy; /* packets and messages handled in this poll */
 
 	/* mutable, this lcore only */
@@ -173,6 +192,7 @@ struct sl_worker {
 	unsigned n_parked;
 	unsigned parked_max; /* of 1/8 of the mbufs, this worker's share */
 	uint32_t sweep_tick;
+	struct sl_flow_sweep sweep;
 	void *reass;   /* stage_reass.c */
 	void *scratch; /* sl_worker_scratch, private to the stages */
 	struct sl_vec v[SL_NODE_MAX];
@@ -205,6 +225,12 @@ struct sl_dp_conf {
 	struct sl_rcu *rcu;
 	enum sl_aead_impl aead;
 	unsigned pool_size;
+	/* of each worker; 0: the default */
+	unsigned flows_max;	/* flows: 65,536 */
+	unsigned record_slots;	/* records in the ring, a power of two: 2,048, which are 256 KiB */
+	unsigned agg_rows;	/* rows of each of its two tables, a power of two: 16,384 */
+	unsigned records_per_s; /* of a role, all workers together: 1,000 */
+	uint64_t hash_key[2];	/* random: of the tables whose keys outsiders choose */
 };
 
 /** Make workers, rings and mailboxes (no ports yet). @return NULL with an error. */

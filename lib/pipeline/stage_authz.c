@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Who may reach what. The mode is local (D6) and applied per packet; judge() is the only door to
- * a policy. */
-#include "send_int.h"
+/*
+ * Who may reach what. Each packet belongs to a flow; a flow has a verdict (flow_judge.c), which
+ * holds in both directions. The mode is local (D6), applied per packet and never kept: enforce
+ * drops what the verdict denies, observe forwards it; flows, records and evidence are the same in
+ * both.
+ */
+#include "flow_int.h"
 
 static inline const struct sl_lpm *
 mode_table(const struct sl_authz_view *a, uint8_t version)
@@ -17,100 +21,232 @@ only_observe(const struct sl_authz_view *a)
 	       (a->deflt == SL_MODE_OBSERVE && a->mode4.root == NULL && a->mode6.root == NULL);
 }
 
+/** The panic switch says nothing about targets. */
+static inline uint32_t
+mode_observe(const struct sl_authz_view *a)
+{
+	return a->panic_observe ? SL_MODE_OBSERVE : SL_MODE_OBSERVE | SL_MODE_NO_PREFIX;
+}
+
+static inline uint32_t
+mode_found(const struct sl_authz_view *a, uint32_t found)
+{
+	return found == SL_LPM_NONE ? a->deflt | SL_MODE_NO_PREFIX : found;
+}
+
 /** Modes of a burst: of the longest mode prefix on the address that is not the peer's (D3). */
 static void
-find_modes(const struct sl_authz_view *a, struct rte_mbuf **m, unsigned n, uint32_t mode[])
+find_modes(struct sl_authz *a)
 {
+	const struct sl_authz_view *view = &a->w->root->authz;
 	struct sl_lookup look;
 	uint8_t version;
 	unsigned i;
 	bool out;
 
-	sl_lookup_begin(&look, mode, n);
-	for (i = 0; i < n; i++) {
-		version = sl_meta(m[i])->version;
-		out = (sl_meta(m[i])->flags & SL_PKT_FROM_TUNNEL) != 0;
-		sl_lookup_add(&look, mode_table(a, version), version,
-			      out ? sl_pkt_dst(m[i]) : sl_pkt_src(m[i]), i);
+	if (a->observe) {
+		for (i = 0; i < a->n; i++)
+			a->mode[i] = mode_observe(view);
+		return;
+	}
+	sl_lookup_begin(&look, a->mode, a->n);
+	for (i = 0; i < a->n; i++) {
+		version = sl_meta(a->m[i])->version;
+		out = (sl_meta(a->m[i])->flags & SL_PKT_FROM_TUNNEL) != 0;
+		sl_lookup_add(&look, mode_table(view, version), version,
+			      out ? sl_pkt_dst(a->m[i]) : sl_pkt_src(a->m[i]), i);
 	}
 	sl_lookup_run(&look);
-	for (i = 0; i < n; i++)
-		if (mode[i] == SL_LPM_NONE)
-			mode[i] = a->deflt;
+	for (i = 0; i < a->n; i++)
+		a->mode[i] = mode_found(view, a->mode[i]);
 }
 
-/**
- * Verdict on a packet under enforce. Peer, interface and 5-tuple are in its meta. Without a policy
- * nobody has a role, and a subject without a role is denied (D1).
- * @return SL_DROP_NONE to pass
- */
-static enum sl_drop
-judge(const struct sl_worker *w, const struct sl_meta *meta)
+/** Between peers the target is the receiver of the flow: for its replies, their sender (D3). */
+static uint32_t
+mode_of_sender(const struct sl_authz *a, unsigned i)
 {
-	return SL_DROP_NO_ROLE;
+	const struct sl_authz_view *view = &a->w->root->authz;
+	uint8_t version = sl_meta(a->m[i])->version;
+
+	return mode_found(view, sl_lpm_lookup(mode_table(view, version), sl_pkt_src(a->m[i])));
+}
+
+enum sl_drop
+sl_authz_reason(unsigned why)
+{
+	switch (why) {
+	case SL_WHY_NO_ROLE:
+		return SL_DROP_NO_ROLE;
+	case SL_WHY_MAP_ERROR:
+		return SL_DROP_MAP_ERROR;
+	default:
+		return SL_DROP_DENIED;
+	}
+}
+
+/* --- verdicts ---------------------------------------------------------------------------- */
+
+static inline bool
+turns(const struct sl_flow *f, uint32_t mode)
+{
+	return ((f->note & SL_FLOW_OBSERVED) != 0) == ((mode & 1) == SL_MODE_ENFORCE);
 }
 
 static inline void
-pass(struct rte_mbuf *m, struct sl_vec out[])
+count(struct sl_authz *a, unsigned i, struct sl_flow *f, unsigned dir, uint32_t mode)
 {
-	bool from_tunnel = (sl_meta(m)->flags & SL_PKT_FROM_TUNNEL) != 0;
+	if (sl_unlikely(turns(f, mode))) /* the mode changed, or the flow is new */
+		sl_note_turn(a->w, f, mode);
+	f->last_tick = a->w->tick;
+	f->packets[dir]++;
+	f->bytes[dir] += sl_meta(a->m[i])->total_len;
+	if (sl_unlikely((f->flags & SL_FLOW_ALLOW_NOTED) == 0)) /* its first packet */
+		sl_note_begin(a->w, f);
+}
 
-	sl_vec_add(&out[from_tunnel ? SL_NODE_FORWARD : SL_NODE_ENCAP], m);
+/* A denied packet: held back until a second has passed since the last record of its flow. */
+static void
+denied(struct sl_authz *a, unsigned i, struct sl_flow *f, uint32_t mode)
+{
+	bool enforce = (mode & 1) == SL_MODE_ENFORCE;
+
+	if (a->kind[i] == SL_AUTHZ_QUIET && enforce) /* its sender's home decides */
+		return;
+	if (enforce)
+		a->drop[i] = (uint8_t)sl_authz_reason(f->why);
+	else if ((f->flags & SL_FLOW_QUIET) != 0) /* noted at the initiator's home */
+		return;
+	f->unnoted++;
+	if (a->w->tick - f->noted_tick >= SL_SECOND_TICKS)
+		sl_note_denied(a->w, f);
+}
+
+void
+sl_authz_settle(struct sl_authz *a, unsigned i, struct sl_flow *f)
+{
+	unsigned dir = (a->side[i] != 0) != sl_flow_init_b(f);
+	uint8_t from_tunnel = sl_meta(a->m[i])->flags & SL_PKT_FROM_TUNNEL;
+	uint32_t mode = a->mode[i];
+
+	if (sl_unlikely(dir == 1 && from_tunnel && (f->flags & SL_FLOW_FROM_TUNNEL) != 0 &&
+			a->kind[i] == SL_AUTHZ_FLOW && !a->observe)) /* between peers */
+		mode = mode_of_sender(a, i);
+	a->drop[i] = SL_DROP_NONE;
+	if (sl_likely(a->kind[i] != SL_AUTHZ_ERROR)) /* an error is no packet of the flow */
+		count(a, i, f, dir, mode);
+	if (sl_unlikely((f->flags & SL_FLOW_ALLOW) == 0)) /* honest users know what they may */
+		denied(a, i, f, mode);
 }
 
 static void
-authz_burst(struct sl_worker *w, struct rte_mbuf **m, unsigned n, struct sl_vec out[])
+orphan(struct sl_authz *a, unsigned i)
 {
-	uint32_t mode[SL_BURST];
-	enum sl_drop verdict;
-	struct sl_meta *meta;
+	bool enforce = (a->mode[i] & 1) == SL_MODE_ENFORCE;
+
+	a->drop[i] = enforce ? SL_DROP_FRAG_ORPHAN : SL_DROP_NONE;
+	sl_note_orphan(a->w, a->m[i], a->mode[i]);
+}
+
+/* --- the burst --------------------------------------------------------------------------- */
+
+static inline bool
+is_special(const struct sl_meta *meta)
+{
+	return (meta->flags & (SL_PKT_LOCAL_ORIGIN | SL_PKT_FRAG)) != 0 ||
+	       meta->proto == SL_PROTO_ICMP || meta->proto == SL_PROTO_ICMP6;
+}
+
+static void
+find_keys(struct sl_authz *a)
+{
+	const struct sl_meta *meta;
 	unsigned i;
 
-	find_modes(&w->root->authz, m, n, mode);
-	for (i = 0; i < n; i++) {
-		meta = sl_meta(m[i]);
-		if (mode[i] == SL_MODE_OBSERVE || (meta->flags & SL_PKT_LOCAL_ORIGIN) != 0)
-			verdict = SL_DROP_NONE;
-		else
-			verdict = judge(w, meta);
-		if (verdict == SL_DROP_NONE)
-			pass(m[i], out);
-		else
-			sl_vec_drop(&out[SL_NODE_DROP], m[i], verdict);
+	for (i = 0; i < a->n; i++) {
+		meta = sl_meta(a->m[i]);
+		a->kind[i] = sl_meta_is_quiet(meta) ? SL_AUTHZ_QUIET : SL_AUTHZ_FLOW;
+		a->asked[i] = 0;
+		if (sl_unlikely(is_special(meta))) { /* few of the packets of a network */
+			sl_authz_special(a, i);
+			continue;
+		}
+		a->side[i] = sl_flow_key_make(&a->key[i], meta->version, meta->proto,
+					      meta->iface_id, sl_pkt_src(a->m[i]),
+					      sl_pkt_dst(a->m[i]), meta->sport, meta->dport);
 	}
+	for (i = 0; i < a->n; i++)
+		a->hash[i] = sl_flow_hash(a->w->flows, &a->key[i]);
 }
 
-/** There is no flow table: each packet that is judged needs a classification. */
 static void
-count(struct sl_worker *w, const struct sl_vec *in)
+judge_all(struct sl_authz *a)
 {
-	unsigned i, from_tunnel = 0, own = 0;
-	uint8_t flags;
+	unsigned i;
 
-	for (i = 0; i < in->n; i++) {
-		flags = sl_meta(in->m[i])->flags;
-		own += (flags & SL_PKT_LOCAL_ORIGIN) != 0;
-		from_tunnel +=
-			(flags & (SL_PKT_LOCAL_ORIGIN | SL_PKT_FROM_TUNNEL)) == SL_PKT_FROM_TUNNEL;
+	a->n_q = 0;
+	a->moved = false;
+	a->imported = false;
+	for (i = 0; i < a->n; i++) {
+		if (sl_likely(a->kind[i] < SL_AUTHZ_ORPHAN)) /* nearly all packets */
+			sl_authz_look(a, i);
+		else if (a->kind[i] == SL_AUTHZ_ORPHAN)
+			orphan(a, i);
+		else
+			a->drop[i] = SL_DROP_NONE;
 	}
-	w->delta.stage[SL_STATS_POST_DECRYPT].policy_misses += from_tunnel;
-	w->delta.stage[SL_STATS_PRE_ENCRYPT].policy_misses += in->n - own - from_tunnel;
+	if (a->n_q != 0)
+		sl_authz_answer(a);
+}
+
+/** Its home is another worker now; there it counts as one that came from inside. */
+static void
+steer(struct sl_authz *a, unsigned i, struct sl_vec out[])
+{
+	struct sl_peer *p = sl_peer_get(a->w->dp->peers, sl_meta(a->m[i])->peer_id);
+
+	a->w->delta.stage[SL_STATS_PRE_ENCRYPT].total--;
+	sl_vec_steer(a->w, out, a->m[i], sl_peer_home(p), SL_NEXT_INSIDE);
+}
+
+static void
+leave(struct sl_authz *a, struct sl_vec out[])
+{
+	const struct sl_meta *meta;
+	unsigned i;
+
+	for (i = 0; i < a->n; i++) {
+		meta = sl_meta(a->m[i]);
+		if (sl_unlikely(a->drop[i] == SL_AUTHZ_STEER)) /* only while a peer moves */
+			steer(a, i, out);
+		else if (sl_unlikely(a->drop[i] != SL_DROP_NONE)) /* see settle() */
+			sl_vec_drop(&out[SL_NODE_DROP], a->m[i], a->drop[i]);
+		else if ((meta->flags & SL_PKT_FROM_TUNNEL) != 0 && !sl_meta_is_quiet(meta))
+			sl_vec_add(&out[SL_NODE_FORWARD], a->m[i]);
+		else
+			sl_vec_add(&out[SL_NODE_ENCAP], a->m[i]);
+	}
 }
 
 void
 sl_stage_authz(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[])
 {
-	unsigned i, n;
+	const struct sl_policy_view *v = &w->root->authz.policy;
+	struct sl_authz a;
+	unsigned i;
 
-	count(w, in);
-	if (only_observe(&w->root->authz)) {
-		for (i = 0; i < in->n; i++)
-			pass(in->m[i], out);
-	} else {
-		for (i = 0; i < in->n; i += n) {
-			n = SL_MIN(in->n - i, (unsigned)SL_BURST);
-			authz_burst(w, &in->m[i], n, out);
-		}
+	a.w = w;
+	a.v = v;
+	a.policy_gen = v->set != NULL ? (uint32_t)v->set->generation : 0;
+	a.who_gen = v->who != NULL ? (uint32_t)v->who->generation : 0;
+	a.observe = only_observe(&w->root->authz);
+	for (i = 0; i < in->n; i += a.n) {
+		a.n = SL_MIN(in->n - i, (unsigned)SL_BURST);
+		a.m = &in->m[i];
+		find_modes(&a);
+		find_keys(&a);
+		sl_flow_find_burst(w->flows, a.key, a.hash, a.f, a.n);
+		judge_all(&a);
+		leave(&a, out);
 	}
 	in->n = 0;
 }

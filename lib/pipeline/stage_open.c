@@ -4,7 +4,7 @@
  * packets of a keypair is done once per run of consecutive packets: age, peer, home, ticks,
  * counters, endpoint.
  */
-#include "pipeline_int.h"
+#include "flow_int.h"
 
 /* One burst on its way through the cipher. */
 struct open {
@@ -100,10 +100,12 @@ packet_state(const struct sl_keypair *kp, const struct sl_meta *meta)
 }
 
 static void
-count_replay(struct sl_keypair *kp, enum sl_drop why)
+count_replay(struct sl_worker *w, struct sl_keypair *kp, enum sl_drop why)
 {
-	if (why == SL_DROP_REPLAY)
-		atomic_fetch_add_explicit(&kp->peer->replays, 1, memory_order_relaxed);
+	if (why != SL_DROP_REPLAY)
+		return;
+	atomic_fetch_add_explicit(&kp->peer->replays, 1, memory_order_relaxed);
+	sl_note_session(w, SL_REC_REPLAY, kp->peer, 1);
 }
 
 /* Make a job of each of m[begin..end) that may go to the cipher. */
@@ -129,7 +131,7 @@ admit(struct open *o, struct rte_mbuf *const m[], unsigned begin, unsigned end)
 			why = packet_state(kp, meta);
 		if (sl_unlikely(why != SL_DROP_NONE)) { /* as above */
 			if (kp != NULL)
-				count_replay(kp, why);
+				count_replay(o->w, kp, why);
 			sl_vec_drop(&o->out[SL_NODE_DROP], m[i], why);
 			continue;
 		}
@@ -177,6 +179,10 @@ run_end(struct open *o, struct run *r, unsigned end)
 		atomic_fetch_add_explicit(&p->auth_failures, r->auth_failures,
 					  memory_order_relaxed);
 		atomic_fetch_add_explicit(&p->replays, r->replays, memory_order_relaxed);
+		if (r->auth_failures > 0)
+			sl_note_session(o->w, SL_REC_DECRYPT, p, r->auth_failures);
+		if (r->replays > 0)
+			sl_note_session(o->w, SL_REC_REPLAY, p, r->replays);
 	}
 	if (r->rx.packets == 0)
 		return;

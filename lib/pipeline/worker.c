@@ -3,7 +3,7 @@
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 
-#include "pipeline_int.h"
+#include "flow_int.h"
 
 /* The longest way of a packet is three passes (an ICMP error about a packet that left a tunnel and
  * goes back into one); more is a loop in the graph. */
@@ -170,7 +170,9 @@ take_ring(struct sl_worker *w, struct rte_ring *r, unsigned room)
 		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
 		if (sl_unlikely(next == SL_NEXT_CLASSIFY)) /* packets of a replay only */
 			m[i]->port = sl_meta(m[i])->port;
-		if (sl_likely(next < SL_ARRAY_SIZE(node_of_next))) /* all senders are ours */
+		if (sl_unlikely(sl_meta_is_quiet(sl_meta(m[i])))) /* isolation is off */
+			sl_vec_add(&w->v[SL_NODE_AUTHZ], m[i]);
+		else if (sl_likely(next < SL_ARRAY_SIZE(node_of_next))) /* all senders are ours */
 			sl_vec_add(&w->v[node_of_next[next]], m[i]);
 		else
 			rte_pktmbuf_free(m[i]);
@@ -257,6 +259,7 @@ housekeeping(struct sl_worker *w)
 	w->run_tick = w->tick;
 	sl_park_sweep(w);
 	sl_reass_sweep(w);
+	sl_flow_tick(w);
 	run(w);
 	sl_stats_flush(w->stats, &w->delta); /* what idle polls counted */
 	sl_rehome_balance(w);
@@ -306,6 +309,7 @@ sl_worker_poll(struct sl_worker *w, uint64_t now_ns)
 	w->tick = sl_tick_of(now_ns);
 	w->root = atomic_load_explicit(&w->dp->root, memory_order_acquire);
 	w->busy = 0;
+	w->logging = w->root != NULL && w->root->authz.logging;
 	w->delta.lcore.polls++;
 	if (sl_likely(w->poll_tsc != 0)) /* all polls but the first */
 		w->delta.lcore.total_cycles += begin - w->poll_tsc;

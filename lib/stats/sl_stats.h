@@ -40,6 +40,8 @@ enum sl_stats_stage {
 	X(tx_packets,		"packets given to ports") \
 	X(tx_bytes,		"bytes given to ports") \
 	X(steered_packets,	"packets handed to another lcore") \
+	X(flow_full,		"packets judged without room for a flow") \
+	X(flow_handover_lost,	"flows lost when a peer moved to another worker") \
 	X(polls,		"rounds of the loop") \
 	X(busy_polls,		"rounds that found work") \
 	X(busy_cycles,		"TSC cycles of rounds that found work") \

@@ -68,6 +68,14 @@ sl_ip_is_frag(const struct sl_ip_info *i)
 enum sl_drop sl_ip_parse_packet(const uint8_t *p, size_t len, bool check_csum,
 				struct sl_ip_info *out);
 
+/**
+ * Parse the packet that an ICMP error quotes, as far as it goes: version, proto, l4_off, src, dst
+ * and the ports of TCP and UDP are filled; at least 8 bytes of the upper header are there. Lengths
+ * and checksums of a quote say nothing and are not looked at.
+ * @return false if it is cut before that, is a later fragment or no IP packet
+ */
+bool sl_ip_parse_quote(const uint8_t *p, size_t len, struct sl_ip_info *out);
+
 /** RFC 1071 sum of bytes, folded, not inverted; `sum` is a previous result. */
 uint32_t sl_csum_add(const void *p, size_t len, uint32_t sum);
 /** Fold and invert; in network order, ready to be stored with memcpy. */

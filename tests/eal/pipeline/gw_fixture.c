@@ -295,6 +295,9 @@ gw_new(const struct gw_conf *c)
 	dc.rcu = g->rcu;
 	dc.aead = SL_AEAD_IPSEC_MB;
 	dc.pool_size = GW_POOL;
+	dc.flows_max = c->flows != 0 ? c->flows : 4096;
+	dc.agg_rows = 4096;
+	dc.hash_key[0] = serial;
 	g->dp = sl_dp_new(&dc, &e);
 	if (g->dp == NULL)
 		fail_msg("%s", e.message);

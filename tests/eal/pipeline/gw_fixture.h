@@ -47,6 +47,7 @@ extern const uint8_t gw_neighbour_mac[GW_PORTS][6]; /* next hops */
 struct gw_conf {
 	unsigned workers; /* 0: 1 */
 	unsigned io;
+	unsigned flows;	    /* 0: 4,096 */
 	unsigned data_room; /* 0: 2,176 bytes with headroom */
 };
 

@@ -471,7 +471,9 @@ test_conf(void **state)
 			       .sessions = g->sessions,
 			       .rcu = g->rcu,
 			       .aead = SL_AEAD_SODIUM,
-			       .pool_size = GW_POOL};
+			       .pool_size = GW_POOL,
+			       .flows_max = 1024,
+			       .agg_rows = 64};
 	struct sl_rxq q = {0};
 	struct sl_error e = {0};
 	struct sl_dp *dp;

@@ -284,7 +284,9 @@ fx_new(unsigned workers)
 	struct sl_dp_conf conf = {.name = "fx",
 				  .n_workers = workers,
 				  .aead = SL_AEAD_IPSEC_MB,
-				  .pool_size = FX_POOL};
+				  .pool_size = FX_POOL,
+				  .flows_max = 4096,
+				  .agg_rows = 1024};
 	struct fx *x = calloc(1, sizeof(*x));
 	struct sl_error e = {0};
 	unsigned i;

@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Verdicts of flows (D4): an entry found in the table answers for its packets as long as policy,
+ * identity and deadline are those of its judgement; all else is asked in one call a burst.
+ *
+ *	NEW	a packet of no flow is judged in its own direction. TCP without a begin is then
+ *		judged as if the other side had begun (midstream).
+ *	AGAIN	an older entry is judged by its initiator's tuple, whoever sent the packet: ALLOW
+ *		refreshes it, DENY ends it (revoked) and leaves a denied entry
+ *	OTHER	under enforce a denied flow binds its initiator alone: the other side may begin
+ */
+#include "flow_int.h"
+
+#define TCP_FIN 0x01
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+#define ROUNDS_MAX 8
+#define CHECK_TICKS SL_FLOW_IDLE_CLOSED /* the shortest idle time */
+_Static_assert(SL_FLOW_IDLE_CLOSED <= SL_FLOW_IDLE_DENIED, "none is shorter");
+
+/* --- tuples ------------------------------------------------------------------------------ */
+
+/** As rules see it, from the source on side b or a. The addresses stay where they are. */
+static void
+tuple(struct sl_judge_flow *out, const struct sl_flow_key *k, bool from_b, bool from_tunnel,
+      uint32_t peer_id)
+{
+	bool ports = sl_proto_has_ports(k->proto);
+
+	out->f.version = k->version;
+	out->f.proto = k->proto;
+	out->f.iface = k->iface;
+	out->f.src = from_b ? k->b : k->a;
+	out->f.dst = from_b ? k->a : k->b;
+	out->f.sport = !ports ? 0 : from_b ? k->pb : k->pa;
+	out->f.dport = !ports ? 0 : from_b ? k->pa : k->pb;
+	out->from_inside = !from_tunnel;
+	out->peer_id = peer_id;
+}
+
+static void
+tuple_of_flow(struct sl_judge_flow *out, const struct sl_flow *f)
+{
+	tuple(out, &f->key, sl_flow_init_b(f), (f->flags & SL_FLOW_FROM_TUNNEL) != 0, f->peer_id);
+}
+
+static uint32_t
+peer_by_address(const struct sl_worker *w, uint16_t iface, uint8_t version, const uint8_t *addr)
+{
+	const struct sl_iface_view *f = sl_root_iface(w->root, iface);
+
+	return f != NULL ? sl_iface_peer(f, version, addr) : SL_PEER_ID_NONE;
+}
+
+/** Of a packet in its own direction. */
+static void
+tuple_of_packet(const struct sl_authz *a, unsigned i, struct sl_judge_flow *out)
+{
+	const struct sl_meta *meta = sl_meta(a->m[i]);
+	bool from_tunnel = (meta->flags & SL_PKT_FROM_TUNNEL) != 0;
+
+	tuple(out, &a->key[i], a->side[i], from_tunnel, meta->peer_id);
+	if (a->kind[i] == SL_AUTHZ_QUIET) /* meta names the receiver */
+		out->peer_id = peer_by_address(a->w, out->f.iface, out->f.version, out->f.src);
+}
+
+/** The same packet as an answer to what the other side began. */
+static void
+tuple_mirrored(const struct sl_authz *a, unsigned i, struct sl_judge_flow *out)
+{
+	const struct sl_meta *meta = sl_meta(a->m[i]);
+	const struct sl_flow_key *k = &a->key[i];
+	uint32_t other;
+
+	tuple(out, k, !a->side[i], true, meta->peer_id); /* from inside: the peer began */
+	if ((meta->flags & SL_PKT_FROM_TUNNEL) == 0)
+		return;
+	other = peer_by_address(a->w, k->iface, k->version, out->f.src);
+	if (other != SL_PEER_ID_NONE) /* between peers */
+		out->peer_id = other;
+	else
+		out->from_inside = true;
+}
+
+static uint8_t
+tcp_flags(const struct sl_authz *a, unsigned i)
+{
+	const struct sl_meta *meta = sl_meta(a->m[i]);
+	const uint8_t *p = rte_pktmbuf_mtod(a->m[i], const uint8_t *);
+
+	return p[meta->l4_off + SL_TCP_FLAGS_OFF];
+}
+
+/** @return true if the packet shows a TCP header */
+static inline bool
+is_tcp(const struct sl_authz *a, unsigned i)
+{
+	const struct sl_meta *meta = sl_meta(a->m[i]);
+
+	return meta->proto == SL_PROTO_TCP && meta->frag_off == 0 && a->kind[i] != SL_AUTHZ_ERROR;
+}
+
+/** TCP that does not begin a connection. */
+static bool
+is_midstream(const struct sl_authz *a, unsigned i)
+{
+	const uint8_t mask = SL_TCP_SYN | TCP_ACK | TCP_FIN | TCP_RST;
+
+	return is_tcp(a, i) && (tcp_flags(a, i) & mask) != SL_TCP_SYN;
+}
+
+/* --- verdicts of entries ----------------------------------------------------------------- */
+
+/** Is the verdict of now? A change of identities that are not the flow's is settled here. */
+static bool
+is_current(struct sl_authz *a, struct sl_flow *f)
+{
+	struct sl_judge_flow flow;
+
+	if (sl_unlikely(f->policy_gen != a->policy_gen ||
+			(f->deadline_tick != 0 && sl_tick_reached(a->w->tick, f->deadline_tick))))
+		return false;
+	if (sl_likely(f->who_gen == a->who_gen)) /* changes come in seconds, packets in us */
+		return true;
+	tuple_of_flow(&flow, f);
+	if (!sl_judge_same_who(a->v, &flow, f->src_stamp, f->peer_stamp))
+		return false;
+	f->who_gen = a->who_gen;
+	return true;
+}
+
+static void
+write_verdict(const struct sl_authz *a, struct sl_flow *f, const struct sl_judgement *j)
+{
+	const struct sl_polset *s = a->v->set;
+	bool rule = s != NULL && j->rule < s->n_rules;
+
+	f->flags &= (uint8_t) ~(SL_FLOW_ALLOW | SL_FLOW_MULTI_ROLE | SL_FLOW_STALE);
+	f->flags |= (uint8_t)((j->allow ? SL_FLOW_ALLOW : 0) |
+			      ((j->flags & SL_JUDGE_MULTI_ROLE) != 0 ? SL_FLOW_MULTI_ROLE : 0) |
+			      ((j->flags & SL_JUDGE_STALE) != 0 ? SL_FLOW_STALE : 0));
+	f->why = j->why;
+	f->policy_gen = a->policy_gen;
+	f->who_gen = a->who_gen;
+	f->deadline_tick = j->deadline_tick;
+	f->rule = j->rule;
+	f->role = j->role;
+	f->zone = j->zone;
+	f->target = j->target;
+	f->src_stamp = j->src_stamp;
+	f->peer_stamp = j->peer_stamp;
+	f->rule_id = rule ? s->rules[j->rule].id : 0;
+	f->role_id = s != NULL && j->role < s->n_roles ? s->roles[j->role].id : 0;
+	f->note &= (uint8_t)~SL_FLOW_LOG;
+	if (!rule || s->rules[j->rule].log)
+		f->note |= SL_FLOW_LOG;
+}
+
+/** @param k the key that the tuple's addresses stand in */
+static void
+write_tuple(struct sl_flow *f, const struct sl_judge_flow *flow, const struct sl_flow_key *k,
+	    uint8_t flags)
+{
+	f->flags = flags;
+	if (flow->f.src == k->b)
+		f->flags |= SL_FLOW_INIT_B;
+	if (!flow->from_inside)
+		f->flags |= SL_FLOW_FROM_TUNNEL;
+	f->peer_id = flow->peer_id;
+}
+
+/** A new verdict on an entry (D4). */
+static void
+judged_again(struct sl_authz *a, struct sl_flow *f, const struct sl_judgement *j)
+{
+	bool was = (f->flags & SL_FLOW_ALLOW) != 0;
+	bool quiet = (f->flags & SL_FLOW_QUIET) != 0;
+
+	if (was && !j->allow) {
+		sl_note_end(a->w, f, SL_RR_REVOKED);
+		sl_flow_reset(a->w, f);
+	} else if (!was) {
+		sl_note_denied(a->w, f); /* under the rule that denied them */
+		sl_note_fold(a->w, f, 0);
+		if (j->allow && !sl_flow_passes(f))
+			sl_flow_reset(a->w, f);
+		else if (j->allow)
+			f->flags &= (uint8_t)~SL_FLOW_ALLOW_NOTED; /* it goes on, allowed */
+	}
+	write_verdict(a, f, j);
+	if (quiet)
+		f->flags |= SL_FLOW_ALLOW_NOTED;
+	else if ((f->flags & SL_FLOW_STALE) != 0)
+		sl_note_stale(a->w, f);
+}
+
+/* --- questions --------------------------------------------------------------------------- */
+
+static bool
+is_same(const struct sl_authz *a, const struct sl_question *q, enum sl_authz_about about,
+	unsigned i, const struct sl_flow *f)
+{
+	if (q->about != about || q->f != f || a->hash[q->first] != a->hash[i])
+		return false;
+	return f != NULL || memcmp(&a->key[q->first], &a->key[i], sizeof(a->key[i])) == 0;
+}
+
+static void
+ask(struct sl_authz *a, unsigned i, enum sl_authz_about about, struct sl_flow *f)
+{
+	struct sl_question *q;
+	unsigned k;
+
+	a->chain[i] = UINT8_MAX;
+	for (k = 0; k < a->n_q; k++) {
+		q = &a->q[k];
+		if (!is_same(a, q, about, i, f))
+			continue;
+		a->chain[q->last] = (uint8_t)i;
+		q->last = (uint8_t)i;
+		return;
+	}
+	q = &a->q[a->n_q];
+	*q = (struct sl_question){.about = about, .first = (uint8_t)i, .last = (uint8_t)i, .f = f};
+	if (about == SL_ABOUT_AGAIN)
+		tuple_of_flow(&a->flow[a->n_q], f);
+	else
+		tuple_of_packet(a, i, &a->flow[a->n_q]);
+	a->n_q++;
+}
+
+/** Once a packet: was it judged from the table? */
+static void
+count_lookup(struct sl_authz *a, unsigned i, bool hit)
+{
+	bool from_tunnel = (sl_meta(a->m[i])->flags & SL_PKT_FROM_TUNNEL) != 0;
+	struct sl_stats_stage_counts *row =
+		&a->w->delta.stage[from_tunnel ? SL_STATS_POST_DECRYPT : SL_STATS_PRE_ENCRYPT];
+
+	if ((a->asked[i] & SL_ASKED_COUNTED) != 0 || a->kind[i] == SL_AUTHZ_QUIET)
+		return;
+	a->asked[i] |= SL_ASKED_COUNTED;
+	row->policy_hits += hit;
+	row->policy_misses += !hit;
+}
+
+static inline void
+find(struct sl_authz *a, unsigned i)
+{
+	a->f[i] = sl_flow_find(a->w->flows, &a->key[i], a->hash[i]);
+}
+
+/** A peer that moved here lately: its entries may still be on their way. */
+static void
+fetch_moved(struct sl_authz *a, unsigned i, struct sl_peer *p)
+{
+	if (sl_likely(!p->flows_came)) /* once a move */
+		return;
+	sl_flow_import(a->w);
+	p->flows_came = 0;
+	a->moved = true;
+	a->imported = true;
+	find(a, i);
+}
+
+/**
+ * A packet without an entry: is it this worker's to judge? What comes from a tunnel is at its
+ * peer's home (stages open and inner); what comes from inside may have met a move on its way.
+ * @return false if it is done with
+ */
+static bool
+may_ask(struct sl_authz *a, unsigned i)
+{
+	struct sl_worker *w = a->w;
+	const struct sl_meta *meta = sl_meta(a->m[i]);
+	struct sl_peer *p = sl_peer_get(w->dp->peers, meta->peer_id);
+	bool quiet = a->kind[i] == SL_AUTHZ_QUIET;
+
+	a->drop[i] = SL_DROP_NONE;
+	if ((meta->flags & SL_PKT_FROM_TUNNEL) == 0 || quiet) {
+		if (p == NULL || !sl_peer_is_up(w, p)) {
+			if (!quiet) /* else stage encap says so */
+				a->drop[i] = SL_DROP_PEER_DOWN;
+			return false;
+		}
+		if (sl_peer_home(p) != w->id) {
+			if (!quiet)
+				a->drop[i] = SL_AUTHZ_STEER;
+			return false;
+		}
+	}
+	if (sl_likely(p != NULL && sl_peer_home(p) == w->id)) /* see above */
+		fetch_moved(a, i, p);
+	return true;
+}
+
+/** The entry, unless it has ended. */
+static struct sl_flow *
+living(struct sl_authz *a, unsigned i)
+{
+	struct sl_flow *f = a->f[i];
+	unsigned reason;
+
+	if (sl_unlikely(f == NULL || !f->used)) /* ended for a packet before this one */
+		return NULL;
+	if (sl_unlikely(a->w->tick - f->last_tick >= CHECK_TICKS)) { /* a pause */
+		reason = sl_flow_expired(f, a->w->tick);
+		if (reason != 0) {
+			sl_flow_end(a->w, f, reason);
+			return NULL;
+		}
+	}
+	if (is_tcp(a, i) &&
+	    sl_flow_tcp(f, tcp_flags(a, i), (a->side[i] != 0) == sl_flow_init_b(f))) {
+		sl_flow_end(a->w, f, SL_RR_CLOSED);
+		return NULL;
+	}
+	return f;
+}
+
+/** Has the flow sent a packet in the direction of the one that the error quotes? */
+static bool
+has_sent(const struct sl_authz *a, unsigned i, const struct sl_flow *f)
+{
+	return f != NULL && f->packets[(a->side[i] != 0) != sl_flow_init_b(f)] != 0;
+}
+
+/** Under enforce a denied flow binds its initiator alone. */
+static inline bool
+binds(const struct sl_authz *a, unsigned i, const struct sl_flow *f)
+{
+	return (f->flags & SL_FLOW_ALLOW) != 0 || (a->mode[i] & 1) == SL_MODE_OBSERVE ||
+	       (a->side[i] != 0) == sl_flow_init_b(f) || a->kind[i] != SL_AUTHZ_FLOW ||
+	       (a->asked[i] & SL_ASKED_OTHER) != 0;
+}
+
+/** An ICMP error that goes with no flow, or with one that is denied. */
+static void
+as_packet(struct sl_authz *a, unsigned i)
+{
+	sl_authz_plain(a, i);
+	find(a, i);
+	sl_authz_look(a, i);
+}
+
+void
+sl_authz_look(struct sl_authz *a, unsigned i)
+{
+	bool error = a->kind[i] == SL_AUTHZ_ERROR;
+	struct sl_flow *f;
+
+	if (sl_unlikely(a->moved)) /* entries came or went since all were looked up */
+		find(a, i);
+	f = living(a, i);
+	if (sl_unlikely(error && !has_sent(a, i, f))) {
+		as_packet(a, i);
+		return;
+	}
+	if (sl_unlikely(f == NULL)) { /* the first packet of a flow */
+		a->f[i] = NULL;
+		if (!may_ask(a, i))
+			return;
+		f = living(a, i); /* it may have come just now */
+		if (f == NULL) {
+			ask(a, i, SL_ABOUT_NEW, NULL);
+			return;
+		}
+	}
+	if (sl_unlikely(!is_current(a, f))) /* the first one after a change */
+		ask(a, i, SL_ABOUT_AGAIN, f);
+	else if (sl_unlikely(error && (f->flags & SL_FLOW_ALLOW) == 0 &&
+			     (a->mode[i] & 1) == SL_MODE_ENFORCE))
+		as_packet(a, i);
+	else if (sl_unlikely(!binds(a, i, f)))
+		ask(a, i, SL_ABOUT_OTHER, f);
+	else {
+		count_lookup(a, i, true);
+		sl_authz_settle(a, i, f);
+	}
+}
+
+/* --- answers ----------------------------------------------------------------------------- */
+
+/** The questions of one round. */
+struct round {
+	unsigned n;
+	uint32_t midstream; /* bit k: question k is about TCP that does not begin */
+	struct sl_question q[SL_BURST];
+	struct sl_judge_flow flow[SL_BURST];
+	struct sl_judgement ans[SL_BURST];
+};
+
+/** Midstream TCP that its own direction does not allow: once more, mirrored. */
+static void
+ask_mirrored(struct sl_authz *a, struct round *r)
+{
+	struct sl_judge_flow flow[SL_BURST];
+	struct sl_judgement ans[SL_BURST];
+	unsigned k, i, n = 0;
+	uint8_t of[SL_BURST];
+
+	r->midstream = 0;
+	for (k = 0; k < r->n; k++) {
+		if (r->q[k].about == SL_ABOUT_AGAIN || !is_midstream(a, r->q[k].first))
+			continue;
+		r->midstream |= UINT32_C(1) << k;
+		if (r->ans[k].allow || r->q[k].about == SL_ABOUT_OTHER)
+			continue;
+		tuple_mirrored(a, r->q[k].first, &flow[n]);
+		of[n++] = (uint8_t)k;
+	}
+	if (n == 0)
+		return;
+	sl_judge(a->v, a->w->tick, flow, ans, n);
+	for (i = 0; i < n; i++) {
+		if (!ans[i].allow)
+			continue;
+		r->ans[of[i]] = ans[i];
+		r->flow[of[i]] = flow[i];
+	}
+}
+
+/** Verdict on a packet for which the table has no room. @param k that the flow's addresses are in
+ */
+static void
+without_entry(struct sl_authz *a, unsigned i, const struct sl_judge_flow *flow,
+	      const struct sl_judgement *j, const struct sl_flow_key *k, uint8_t flags)
+{
+	struct sl_flow f = {.key = *k, .start_ns = a->w->now_ns, .last_tick = a->w->tick};
+	unsigned dir;
+
+	a->drop[i] = SL_DROP_NONE;
+	if (a->kind[i] == SL_AUTHZ_QUIET)
+		return;
+	write_tuple(&f, flow, k, flags);
+	write_verdict(a, &f, j);
+	sl_flow_write_mode(&f, a->mode[i]);
+	dir = (a->side[i] != 0) != sl_flow_init_b(&f);
+	f.packets[dir] = 1;
+	f.bytes[dir] = sl_meta(a->m[i])->total_len;
+	if (!sl_flow_passes(&f))
+		a->drop[i] = (uint8_t)sl_authz_reason(f.why);
+	sl_note_single(a->w, &f);
+}
+
+static struct sl_flow *
+new_entry(struct sl_authz *a, unsigned i, const struct sl_judge_flow *flow,
+	  const struct sl_judgement *j, uint8_t flags)
+{
+	struct sl_worker *w = a->w;
+	struct sl_flow *f;
+
+	f = sl_flow_add(w->flows, &a->key[i], a->hash[i], w->tick, sl_flow_evicted, w);
+	if (sl_unlikely(f == NULL)) /* the table is sized for its load */
+		return NULL;
+	write_tuple(f, flow, &a->key[i], flags);
+	write_verdict(a, f, j);
+	sl_flow_write_mode(f, a->mode[i]);
+	f->start_ns = w->now_ns;
+	if ((flags & SL_FLOW_QUIET) != 0)
+		f->flags |= SL_FLOW_ALLOW_NOTED;
+	else if ((f->flags & SL_FLOW_STALE) != 0)
+		sl_note_stale(w, f);
+	sl_flow_link_peers(w, f, NULL);
+	return f;
+}
+
+/** The last resort against going round: each packet by the answer that it has. */
+static void
+begin_alone(struct sl_authz *a, struct round *r, unsigned k)
+{
+	unsigned i, first = r->q[k].first;
+	struct sl_judge_flow flow;
+
+	for (i = first; i != UINT8_MAX; i = a->chain[i]) {
+		tuple_of_packet(a, i, &flow);
+		without_entry(a, i, &flow, &r->ans[k], &a->key[i], 0);
+	}
+}
+
+/** Packets of no flow make one, or are judged one by one. */
+static void
+begin(struct sl_authz *a, struct round *r, unsigned k)
+{
+	unsigned first = r->q[k].first, i;
+	uint8_t flags = (r->midstream >> k & 1) != 0 ? SL_FLOW_MIDSTREAM : 0;
+	struct sl_flow *f;
+
+	if (a->kind[first] == SL_AUTHZ_QUIET)
+		flags |= SL_FLOW_QUIET;
+	f = new_entry(a, first, &r->flow[k], &r->ans[k], flags);
+	for (i = first; i != UINT8_MAX; i = a->chain[i]) {
+		count_lookup(a, i, i != first);
+		if (f == NULL) {
+			without_entry(a, i, &r->flow[k], &r->ans[k], &a->key[first], flags);
+			continue;
+		}
+		if (is_tcp(a, i))
+			(void)sl_flow_tcp(f, tcp_flags(a, i),
+					  (a->side[i] != 0) == sl_flow_init_b(f));
+		sl_authz_settle(a, i, f);
+	}
+}
+
+/** Packets go on with what the table says now. */
+static void
+look_again(struct sl_authz *a, const struct sl_question *q, uint8_t asked)
+{
+	unsigned i, next;
+
+	for (i = q->first; i != UINT8_MAX; i = next) {
+		next = a->chain[i]; /* a new question chains anew */
+		count_lookup(a, i, i != q->first);
+		a->asked[i] |= asked;
+		sl_authz_look(a, i);
+	}
+}
+
+/** Is the entry of a question still that of its packets? Others may have taken its place. */
+static bool
+is_there(const struct sl_authz *a, const struct sl_question *q)
+{
+	return q->f->used && memcmp(&q->f->key, &a->key[q->first], sizeof(q->f->key)) == 0;
+}
+
+static void
+answer(struct sl_authz *a, struct round *r, unsigned k)
+{
+	const struct sl_question *q = &r->q[k];
+
+	switch (q->about) {
+	case SL_ABOUT_NEW:
+		if (sl_unlikely(a->imported) && /* see may_ask() */
+		    sl_flow_find(a->w->flows, &a->key[q->first], a->hash[q->first]) != NULL)
+			look_again(a, q, 0);
+		else
+			begin(a, r, k);
+		break;
+	case SL_ABOUT_AGAIN:
+		if (is_there(a, q))
+			judged_again(a, q->f, &r->ans[k]);
+		look_again(a, q, 0);
+		break;
+	case SL_ABOUT_OTHER:
+		if (is_there(a, q) && r->ans[k].allow) {
+			sl_flow_end(a->w, q->f, SL_RR_REVOKED);
+			begin(a, r, k);
+		} else {
+			look_again(a, q, SL_ASKED_OTHER);
+		}
+		break;
+	}
+}
+
+/* A packet asks for a new verdict of its entry, then perhaps for one of its own direction or, as
+ * an ICMP error, as a packet; entries that went meanwhile may cost one round more. */
+void
+sl_authz_answer(struct sl_authz *a)
+{
+	unsigned k, rounds;
+	struct round r;
+
+	for (rounds = 0; a->n_q != 0; rounds++) {
+		r.n = a->n_q;
+		memcpy(r.q, a->q, r.n * sizeof(r.q[0]));
+		memcpy(r.flow, a->flow, r.n * sizeof(r.flow[0]));
+		sl_judge(a->v, a->w->tick, r.flow, r.ans, r.n);
+		ask_mirrored(a, &r);
+		a->n_q = 0;
+		a->moved = true;
+		for (k = 0; k < r.n; k++) {
+			if (sl_likely(rounds < ROUNDS_MAX)) /* see above */
+				answer(a, &r, k);
+			else
+				begin_alone(a, &r, k);
+		}
+	}
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What is written of flows: records (one ring a worker, D11) and aggregates (the evidence, D10).
+ *
+ * Records: a flow that policy allows has one at its begin; one that it denies has one at once and
+ * then one a second, with the packets of that second; each phase whose packets were forwarded has
+ * one at its end. A rule without `log`, or logging switched off, selects none of them. What is
+ * seen is counted when it is written, so that the law of sl_record.h holds at any time; what is
+ * held back is written within three seconds (sweep), or with the end of the flow.
+ *
+ * Aggregates know nothing of all that.
+ */
+#include "flow_int.h"
+
+static uint8_t
+flags_of(const struct sl_flow *f)
+{
+	uint8_t flags = 0;
+
+	flags |= (f->flags & SL_FLOW_FROM_TUNNEL) != 0 ? SL_RF_FROM_TUNNEL : 0;
+	flags |= (f->flags & SL_FLOW_MULTI_ROLE) != 0 ? SL_RF_MULTI_ROLE : 0;
+	flags |= (f->flags & SL_FLOW_STALE) != 0 ? SL_RF_STALE : 0;
+	flags |= (f->flags & SL_FLOW_MIDSTREAM) != 0 ? SL_RF_MIDSTREAM : 0;
+	flags |= (f->flags & SL_FLOW_ALLOW) != 0 ? SL_RF_ALLOW : 0;
+	flags |= (f->note & SL_FLOW_OBSERVED) == 0 ? SL_RF_ENFORCED : 0;
+	flags |= (f->note & SL_FLOW_NO_PREFIX) != 0 ? SL_RF_NO_TARGET : 0;
+	return flags;
+}
+
+static unsigned
+reason_of(const struct sl_flow *f)
+{
+	switch (f->why) {
+	case SL_WHY_RULE:
+		return SL_RR_RULE;
+	case SL_WHY_ZONE_DEFAULT:
+		return SL_RR_ZONE_DEFAULT;
+	case SL_WHY_NO_ROLE:
+		return SL_RR_NO_ROLE;
+	default:
+		return SL_RR_MAP_ERROR;
+	}
+}
+
+/** Count n of a type. @return true if a record is to be written */
+static bool
+select_record(struct sl_worker *w, enum sl_rec_type t, bool wanted, unsigned role, uint64_t n)
+{
+	sl_rec_seen(w->records, t, n);
+	if (!wanted || !w->logging)
+		sl_rec_not_selected(w->records, t, n);
+	else if (sl_rec_token(w->buckets, t, role, w->tick))
+		return true;
+	else
+		sl_rec_suppressed(w->records, t, n);
+	return false;
+}
+
+static struct sl_rec *
+begin_record(struct sl_worker *w, enum sl_rec_type t, uint32_t count)
+{
+	struct sl_rec *r = sl_rec_begin(w->records);
+
+	r->mono_ns = w->now_ns;
+	r->type = (uint8_t)t;
+	r->count = count;
+	r->rule = SL_POL_NONE;
+	r->role = SL_POL_NONE16;
+	r->target = SL_POL_NONE16;
+	r->zone = SL_POL_NONE16;
+	return r;
+}
+
+static struct sl_rec *
+flow_record(struct sl_worker *w, enum sl_rec_type t, const struct sl_flow *f, uint32_t count)
+{
+	struct sl_rec *r = begin_record(w, t, count);
+	bool from_tunnel = (f->flags & SL_FLOW_FROM_TUNNEL) != 0;
+
+	memcpy(r->src, sl_flow_src(f), sizeof(r->src));
+	memcpy(r->dst, sl_flow_dst(f), sizeof(r->dst));
+	r->sport = sl_flow_sport(f);
+	r->dport = sl_flow_dport(f);
+	r->iface = f->key.iface;
+	r->proto = f->key.proto;
+	r->version = f->key.version;
+	r->reason = (uint8_t)reason_of(f);
+	r->flags = flags_of(f);
+	r->stage = from_tunnel ? SL_STATS_POST_DECRYPT : SL_STATS_PRE_ENCRYPT;
+	r->peer_id = f->peer_id;
+	r->generation = f->policy_gen;
+	r->rule = f->rule;
+	r->role = f->role;
+	r->target = f->target;
+	r->zone = f->zone;
+	return r;
+}
+
+static void
+note_flow(struct sl_worker *w, enum sl_rec_type t, const struct sl_flow *f, uint32_t count,
+	  uint8_t flags)
+{
+	struct sl_rec *r;
+
+	if (!select_record(w, t, (f->note & SL_FLOW_LOG) != 0, f->role, count))
+		return;
+	r = flow_record(w, t, f, count);
+	r->flags |= flags;
+	sl_rec_commit(w->records, r);
+}
+
+static enum sl_rec_type
+deny_type(const struct sl_flow *f)
+{
+	return (f->note & SL_FLOW_OBSERVED) != 0 ? SL_REC_WOULD_DENY : SL_REC_DENY;
+}
+
+void
+sl_note_denied(struct sl_worker *w, struct sl_flow *f)
+{
+	uint32_t n = f->unnoted;
+
+	f->noted_tick = w->tick;
+	if (n == 0)
+		return;
+	f->unnoted = 0;
+	note_flow(w, deny_type(f), f, n, f->packets[0] + f->packets[1] > 1 ? SL_RF_CACHED : 0);
+}
+
+/* --- aggregates -------------------------------------------------------------------------- */
+
+void
+sl_note_fold(struct sl_worker *w, struct sl_flow *f, unsigned flows)
+{
+	uint64_t packets = f->packets[0] + f->packets[1], bytes = f->bytes[0] + f->bytes[1];
+	bool from_tunnel = (f->flags & SL_FLOW_FROM_TUNNEL) != 0;
+	uint16_t sport = sl_flow_sport(f);
+	struct sl_agg_key k;
+
+	if ((f->flags & SL_FLOW_QUIET) != 0 || (packets == f->folded_packets && flows == 0))
+		return;
+	memset(&k, 0, sizeof(k));
+	memcpy(k.src, sl_flow_src(f), sizeof(k.src));
+	memcpy(k.dst, sl_flow_dst(f), sizeof(k.dst));
+	k.peer_id = f->peer_id;
+	k.sport = from_tunnel || sport >= SL_AGG_EPHEMERAL ? 0 : sport;
+	k.dport = sl_flow_dport(f);
+	k.iface = f->key.iface;
+	k.proto = f->key.proto;
+	k.version = f->key.version;
+	k.flags = from_tunnel ? SL_AGG_FROM_TUNNEL : 0;
+	k.flags |= (f->flags & SL_FLOW_ALLOW) != 0 ? SL_AGG_ALLOW : 0;
+	k.flags |= (f->note & SL_FLOW_OBSERVED) == 0 ? SL_AGG_ENFORCED : 0;
+	k.flags |= (f->flags & SL_FLOW_MIDSTREAM) != 0 ? SL_AGG_MIDSTREAM : 0;
+	sl_agg_add(w->agg, &k, f->rule_id, f->role_id, flows, packets - f->folded_packets,
+		   bytes - f->folded_bytes, w->now_ns);
+	f->folded_packets = packets;
+	f->folded_bytes = bytes;
+}
+
+/* --- begin, change, end ------------------------------------------------------------------ */
+
+void
+sl_note_begin(struct sl_worker *w, struct sl_flow *f)
+{
+	f->flags |= SL_FLOW_ALLOW_NOTED;
+	f->noted_tick = w->tick - SL_SECOND_TICKS; /* the first denied packet is written at once */
+	if ((f->flags & SL_FLOW_ALLOW) != 0)
+		note_flow(w, SL_REC_ALLOW, f, 1, 0);
+	sl_note_fold(w, f, 1);
+}
+
+static uint32_t
+saturate(uint64_t v)
+{
+	return (uint32_t)SL_MIN(v, (uint64_t)UINT32_MAX);
+}
+
+void
+sl_note_end(struct sl_worker *w, struct sl_flow *f, unsigned reason)
+{
+	struct sl_rec *r;
+	unsigned i;
+
+	if (f->unnoted != 0)
+		sl_note_denied(w, f);
+	sl_note_fold(w, f, 0);
+	if (!sl_flow_passes(f) || (f->flags & SL_FLOW_QUIET) != 0 ||
+	    (f->flags & SL_FLOW_ALLOW_NOTED) == 0 ||
+	    !select_record(w, SL_REC_END, (f->note & SL_FLOW_LOG) != 0, f->role, 1))
+		return;
+	r = flow_record(w, SL_REC_END, f, 1);
+	r->reason = (uint8_t)reason;
+	r->duration_ms = saturate((w->now_ns - f->start_ns) / SL_NS_PER_MS);
+	for (i = 0; i < 2; i++) {
+		r->packets[i] = saturate(f->packets[i]);
+		r->bytes[i] = f->bytes[i];
+	}
+	sl_rec_commit(w->records, r);
+}
+
+/* Of a flow that policy denies the mode decides whether it is one: under enforce it is cut, under
+ * observe it begins. */
+void
+sl_note_turn(struct sl_worker *w, struct sl_flow *f, uint32_t mode)
+{
+	bool begun = (f->flags & (SL_FLOW_ALLOW_NOTED | SL_FLOW_QUIET)) == SL_FLOW_ALLOW_NOTED;
+
+	if (begun && (f->flags & SL_FLOW_ALLOW) != 0) {
+		sl_note_fold(w, f, 0);
+	} else if (begun) {
+		sl_note_end(w, f, SL_RR_REVOKED);
+		sl_flow_reset(w, f);
+	}
+	f->note &= (uint8_t) ~(SL_FLOW_OBSERVED | SL_FLOW_NO_PREFIX);
+	sl_flow_write_mode(f, mode);
+}
+
+/* --- packets without a flow -------------------------------------------------------------- */
+
+void
+sl_note_single(struct sl_worker *w, const struct sl_flow *f)
+{
+	struct sl_flow copy = *f;
+
+	w->delta.lcore.flow_full++;
+	note_flow(w, SL_REC_FLOW_FULL, f, 1, 0);
+	if ((f->flags & SL_FLOW_ALLOW) == 0)
+		note_flow(w, deny_type(f), f, 1, 0);
+	sl_note_fold(w, &copy, 1);
+}
+
+void
+sl_note_stale(struct sl_worker *w, const struct sl_flow *f)
+{
+	if (select_record(w, SL_REC_STALE, true, f->role, 1))
+		sl_rec_commit(w->records, flow_record(w, SL_REC_STALE, f, 1));
+}
+
+void
+sl_note_orphan(struct sl_worker *w, struct rte_mbuf *m, uint32_t mode)
+{
+	const struct sl_meta *meta = sl_meta(m);
+	bool enforce = (mode & 1) == SL_MODE_ENFORCE;
+	bool from_tunnel = (meta->flags & SL_PKT_FROM_TUNNEL) != 0;
+	enum sl_rec_type t = enforce ? SL_REC_DENY : SL_REC_WOULD_DENY;
+	size_t n = meta->version == 4 ? 4 : 16;
+	struct sl_rec *r;
+
+	if (!select_record(w, t, true, SL_POL_NONE16, 1))
+		return;
+	r = begin_record(w, t, 1);
+	memcpy(r->src, sl_pkt_src(m), n);
+	memcpy(r->dst, sl_pkt_dst(m), n);
+	r->iface = meta->iface_id;
+	r->proto = meta->proto;
+	r->version = meta->version;
+	r->reason = SL_RR_FRAG_ORPHAN;
+	r->flags =
+		(uint8_t)((from_tunnel ? SL_RF_FROM_TUNNEL : 0) | (enforce ? SL_RF_ENFORCED : 0) |
+			  ((mode & SL_MODE_NO_PREFIX) != 0 ? SL_RF_NO_TARGET : 0));
+	r->stage = from_tunnel ? SL_STATS_POST_DECRYPT : SL_STATS_PRE_ENCRYPT;
+	r->peer_id = meta->peer_id;
+	sl_rec_commit(w->records, r);
+}
+
+void
+sl_note_session(struct sl_worker *w, enum sl_rec_type t, const struct sl_peer *p, uint32_t n)
+{
+	struct sl_rec *r;
+
+	if (!select_record(w, t, true, SL_POL_NONE16, n))
+		return;
+	r = begin_record(w, t, n);
+	r->iface = p->iface_id;
+	r->stage = SL_STATS_POST_DECRYPT;
+	r->peer_id = p->id;
+	sl_rec_commit(w->records, r);
+}
