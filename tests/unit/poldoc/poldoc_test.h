@@ -55,16 +55,18 @@ good(const char *text)
 	return p;
 }
 
+/** A page or example of docs/, with a zero behind it. */
 static inline char *
-read_example(size_t *len)
+read_doc(const char *path, size_t *len)
 {
-	FILE *f = fopen(EXAMPLE, "r");
+	FILE *f = fopen(path, "r");
 	char *text = malloc(1 << 16);
 
 	assert_non_null(f);
-	*len = fread(text, 1, 1 << 16, f);
+	*len = fread(text, 1, (1 << 16) - 1, f);
 	fclose(f);
-	assert_in_range(*len, 100, (1 << 16) - 1);
+	assert_in_range(*len, 100, (1 << 16) - 2);
+	text[*len] = '\0';
 	return text;
 }
 

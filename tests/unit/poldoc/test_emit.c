@@ -82,7 +82,7 @@ test_example(void **state)
 	struct sl_policy *p;
 	struct sl_error e = {0};
 	size_t len;
-	char *text = read_example(&len);
+	char *text = read_doc(EXAMPLE, &len);
 
 	if (sl_policy_doc_parse(text, len, &p, &e) < 0)
 		fail_msg("%s %s: %s", e.reason, e.path, e.message);

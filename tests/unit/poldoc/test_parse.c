@@ -234,6 +234,20 @@ static const struct refusal tests[] = {
 	 "role_unknown", "/tests/0/rule"},
 };
 
+/** Each reason is in docs/policy.md. */
+static void
+is_documented(const char *reason)
+{
+	char word[64];
+	size_t len;
+	char *page = read_doc(REFERENCE, &len);
+
+	snprintf(word, sizeof(word), "`%s`", reason);
+	if (strstr(page, word) == NULL)
+		fail_msg("%s is not in docs/policy.md", reason);
+	free(page);
+}
+
 static void
 refuse(const struct refusal *r, size_t n)
 {
@@ -246,6 +260,7 @@ refuse(const struct refusal *r, size_t n)
 		if (strcmp(e.reason, r[i].reason) != 0 || strcmp(e.path, r[i].path) != 0)
 			fail_msg("%s\n%s %s: %s", r[i].text, e.reason, e.path, e.message);
 		assert_true(e.message[0] != '\0');
+		is_documented(e.reason);
 		sl_policy_free(p);
 	}
 }

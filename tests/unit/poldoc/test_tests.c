@@ -61,7 +61,7 @@ static void
 test_example(void **state)
 {
 	size_t len;
-	char *text = read_example(&len);
+	char *text = read_doc(EXAMPLE, &len);
 	struct sl_policy *p = NULL;
 
 	if (sl_policy_doc_parse(text, len, &p, &err) < 0 || sl_policy_check(p, NULL, NOW, &err) < 0)
@@ -96,7 +96,7 @@ static void
 test_example_lint(void **state)
 {
 	size_t len;
-	char *text = read_example(&len);
+	char *text = read_doc(EXAMPLE, &len);
 	struct sl_policy *p = NULL;
 
 	assert_int_equal(sl_policy_doc_parse(text, len, &p, &err), 0);
@@ -104,6 +104,32 @@ test_example_lint(void **state)
 	sl_policy_lint(p, NOW, no_lint, NULL);
 	sl_policy_free(p);
 	free(text);
+}
+
+/** The worked examples of the reference: sound, and their tests hold. */
+static void
+test_reference(void **state)
+{
+	static const char fence[] = "```json\n";
+	size_t len;
+	char *page = read_doc(REFERENCE, &len), *at = page, *end;
+	struct sl_policy *p = NULL;
+	unsigned n = 0;
+
+	while ((at = strstr(at, fence)) != NULL) {
+		at += strlen(fence);
+		end = strstr(at, "```");
+		assert_non_null(end);
+		if (sl_policy_doc_parse(at, (size_t)(end - at), &p, &err) < 0 ||
+		    sl_policy_check(p, NULL, NOW, &err) < 0 || run(p, true) < 0)
+			fail_msg("%s %s: %s", err.reason, err.path, err.message);
+		assert_true(n_run >= 3);
+		sl_policy_free(p);
+		at = end;
+		n++;
+	}
+	assert_int_equal(n, 2);
+	free(page);
 }
 
 /** A small policy with one test. @return its outcome */
@@ -234,8 +260,8 @@ main(void)
 {
 	const struct CMUnitTest all[] = {
 		cmocka_unit_test(test_example),	  cmocka_unit_test(test_example_lint),
-		cmocka_unit_test(test_peers),	  cmocka_unit_test(test_roles),
-		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_reference), cmocka_unit_test(test_peers),
+		cmocka_unit_test(test_roles),	  cmocka_unit_test(test_addresses),
 	};
 
 	return cmocka_run_group_tests(all, NULL, NULL);
