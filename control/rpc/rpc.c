@@ -30,6 +30,28 @@ struct sl_rpc {
 	sl_rpc_handler *handler; /* [sl_schema_gateway_n] */
 };
 
+/** A line whose answers are being collected. */
+struct sl_rpc_line {
+	sl_rpc_line_done done;
+	void *ctx;
+	json_t *answers; /* in the order of the requests; null: none */
+	unsigned open;	 /* answers that will come later, and the reading of the line itself */
+	bool batch, cancelled;
+};
+
+/** A call that may be answered later. */
+struct sl_rpc_ask {
+	struct sl_rpc_line *line;
+	size_t at;  /* place of the answer */
+	json_t *id; /* NULL: a notification */
+};
+
+struct sl_rpc_later {
+	struct sl_rpc_line *line;
+	size_t at;
+	json_t *id;
+};
+
 struct sl_rpc *
 sl_rpc_new(void *user)
 {
@@ -137,7 +159,7 @@ sl_rpc_call(struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *me
 		audit_refusal(m, caller, e);
 	else
 		rc = r->handler[m - sl_schema_gateway](r->user, caller, decoded, result, e);
-	if (rc && !e->err)
+	if (rc < 0 && !e->err)
 		sl_fail(e, rc, "internal", "", "%s failed: %s", m->name, strerror(-rc));
 	if (rc) {
 		json_decref(*result);
@@ -227,16 +249,33 @@ id_valid(const json_t *id)
 	       (json_is_string(id) && json_string_length(id) <= ID_MAX);
 }
 
-/** One request object. @return answer, or NULL for a notification. */
+/** What a finished call is answered; NULL for a notification. */
 static json_t *
-handle_request(struct sl_rpc *r, const struct sl_rpc_caller *caller, json_t *req)
+call_answer(json_t *id, int rc, json_t *result, const struct sl_error *e)
+{
+	json_t *answer = NULL;
+
+	if (id && rc)
+		answer = error_answer(id, code_of(e), e);
+	else if (id)
+		answer = json_pack("{s:s, s:O, s:O}", "jsonrpc", "2.0", "id", id, "result", result);
+	json_decref(result);
+	return answer;
+}
+
+/** One request object. @return answer, or NULL for a notification or when it comes later. */
+static json_t *
+handle_request(struct sl_rpc *r, const struct sl_rpc_caller *caller, json_t *req,
+	       struct sl_rpc_ask *ask)
 {
 	json_t *id = json_object_get(req, "id"), *params = json_object_get(req, "params");
-	json_t *method = json_object_get(req, "method"), *result = NULL, *answer;
+	json_t *method = json_object_get(req, "method"), *result = NULL;
 	json_t *version = json_object_get(req, "jsonrpc");
+	struct sl_rpc_caller asking = *caller;
 	struct sl_error e = {0};
 	const char *key;
 	json_t *item;
+	int rc;
 
 	if (!json_is_object(req))
 		return simple_error(json_null(), CODE_REQUEST, "invalid_request",
@@ -262,12 +301,11 @@ handle_request(struct sl_rpc *r, const struct sl_rpc_caller *caller, json_t *req
 		return id ? simple_error(id, CODE_PARAMS, "param_type",
 					 "params must be an object; parameters have names here")
 			  : NULL;
-	if (sl_rpc_call(r, caller, json_string_value(method), params, &result, &e))
-		return id ? error_answer(id, code_of(&e), &e) : NULL;
-	answer = id ? json_pack("{s:s, s:O, s:O}", "jsonrpc", "2.0", "id", id, "result", result)
-		    : NULL;
-	json_decref(result);
-	return answer;
+	if (ask)
+		ask->id = id;
+	asking.ask = ask;
+	rc = sl_rpc_call(r, &asking, json_string_value(method), params, &result, &e);
+	return rc == SL_RPC_LATER ? NULL : call_answer(id, rc, result, &e);
 }
 
 /** Count values and depth. @return false above the limits. */
@@ -291,54 +329,159 @@ within_limits(json_t *v, unsigned depth, unsigned *values)
 	return true;
 }
 
-static json_t *
-handle_batch(struct sl_rpc *r, const struct sl_rpc_caller *caller, json_t *batch)
+/* --- lines ---------------------------------------------------------------------------------- */
+
+struct sl_rpc_later *
+sl_rpc_later(const struct sl_rpc_caller *caller)
 {
-	json_t *answers = json_array(), *item;
+	struct sl_rpc_ask *ask = caller->ask;
+	struct sl_rpc_later *l = ask ? calloc(1, sizeof(*l)) : NULL;
+
+	if (!l)
+		return NULL;
+	l->line = ask->line;
+	l->id = json_incref(ask->id);
+	l->at = ask->at;
+	ask->line->open++;
+	return l;
+}
+
+/** The answers to a line as text; NULL when there is none. */
+static char *
+line_text(struct sl_rpc_line *l)
+{
+	json_t *all = json_array(), *item;
+	char *text = NULL;
+	size_t i;
+
+	json_array_foreach (l->answers, i, item) {
+		if (!json_is_null(item))
+			json_array_append(all, item);
+	}
+	if (json_array_size(all) > 0)
+		text = json_dumps(l->batch ? all : json_array_get(all, 0), JSON_COMPACT);
+	json_decref(all);
+	return text;
+}
+
+/** One answer less to wait for. @return true if it was the last */
+static bool
+line_closes(struct sl_rpc_line *l)
+{
+	if (--l->open > 0)
+		return false;
+	if (!l->cancelled)
+		l->done(l->ctx, line_text(l));
+	json_decref(l->answers);
+	free(l);
+	return true;
+}
+
+void
+sl_rpc_answer(struct sl_rpc_later *l, int rc, json_t *result, const struct sl_error *e)
+{
+	json_t *answer;
+
+	if (!rc && !result)
+		result = json_object();
+	answer = call_answer(l->id, rc, result, e);
+	if (answer)
+		json_array_set_new(l->line->answers, l->at, answer);
+	line_closes(l->line);
+	json_decref(l->id);
+	free(l);
+}
+
+void
+sl_rpc_line_cancel(struct sl_rpc_line *l)
+{
+	l->cancelled = true;
+}
+
+/** Carry a request out and keep its answer, or the place for it. */
+static void
+line_request(struct sl_rpc *r, const struct sl_rpc_caller *caller, struct sl_rpc_line *l,
+	     json_t *req, bool wait)
+{
+	struct sl_rpc_ask ask = {.line = l, .at = json_array_size(l->answers)};
+	json_t *answer;
+
+	json_array_append_new(l->answers, json_null());
+	answer = handle_request(r, caller, req, wait ? NULL : &ask);
+	if (answer)
+		json_array_set_new(l->answers, ask.at, answer);
+}
+
+static void
+line_batch(struct sl_rpc *r, const struct sl_rpc_caller *caller, struct sl_rpc_line *l,
+	   json_t *batch, bool wait)
+{
+	json_t *item;
 	size_t i;
 
 	if (json_array_size(batch) == 0 || json_array_size(batch) > BATCH_MAX) {
-		json_decref(answers);
-		return simple_error(json_null(), CODE_REQUEST, "invalid_request",
-				    "a batch has 1 to 256 requests");
+		json_array_append_new(l->answers,
+				      simple_error(json_null(), CODE_REQUEST, "invalid_request",
+						   "a batch has 1 to 256 requests"));
+		return;
 	}
-	json_array_foreach (batch, i, item) {
-		json_t *a = handle_request(r, caller, item);
+	l->batch = true;
+	json_array_foreach (batch, i, item)
+		line_request(r, caller, l, item, wait);
+}
 
-		if (a)
-			json_array_append_new(answers, a);
-	}
-	if (json_array_size(answers) == 0) {
-		json_decref(answers);
+static struct sl_rpc_line *
+line_start(struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *line, size_t len,
+	   bool wait, sl_rpc_line_done done, void *ctx)
+{
+	struct sl_rpc_line *l = calloc(1, sizeof(*l));
+	char text[JSON_ERROR_TEXT_LENGTH + 40];
+	unsigned values = 0;
+	json_error_t je;
+	json_t *in;
+
+	if (!l) {
+		done(ctx, NULL);
 		return NULL;
 	}
-	return answers;
+	*l = (struct sl_rpc_line){.done = done, .ctx = ctx, .answers = json_array(), .open = 1};
+	in = json_loadb(line, len, JSON_REJECT_DUPLICATES, &je);
+	if (!in) {
+		/* jansson's text may quote the input, which may hold what must not be repeated */
+		snprintf(text, sizeof(text), "not JSON, at byte %d", je.position);
+		json_array_append_new(l->answers,
+				      simple_error(json_null(), CODE_PARSE, "parse", text));
+	} else if (!within_limits(in, 1, &values)) {
+		json_array_append_new(l->answers,
+				      simple_error(json_null(), CODE_REQUEST, "too_large",
+						   "more than 8,192 values or 32 levels"));
+	} else if (json_is_array(in)) {
+		line_batch(r, caller, l, in, wait);
+	} else {
+		line_request(r, caller, l, in, wait);
+	}
+	json_decref(in);
+	return line_closes(l) ? NULL : l;
+}
+
+struct sl_rpc_line *
+sl_rpc_line_start(struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *line,
+		  size_t len, sl_rpc_line_done done, void *ctx)
+{
+	return line_start(r, caller, line, len, false, done, ctx);
+}
+
+static void
+keep_answer(void *ctx, char *answer)
+{
+	*(char **)ctx = answer;
 }
 
 char *
 sl_rpc_line(struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *line, size_t len)
 {
-	json_error_t je;
-	json_t *in = json_loadb(line, len, JSON_REJECT_DUPLICATES, &je), *out;
-	unsigned values = 0;
-	char text[JSON_ERROR_TEXT_LENGTH + 40], *dump;
+	char *answer = NULL;
 
-	if (!in) {
-		/* jansson's text may quote the input, which may hold what must not be repeated */
-		snprintf(text, sizeof(text), "not JSON, at byte %d", je.position);
-		out = simple_error(json_null(), CODE_PARSE, "parse", text);
-	} else if (!within_limits(in, 1, &values)) {
-		out = simple_error(json_null(), CODE_REQUEST, "too_large",
-				   "more than 8,192 values or 32 levels");
-	} else if (json_is_array(in)) {
-		out = handle_batch(r, caller, in);
-	} else {
-		out = handle_request(r, caller, in);
-	}
-	json_decref(in);
-	if (!out)
-		return NULL;
-	dump = json_dumps(out, JSON_COMPACT);
-	json_decref(out);
-	return dump;
+	line_start(r, caller, line, len, true, keep_answer, &answer);
+	return answer;
 }

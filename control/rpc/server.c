@@ -30,9 +30,11 @@ struct conn {
 	struct bufferevent *bev;
 	struct sl_rpc_caller caller;
 	char principal[64];
-	bool paused;  /* its answers wait: nothing is read */
-	bool ended;   /* it has sent everything: answer what is there, then close */
-	bool closing; /* one last answer; what still comes is thrown away */
+	struct sl_rpc_line *line; /* its answer comes later: nothing is handled meanwhile */
+	bool answering;		  /* in the call that reads lines */
+	bool paused;		  /* its answers wait: nothing is read */
+	bool ended;		  /* it has sent everything: answer what is there, then close */
+	bool closing;		  /* one last answer; what still comes is thrown away */
 	size_t drained;
 };
 
@@ -53,6 +55,8 @@ conn_free(struct conn *c)
 	if (c->next)
 		c->next->pprev = c->pprev;
 	c->server->n_conns--;
+	if (c->line)
+		sl_rpc_line_cancel(c->line);
 	bufferevent_free(c->bev);
 	free(c);
 }
@@ -77,12 +81,26 @@ line_too_long(struct conn *c)
 			    "\"data\":{\"reason\":\"line_too_long\"}}}\n");
 }
 
+/** An answer, at once or later. */
+static void
+on_answer(void *ctx, char *answer)
+{
+	struct conn *c = ctx;
+
+	c->line = NULL;
+	if (answer) {
+		bufferevent_write(c->bev, answer, strlen(answer));
+		bufferevent_write(c->bev, "\n", 1);
+		free(answer);
+	}
+	if (!c->answering) /* go on with what has come meanwhile */
+		bufferevent_trigger(c->bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
+}
+
 /** Handle one whole line. @return false when the connection was freed or is closing. */
 static bool
 handle_line(struct conn *c, const char *line, size_t len)
 {
-	char *out;
-
 	if (len == 0 || (len == 1 && line[0] == '\r'))
 		return true;
 	if (line[0] != '{' && line[0] != '[') {
@@ -93,12 +111,9 @@ handle_line(struct conn *c, const char *line, size_t len)
 		line_too_long(c);
 		return false;
 	}
-	out = sl_rpc_line(c->server->rpc, &c->caller, line, len);
-	if (!out)
-		return true;
-	bufferevent_write(c->bev, out, strlen(out));
-	bufferevent_write(c->bev, "\n", 1);
-	free(out);
+	c->answering = true;
+	c->line = sl_rpc_line_start(c->server->rpc, &c->caller, line, len, on_answer, c);
+	c->answering = false;
 	return true;
 }
 
@@ -132,11 +147,13 @@ on_read(struct bufferevent *bev, void *arg)
 			conn_free(c);
 		return;
 	}
+	if (c->line) /* the answer to an earlier line goes first */
+		return;
 	if (is_foreign(in)) {
 		conn_free(c);
 		return;
 	}
-	for (unsigned i = 0; i < LINES_PER_TURN && !c->paused; i++) {
+	for (unsigned i = 0; i < LINES_PER_TURN && !c->paused && !c->line; i++) {
 		char *line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF);
 		bool alive;
 
@@ -150,6 +167,8 @@ on_read(struct bufferevent *bev, void *arg)
 	}
 	if (c->paused)
 		bufferevent_disable(bev, EV_READ);
+	else if (c->line)
+		return;
 	else if (has_line(in))
 		bufferevent_trigger(bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
 	else if (evbuffer_get_length(in) > LINE_MAX_BYTES)
@@ -175,7 +194,7 @@ on_write(struct bufferevent *bev, void *arg)
 	}
 	if (has_line(bufferevent_get_input(bev)))
 		bufferevent_trigger(bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
-	else if (c->ended)
+	else if (c->ended && !c->line)
 		conn_free(c);
 }
 
@@ -183,7 +202,7 @@ static void
 on_event(struct bufferevent *bev, short what, void *arg)
 {
 	struct conn *c = arg;
-	bool more = has_line(bufferevent_get_input(bev)) ||
+	bool more = c->line || has_line(bufferevent_get_input(bev)) ||
 		    evbuffer_get_length(bufferevent_get_output(bev)) > 0;
 
 	if (!(what & BEV_EVENT_EOF) || c->closing || !more) {

@@ -18,9 +18,12 @@ struct sl_rpc;
 /** Who calls, and through what: decides on `local_only` methods and needed roles. */
 enum sl_rpc_via { SL_RPC_VIA_CONFIG, SL_RPC_VIA_CONSOLE, SL_RPC_VIA_UNIX, SL_RPC_VIA_TCP };
 
+struct sl_rpc_ask;
+
 struct sl_rpc_caller {
 	enum sl_rpc_via via;
-	const char *principal; /* for logs: "uid:0", "config", "console", "tcp:127.0.0.1" */
+	const char *principal;	/* for logs: "uid:0", "config", "console", "tcp:127.0.0.1" */
+	struct sl_rpc_ask *ask; /* set by the dispatcher where an answer may come later */
 };
 
 /** States in which methods may be called. */
@@ -42,8 +45,39 @@ void sl_rpc_set_state(struct sl_rpc *rpc, enum sl_rpc_state state);
 int sl_rpc_call(struct sl_rpc *rpc, const struct sl_rpc_caller *caller, const char *method,
 		json_t *params, json_t **result, struct sl_error *e);
 
+/* --- answers that come later --------------------------------------------------------------------
+ *
+ * A handler whose work takes long asks for sl_rpc_later(), starts the work and returns
+ * SL_RPC_LATER; when it is done it calls sl_rpc_answer(), once. Where the caller waits for the
+ * return (sl_rpc_call(), sl_rpc_line()) sl_rpc_later() is NULL, and the handler does the work. */
+
+#define SL_RPC_LATER 1
+struct sl_rpc_later;
+/** The right to answer the present call later. @return NULL: the caller waits (or no memory) */
+struct sl_rpc_later *sl_rpc_later(const struct sl_rpc_caller *caller);
 /**
- * Handle one line of JSON-RPC 2.0 (a request, a notification or a batch).
+ * Answer, whether the asker still listens or not. The sl_rpc may be gone meanwhile.
+ * @param rc 0, or a negative errno with `e`; @param result reference is taken over, may be NULL
+ */
+void sl_rpc_answer(struct sl_rpc_later *l, int rc, json_t *result, const struct sl_error *e);
+
+struct sl_rpc_line;
+/** @param answer malloc'ed, without newline, taken over; NULL when nothing is to be answered */
+typedef void (*sl_rpc_line_done)(void *ctx, char *answer);
+/**
+ * As sl_rpc_line(), for one who need not wait: a batch is answered as a whole when its last answer
+ * has come.
+ * @param done called before the return, or later
+ * @return NULL if `done` was called; else what sl_rpc_line_cancel() takes
+ */
+struct sl_rpc_line *sl_rpc_line_start(struct sl_rpc *rpc, const struct sl_rpc_caller *caller,
+				      const char *line, size_t len, sl_rpc_line_done done,
+				      void *ctx);
+/** Nobody listens any more: `done` is not called. The work itself goes on. */
+void sl_rpc_line_cancel(struct sl_rpc_line *l);
+
+/**
+ * Handle one line of JSON-RPC 2.0 (a request, a notification or a batch) and wait for the answer.
  * @return malloc'ed answer line without newline, or NULL when nothing is to be answered
  */
 char *sl_rpc_line(struct sl_rpc *rpc, const struct sl_rpc_caller *caller, const char *line,

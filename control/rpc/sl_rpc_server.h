@@ -4,7 +4,8 @@
  * The sockets of JSON-RPC: newline-delimited, over unix (peer credentials) and loopback TCP, on the
  * libevent loop of control. Limits: first byte { or [, 1 MiB a line, depth 32, 8,192 values, 32
  * connections, 300 s idle. A client that does not read its answers is not read either; one that
- * closes its sending side still gets them.
+ * closes its sending side still gets them. While an answer is still to come, no further line of
+ * that connection is handled.
  */
 #ifndef SL_RPC_SERVER_H
 #define SL_RPC_SERVER_H

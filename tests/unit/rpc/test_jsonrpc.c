@@ -322,6 +322,96 @@ test_tcp(void **state)
 	free(got);
 }
 
+/* --- answers that come later -------------------------------------------------------------- */
+
+static struct sl_rpc_later *owed[8];
+static unsigned n_owed, n_done;
+static char *answered;
+
+static int
+later(void *user, const struct sl_rpc_caller *caller, const void *params, json_t **result,
+      struct sl_error *e)
+{
+	struct sl_rpc_later *l = sl_rpc_later(caller);
+
+	if (!l)
+		return handler(user, caller, params, result, e);
+	owed[n_owed++] = l;
+	return SL_RPC_LATER;
+}
+
+static void
+line_done(void *ctx, char *answer)
+{
+	n_done++;
+	answered = answer;
+}
+
+static int
+setup_later(void **state)
+{
+	rpc = sl_rpc_new(NULL);
+	sl_rpc_bind(rpc, "rpc.ping", handler);
+	sl_rpc_bind(rpc, "sys.version", later);
+	sl_rpc_set_state(rpc, SL_RPC_RUNNING);
+	n_owed = n_done = calls = 0;
+	answered = NULL;
+	return 0;
+}
+
+#define CALL(id, method) "{\"jsonrpc\":\"2.0\"," id "\"method\":\"" method "\"}"
+
+static void
+test_later(void **state)
+{
+	static const char line[] =
+		"[" CALL("\"id\":1,", "sys.version") "," CALL("\"id\":2,", "rpc.ping") "," CALL(
+			"", "sys.version") "," CALL("\"id\":3,", "sys.version") "]";
+	struct sl_error e = {0};
+	struct sl_rpc_line *l = sl_rpc_line_start(rpc, &local, line, strlen(line), line_done, NULL);
+
+	assert_non_null(l);
+	assert_int_equal(n_owed, 3);
+	sl_fail(&e, -EINVAL, "why", "/a", "no");
+	sl_rpc_answer(owed[2], e.err, NULL, &e);
+	sl_rpc_answer(owed[1], 0, json_pack("{s:i}", "lost", 1), NULL);
+	assert_int_equal(n_done, 0);
+	sl_rpc_answer(owed[0], 0, json_pack("{s:i}", "n", 5), NULL);
+	assert_int_equal(n_done, 1);
+	assert_string_equal(
+		answered,
+		"[{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"n\":5}},"
+		"{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"n\":1}},"
+		"{\"jsonrpc\":\"2.0\",\"id\":3,\"error\":{\"code\":-32602,\"message\":\"no\","
+		"\"data\":{\"reason\":\"why\",\"path\":\"/a\"}}}]");
+	free(answered);
+}
+
+/* Who waits for the return gets the answer at once; so does one whose work is done at once. */
+static void
+test_later_waiting(void **state)
+{
+	static const char line[] = CALL("\"id\":1,", "sys.version");
+
+	expect(line, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"n\":1}}");
+	assert_int_equal(n_owed, 0);
+	assert_null(sl_rpc_line_start(rpc, &local, CALL("\"id\":1,", "rpc.ping"),
+				      strlen(CALL("\"id\":1,", "rpc.ping")), line_done, NULL));
+	assert_int_equal(n_done, 1);
+	free(answered);
+}
+
+static void
+test_later_cancelled(void **state)
+{
+	static const char line[] = CALL("\"id\":1,", "sys.version");
+	struct sl_rpc_line *l = sl_rpc_line_start(rpc, &local, line, strlen(line), line_done, NULL);
+
+	sl_rpc_line_cancel(l);
+	sl_rpc_answer(owed[0], 0, NULL, NULL);
+	assert_int_equal(n_done, 0);
+}
+
 int
 main(void)
 {
@@ -336,6 +426,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_codes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_long_method, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tcp, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_later, setup_later, teardown),
+		cmocka_unit_test_setup_teardown(test_later_waiting, setup_later, teardown),
+		cmocka_unit_test_setup_teardown(test_later_cancelled, setup_later, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

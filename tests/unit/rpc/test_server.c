@@ -55,6 +55,18 @@ much(void *user, const struct sl_rpc_caller *caller, const void *params, json_t 
 	return 0;
 }
 
+static struct sl_rpc_later *owed;
+
+/** Answered when the test says so. */
+static int
+later(void *user, const struct sl_rpc_caller *caller, const void *params, json_t **result,
+      struct sl_error *e)
+{
+	calls++;
+	owed = sl_rpc_later(caller);
+	return owed ? SL_RPC_LATER : -EBUSY;
+}
+
 static void
 quiet(void *ctx, enum sl_log_level level, const char *topic, const char *text)
 {
@@ -91,6 +103,7 @@ setup(void **state)
 	sl_rpc_bind(rpc, "rpc.ping", ping);
 	sl_rpc_bind(rpc, "drops.get", much);
 	sl_rpc_bind(rpc, "authz.mode.set", ping);
+	sl_rpc_bind(rpc, "sys.version", later);
 	server = sl_rpc_server_new(base, rpc);
 	port = at.port = free_port();
 	if (sl_rpc_server_unix(server, path, NULL, &e) || sl_rpc_server_tcp(server, &at, &e))
@@ -503,6 +516,72 @@ test_group(void **state)
 	sl_rpc_server_free(other);
 }
 
+#define LATER "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"sys.version\"}\n"
+#define LATE "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}\n"
+
+static void
+ask_later(int fd, const char *line)
+{
+	assert_true(give(fd, line, strlen(line)));
+	pump();
+	assert_non_null(owed);
+}
+
+/* What a client asked before goes first; other clients are served meanwhile. */
+static void
+test_later(void **state)
+{
+	int fd = dial_unix(), other = dial_tcp();
+
+	ask_later(fd, LATER PING);
+	assert_int_equal(calls, 1);
+	expect(other, PING, PONG);
+	assert_int_equal(take(fd, 1), 0);
+	sl_rpc_answer(owed, 0, NULL, NULL);
+	expect(fd, "", LATE PONG);
+	close(fd);
+	close(other);
+	pump();
+}
+
+static void
+test_later_half_close(void **state)
+{
+	struct sl_error e = {0};
+	int fd = dial_unix();
+
+	ask_later(fd, LATER);
+	shutdown(fd, SHUT_WR);
+	pump();
+	sl_fail(&e, -EBUSY, "policy_busy", "", "no");
+	sl_rpc_answer(owed, e.err, NULL, &e);
+	assert_true(take(fd, 1000) > 0);
+	assert_non_null(strstr(seen, "policy_busy"));
+	assert_true(closed(fd));
+	close(fd);
+}
+
+/* The asker is gone, or the whole server is. */
+static void
+test_later_gone(void **state)
+{
+	struct linger hard = {1, 0};
+	struct sl_rpc_later *first;
+	int fd = dial_tcp(), other = dial_unix();
+
+	ask_later(fd, LATER);
+	first = owed;
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	close(fd);
+	pump();
+	sl_rpc_answer(first, 0, json_object(), NULL);
+	ask_later(other, LATER);
+	sl_rpc_server_free(server);
+	server = NULL;
+	sl_rpc_answer(owed, 0, NULL, NULL);
+	close(other);
+}
+
 static void
 test_loopback_alone(void **state)
 {
@@ -534,6 +613,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_last_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_socket_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_group, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_later, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_later_half_close, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_later_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_loopback_alone, setup, teardown),
 	};
 
