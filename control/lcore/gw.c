@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "gw.h"
+#include "gw_policy.h"
 
 #define PEERS_DEFAULT 131072
 #define NOTES_MAX 256 /* of hs in one turn */
@@ -134,6 +135,8 @@ init(struct sl_gw *gw, struct sl_error *e)
 		rc = init_tables(gw, e);
 	if (rc == 0)
 		rc = gw_mode_load(gw, e);
+	if (rc == 0)
+		rc = gw_policy_init(gw, e);
 	if (rc != 0)
 		return rc;
 	gw_run_load(gw);
@@ -226,6 +229,7 @@ void
 sl_gw_stop(struct sl_gw *gw)
 {
 	gw_run_save(gw);
+	gw_policy_stop(gw);
 	gw->conf.hs = NULL;
 }
 
@@ -241,6 +245,7 @@ sl_gw_free(struct sl_gw *gw)
 	free_commands(gw);
 	free_peers(gw);
 	free_tables(gw);
+	gw_policy_free(gw);
 	gw_mode_free(gw);
 	gw_run_free(gw);
 	gw_secrets_free(&gw->secrets);
@@ -315,6 +320,7 @@ check_wall(struct sl_gw *gw)
 	sl_log(SL_LOG_WARN, "clock", "the wall clock stepped by %lld s; expiries are moved",
 	       (long long)(step / (int64_t)SL_NS_PER_S));
 	gw_peers_expiry(gw);
+	gw_policy_wall_step(gw);
 }
 
 unsigned
@@ -331,6 +337,7 @@ sl_gw_poll(struct sl_gw *gw)
 	if (gw->retry.waiting > 0)
 		sl_mbox_retry_flush(gw->conf.to_hs, &gw->retry);
 	check_wall(gw);
+	done += gw_policy_poll(gw);
 	done += sl_rcu_poll(gw->conf.reclaim);
 	return done + gw_run_poll(gw);
 }

@@ -141,11 +141,13 @@ struct gw_route {
 struct gw_iface_rest {
 	uint32_t dying; /* peers */
 	bool hs;	/* hs has not let go */
+	bool policy;	/* the rules in force mean the interface that had it */
 };
 
 /** One state of the modes; `view.prefixes` is `prefixes`. */
 struct gw_mode_state {
 	struct sl_gw_mode view;
+	bool quiet; /* logging is off */
 	struct sl_gw_mode_prefix *prefixes;
 };
 
@@ -161,6 +163,13 @@ struct gw_mode {
 };
 
 struct gw_run;
+struct gw_policy;
+
+/** Something that an older root refers to, freed with it. */
+struct gw_later {
+	struct gw_later *next;
+	void (*fn)(struct sl_gw *gw, struct gw_later *l);
+};
 
 struct sl_gw {
 	struct sl_gw_conf conf;
@@ -202,6 +211,7 @@ struct sl_gw {
 	uint64_t now_ns; /* of this turn, for the neighbour machine */
 
 	struct gw_mode mode;
+	struct gw_policy *policy;
 	struct gw_run *run;
 	uint64_t wall_offset_ns; /* wall clock minus monotonic, as last seen */
 	uint64_t wall_check_ns;
@@ -212,7 +222,8 @@ struct sl_gw {
 	struct sl_lpm_garbage garbage;
 	struct gw_obj *retired; /* views and arrays to be freed with the next root */
 	struct gw_iface *retired_ifaces;
-	struct gw_root *root; /* published */
+	struct gw_later *later; /* of policy, to be freed with the next root */
+	struct gw_root *root;	/* published */
 };
 
 static inline uint64_t
@@ -367,6 +378,8 @@ unsigned gw_neigh_poll(struct sl_gw *gw);
 void *gw_obj_alloc(size_t size);
 void gw_obj_free(void *obj);
 void gw_obj_retire(struct sl_gw *gw, void *obj);
+/** Call l->fn when nobody reads what the next root no longer refers to. */
+void gw_later_retire(struct sl_gw *gw, struct gw_later *l);
 /** Store a new root if one is due. @return 0 or -ENOMEM (tried again later) */
 int gw_publish(struct sl_gw *gw);
 /** Lcores have stopped: free the published root and all views. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "gw.h"
+#include "gw_policy.h"
 
 #define DEFAULT_MTU 1420
 #define FIRST_LISTEN_PORT 51820
@@ -319,7 +320,7 @@ iface_new(struct sl_gw *gw, const char *name, struct sl_error *e)
 
 	for (id = 1; id < SL_IFACE_MAX; id++) {
 		if (gw->iface[id] == NULL && gw->iface_rest[id].dying == 0 &&
-		    !gw->iface_rest[id].hs)
+		    !gw->iface_rest[id].hs && !gw->iface_rest[id].policy)
 			break;
 	}
 	if (id == SL_IFACE_MAX) {
@@ -351,6 +352,7 @@ iface_enter(struct sl_gw *gw, struct gw_iface *f)
 	gw->iface[f->id] = f;
 	gw->n_ifaces = SL_MAX(gw->n_ifaces, f->id + 1U);
 	gw_hash_add(&gw->ifaces_by_name, &f->by_name, name_hash(gw, f->name));
+	gw_policy_iface(gw, f, true);
 	gw_route_rebuild(gw, f);
 }
 
@@ -415,6 +417,7 @@ iface_leave(struct sl_gw *gw, struct gw_iface *f)
 	gw->udp_dirty = true;
 	gw_hash_del(&gw->ifaces_by_name, &f->by_name);
 	gw->iface[f->id] = NULL;
+	gw_policy_iface(gw, f, false);
 	gw->ifaces_dirty = true;
 	gw->iface_rest[f->id].hs = true;
 	gw_obj_retire(gw, f->view);

@@ -307,6 +307,16 @@ sl_gw_mode_set_prefix(struct sl_gw *gw, const struct sl_prefix *p, enum sl_authz
 	return sl_gw_mode_change(gw, &c, e);
 }
 
+enum sl_authz_mode
+sl_gw_mode_of(struct sl_gw *gw, const struct sl_ip *ip)
+{
+	uint32_t m = sl_lpm_lookup(&gw->mode.table[gw_fam(ip)], ip->b);
+
+	if (gw->mode.view.panic)
+		return SL_MODE_OBSERVE;
+	return m == SL_LPM_NONE ? gw->mode.view.deflt : (enum sl_authz_mode)m;
+}
+
 void
 sl_gw_mode_get(struct sl_gw *gw, struct sl_gw_mode *out)
 {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "gw.h"
+#include "gw_policy.h"
 
 #define DEFAULT_NAME_LEN 8
 #define ID_REST 1024 /* ids that rest before one of them is used again */
@@ -344,6 +345,7 @@ peer_create(struct sl_gw *gw, struct gw_iface *f, const struct sl_gw_peer_spec *
 	use_former(gw, p, cmd);
 	set_first_path(p, cmd);
 	gw_cmd_add(gw, cmd);
+	gw_policy_peer(gw, p, true);
 	return 0;
 }
 
@@ -355,8 +357,11 @@ peer_change(struct sl_gw *gw, struct gw_peer *p, const struct sl_gw_peer_spec *s
 
 	if (rc != 0)
 		return rc;
-	if (s->fields & SL_PF_NAME && strcmp(p->p->name, s->name) != 0)
+	if (s->fields & SL_PF_NAME && strcmp(p->p->name, s->name) != 0) {
+		gw_policy_peer(gw, p, false);
 		gw_peer_set_name(gw, p, s->name);
+		gw_policy_peer(gw, p, true);
+	}
 	if (set_dynamic(gw, p, s, room, cmd)) {
 		cmd->iface_id = p->iface_id;
 		cmd->peer = p->p;
@@ -411,6 +416,7 @@ void
 gw_peer_leave(struct sl_gw *gw, struct gw_peer *p, struct sl_hs_cmd *cmd)
 {
 	gw_run_forget(gw, p->iface->name, &p->p->key);
+	gw_policy_peer(gw, p, false);
 	peer_unenter(gw, p);
 	p->iface = NULL;
 	gw->iface_rest[p->iface_id].dying++;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "gw.h"
+#include "gw_policy.h"
 
 /* Before each object; keeps the cache line alignment of what follows. */
 struct gw_obj {
@@ -25,6 +26,7 @@ struct batch {
 	struct sl_lpm_garbage garbage;
 	struct gw_obj *objs;
 	struct gw_iface *ifaces;
+	struct gw_later *later;
 	uint32_t nhs;
 };
 
@@ -58,6 +60,13 @@ gw_obj_retire(struct sl_gw *gw, void *obj)
 	o = (struct gw_obj *)obj - 1;
 	o->next = gw->retired;
 	gw->retired = o;
+}
+
+void
+gw_later_retire(struct sl_gw *gw, struct gw_later *l)
+{
+	l->next = gw->later;
+	gw->later = l;
 }
 
 /* --- views
@@ -256,6 +265,7 @@ fill_root(struct sl_gw *gw, struct gw_root *r)
 	r->root.authz.mode4 = gw->mode.table[0];
 	r->root.authz.mode6 = gw->mode.table[1];
 	r->root.authz.logging = !gw->mode.quiet;
+	r->root.authz.policy = gw->policy->view;
 	r->root.n_ifaces = gw->n_ifaces;
 	r->root.iface = (const struct sl_iface_view *const *)r->ifaces;
 	r->root.iface_by_udp_port = r->udp_port;
@@ -279,6 +289,17 @@ free_objs(struct gw_obj *o)
 }
 
 static void
+run_later(struct sl_gw *gw, struct gw_later *l)
+{
+	struct gw_later *next;
+
+	for (; l != NULL; l = next) {
+		next = l->next;
+		l->fn(gw, l);
+	}
+}
+
+static void
 batch_reclaim(void *ctx, void *obj)
 {
 	struct sl_gw *gw = ctx;
@@ -288,6 +309,7 @@ batch_reclaim(void *ctx, void *obj)
 
 	sl_lpm_garbage_free(&b->garbage);
 	free_objs(b->objs);
+	run_later(gw, b->later);
 	for (; f != NULL; f = next) {
 		next = f->next_retired;
 		gw_iface_free(gw, f);
@@ -316,8 +338,10 @@ retire_batch(struct sl_gw *gw, struct batch *b)
 {
 	b->objs = gw->retired;
 	b->ifaces = gw->retired_ifaces;
+	b->later = gw->later;
 	b->nhs = gw->nh_retired;
 	gw->retired = NULL;
+	gw->later = NULL;
 	gw->retired_ifaces = NULL;
 	gw->nh_retired = 0;
 	sl_rcu_defer_head(gw->conf.reclaim, &b->rcu, batch_reclaim, gw, b);
@@ -334,7 +358,8 @@ gw_publish(struct sl_gw *gw)
 		return 0;
 	r = gw_obj_alloc(sizeof(*r));
 	b = calloc(1, sizeof(*b));
-	if (r == NULL || b == NULL || make_views(gw, &ifaces_changed, &atts_changed) != 0 ||
+	if (r == NULL || b == NULL || gw_who_publish(gw) != 0 ||
+	    make_views(gw, &ifaces_changed, &atts_changed) != 0 ||
 	    make_arrays(gw, r, ifaces_changed, atts_changed) != 0) {
 		if (r != NULL)
 			drop_arrays(old, r);
@@ -369,4 +394,6 @@ gw_publish_free(struct sl_gw *gw)
 	if (gw->root != NULL)
 		drop_arrays(NULL, gw->root);
 	gw_obj_free(gw->root);
+	run_later(gw, gw->later);
+	gw->later = NULL;
 }

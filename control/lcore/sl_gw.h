@@ -39,6 +39,10 @@ struct sl_gw_conf {
 	const char *run_dir;   /* memory-backed; learned endpoints and timestamps; NULL: not kept */
 	unsigned peers_max;    /* 0: 131,072; limit of struct sl_peer_table is 2^20 */
 	bool allow_unlocked_keys; /* go on where key memory cannot be locked (D42) */
+	bool lockstep; /* no helper thread: policies are compiled where they are loaded */
+	const unsigned *helper_cpus; /* where the helper may run; NULL: as its maker */
+	unsigned n_helper_cpus;
+	unsigned policy_prefixes, policy_rules; /* 0: SL_POL_PREFIXES, SL_POL_RULES */
 };
 
 /**
@@ -348,6 +352,8 @@ int sl_gw_mode_preview(struct sl_gw *gw, const struct sl_gw_mode_change *c, stru
 /** Keep the pending change. -ENOENT confirm_unknown (it was taken back, or never was). */
 int sl_gw_mode_confirm(struct sl_gw *gw, const char *id, struct sl_error *e);
 
+/** Mode of an address under the panic switch, the prefixes and the default. */
+enum sl_authz_mode sl_gw_mode_of(struct sl_gw *gw, const struct sl_ip *ip);
 /** One part of a change alone. -EIO state_write: nothing changed. */
 int sl_gw_mode_set_default(struct sl_gw *gw, enum sl_authz_mode m, struct sl_error *e);
 int sl_gw_mode_set_panic(struct sl_gw *gw, bool on, struct sl_error *e);

@@ -5,8 +5,10 @@
  * becomes the published one. Part of the gateway model (sl_gw.h); one thread, but for the helper
  * thread that compiles.
  *
- * A load: parse and check on control's thread, compile, self-test and run the document's tests on
- * the helper, then publish {rules, identity} with one root. A failure leaves everything as it was.
+ * A load: parse, check, compile, self-test on the helper; look up the peers of members on control's
+ * thread in slices; run the document's tests (which know the document's own members) and write the
+ * state file on the helper; then publish {rules, identity} with one root. A failure leaves
+ * everything as it was.
  * Rules that begin or end, members and peers change by themselves: rule times by a new compile of
  * the same document, members by an incremental change of the identity, at most 1 s late.
  */
@@ -24,38 +26,70 @@ struct sl_gw_policy_info {
 	uint64_t loaded_wall_ns;	 /* when it was published */
 	uint64_t compile_ns, publish_ns; /* of the last load: on the helper; from submit to store */
 	const char *origin;		 /* "file", "rpc", "state" */
-	struct sl_policy_use use;
+	struct sl_policy_use use;	 /* caps: of the present capacity, which grows by itself */
+	unsigned prefixes_max, roles_max; /* where it ends */
+	unsigned dynamic;		  /* members beside the document */
+	unsigned tests;
 	uint32_t entries4, entries6;
 	size_t acl_bytes;
 	char last_error[320]; /* of the last failed load, "" none */
+	char broken[320];     /* what the last run left and is not in force, "" */
 	uint64_t next_change_ns;
 };
 
-/** @param rc 0: published; else `e` says why not */
-typedef void (*sl_gw_policy_done)(void *ctx, int rc, const struct sl_error *e);
+/** What a load or dry run found. Valid in the call. */
+struct sl_gw_policy_result {
+	const struct sl_policy *policy;
+	const struct sl_polset *set;
+	uint64_t generation; /* published; of a dry run: 0 */
+	uint64_t compile_ns, publish_ns;
+	unsigned tests; /* run */
+	unsigned n_lints;
+	json_t *lints; /* {code, path, text}, the first 1,000; borrowed */
+};
+
+/** @param rc 0: published (of a dry run: it could be), with `r`; else `e` says why not */
+typedef void (*sl_gw_policy_done)(void *ctx, int rc, const struct sl_error *e,
+				  const struct sl_gw_policy_result *r);
 
 struct sl_gw_policy_load {
-	const char *text;
+	const char *text; /* copied */
 	size_t len;
 	const char *origin;
 	bool run_tests;	     /* not at boot */
+	bool lenient;	     /* what is over is no error */
 	bool dry_run;	     /* all but publishing */
 	bool keep;	     /* write it to the state directory: it is what the next start loads */
+	bool wait;	     /* `done` is called before the return */
 	uint32_t if_version; /* not 0: refuse (-EBUSY version_mismatch) unless this one is in force
 			      */
 	sl_gw_policy_done done;
 	void *ctx;
 };
 /**
- * @return 0: `done` will be called from sl_gw_poll() (in lockstep before the return); else an error
- * of parse or check, or -EBUSY policy_busy (a load is being compiled)
+ * @return 0: `done` will be called, with errors of parse, check, compilation and tests too, from
+ * sl_gw_poll() (in lockstep before the return); else -EBUSY policy_busy (a load is at work) or
+ * version_mismatch, -ENOMEM
  */
 int sl_gw_policy_load(struct sl_gw *gw, const struct sl_gw_policy_load *l, struct sl_error *e);
+/**
+ * At a start, after interfaces and peers: load what the state directory kept (tests are not run,
+ * what is over is no error), else `file` (may be NULL). A kept document that cannot be loaded does
+ * not end the start: without a policy nobody has a role, so what is enforced is denied, and
+ * sl_gw_policy_info() tells why. @return an error of `file`
+ */
+int sl_gw_policy_boot(struct sl_gw *gw, const char *file, struct sl_error *e);
+/** Read a document; zero at its end, to be freed. Errors at /file: file, file_invalid. */
+int sl_gw_policy_read(const char *file, char **text, size_t *len, struct sl_error *e);
 void sl_gw_policy_info(struct sl_gw *gw, struct sl_gw_policy_info *out);
 /** The model in force, NULL: none. Valid until the next sl_gw_poll(). */
 const struct sl_policy *sl_gw_policy(struct sl_gw *gw);
 /** Its text as it was given, comments included. */
 const char *sl_gw_policy_text(struct sl_gw *gw, size_t *len);
+/** Its text without comments, in the order of the model. */
+const char *sl_gw_policy_canonical(struct sl_gw *gw, size_t *len);
+/** {code, path, text} of each, the first 1,000; borrowed; NULL: no policy. */
+json_t *sl_gw_policy_lints(struct sl_gw *gw, unsigned *n);
 /** What the data lcores judge by (from the published root). */
 const struct sl_policy_view *sl_gw_policy_view(struct sl_gw *gw);
 
@@ -70,6 +104,56 @@ void sl_gw_member_walk(struct sl_gw *gw,
 		       bool (*fn)(void *ctx, const char *role, const struct sl_pol_member *m,
 				  bool dynamic),
 		       void *ctx);
+
+/** How many of a role are beside the document. */
+unsigned sl_gw_members_beside(struct sl_gw *gw, const char *role);
+/** Is the peer or interface that a member names here? */
+bool sl_gw_member_here(struct sl_gw *gw, const struct sl_pol_member *m);
+uint64_t sl_gw_wall_ns(struct sl_gw *gw);
+
+/* --- explaining ---------------------------------------------------------------------------------
+ */
+
+struct sl_gw_question {
+	const char *iface; /* NULL: the only one */
+	const char *peer;  /* name or key; NULL: whose AllowedIPs hold the tunnel's address */
+	struct sl_ip src;  /* family 0: first address of the peer */
+	struct sl_ip dst;
+	uint8_t proto;
+	uint16_t sport, dport; /* 0 unless TCP or UDP */
+	bool from_inside;
+};
+
+struct sl_gw_explained_role {
+	struct sl_trace_role t;
+	bool through_peer; /* else through the source's prefix */
+	bool allow;
+	uint32_t rule;	  /* place in set->rules; of a vote, or of the rule that came nearest */
+	const char *miss; /* no vote: what of that rule does not match; NULL: there is no rule */
+};
+
+/** Valid until the next sl_gw_poll(). */
+struct sl_gw_explanation {
+	const struct sl_policy_view *view;
+	struct sl_judge_flow flow; /* addresses point into src and dst */
+	struct sl_ip src, dst;
+	const char *iface, *peer; /* peer NULL: nobody has the address */
+	bool spoofed;		  /* the source is not the peer's */
+	bool expired, disabled;	  /* the peer may not pass at all */
+	bool isolated;		  /* both are peers and the interface keeps them apart */
+	struct sl_judgement judgement;
+	bool disagree; /* tables and plain scans give different verdicts: a fault of the gateway */
+	enum sl_authz_mode mode;
+	bool panic;
+	unsigned n_roles;
+	struct sl_gw_explained_role *roles; /* to be freed */
+};
+
+/** By sl_judge() on the published tables, and by sl_polset_eval() for the trace. Errors:
+ * interface_unknown, interface_missing /interface; not_found /peer; family_mismatch /dst;
+ * address_missing /src or /dst. */
+int sl_gw_explain(struct sl_gw *gw, const struct sl_gw_question *q, struct sl_gw_explanation *out,
+		  struct sl_error *e);
 
 /** A policy that is not in force, compiled for questions: this gateway's peers and interfaces,
  * the candidate's rules and members. */

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The job that makes tables of a document: what runs on the helper, and what control adds to it. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "gw_policy.h"
+
+#define POLICY_FILE "policy.json"
+
+/* --- pieces --------------------------------------------------------------------------------------
+ */
+
+void
+gw_doc_free(struct gw_doc *d)
+{
+	if (d == NULL)
+		return;
+	sl_policy_free(d->policy);
+	json_decref(d->lints);
+	free(d->text);
+	free(d->canonical);
+	free(d);
+}
+
+void
+gw_rules_free(struct gw_rules *t)
+{
+	if (t == NULL)
+		return;
+	sl_acl_free(t->acl);
+	sl_polset_free(t->set);
+	free(t);
+}
+
+void
+gw_job_free(struct gw_job *j)
+{
+	if (j == NULL)
+		return;
+	if (j->kind == GW_JOB_LOAD)
+		gw_doc_free(j->doc);
+	gw_rules_free(j->tables);
+	gw_who_free(j->who);
+	free(j->ifaces);
+	free(j->test_peers);
+	free(j->touch);
+	free(j->state_dir);
+	free(j);
+}
+
+static int
+by_iface_name(const void *a, const void *b)
+{
+	return strcmp(((const struct gw_iface_name *)a)->name,
+		      ((const struct gw_iface_name *)b)->name);
+}
+
+static uint16_t
+snapshot_iface(void *ctx, const char *name)
+{
+	const struct gw_job *j = ctx;
+	struct gw_iface_name key;
+	const struct gw_iface_name *found;
+
+	snprintf(key.name, sizeof(key.name), "%s", name);
+	found = bsearch(&key, j->ifaces, j->n_ifaces, sizeof(key), by_iface_name);
+	return found != NULL ? found->id : 0;
+}
+
+int
+gw_job_snapshot(struct sl_gw *gw, struct gw_job *j)
+{
+	struct gw_policy *p = gw->policy;
+	unsigned i;
+
+	free(j->ifaces);
+	j->n_ifaces = 0;
+	j->n_iface_ids = gw->n_ifaces;
+	j->iface_epoch = p->iface_epoch;
+	j->ifaces = calloc(gw->n_ifaces + 1, sizeof(*j->ifaces));
+	if (j->ifaces == NULL)
+		return -ENOMEM;
+	for (i = 1; i < gw->n_ifaces; i++) {
+		struct gw_iface_name *n = &j->ifaces[j->n_ifaces];
+
+		if (gw->iface[i] == NULL)
+			continue;
+		snprintf(n->name, sizeof(n->name), "%s", gw->iface[i]->name);
+		n->id = gw->iface[i]->id;
+		j->n_ifaces++;
+	}
+	qsort(j->ifaces, j->n_ifaces, sizeof(*j->ifaces), by_iface_name);
+	gw_policy_when(gw, &j->when);
+	j->generation = ++p->generation;
+	return 0;
+}
+
+struct gw_job *
+gw_job_new(struct sl_gw *gw, enum gw_job_kind kind)
+{
+	struct gw_job *j = calloc(1, sizeof(*j));
+
+	if (j == NULL)
+		return NULL;
+	j->kind = kind;
+	memcpy(j->key, gw->hash_key, sizeof(j->key));
+	memcpy(j->acl_prefix, gw->policy->acl_prefix, sizeof(j->acl_prefix));
+	gw_policy_limits(gw, &j->limits);
+	j->begin_ns = gw_mono_ns(gw);
+	if (kind == GW_JOB_LOAD)
+		j->doc = calloc(1, sizeof(*j->doc));
+	else
+		j->doc = gw->policy->doc;
+	if (j->doc != NULL && gw_job_snapshot(gw, j) == 0)
+		return j;
+	gw_job_free(j);
+	return NULL;
+}
+
+/* --- on the helper: documents -------------------------------------------------------------------
+ */
+
+static void
+add_lint(void *ctx, const char *code, const char *path, const char *text)
+{
+	struct gw_doc *d = ctx;
+
+	if (d->n_lints++ < GW_LINTS_MAX)
+		json_array_append_new(d->lints, json_pack("{ss,ss,ss}", "code", code, "path", path,
+							  "text", text));
+}
+
+/* At a start what is over is no error: it ended while the gateway was away. */
+static void
+lint_over(struct gw_doc *d, uint64_t now_ns)
+{
+	const struct sl_policy *p = d->policy;
+	char path[160], when[32];
+	unsigned r, i;
+
+	for (r = 0; r < p->n_roles; r++) {
+		for (i = 0; i < p->roles[r].n_members; i++) {
+			uint64_t end = p->roles[r].members[i].expires_ns;
+
+			if (end == 0 || end > now_ns)
+				continue;
+			snprintf(path, sizeof(path), "/roles/%s/members/%u", p->roles[r].name, i);
+			add_lint(d, "expired", path, sl_time_str(end, when));
+		}
+	}
+	for (i = 0; i < p->n_rules; i++) {
+		if (p->rules[i].expires_ns == 0 || p->rules[i].expires_ns > now_ns)
+			continue;
+		snprintf(path, sizeof(path), "/rules/%u", i);
+		add_lint(d, "expired", path, sl_time_str(p->rules[i].expires_ns, when));
+	}
+}
+
+static bool
+names_iface(const struct sl_pol_place *p, unsigned n)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		if (p[i].iface[0] != '\0')
+			return true;
+	return false;
+}
+
+static void
+look_at(struct gw_doc *d)
+{
+	const struct sl_policy *p = d->policy;
+	unsigned i, k;
+
+	for (i = 0; i < p->n_zones; i++)
+		d->names_ifaces |= names_iface(p->zones[i].nets, p->zones[i].n_nets);
+	for (i = 0; i < p->n_targets; i++)
+		d->names_ifaces |= names_iface(p->targets[i].addrs, p->targets[i].n_addrs);
+	for (i = 0; i < p->n_rules; i++)
+		for (k = 0; k < p->rules[i].n_to; k++)
+			d->names_ifaces |= names_iface(&p->rules[i].to[k].place, 1);
+	for (i = 0; i < p->n_roles; i++)
+		for (k = 0; k < p->roles[i].n_members; k++)
+			d->n_prefixes += p->roles[i].members[k].peer[0] == '\0';
+}
+
+static int
+read_document(struct gw_job *j)
+{
+	struct gw_doc *d = j->doc;
+	json_t *emitted;
+	int rc = sl_policy_doc_parse(d->text, d->len, &d->policy, &j->e);
+
+	if (rc == 0)
+		rc = sl_policy_check(d->policy, &j->limits, j->load.lenient ? 0 : j->when.wall_ns,
+				     &j->e);
+	if (rc != 0)
+		return rc;
+	look_at(d);
+	d->lints = json_array();
+	sl_policy_lint(d->policy, j->when.wall_ns, add_lint, d);
+	if (j->load.lenient)
+		lint_over(d, j->when.wall_ns);
+	if (j->no_acl)
+		return 0;
+	emitted = sl_policy_doc_emit(d->policy);
+	d->canonical = emitted != NULL ? json_dumps(emitted, JSON_INDENT(1)) : NULL;
+	json_decref(emitted);
+	if (d->canonical == NULL)
+		return gw_no_memory(&j->e);
+	d->canonical_len = strlen(d->canonical);
+	return 0;
+}
+
+/* --- on the helper: tables -----------------------------------------------------------------------
+ */
+
+static int
+compile(struct gw_job *j)
+{
+	struct sl_polset_env env = {.generation = j->generation,
+				    .wall_ns = j->when.wall_ns,
+				    .wall_to_mono_ns = j->when.wall_to_mono_ns,
+				    .iface_id = snapshot_iface,
+				    .ctx = j};
+	struct gw_rules *t = calloc(1, sizeof(*t));
+
+	gw_rules_free(j->tables); /* of a run that came too late */
+	j->tables = t;
+	if (t == NULL)
+		return gw_no_memory(&j->e);
+	t->set = sl_polset_compile(j->doc->policy, &env, &j->e);
+	if (t->set == NULL)
+		return j->e.err != 0 ? j->e.err : -ENOMEM;
+	if (j->no_acl)
+		return 0;
+	t->acl = sl_acl_build(t->set, j->acl_prefix, &j->e);
+	return t->acl != NULL ? 0 : j->e.err != 0 ? j->e.err : -ENOMEM;
+}
+
+static int
+by_test_name(const void *a, const void *b)
+{
+	return strcmp(((const struct gw_test_peer *)a)->name,
+		      ((const struct gw_test_peer *)b)->name);
+}
+
+/* The peers that tests name, for control to look up. */
+static int
+list_test_peers(struct gw_job *j)
+{
+	const struct sl_policy *p = j->doc->policy;
+	unsigned i, n = 0;
+
+	free(j->test_peers);
+	j->n_test_peers = 0;
+	j->test_peers = calloc(p->n_tests + 1, sizeof(*j->test_peers));
+	if (j->test_peers == NULL)
+		return gw_no_memory(&j->e);
+	for (i = 0; i < p->n_tests; i++)
+		if (p->tests[i].peer[0] != '\0')
+			snprintf(j->test_peers[n++].name, SL_POL_NAME, "%s", p->tests[i].peer);
+	if (n > 1)
+		qsort(j->test_peers, n, sizeof(*j->test_peers), by_test_name);
+	for (i = 0; i < n; i++)
+		if (i == 0 || by_test_name(&j->test_peers[i], &j->test_peers[i - 1]) != 0)
+			j->test_peers[j->n_test_peers++] = j->test_peers[i];
+	return 0;
+}
+
+void
+gw_job_build(struct gw_task *t)
+{
+	struct gw_job *j = SL_CONTAINER_OF(t, struct gw_job, task);
+	uint64_t begin = sl_clock_mono_ns();
+
+	j->rc = j->doc->policy == NULL ? read_document(j) : 0;
+	if (j->rc == 0)
+		j->rc = compile(j);
+	if (j->rc == 0 && j->kind != GW_JOB_RULES) {
+		gw_who_free(j->who);
+		j->who = gw_who_new(j->doc->policy, j->key, j->n_iface_ids, &j->when,
+				    snapshot_iface, j);
+		j->rc = j->who != NULL ? 0 : gw_no_memory(&j->e);
+	}
+	if (j->rc == 0 && j->load.run_tests)
+		j->rc = list_test_peers(j);
+	j->compile_ns += sl_clock_mono_ns() - begin;
+}
+
+/* --- on the helper: tests
+ * -------------------------------------------------------------------------
+ */
+
+struct test_env {
+	struct gw_job *j;
+	const struct sl_identity *id;
+};
+
+static const struct sl_class *
+test_source(void *ctx, const char *iface, const struct sl_ip *ip)
+{
+	struct test_env *t = ctx;
+
+	return sl_identity_prefix(t->id, snapshot_iface(t->j, iface), ip->family, ip->b);
+}
+
+static bool
+test_peer(void *ctx, const char *name, struct sl_polset_query *q)
+{
+	struct test_env *t = ctx;
+	struct gw_test_peer key, *p;
+	const struct sl_ip *own;
+
+	snprintf(key.name, sizeof(key.name), "%s", name);
+	p = bsearch(&key, t->j->test_peers, t->j->n_test_peers, sizeof(key), by_test_name);
+	if (p == NULL || !p->known)
+		return false;
+	q->flow.iface = p->iface;
+	q->peer_class = sl_identity_peer(t->id, p->id);
+	own = &p->address[q->flow.version == 6];
+	q->flow.src = own->family != 0 ? own->b : NULL;
+	if (own->family != 0)
+		q->src_class = sl_identity_prefix(t->id, p->iface, own->family, own->b);
+	return true;
+}
+
+static uint16_t
+test_iface(void *ctx, const char *name)
+{
+	return snapshot_iface(((struct test_env *)ctx)->j, name);
+}
+
+static int
+run_tests(struct gw_job *j)
+{
+	struct sl_who_garbage *old = NULL;
+	struct test_env ctx = {.j = j};
+	struct sl_policy_test_env env = {.peer = test_peer,
+					 .source = test_source,
+					 .iface = test_iface,
+					 .ctx = &ctx,
+					 .now_ns = j->when.wall_ns};
+
+	ctx.id = sl_who_publish(j->who->b, 1, &old);
+	sl_who_garbage_free(old); /* nobody has read what was before */
+	if (ctx.id == NULL)
+		return gw_no_memory(&j->e);
+	return sl_policy_doc_test(j->doc->policy, j->tables->set, &env, &j->n_tests, &j->e);
+}
+
+void
+gw_job_test(struct gw_task *t)
+{
+	struct gw_job *j = SL_CONTAINER_OF(t, struct gw_job, task);
+	uint64_t begin = sl_clock_mono_ns();
+
+	j->rc = j->load.run_tests ? run_tests(j) : 0;
+	if (j->rc == 0 && j->state_dir != NULL)
+		j->rc = gw_file_write(j->state_dir, POLICY_FILE, j->doc->text, j->doc->len, &j->e);
+	j->compile_ns += sl_clock_mono_ns() - begin;
+}
+
+/* --- on control ----------------------------------------------------------------------------------
+ */
+
+static void
+note_test_peer(struct gw_job *j, const struct gw_peer *p)
+{
+	struct gw_test_peer key, *t;
+	unsigned i;
+
+	if (j->n_test_peers == 0)
+		return;
+	snprintf(key.name, sizeof(key.name), "%s", p->p->name);
+	t = bsearch(&key, j->test_peers, j->n_test_peers, sizeof(key), by_test_name);
+	if (t == NULL || t->known)
+		return;
+	t->known = true;
+	t->id = p->p->id;
+	t->iface = p->iface_id;
+	for (i = p->n_allowed; i-- > 0;)
+		t->address[gw_fam(&p->allowed[i].ip)] = p->allowed[i].ip;
+}
+
+bool
+gw_job_resolve(struct sl_gw *gw, struct gw_job *j, unsigned budget)
+{
+	struct sl_peer *dp;
+	struct gw_peer *p;
+
+	for (; budget > 0 && j->rc == 0 && j->next_peer < gw->next_id; j->next_peer++, budget--) {
+		dp = sl_peer_get(gw->dp->peers, j->next_peer);
+		p = dp != NULL ? dp->ctl_priv : NULL;
+		if (p == NULL || p->iface == NULL)
+			continue;
+		note_test_peer(j, p);
+		if (gw_who_peer(j->who, &j->when, dp->id, p->iface->name, dp->name, true) != 0)
+			j->rc = gw_no_memory(&j->e);
+	}
+	return j->rc != 0 || j->next_peer >= gw->next_id;
+}
+
+static void
+catch_dyn(struct sl_gw *gw, struct gw_job *j, const struct gw_dyn *d)
+{
+	int role = gw_policy_role(j->doc->policy, d->role), rc;
+
+	rc = role < 0 ? 0 : gw_who_dyn_add(gw, j->who, &j->when, (uint16_t)role, &d->m);
+	if (rc == -ENOSPC)
+		j->rc = sl_fail(&j->e, rc, "limit_roles", "",
+				"a holder would have more than %u roles", SL_CLASS_ROLES_MAX);
+	else if (rc != 0)
+		j->rc = gw_no_memory(&j->e);
+}
+
+bool
+gw_job_catch_up(struct sl_gw *gw, struct gw_job *j, unsigned budget)
+{
+	struct gw_policy *p = gw->policy;
+	const struct gw_touch *t;
+	unsigned i;
+
+	for (i = 0; i < j->n_touch && j->rc == 0; i++) {
+		t = &j->touch[i];
+		if (gw_who_peer(j->who, &j->when, t->id, t->iface, t->name, t->there) != 0)
+			j->rc = gw_no_memory(&j->e);
+	}
+	j->n_touch = 0;
+	for (; budget > 0 && j->rc == 0 && j->next_dyn < p->n_dyn; j->next_dyn++, budget--)
+		catch_dyn(gw, j, p->dyn[j->next_dyn]);
+	return j->rc != 0 || j->next_dyn >= p->n_dyn;
+}

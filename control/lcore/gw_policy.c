@@ -1,0 +1,790 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The policy in force, and how another one takes its place. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "gw_policy.h"
+
+#define RESOLVE_BATCH 2000 /* peers looked up in one turn */
+#define DYN_BATCH 256
+#define RERUNS_MAX 5
+#define RETRY_NS (1 * SL_NS_PER_S)
+#define CAPACITY_NS (60 * SL_NS_PER_S)
+
+void
+gw_policy_when(struct sl_gw *gw, struct gw_when *out)
+{
+	out->wall_ns = gw_wall_ns(gw);
+	out->wall_to_mono_ns = out->wall_ns - gw_mono_ns(gw);
+}
+
+void
+gw_policy_limits(struct sl_gw *gw, struct sl_policy_limits *out)
+{
+	unsigned start = gw->conf.policy_prefixes != 0 ? gw->conf.policy_prefixes : SL_POL_PREFIXES;
+
+	*out = (struct sl_policy_limits){.prefixes = start * SL_POL_GROW_MAX,
+					 .roles = SL_POL_ROLES * SL_POL_GROW_MAX,
+					 .rules_per_role = gw->conf.policy_rules != 0
+								   ? gw->conf.policy_rules
+								   : SL_POL_RULES};
+}
+
+unsigned
+gw_policy_prefixes(const struct sl_gw *gw)
+{
+	const struct gw_policy *p = gw->policy;
+
+	return (p->doc != NULL ? p->doc->n_prefixes : 0) + p->n_dyn_prefixes;
+}
+
+void
+gw_policy_event(struct sl_gw *gw, const char *action, const char *outcome, json_t *fields)
+{
+	char *text = fields != NULL ? json_dumps(fields, JSON_COMPACT) : NULL;
+
+	sl_log(strcmp(outcome, "failure") == 0 ? SL_LOG_WARN : SL_LOG_INFO, "policy", "%s: %.400s",
+	       action, text != NULL ? text : "");
+	free(text);
+	json_decref(fields);
+}
+
+/* --- freeing what was in force ------------------------------------------------------------------
+ */
+
+static void
+free_tables_task(struct gw_task *t)
+{
+	gw_rules_free(SL_CONTAINER_OF(t, struct gw_rules, task));
+}
+
+static void
+free_who_task(struct gw_task *t)
+{
+	gw_who_free(SL_CONTAINER_OF(t, struct gw_who, task));
+}
+
+static void
+free_doc_task(struct gw_task *t)
+{
+	gw_doc_free(SL_CONTAINER_OF(t, struct gw_doc, task));
+}
+
+static void
+give_detached(struct sl_gw *gw, struct gw_task *t, void (*run)(struct gw_task *t))
+{
+	t->run = run;
+	t->detached = true;
+	gw_helper_give(gw->policy->helper, t);
+}
+
+static void
+tables_unread(struct sl_gw *gw, struct gw_later *l)
+{
+	give_detached(gw, &SL_CONTAINER_OF(l, struct gw_rules, later)->task, free_tables_task);
+}
+
+static void
+who_unread(struct sl_gw *gw, struct gw_later *l)
+{
+	give_detached(gw, &SL_CONTAINER_OF(l, struct gw_who, later)->task, free_who_task);
+}
+
+static void
+retire_tables(struct sl_gw *gw, struct gw_rules *t)
+{
+	if (t == NULL)
+		return;
+	t->later.fn = tables_unread;
+	gw_later_retire(gw, &t->later);
+}
+
+static void
+retire_who(struct sl_gw *gw, struct gw_who *w)
+{
+	if (w == NULL)
+		return;
+	w->later.fn = who_unread;
+	gw_later_retire(gw, &w->later);
+}
+
+/* --- versions of the identity --------------------------------------------------------------------
+ */
+
+struct old_version {
+	struct gw_later later;
+	struct sl_who_garbage *garbage;
+};
+
+static void
+version_unread(struct sl_gw *gw, struct gw_later *l)
+{
+	struct old_version *v = SL_CONTAINER_OF(l, struct old_version, later);
+
+	sl_who_garbage_free(v->garbage);
+	free(v);
+}
+
+int
+gw_who_publish(struct sl_gw *gw)
+{
+	struct gw_policy *p = gw->policy;
+	const struct sl_identity *id;
+	struct old_version *v;
+
+	if (p->who == NULL || !p->who->dirty)
+		return 0;
+	v = calloc(1, sizeof(*v));
+	if (v == NULL)
+		return -ENOMEM;
+	id = sl_who_publish(p->who->b, p->identity_generation + 1, &v->garbage);
+	if (id == NULL) {
+		free(v);
+		return -ENOMEM;
+	}
+	p->identity_generation++;
+	p->view.who = id;
+	p->who->dirty = false;
+	v->later.fn = version_unread;
+	gw_later_retire(gw, &v->later);
+	return 0;
+}
+
+/* --- publishing --------------------------------------------------------------------------------
+ */
+
+static void
+grow(struct sl_gw *gw, const char *what, unsigned *cap, unsigned used, unsigned max)
+{
+	unsigned old = *cap;
+
+	while (*cap < max && (uint64_t)used * 100 > (uint64_t)*cap * 80)
+		*cap = SL_MIN(*cap * 2, max);
+	if (*cap == old)
+		return;
+	gw_policy_event(gw, "capacity_grown", "success",
+			json_pack("{ss,si,si,si}", "what", what, "used", (int)used, "from",
+				  (int)old, "to", (int)*cap));
+	sl_log(SL_LOG_WARN, "policy", "%u %s are more than 80 %% of %u: the capacity is %u now",
+	       used, what, old, *cap);
+}
+
+static void
+check_capacity(struct sl_gw *gw)
+{
+	struct gw_policy *p = gw->policy;
+	struct sl_policy_limits l;
+
+	gw_policy_limits(gw, &l);
+	grow(gw, "prefixes", &p->cap_prefixes, gw_policy_prefixes(gw), l.prefixes);
+	grow(gw, "roles", &p->cap_roles, p->doc != NULL ? p->doc->policy->n_roles : 0, l.roles);
+}
+
+/* What the interfaces' ids mean is told anew: ids of interfaces that went are free. */
+static void
+ids_are_fresh(struct sl_gw *gw)
+{
+	unsigned i;
+
+	for (i = 0; i < SL_IFACE_MAX; i++)
+		gw->iface_rest[i].policy = false;
+}
+
+static void
+install(struct sl_gw *gw, struct gw_job *j)
+{
+	struct gw_policy *p = gw->policy;
+
+	sl_gw_begin(gw);
+	retire_tables(gw, p->tables);
+	p->tables = j->tables;
+	j->tables = NULL;
+	if (j->who != NULL) {
+		retire_who(gw, p->who);
+		p->who = j->who;
+		j->who = NULL;
+	}
+	if (j->kind == GW_JOB_LOAD) {
+		if (p->doc != NULL)
+			give_detached(gw, &p->doc->task, free_doc_task);
+		p->doc = j->doc;
+		j->doc = NULL;
+		snprintf(p->origin, sizeof(p->origin), "%s", j->load.origin);
+		p->loaded_wall_ns = gw_wall_ns(gw);
+		p->last_error[0] = '\0';
+		p->broken[0] = '\0';
+	}
+	p->view.set = p->tables->set;
+	p->view.acl = p->tables->acl;
+	if (p->iface_epoch == j->iface_epoch)
+		ids_are_fresh(gw);
+	gw->dirty = true;
+	sl_gw_commit(gw);
+}
+
+static void
+tell_done(struct sl_gw *gw, struct gw_job *j)
+{
+	struct gw_policy *p = gw->policy;
+	const struct gw_doc *doc = j->load.dry_run ? j->doc : p->doc;
+	const struct gw_rules *t = j->load.dry_run ? j->tables : p->tables;
+	struct sl_gw_policy_result r = {
+		.generation = j->load.dry_run ? 0 : j->generation,
+		.compile_ns = j->compile_ns,
+		.publish_ns = gw_mono_ns(gw) - j->begin_ns,
+		.tests = j->n_tests,
+	};
+
+	if (j->rc == 0) {
+		r.policy = doc->policy;
+		r.set = t->set;
+		r.n_lints = doc->n_lints;
+		r.lints = doc->lints;
+	}
+	if (j->load.done != NULL)
+		j->load.done(j->load.ctx, j->rc, &j->e, j->rc == 0 ? &r : NULL);
+}
+
+static void
+finish_load(struct sl_gw *gw, struct gw_job *j)
+{
+	struct gw_policy *p = gw->policy;
+
+	if (j->rc == 0 && !j->load.dry_run) {
+		install(gw, j);
+		p->compile_ns = j->compile_ns;
+		p->publish_ns = gw_mono_ns(gw) - j->begin_ns;
+		gw_dyn_prune(gw);
+		check_capacity(gw);
+		gw_policy_event(gw, "policy_loaded", "success",
+				json_pack("{sI,sI,ss,si}", "version",
+					  (json_int_t)p->doc->policy->version, "generation",
+					  (json_int_t)j->generation, "origin", p->origin, "rules",
+					  (int)p->doc->policy->n_rules));
+	} else if (!j->load.dry_run) {
+		snprintf(p->last_error, sizeof(p->last_error), "%.80s%s%.180s (%.39s)", j->e.path,
+			 j->e.path[0] != '\0' ? ": " : "", j->e.message, j->e.reason);
+		gw_policy_event(gw, "policy_rejected", "failure",
+				json_pack("{ss,ss,ss}", "reason", j->e.reason, "path", j->e.path,
+					  "origin", j->load.origin));
+	}
+	tell_done(gw, j);
+	/* a document is large: the helper frees it */
+	if (j->doc != NULL)
+		give_detached(gw, &j->doc->task, free_doc_task);
+	j->doc = NULL;
+}
+
+static void
+finish_again(struct sl_gw *gw, struct gw_job *j)
+{
+	struct gw_policy *p = gw->policy;
+
+	if (j->rc == 0) {
+		install(gw, j);
+		return;
+	}
+	sl_log(SL_LOG_ERR, "policy", "the rules of this time cannot be made: %s (%s)", j->e.message,
+	       j->e.reason);
+	p->rules_due = true;
+	p->all_due |= j->kind == GW_JOB_ALL;
+	p->retry_ns = gw_mono_ns(gw) + RETRY_NS;
+}
+
+/* --- the steps of a job --------------------------------------------------------------------------
+ */
+
+static void
+give(struct sl_gw *gw, struct gw_job *j, enum gw_phase phase, void (*run)(struct gw_task *t))
+{
+	j->phase = phase;
+	j->task.run = run;
+	gw_helper_give(gw->policy->helper, &j->task);
+}
+
+/* Interfaces came or went since the job looked: ids of rules and members may mean others. */
+static bool
+too_late(struct sl_gw *gw, struct gw_job *j)
+{
+	if (j->rc != 0 || j->iface_epoch == gw->policy->iface_epoch)
+		return false;
+	if (j->reruns++ < RERUNS_MAX && gw_job_snapshot(gw, j) == 0) {
+		j->next_peer = 0;
+		j->next_dyn = 0;
+		j->n_touch = 0;
+		give(gw, j, GW_BUILD, gw_job_build);
+		return true;
+	}
+	j->rc = sl_fail(&j->e, -EBUSY, "policy_busy", "",
+			"interfaces come and go too quickly to compile a policy");
+	return false;
+}
+
+static bool
+wants_helper(const struct gw_job *j)
+{
+	return j->load.run_tests || j->state_dir != NULL;
+}
+
+static void
+built(struct sl_gw *gw, struct gw_job *j)
+{
+	if (too_late(gw, j))
+		return;
+	j->phase = j->rc != 0 || j->kind == GW_JOB_RULES ? GW_FINISH : GW_RESOLVE;
+}
+
+static void
+resolve(struct sl_gw *gw, struct gw_job *j)
+{
+	if (too_late(gw, j) || !gw_job_resolve(gw, j, RESOLVE_BATCH))
+		return;
+	if (j->rc == 0 && wants_helper(j))
+		give(gw, j, GW_TEST, gw_job_test);
+	else
+		j->phase = GW_FINISH;
+}
+
+/* @return true when the job is done with */
+static bool
+finish(struct sl_gw *gw, struct gw_job *j)
+{
+	if (too_late(gw, j))
+		return false;
+	if (j->rc == 0 && j->kind != GW_JOB_RULES && !gw_job_catch_up(gw, j, DYN_BATCH))
+		return false;
+	if (j->kind == GW_JOB_LOAD)
+		finish_load(gw, j);
+	else
+		finish_again(gw, j);
+	if (j->who != NULL)
+		give_detached(gw, &j->who->task, free_who_task);
+	if (j->tables != NULL)
+		give_detached(gw, &j->tables->task, free_tables_task);
+	j->who = NULL;
+	j->tables = NULL;
+	gw_job_free(j);
+	return true;
+}
+
+static void start_waiting(struct sl_gw *gw);
+
+/* @return true if something was done */
+static bool
+step(struct sl_gw *gw)
+{
+	struct gw_job *j = gw->policy->job;
+
+	if (j == NULL)
+		return false;
+	if ((j->phase == GW_BUILD || j->phase == GW_TEST) && !gw_task_done(&j->task))
+		return false;
+	if (j->phase == GW_BUILD) {
+		built(gw, j);
+	} else if (j->phase == GW_RESOLVE) {
+		resolve(gw, j);
+	} else if (j->phase == GW_TEST) {
+		j->phase = GW_FINISH;
+	} else if (finish(gw, j)) {
+		gw->policy->job = NULL;
+		start_waiting(gw);
+	}
+	return true;
+}
+
+static void
+start(struct sl_gw *gw, struct gw_job *j)
+{
+	gw->policy->job = j;
+	give(gw, j, GW_BUILD, gw_job_build);
+}
+
+static void
+start_waiting(struct sl_gw *gw)
+{
+	struct gw_policy *p = gw->policy;
+	struct gw_job *j = p->waiting;
+
+	p->waiting = NULL;
+	if (j == NULL)
+		return;
+	if (gw_job_snapshot(gw, j) != 0)
+		j->rc = gw_no_memory(&j->e);
+	p->job = j;
+	if (j->rc == 0)
+		give(gw, j, GW_BUILD, gw_job_build);
+	else
+		j->phase = GW_FINISH;
+}
+
+/* Until no job is left. */
+static void
+finish_all(struct sl_gw *gw)
+{
+	struct gw_policy *p = gw->policy;
+
+	while (p->job != NULL) {
+		if (p->job->phase == GW_BUILD || p->job->phase == GW_TEST)
+			gw_helper_wait(p->helper, &p->job->task);
+		step(gw);
+	}
+}
+
+/* --- loading ------------------------------------------------------------------------------------
+ */
+
+static int
+check_load(struct sl_gw *gw, const struct sl_gw_policy_load *l, struct sl_error *e)
+{
+	struct gw_policy *p = gw->policy;
+	uint32_t version = p->doc != NULL ? p->doc->policy->version : 0;
+
+	if (p->waiting != NULL || (p->job != NULL && p->job->kind == GW_JOB_LOAD)) {
+		sl_fail(e, -EBUSY, "policy_busy", "", "another policy is being compiled");
+		sl_hint(e, "try again when policy.status says that it is done");
+		return -EBUSY;
+	}
+	if (l->if_version == 0 || l->if_version == version)
+		return 0;
+	sl_fail(e, -EBUSY, "version_mismatch", "/if_version", "version %u is in force, not %u",
+		version, l->if_version);
+	sl_hint(e, "look at what was loaded since (policy.show)");
+	return -EBUSY;
+}
+
+static struct gw_job *
+load_job(struct sl_gw *gw, const struct sl_gw_policy_load *l)
+{
+	struct gw_job *j = gw_job_new(gw, GW_JOB_LOAD);
+
+	if (j == NULL)
+		return NULL;
+	j->load = *l;
+	j->doc->text = malloc(l->len + 1);
+	j->doc->len = l->len;
+	if (j->doc->text != NULL) {
+		memcpy(j->doc->text, l->text, l->len);
+		j->doc->text[l->len] = '\0';
+	}
+	if (l->keep && !l->dry_run && gw->state_dir != NULL)
+		j->state_dir = strdup(gw->state_dir);
+	if (j->doc->text != NULL &&
+	    (j->state_dir != NULL || gw->state_dir == NULL || !l->keep || l->dry_run))
+		return j;
+	gw_job_free(j);
+	return NULL;
+}
+
+/* The thread is made when it is first needed: after the change of user. */
+static int
+need_helper(struct sl_gw *gw, struct sl_error *e)
+{
+	struct gw_policy *p = gw->policy;
+
+	if (p->helper != NULL || gw->conf.lockstep)
+		return 0;
+	p->helper = gw_helper_new(gw->conf.helper_cpus, gw->conf.n_helper_cpus, e);
+	return p->helper != NULL ? 0 : -ENOMEM;
+}
+
+static int
+load(struct sl_gw *gw, const struct sl_gw_policy_load *l, bool here, struct sl_error *e)
+{
+	struct gw_policy *p = gw->policy;
+	int rc = check_load(gw, l, e);
+	struct gw_job *j;
+
+	if (rc != 0)
+		return rc;
+	rc = here ? 0 : need_helper(gw, e);
+	if (rc != 0)
+		return rc;
+	j = load_job(gw, l);
+	if (j == NULL)
+		return gw_no_memory(e);
+	if (p->job == NULL)
+		start(gw, j);
+	else
+		p->waiting = j;
+	if (l->wait || gw->conf.lockstep)
+		finish_all(gw);
+	return 0;
+}
+
+int
+sl_gw_policy_load(struct sl_gw *gw, const struct sl_gw_policy_load *l, struct sl_error *e)
+{
+	return load(gw, l, false, e);
+}
+
+/* --- at a start ----------------------------------------------------------------------------------
+ */
+
+struct boot {
+	int rc;
+	struct sl_error *e;
+};
+
+static void
+boot_done(void *ctx, int rc, const struct sl_error *e, const struct sl_gw_policy_result *r)
+{
+	struct boot *b = ctx;
+
+	b->rc = rc;
+	if (rc != 0)
+		*b->e = *e;
+}
+
+static int
+boot_text(struct sl_gw *gw, const char *text, size_t len, const char *origin, bool is_state,
+	  struct sl_error *e)
+{
+	struct boot b = {.e = e};
+	struct sl_gw_policy_load l = {.text = text,
+				      .len = len,
+				      .origin = origin,
+				      .run_tests = !is_state,
+				      .lenient = is_state,
+				      .wait = true,
+				      .done = boot_done,
+				      .ctx = &b};
+	int rc = load(gw, &l, true, e);
+
+	return rc != 0 ? rc : b.rc;
+}
+
+static void
+state_broken(struct sl_gw *gw, const struct sl_error *e)
+{
+	struct gw_policy *p = gw->policy;
+
+	snprintf(p->broken, sizeof(p->broken),
+		 "the policy of the last run is not in force, so what is enforced is denied: "
+		 "%.60s/policy.json: %.50s: %.60s (%.39s)",
+		 gw->state_dir, e->path, e->message, e->reason);
+	sl_log(SL_LOG_ERR, "policy",
+	       "%s; remedy: sluicectl policy load FILE, or remove the file: "
+	       "then the policy.file of the configuration is loaded at the next start",
+	       p->broken);
+}
+
+int
+sl_gw_policy_boot(struct sl_gw *gw, const char *file, struct sl_error *e)
+{
+	struct sl_error inner = {0};
+	char *text = NULL;
+	size_t len;
+	int rc = -ENOENT;
+
+	if (gw->state_dir != NULL)
+		rc = gw_file_read(gw->state_dir, "policy.json", SL_POLICY_DOC_MAX, &text, &len,
+				  &inner);
+	if (rc != -ENOENT) {
+		if (rc == 0)
+			rc = boot_text(gw, text, len, "state", true, &inner);
+		free(text);
+		if (rc != 0)
+			state_broken(gw, &inner);
+		return 0;
+	}
+	if (file == NULL || file[0] == '\0')
+		return 0;
+	rc = sl_gw_policy_read(file, &text, &len, e);
+	if (rc != 0)
+		return rc;
+	rc = boot_text(gw, text, len, "file", false, e);
+	free(text);
+	return rc;
+}
+
+/* --- what comes and goes -------------------------------------------------------------------------
+ */
+
+static void
+touch(struct gw_job *j, const struct gw_peer *p, bool there)
+{
+	unsigned cap = j->cap_touch != 0 ? j->cap_touch * 2 : 64;
+	struct gw_touch *t;
+
+	if (j->n_touch == j->cap_touch) {
+		t = realloc(j->touch, cap * sizeof(*t));
+		if (t == NULL) {
+			j->iface_epoch--; /* it begins anew */
+			return;
+		}
+		j->touch = t;
+		j->cap_touch = cap;
+	}
+	t = &j->touch[j->n_touch++];
+	*t = (struct gw_touch){.id = p->p->id, .there = there};
+	snprintf(t->iface, sizeof(t->iface), "%s", p->iface->name);
+	snprintf(t->name, sizeof(t->name), "%s", p->p->name);
+}
+
+void
+gw_policy_peer(struct sl_gw *gw, const struct gw_peer *peer, bool there)
+{
+	struct gw_policy *p = gw->policy;
+	struct gw_job *j = p->job;
+	struct gw_when when;
+
+	gw_policy_when(gw, &when);
+	if (p->who != NULL) {
+		if (gw_who_peer(p->who, &when, peer->p->id, peer->iface->name, peer->p->name,
+				there) != 0)
+			p->all_due = true; /* no memory: all anew */
+		gw->dirty |= p->who->dirty;
+	}
+	if (j != NULL && j->kind != GW_JOB_RULES && j->phase != GW_BUILD)
+		touch(j, peer, there);
+}
+
+void
+gw_policy_iface(struct sl_gw *gw, const struct gw_iface *f, bool there)
+{
+	struct gw_policy *p = gw->policy;
+	struct gw_when when;
+
+	p->iface_epoch++;
+	if (p->who == NULL)
+		return;
+	gw_policy_when(gw, &when);
+	if (gw_who_iface(p->who, &when, f->id, f->name, there) != 0)
+		p->all_due = true;
+	gw->dirty = true;
+	if (!p->doc->names_ifaces)
+		return;
+	p->rules_due = true;
+	gw->iface_rest[f->id].policy = !there;
+}
+
+void
+gw_policy_wall_step(struct sl_gw *gw)
+{
+	gw->policy->all_due = gw->policy->doc != NULL;
+}
+
+/* --- turns ---------------------------------------------------------------------------------------
+ */
+
+/* Rules begin or end, interfaces came, the clock stepped. */
+static void
+compile_again(struct sl_gw *gw)
+{
+	struct gw_policy *p = gw->policy;
+	uint64_t next = p->tables != NULL ? p->tables->set->next_change_ns : 0;
+	struct sl_error e;
+	struct gw_job *j;
+
+	if (p->job != NULL || p->doc == NULL || gw_mono_ns(gw) < p->retry_ns)
+		return;
+	if (!p->rules_due && !p->all_due && (next == 0 || gw_wall_ns(gw) < next))
+		return;
+	if (need_helper(gw, &e) != 0)
+		return;
+	j = gw_job_new(gw, p->all_due ? GW_JOB_ALL : GW_JOB_RULES);
+	if (j == NULL)
+		return;
+	p->rules_due = p->all_due = false;
+	start(gw, j);
+	if (gw->conf.lockstep)
+		finish_all(gw);
+}
+
+static unsigned
+expire(struct sl_gw *gw)
+{
+	struct gw_policy *p = gw->policy;
+	struct gw_when when;
+	unsigned n;
+
+	if (p->who == NULL)
+		return 0;
+	gw_policy_when(gw, &when);
+	sl_gw_begin(gw);
+	n = gw_who_expire(gw, p->who, &when);
+	if (n > 0) {
+		gw->dirty = true;
+		gw_policy_event(gw, "members_expired", "success",
+				json_pack("{si}", "count", (int)n));
+		gw_dyn_prune(gw);
+	}
+	sl_gw_commit(gw);
+	return n;
+}
+
+unsigned
+gw_policy_poll(struct sl_gw *gw)
+{
+	struct gw_policy *p = gw->policy;
+	uint64_t now = gw_mono_ns(gw);
+	unsigned done = step(gw);
+
+	compile_again(gw);
+	done += expire(gw);
+	if (now - p->capacity_ns >= CAPACITY_NS) {
+		p->capacity_ns = now;
+		check_capacity(gw);
+	}
+	return done;
+}
+
+/* --- life ----------------------------------------------------------------------------------------
+ */
+
+int
+gw_policy_init(struct sl_gw *gw, struct sl_error *e)
+{
+	static _Atomic unsigned made;
+	struct gw_policy *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return gw_no_memory(e);
+	gw->policy = p;
+	snprintf(p->acl_prefix, sizeof(p->acl_prefix), "sl%x",
+		 atomic_fetch_add_explicit(&made, 1, memory_order_relaxed));
+	p->cap_prefixes =
+		gw->conf.policy_prefixes != 0 ? gw->conf.policy_prefixes : SL_POL_PREFIXES;
+	p->cap_roles = SL_POL_ROLES;
+	p->capacity_ns = gw_mono_ns(gw);
+	gw_dyn_load(gw);
+	return 0;
+}
+
+void
+gw_policy_stop(struct sl_gw *gw)
+{
+	struct gw_policy *p = gw->policy;
+	struct gw_job *jobs[2] = {p->job, p->waiting};
+	unsigned i;
+
+	gw_helper_free(p->helper);
+	p->helper = NULL;
+	p->job = p->waiting = NULL;
+	for (i = 0; i < 2; i++) {
+		struct gw_job *j = jobs[i];
+
+		if (j == NULL)
+			continue;
+		sl_fail(&j->e, -ECANCELED, "stopping", "", "the gateway ends");
+		if (j->load.done != NULL)
+			j->load.done(j->load.ctx, -ECANCELED, &j->e, NULL);
+		gw_job_free(j);
+	}
+}
+
+void
+gw_policy_free(struct sl_gw *gw)
+{
+	struct gw_policy *p = gw->policy;
+
+	if (p == NULL)
+		return;
+	gw_policy_stop(gw);
+	gw_rules_free(p->tables);
+	gw_who_free(p->who);
+	gw_doc_free(p->doc);
+	gw_dyn_free(gw);
+	free(p);
+	gw->policy = NULL;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * Inside of the gateway's policy (sl_gw_policy.h): the document in force, its compiled tables, who
+ * has which role here, and the job that makes new ones.
+ *
+ * Control's thread owns everything, but for a job in one of its two phases on the helper.
+ */
+#ifndef SL_GW_POLICY_INT_H
+#define SL_GW_POLICY_INT_H
+
+#include "gw.h"
+#include "gw_helper.h"
+#include "sl_gw_policy.h"
+
+#define GW_LINTS_MAX 1000
+
+/** A document: as text and as a model. */
+struct gw_doc {
+	struct gw_task task; /* to free it */
+	char *text;
+	size_t len;
+	char *canonical; /* one line, without comments */
+	size_t canonical_len;
+	struct sl_policy *policy;
+	json_t *lints; /* at most GW_LINTS_MAX objects */
+	unsigned n_lints;
+	unsigned n_prefixes;
+	bool names_ifaces; /* its rules, targets or zones do */
+};
+
+/** What data lcores judge by, of one compilation. */
+struct gw_rules {
+	struct gw_later later;
+	struct gw_task task;
+	struct sl_polset *set;
+	struct sl_acl *acl; /* NULL in a candidate */
+};
+
+/* --- who has which role (gw_who.c) ------------------------------------------------------------ */
+
+struct gw_member {
+	struct gw_link link; /* by holder */
+	const struct sl_pol_member *m;
+	uint16_t role; /* place in the model */
+	bool dynamic;  /* `m` belongs to it */
+	bool over;     /* its time is over */
+};
+
+/** Members by holder, and the builder of versions. */
+struct gw_who {
+	struct gw_later later;
+	struct gw_task task;
+	struct sl_who_builder *b;
+	struct gw_hash holders;
+	uint8_t key[16];
+	struct gw_member *doc;
+	unsigned n_doc;
+	struct gw_member **dyn;
+	unsigned n_dyn, cap_dyn;
+	uint64_t next_expiry_ns; /* wall clock; 0: none */
+	unsigned scan;		 /* members looked at in this turn of expiries */
+	uint64_t scan_next_ns;
+	bool dirty; /* a version is to be made */
+};
+
+/** Clocks of a moment. */
+struct gw_when {
+	uint64_t wall_ns, wall_to_mono_ns;
+};
+
+/** Id of an interface by name, 0: none; of a snapshot or of the gateway itself. */
+typedef uint16_t (*gw_iface_id_fn)(void *ctx, const char *name);
+
+/** Members of a checked document with the prefixes entered; peers come later. Any thread. */
+struct gw_who *gw_who_new(const struct sl_policy *p, const uint8_t key[16], unsigned n_ifaces,
+			  const struct gw_when *when, gw_iface_id_fn iface_id, void *ctx);
+void gw_who_free(struct gw_who *w);
+/** Enter or take out a peer's roles. @return 0 or a negative errno */
+int gw_who_peer(struct gw_who *w, const struct gw_when *when, uint32_t id, const char *iface,
+		const char *name, bool there);
+/** Enter or take out the prefixes of an interface. */
+int gw_who_iface(struct gw_who *w, const struct gw_when *when, uint16_t id, const char *iface,
+		 bool there);
+/** Enter a member beside the document; copied. */
+int gw_who_dyn_add(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when, uint16_t role,
+		   const struct sl_pol_member *m);
+/** @return 0, -ENOENT */
+int gw_who_dyn_del(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when, uint16_t role,
+		   const struct sl_pol_member *m);
+/** Take out members whose time is over, some of them. @return how many */
+unsigned gw_who_expire(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when);
+/** Same holder, whatever the role. */
+bool gw_same_holder(const struct sl_pol_member *a, const struct sl_pol_member *b);
+
+/* --- members beside the document (gw_who_dyn.c) ----------------------------------------------- */
+
+struct gw_dyn {
+	char role[SL_POL_NAME];
+	struct sl_pol_member m;
+};
+
+/** Read the state file. A broken one is told and put aside. */
+void gw_dyn_load(struct sl_gw *gw);
+void gw_dyn_free(struct sl_gw *gw);
+/** Forget those that are over, and after a load those without a role; writes the file if any. */
+void gw_dyn_prune(struct sl_gw *gw);
+
+/* --- jobs (gw_compile.c) ---------------------------------------------------------------------- */
+
+enum gw_job_kind {
+	GW_JOB_LOAD,  /* a new document */
+	GW_JOB_RULES, /* the same one at another time or with other interfaces */
+	GW_JOB_ALL,   /* and its members anew: the clock stepped */
+};
+
+enum gw_phase {
+	GW_BUILD,   /* helper: parse, check, compile */
+	GW_RESOLVE, /* control: peers, in slices */
+	GW_TEST,    /* helper: tests of the document, state file */
+	GW_FINISH,  /* control: what changed meanwhile; publish */
+};
+
+/** A peer that came or went while the helper had the members. */
+struct gw_touch {
+	uint32_t id;
+	bool there;
+	char iface[SL_POL_IFACE];
+	char name[SL_POL_NAME];
+};
+
+/** What a test of the document needs to know of a peer. */
+struct gw_test_peer {
+	char name[SL_POL_NAME];
+	bool known;
+	uint32_t id;
+	uint16_t iface;
+	struct sl_ip address[2]; /* IPv4, IPv6; family 0: none */
+};
+
+struct gw_iface_name {
+	char name[SL_POL_IFACE];
+	uint16_t id;
+};
+
+struct gw_job {
+	struct gw_task task;
+	enum gw_job_kind kind;
+	enum gw_phase phase;
+	struct sl_gw_policy_load load;
+	struct gw_doc *doc; /* LOAD: its own */
+	struct gw_rules *tables;
+	struct gw_who *who;
+	bool no_acl; /* a candidate */
+	struct sl_policy_limits limits;
+	struct gw_when when;
+	uint64_t generation;
+	uint8_t key[16];
+	char acl_prefix[12];
+	char *state_dir; /* not NULL: keep the text there */
+	struct gw_iface_name *ifaces;
+	unsigned n_ifaces, n_iface_ids;
+	uint64_t iface_epoch;
+	unsigned reruns;
+	uint32_t next_peer; /* RESOLVE: id */
+	unsigned next_dyn;  /* FINISH */
+	struct gw_test_peer *test_peers;
+	unsigned n_test_peers;
+	struct gw_touch *touch;
+	unsigned n_touch, cap_touch;
+	unsigned n_tests; /* run */
+	uint64_t begin_ns, compile_ns;
+	int rc;
+	struct sl_error e;
+};
+
+/** A job with what the helper needs of the gateway. @return NULL without memory */
+struct gw_job *gw_job_new(struct sl_gw *gw, enum gw_job_kind kind);
+/** Take a fresh look at interfaces and clocks. @return 0, -ENOMEM */
+int gw_job_snapshot(struct sl_gw *gw, struct gw_job *j);
+void gw_job_free(struct gw_job *j);
+/** The two parts of the helper; rc and e of the job tell how it went. */
+void gw_job_build(struct gw_task *t);
+void gw_job_test(struct gw_task *t);
+/** Enter peers, at most `budget`. @return true when all are in */
+bool gw_job_resolve(struct sl_gw *gw, struct gw_job *j, unsigned budget);
+/** Catch up with what changed meanwhile. @return true when nothing is left */
+bool gw_job_catch_up(struct sl_gw *gw, struct gw_job *j, unsigned budget);
+void gw_doc_free(struct gw_doc *d);
+void gw_rules_free(struct gw_rules *t);
+
+/* --- the whole (gw_policy.c) ------------------------------------------------------------------ */
+
+struct gw_policy {
+	struct gw_helper *helper; /* NULL: none yet, or lockstep */
+	struct gw_doc *doc;	  /* NULL: no policy */
+	struct gw_rules *tables;
+	struct gw_who *who;
+	struct sl_policy_view view; /* for the next root */
+	uint64_t generation;	    /* handed out last */
+	uint64_t identity_generation;
+	struct gw_job *job;	/* at work */
+	struct gw_job *waiting; /* a load behind a recompilation */
+	bool rules_due, all_due;
+	uint64_t retry_ns; /* after a failed recompilation, not before */
+	uint64_t iface_epoch;
+	struct gw_dyn **dyn;
+	unsigned n_dyn, cap_dyn, n_dyn_prefixes;
+	bool dyn_stale;			  /* the file is to be written again */
+	unsigned cap_prefixes, cap_roles; /* present capacity */
+	uint64_t capacity_ns;
+	uint64_t loaded_wall_ns, compile_ns, publish_ns;
+	char acl_prefix[12]; /* unlike that of any other gateway of the process */
+	char origin[16];
+	char last_error[320];
+	char broken[320]; /* why the state of the last run is not in force, "" */
+};
+
+/** Reads the members that were given beside the document. @return 0 or -ENOMEM */
+int gw_policy_init(struct sl_gw *gw, struct sl_error *e);
+/** Lcores have stopped or never ran; ends the helper. */
+void gw_policy_stop(struct sl_gw *gw);
+void gw_policy_free(struct sl_gw *gw);
+unsigned gw_policy_poll(struct sl_gw *gw);
+void gw_policy_wall_step(struct sl_gw *gw);
+/** A peer came (named and indexed) or goes (still so). */
+void gw_policy_peer(struct sl_gw *gw, const struct gw_peer *p, bool there);
+void gw_policy_iface(struct sl_gw *gw, const struct gw_iface *f, bool there);
+/** Make a version of the identity if it changed, before a root is stored. @return 0, -ENOMEM */
+int gw_who_publish(struct sl_gw *gw);
+void gw_policy_when(struct sl_gw *gw, struct gw_when *out);
+void gw_policy_limits(struct sl_gw *gw, struct sl_policy_limits *out);
+/** Prefix members of the document and beside it. */
+unsigned gw_policy_prefixes(const struct sl_gw *gw);
+/** Place of a role in the model in force, -1: none. */
+int gw_policy_role(const struct sl_policy *p, const char *name);
+/** Write an event into the audit log and the log. Steals `fields`. */
+void gw_policy_event(struct sl_gw *gw, const char *action, const char *outcome, json_t *fields);
+
+#endif

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Who has which role here: members by holder (a peer's name, or a prefix of an interface). Of
+ * several members that give one holder the same role, the one that lasts longest holds. */
+#include <stdlib.h>
+
+#include "gw_policy.h"
+
+#define EXPIRE_BATCH 256
+#define SCAN_BATCH 20000
+
+static uint64_t
+holder_hash(const struct gw_who *w, const struct sl_pol_member *m)
+{
+	uint8_t in[2 * SL_POL_IFACE + 20] = {0};
+	size_t n;
+
+	if (m->peer[0] != '\0')
+		return sl_siphash(w->key, m->peer, strnlen(m->peer, SL_POL_NAME));
+	in[0] = m->place.prefix.ip.family;
+	in[1] = m->place.prefix.len;
+	memcpy(in + 2, m->place.prefix.ip.b, 16);
+	n = strnlen(m->place.iface, SL_POL_IFACE);
+	memcpy(in + 18, m->place.iface, n);
+	return sl_siphash(w->key, in, 18 + n);
+}
+
+static uint64_t
+name_hash(const struct gw_who *w, const char *name)
+{
+	return sl_siphash(w->key, name, strnlen(name, SL_POL_NAME));
+}
+
+bool
+gw_same_holder(const struct sl_pol_member *a, const struct sl_pol_member *b)
+{
+	if (strcmp(a->peer, b->peer) != 0 || strcmp(a->place.iface, b->place.iface) != 0)
+		return false;
+	return a->peer[0] != '\0' || sl_prefix_equal(&a->place.prefix, &b->place.prefix);
+}
+
+/* Does the member speak of this peer? */
+static bool
+means_peer(const struct sl_pol_member *m, const char *iface, const char *name)
+{
+	return m->peer[0] != '\0' && strcmp(m->peer, name) == 0 &&
+	       (m->place.iface[0] == '\0' || strcmp(m->place.iface, iface) == 0);
+}
+
+static uint32_t
+tick_of(const struct gw_when *when, uint64_t wall_ns)
+{
+	uint64_t left;
+
+	if (wall_ns == 0)
+		return 0;
+	left = wall_ns > when->wall_ns ? wall_ns - when->wall_ns : 0;
+	left = SL_MIN(left, (uint64_t)INT32_MAX * SL_TICK_NS);
+	return sl_tick_of(when->wall_ns - when->wall_to_mono_ns + left);
+}
+
+static bool
+is_over(const struct sl_pol_member *m, const struct gw_when *when)
+{
+	return m->expires_ns != 0 && m->expires_ns <= when->wall_ns;
+}
+
+static bool
+lasts_longer(const struct sl_pol_member *a, const struct sl_pol_member *b)
+{
+	return b->expires_ns != 0 && (a->expires_ns == 0 || a->expires_ns > b->expires_ns);
+}
+
+/* What holds of one role for one holder now: enter the best member of the chain, or none. */
+static int
+settle(struct gw_who *w, const struct gw_when *when, const struct gw_member *best, uint16_t role,
+       struct sl_who_member *h)
+{
+	int rc;
+
+	h->role = (struct sl_class_role){.role = role};
+	w->dirty = true;
+	if (best == NULL) {
+		rc = sl_who_del(w->b, h);
+		return rc == -ENOENT ? 0 : rc;
+	}
+	h->role.source = (uint8_t)best->m->source;
+	h->role.expires_tick = tick_of(when, best->m->expires_ns);
+	return sl_who_add(w->b, h);
+}
+
+static int
+settle_peer(struct gw_who *w, const struct gw_when *when, uint16_t role, uint32_t id,
+	    const char *iface, const char *name)
+{
+	struct sl_who_member h = {.is_peer = true, .peer_id = id};
+	struct gw_link *l = gw_hash_find(&w->holders, name_hash(w, name));
+	const struct gw_member *m, *best = NULL;
+
+	for (; l != NULL; l = gw_hash_next(l)) {
+		m = SL_CONTAINER_OF(l, struct gw_member, link);
+		if (m->role == role && !m->over && means_peer(m->m, iface, name) &&
+		    (best == NULL || lasts_longer(m->m, best->m)))
+			best = m;
+	}
+	return settle(w, when, best, role, &h);
+}
+
+static int
+settle_prefix(struct gw_who *w, const struct gw_when *when, uint16_t role, uint16_t iface_id,
+	      const struct sl_pol_member *of)
+{
+	struct sl_who_member h = {.iface = iface_id, .prefix = of->place.prefix};
+	struct gw_link *l = gw_hash_find(&w->holders, holder_hash(w, of));
+	const struct gw_member *m, *best = NULL;
+
+	for (; l != NULL; l = gw_hash_next(l)) {
+		m = SL_CONTAINER_OF(l, struct gw_member, link);
+		if (m->role == role && !m->over && gw_same_holder(m->m, of) &&
+		    (best == NULL || lasts_longer(m->m, best->m)))
+			best = m;
+	}
+	return settle(w, when, best, role, &h);
+}
+
+/* One role of the holder of `of`, wherever the gateway knows that holder. */
+static int
+settle_holder(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when, uint16_t role,
+	      const struct sl_pol_member *of)
+{
+	struct gw_iface *f;
+	struct gw_peer *p;
+	unsigned i;
+	int rc = 0;
+
+	if (of->peer[0] == '\0') {
+		f = of->place.iface[0] != '\0' ? gw_iface_by_name(gw, of->place.iface) : NULL;
+		if (of->place.iface[0] != '\0' && f == NULL)
+			return 0;
+		return settle_prefix(w, when, role, f != NULL ? f->id : 0, of);
+	}
+	for (i = 1; rc == 0 && i < gw->n_ifaces; i++) {
+		f = gw->iface[i];
+		if (f == NULL ||
+		    (of->place.iface[0] != '\0' && strcmp(of->place.iface, f->name) != 0))
+			continue;
+		p = gw_peer_by_name(gw, f, of->peer);
+		if (p != NULL)
+			rc = settle_peer(w, when, role, p->p->id, f->name, of->peer);
+	}
+	return rc;
+}
+
+/* --- making ------------------------------------------------------------------------------------
+ */
+
+static void
+next_expiry(struct gw_who *w, const struct sl_pol_member *m)
+{
+	if (m->expires_ns != 0 && (w->next_expiry_ns == 0 || m->expires_ns < w->next_expiry_ns))
+		w->next_expiry_ns = m->expires_ns;
+}
+
+static int
+enter_doc(struct gw_who *w, struct gw_member *m, const struct gw_when *when,
+	  gw_iface_id_fn iface_id, void *ctx)
+{
+	uint16_t id;
+
+	gw_hash_add(&w->holders, &m->link, holder_hash(w, m->m));
+	m->over = is_over(m->m, when);
+	if (m->over)
+		return 0;
+	next_expiry(w, m->m);
+	if (m->m->peer[0] != '\0')
+		return 0;
+	id = m->m->place.iface[0] != '\0' ? iface_id(ctx, m->m->place.iface) : 0;
+	if (m->m->place.iface[0] != '\0' && id == 0)
+		return 0;
+	return settle_prefix(w, when, m->role, id, m->m);
+}
+
+struct gw_who *
+gw_who_new(const struct sl_policy *p, const uint8_t key[16], unsigned n_ifaces,
+	   const struct gw_when *when, gw_iface_id_fn iface_id, void *ctx)
+{
+	struct gw_who *w = calloc(1, sizeof(*w));
+	unsigned r, i, n = 0, at = 0;
+	int rc = 0;
+
+	if (w == NULL)
+		return NULL;
+	memcpy(w->key, key, sizeof(w->key));
+	for (r = 0; r < p->n_roles; r++)
+		n += p->roles[r].n_members;
+	w->b = sl_who_new();
+	w->doc = calloc(n + 1, sizeof(*w->doc));
+	if (w->b == NULL || w->doc == NULL || gw_hash_init(&w->holders, SL_MAX(n, 1024U)) != 0 ||
+	    sl_who_ifaces(w->b, n_ifaces) != 0)
+		rc = -ENOMEM;
+	for (r = 0; rc == 0 && r < p->n_roles; r++) {
+		for (i = 0; rc == 0 && i < p->roles[r].n_members; i++, at++) {
+			w->doc[at].m = &p->roles[r].members[i];
+			w->doc[at].role = (uint16_t)r;
+			w->n_doc = at + 1;
+			rc = enter_doc(w, &w->doc[at], when, iface_id, ctx);
+		}
+	}
+	w->dirty = true;
+	if (rc == 0)
+		return w;
+	gw_who_free(w);
+	return NULL;
+}
+
+static void
+dyn_free(struct gw_member *m)
+{
+	free((void *)(uintptr_t)m->m);
+	free(m);
+}
+
+void
+gw_who_free(struct gw_who *w)
+{
+	unsigned i;
+
+	if (w == NULL)
+		return;
+	for (i = 0; i < w->n_dyn; i++)
+		dyn_free(w->dyn[i]);
+	sl_who_free(w->b);
+	gw_hash_free(&w->holders);
+	free(w->doc);
+	free(w->dyn);
+	free(w);
+}
+
+/* --- changes -------------------------------------------------------------------------------------
+ */
+
+int
+gw_who_peer(struct gw_who *w, const struct gw_when *when, uint32_t id, const char *iface,
+	    const char *name, bool there)
+{
+	struct gw_link *l = gw_hash_find(&w->holders, name_hash(w, name));
+	struct sl_who_member h = {.is_peer = true, .peer_id = id};
+	const struct gw_member *m;
+	int rc = 0;
+
+	for (; l != NULL && rc == 0; l = gw_hash_next(l)) {
+		m = SL_CONTAINER_OF(l, struct gw_member, link);
+		if (!means_peer(m->m, iface, name))
+			continue;
+		if (there)
+			rc = settle_peer(w, when, m->role, id, iface, name);
+		else
+			rc = settle(w, when, NULL, m->role, &h);
+	}
+	return rc;
+}
+
+static int
+member_iface(struct gw_who *w, const struct gw_when *when, const struct gw_member *m, uint16_t id,
+	     const char *iface, bool there)
+{
+	struct sl_who_member h = {.iface = id, .prefix = m->m->place.prefix};
+
+	if (m->m->peer[0] != '\0' || m->m->place.iface[0] == '\0' ||
+	    strcmp(m->m->place.iface, iface) != 0)
+		return 0;
+	return there ? settle_prefix(w, when, m->role, id, m->m)
+		     : settle(w, when, NULL, m->role, &h);
+}
+
+int
+gw_who_iface(struct gw_who *w, const struct gw_when *when, uint16_t id, const char *iface,
+	     bool there)
+{
+	int rc = there ? sl_who_ifaces(w->b, id + 1U) : 0;
+	unsigned i;
+
+	w->dirty = true;
+	for (i = 0; rc == 0 && i < w->n_doc; i++)
+		rc = member_iface(w, when, &w->doc[i], id, iface, there);
+	for (i = 0; rc == 0 && i < w->n_dyn; i++)
+		rc = member_iface(w, when, w->dyn[i], id, iface, there);
+	return rc;
+}
+
+static int
+dyn_room(struct gw_who *w)
+{
+	unsigned cap = w->cap_dyn != 0 ? w->cap_dyn * 2 : 16;
+	struct gw_member **grown;
+
+	if (w->n_dyn < w->cap_dyn)
+		return 0;
+	grown = realloc(w->dyn, cap * sizeof(struct gw_member *));
+	if (grown == NULL)
+		return -ENOMEM;
+	w->dyn = grown;
+	w->cap_dyn = cap;
+	return 0;
+}
+
+int
+gw_who_dyn_add(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when, uint16_t role,
+	       const struct sl_pol_member *m)
+{
+	struct sl_pol_member *copy = malloc(sizeof(*copy));
+	struct gw_member *n = calloc(1, sizeof(*n));
+	int rc;
+
+	if (copy == NULL || n == NULL || dyn_room(w) != 0) {
+		free(copy);
+		free(n);
+		return -ENOMEM;
+	}
+	*copy = *m;
+	copy->detail = NULL; /* stays with the gateway's own list */
+	n->m = copy;
+	n->role = role;
+	n->dynamic = true;
+	n->over = is_over(m, when);
+	gw_hash_add(&w->holders, &n->link, holder_hash(w, copy));
+	w->dyn[w->n_dyn++] = n;
+	if (!n->over)
+		next_expiry(w, copy);
+	rc = settle_holder(gw, w, when, role, copy);
+	if (rc == 0)
+		return 0;
+	w->n_dyn--;
+	gw_hash_del(&w->holders, &n->link);
+	settle_holder(gw, w, when, role, m);
+	dyn_free(n);
+	return rc;
+}
+
+int
+gw_who_dyn_del(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when, uint16_t role,
+	       const struct sl_pol_member *m)
+{
+	struct gw_member *n = NULL;
+	unsigned i;
+	int rc;
+
+	for (i = 0; i < w->n_dyn; i++) {
+		n = w->dyn[i];
+		if (n->role == role && gw_same_holder(n->m, m))
+			break;
+	}
+	if (i == w->n_dyn)
+		return -ENOENT;
+	gw_hash_del(&w->holders, &n->link);
+	rc = settle_holder(gw, w, when, role, n->m);
+	if (rc != 0) { /* no memory to take it out: it stays as it was */
+		gw_hash_add(&w->holders, &n->link, holder_hash(w, n->m));
+		return rc;
+	}
+	w->dyn[i] = w->dyn[--w->n_dyn];
+	dyn_free(n);
+	if (w->scan != 0) { /* one may have moved behind the scan: look at all again */
+		w->scan = 0;
+		w->next_expiry_ns = 1;
+	}
+	return 0;
+}
+
+/* --- time ----------------------------------------------------------------------------------------
+ */
+
+static struct gw_member *
+member_at(struct gw_who *w, unsigned i)
+{
+	return i < w->n_doc ? &w->doc[i] : w->dyn[i - w->n_doc];
+}
+
+unsigned
+gw_who_expire(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when)
+{
+	unsigned done = 0, looked = 0, n = w->n_doc + w->n_dyn;
+	struct gw_member *m;
+
+	if (w->scan == 0 && (w->next_expiry_ns == 0 || w->next_expiry_ns > when->wall_ns))
+		return 0;
+	if (w->scan == 0)
+		w->scan_next_ns = 0;
+	for (; w->scan < n && done < EXPIRE_BATCH && looked < SCAN_BATCH; w->scan++, looked++) {
+		m = member_at(w, w->scan);
+		if (m->over || m->m->expires_ns == 0)
+			continue;
+		if (!is_over(m->m, when)) {
+			if (w->scan_next_ns == 0 || m->m->expires_ns < w->scan_next_ns)
+				w->scan_next_ns = m->m->expires_ns;
+			continue;
+		}
+		m->over = true;
+		done++;
+		if (settle_holder(gw, w, when, m->role, m->m) != 0) {
+			m->over = false; /* its tick ends it on the data path; tried again */
+			w->scan_next_ns = m->m->expires_ns;
+		}
+	}
+	if (w->scan >= n) {
+		w->scan = 0;
+		w->next_expiry_ns = w->scan_next_ns;
+	}
+	return done;
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Members beside the document, limits that grow, and what outlives the process. */
+#include "policy_fixture.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* --- members beside the document
+ * ------------------------------------------------------------------
+ */
+
+static void
+test_members(void **state)
+{
+	struct sl_pol_member bob = px_member("bob", NULL, "", 0);
+	struct sl_pol_member net = px_member(NULL, "10.7.9.0/24", "wg0", 0), bad;
+	struct fx *f = *state;
+	uint64_t generation;
+
+	px_peer(f, "wg0", 1, "alice", "10.7.0.2/32");
+	px_peer(f, "wg0", 2, "bob", "10.7.0.3/32");
+	fx_refused(f, sl_gw_member_add(f->gw, "eng", &bob, &f->e), -ENOENT, "role_unknown",
+		   "/role");
+	px_load(f, DOC);
+	generation = px_last_generation;
+	assert_false(px_allows(f, "wg0", 2, "10.7.0.3", "10.20.0.10", 5432));
+	assert_int_equal(sl_gw_member_add(f->gw, "eng", &bob, &f->e), 0);
+	assert_int_equal(sl_gw_member_add(f->gw, "eng", &bob, &f->e), 0); /* again */
+	assert_true(px_allows(f, "wg0", 2, "10.7.0.3", "10.20.0.10", 5432));
+	assert_int_equal(sl_gw_member_add(f->gw, "eng", &net, &f->e), 0);
+	assert_true(px_allows(f, "wg0", 0, "10.7.9.1", "10.20.0.10", 5432));
+	px_load(f, DOC); /* they outlive a load */
+	assert_true(px_last_generation > generation);
+	assert_true(px_allows(f, "wg0", 2, "10.7.0.3", "10.20.0.10", 5432));
+	assert_true(px_allows(f, "wg0", 0, "10.7.9.1", "10.20.0.10", 5432));
+	assert_int_equal(sl_gw_member_del(f->gw, "eng", &bob, &f->e), 0);
+	assert_false(px_allows(f, "wg0", 2, "10.7.0.3", "10.20.0.10", 5432));
+	fx_refused(f, sl_gw_member_del(f->gw, "eng", &bob, &f->e), -ENOENT, "not_found", "/peer");
+	/* what the document says is not taken back here */
+	bad = px_member("alice", NULL, "", 0);
+	fx_refused(f, sl_gw_member_del(f->gw, "eng", &bad, &f->e), -ENOENT, "not_found", "/peer");
+	bad = px_member("nobody", NULL, "", 0);
+	fx_refused(f, sl_gw_member_add(f->gw, "eng", &bad, &f->e), -ENOENT, "peer_unknown",
+		   "/peer");
+	bad = px_member(NULL, "10.7.9.1/24", "wg0", 0);
+	fx_refused(f, sl_gw_member_add(f->gw, "eng", &bad, &f->e), -EINVAL, "prefix_host_bits",
+		   "/prefix");
+	bad = px_member(NULL, "10.7.0.0/24", "", 0);
+	fx_refused(f, sl_gw_member_add(f->gw, "eng", &bad, &f->e), -EINVAL,
+		   "any_interface_is_tunnel", "/prefix");
+	bad = px_member(NULL, "10.7.8.0/24", "wg8", 0);
+	fx_refused(f, sl_gw_member_add(f->gw, "eng", &bad, &f->e), -ENOENT, "interface_unknown",
+		   "/interface");
+	bad = px_member("bob", NULL, "", f->wall_ns);
+	fx_refused(f, sl_gw_member_add(f->gw, "eng", &bad, &f->e), -EINVAL, "expired", "/expires");
+}
+
+/* Of two that give the same role the longer one holds; when it goes, the other is left. */
+static void
+test_members_overlap(void **state)
+{
+	struct fx *f = *state;
+	struct sl_pol_member short_ = px_member("bob", NULL, "", f->wall_ns + 60 * S);
+	struct sl_pol_member here = px_member("bob", NULL, "wg0", f->wall_ns + 600 * S);
+	struct sl_pol_member alice = px_member("alice", NULL, "", f->wall_ns + 60 * S);
+
+	px_peer(f, "wg0", 1, "alice", "10.7.0.2/32");
+	px_peer(f, "wg0", 2, "bob", "10.7.0.3/32");
+	px_load(f, DOC);
+	assert_int_equal(sl_gw_member_add(f->gw, "eng", &alice, &f->e), 0);
+	assert_int_equal(sl_gw_member_add(f->gw, "eng", &here, &f->e), 0);
+	assert_int_equal(sl_gw_member_add(f->gw, "eng", &short_, &f->e), 0);
+	px_advance(f, 61);
+	assert_true(px_allows(f, "wg0", 1, "10.7.0.2", "10.20.0.10", 5432));
+	assert_true(px_allows(f, "wg0", 2, "10.7.0.3", "10.20.0.10", 5432));
+	assert_int_equal(sl_gw_members_beside(f->gw, "eng"), 1);
+	assert_int_equal(sl_gw_member_del(f->gw, "eng", &here, &f->e), 0);
+	assert_false(px_allows(f, "wg0", 2, "10.7.0.3", "10.20.0.10", 5432));
+	assert_true(px_allows(f, "wg0", 1, "10.7.0.2", "10.20.0.10", 5432));
+}
+
+static void
+test_members_role_gone(void **state)
+{
+	struct sl_pol_member bob = px_member("bob", NULL, "", 0);
+	struct fx *f = *state;
+
+	px_peer(f, "wg0", 2, "bob", "10.7.0.3/32");
+	px_load(f, DOC);
+	assert_int_equal(sl_gw_member_add(f->gw, "eng", &bob, &f->e), 0);
+	px_load(f, "{\"version\":8}");
+	assert_int_equal(sl_gw_members_beside(f->gw, "eng"), 0);
+	px_load(f, DOC);
+	assert_false(px_allows(f, "wg0", 2, "10.7.0.3", "10.20.0.10", 5432));
+}
+
+/* --- limits
+ * ---------------------------------------------------------------------------------------
+ */
+
+static void
+test_capacity(void **state)
+{
+	struct sl_pol_member more = px_member(NULL, "10.7.9.0/24", "wg0", 0);
+	struct fx *f = *state;
+	struct sl_gw_policy_info i;
+	char *text;
+
+	fx_close(f);
+	f->conf.policy_prefixes = 16;
+	fx_open(f);
+	fx_ports(f);
+	fx_iface(f, "wg0", 51820);
+	text = px_many_prefixes(12);
+	px_load(f, text);
+	free(text);
+	sl_gw_policy_info(f->gw, &i);
+	assert_int_equal(i.use.prefixes, 12);
+	assert_int_equal(i.use.prefixes_cap, 16);
+	assert_int_equal(i.prefixes_max, 128);
+	assert_int_equal(sl_gw_member_add(f->gw, "eng", &more, &f->e), 0);
+	px_advance(f, 30);
+	sl_gw_policy_info(f->gw, &i);
+	assert_int_equal(i.use.prefixes_cap, 16);
+	px_advance(f, 31); /* 13 of 16 are more than 80 % */
+	sl_gw_policy_info(f->gw, &i);
+	assert_int_equal(i.use.prefixes, 13);
+	assert_int_equal(i.use.prefixes_cap, 32);
+	text = px_many_prefixes(127);
+	px_load(f, text);
+	free(text);
+	sl_gw_policy_info(f->gw, &i);
+	assert_int_equal(i.use.prefixes_cap, 128);
+	more = px_member(NULL, "10.7.10.0/24", "wg0", 0);
+	fx_refused(f, sl_gw_member_add(f->gw, "eng", &more, &f->e), -ENOSPC, "limit_prefixes",
+		   "/prefix");
+	text = px_many_prefixes(129);
+	assert_int_equal(px_submit(f, text, NULL), 0);
+	assert_string_equal(px_last_e.reason, "limit_prefixes");
+	free(text);
+	sl_gw_policy_info(f->gw, &i);
+	assert_int_equal(i.use.prefixes, 128);
+}
+
+/* --- what outlives the process
+ * --------------------------------------------------------------------
+ */
+
+static void
+restart(struct fx *f, const char *file, int want)
+{
+	fx_turn(f);
+	fx_close(f);
+	fx_open(f);
+	fx_ports(f);
+	fx_iface(f, "wg0", 51820);
+	px_peer(f, "wg0", 1, "alice", "10.7.0.2/32");
+	px_peer(f, "wg0", 2, "bob", "10.7.0.3/32");
+	sl_gw_begin(f->gw);
+	assert_int_equal(sl_gw_policy_boot(f->gw, file, &f->e), want);
+	sl_gw_commit(f->gw);
+}
+
+static void
+write_file(const char *name, const char *text)
+{
+	char path[512];
+	FILE *o;
+
+	mkdir(px_state_dir, 0700);
+	snprintf(path, sizeof(path), "%s/%s", px_state_dir, name);
+	o = fopen(path, "w");
+	assert_non_null(o);
+	fputs(text, o);
+	fclose(o);
+}
+
+static void
+test_kept(void **state)
+{
+	struct fx *f = *state;
+	struct sl_pol_member bob = px_member("bob", NULL, "", 0);
+	struct sl_gw_policy_info i;
+	char text[1024];
+	size_t len;
+
+	restart(f, NULL, 0);
+	sl_gw_policy_info(f->gw, &i);
+	assert_false(i.loaded);
+	snprintf(text, sizeof(text),
+		 "{\"version\":9, // with a comment\n" ZONES
+		 "\"roles\":{\"eng\":{\"members\":[\"peer:alice\"]}},"
+		 "\"rules\":[{\"id\":1,\"role\":\"eng\",\"to\":[\"db1\"],\"protocol\":\"tcp\","
+		 "\"action\":\"allow\"},{\"id\":2,\"role\":\"eng\",\"to\":[\"*\"],\"protocol\":"
+		 "\"udp\",\"action\":\"allow\",\"expires\":\"%s\"}]}",
+		 px_at(f->wall_ns + 100 * S));
+	px_load(f, text);
+	assert_int_equal(sl_gw_member_add(f->gw, "eng", &bob, &f->e), 0);
+	f->wall_ns += 1000 * S; /* a rule has ended while it was down */
+	restart(f, "/nowhere/policy.json", 0);
+	sl_gw_policy_info(f->gw, &i);
+	assert_int_equal(i.version, 9);
+	assert_string_equal(i.origin, "state");
+	assert_string_equal(sl_gw_policy_text(f->gw, &len), text);
+	assert_true(px_allows(f, "wg0", 1, "10.7.0.2", "10.20.0.10", 1));
+	assert_true(px_allows(f, "wg0", 2, "10.7.0.3", "10.20.0.10", 1));
+	/* a refused one is not kept */
+	px_load_refused(f, "{\"version\":10,", "json_syntax", "");
+	restart(f, NULL, 0);
+	sl_gw_policy_info(f->gw, &i);
+	assert_int_equal(i.version, 9);
+	assert_int_equal(sl_gw_member_del(f->gw, "eng", &bob, &f->e), 0);
+	restart(f, NULL, 0);
+	assert_false(px_allows(f, "wg0", 2, "10.7.0.3", "10.20.0.10", 1));
+}
+
+/* A kept document that cannot be loaded: closed, and told; not the older file. */
+static void
+test_broken_state(void **state)
+{
+	struct fx *f = *state;
+	struct sl_gw_policy_info i;
+	char file[512];
+
+	write_file("file.json", DOC);
+	snprintf(file, sizeof(file), "%s/file.json", px_state_dir);
+	write_file("policy.json", "{\"version\":");
+	restart(f, file, 0);
+	sl_gw_policy_info(f->gw, &i);
+	assert_false(i.loaded);
+	assert_non_null(strstr(i.broken, "policy.json"));
+	assert_int_equal(px_judge(f, "wg0", 1, "10.7.0.2", "10.20.0.10", 5432).why, SL_WHY_NO_ROLE);
+	px_load(f, DOC);
+	sl_gw_policy_info(f->gw, &i);
+	assert_string_equal(i.broken, "");
+	restart(f, NULL, 0);
+	assert_true(px_allows(f, "wg0", 1, "10.7.0.2", "10.20.0.10", 5432));
+}
+
+static void
+test_broken_members(void **state)
+{
+	struct fx *f = *state;
+	struct sl_gw_policy_info i;
+	char path[512];
+
+	write_file("members.json", "{\"version\":1,\"members\":[{\"role\":1}]}");
+	restart(f, NULL, 0);
+	sl_gw_policy_info(f->gw, &i);
+	assert_non_null(strstr(i.broken, "members.json"));
+	snprintf(path, sizeof(path), "%s/members.json.broken", px_state_dir);
+	assert_int_equal(access(path, F_OK), 0);
+}
+
+static void
+test_file(void **state)
+{
+	struct fx *f = *state;
+	struct sl_gw_policy_info i;
+	char file[512];
+
+	write_file("file.json", DOC);
+	snprintf(file, sizeof(file), "%s/file.json", px_state_dir);
+	restart(f, file, 0);
+	sl_gw_policy_info(f->gw, &i);
+	assert_string_equal(i.origin, "file");
+	assert_true(px_allows(f, "wg0", 1, "10.7.0.2", "10.20.0.10", 5432));
+	write_file("file.json", "{\"version\":1,\"roles\":{\"a b\":{}}}");
+	restart(f, file, -EINVAL); /* it is read anew as long as nothing else was loaded */
+	assert_string_equal(f->e.reason, "name_invalid");
+	restart(f, "/nowhere/policy.json", -ENOENT);
+	assert_string_equal(f->e.path, "/file");
+}
+
+/* The disk refuses: nothing changes. */
+static void
+test_state_write(void **state)
+{
+	struct fx *f = *state;
+	char path[512];
+
+	restart(f, NULL, 0);
+	px_load(f, DOC);
+	snprintf(path, sizeof(path), "%s/policy.json.new", px_state_dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	px_load_refused(f, "{\"version\":8}", "state_write", "");
+	assert_true(px_allows(f, "wg0", 1, "10.7.0.2", "10.20.0.10", 5432));
+	rmdir(path);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_members, px_setup, px_teardown),
+		cmocka_unit_test_setup_teardown(test_members_overlap, px_setup, px_teardown),
+		cmocka_unit_test_setup_teardown(test_members_role_gone, px_setup, px_teardown),
+		cmocka_unit_test_setup_teardown(test_capacity, px_setup, px_teardown),
+		cmocka_unit_test_setup_teardown(test_kept, px_setup_state, px_teardown),
+		cmocka_unit_test_setup_teardown(test_broken_state, px_setup_state, px_teardown),
+		cmocka_unit_test_setup_teardown(test_broken_members, px_setup_state, px_teardown),
+		cmocka_unit_test_setup_teardown(test_file, px_setup_state, px_teardown),
+		cmocka_unit_test_setup_teardown(test_state_write, px_setup_state, px_teardown),
+	};
+
+	fx_start("test_policy_state");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
