@@ -332,6 +332,35 @@ host_wall(void *ctx)
 	return sl_clock_wall_ns();
 }
 
+static bool
+is_data_cpu(const struct sl_assembly *a, unsigned cpu)
+{
+	for (unsigned i = 0; i < a->plan.n_lcores; i++) {
+		const struct sl_plan_lcore *l = &a->plan.lcores[i];
+
+		if (l->cpu == cpu && (l->role == SL_PLAN_ROLE_WORKER || l->role == SL_PLAN_ROLE_IO))
+			return true;
+	}
+	return false;
+}
+
+/** The CPUs of the configuration, or of the process, on which no data lcore runs; else control's.
+ */
+static void
+choose_helper_cpus(struct sl_assembly *a)
+{
+	const struct sl_config *c = a->config;
+	unsigned n = c->n_cpus ? c->n_cpus : a->n_cpus;
+
+	a->n_helper_cpus = 0;
+	for (unsigned i = 0; i < n; i++) {
+		unsigned cpu = c->n_cpus ? c->cpus[i] : a->cpu[i].id;
+
+		if (!is_data_cpu(a, cpu))
+			a->helper_cpu[a->n_helper_cpus++] = cpu;
+	}
+}
+
 static int
 make_gateway(struct sl_assembly *a, struct sl_rng rng, struct sl_error *e)
 {
@@ -348,8 +377,14 @@ make_gateway(struct sl_assembly *a, struct sl_rng rng, struct sl_error *e)
 				.state_dir = a->config->state_dir,
 				.run_dir = a->config->run_dir,
 				.peers_max = 131072,
+				.lockstep = a->env.lockstep,
+				.helper_cpus = a->helper_cpu,
+				.policy_prefixes = a->config->policy_prefixes,
+				.policy_rules = a->config->policy_rules,
 				.allow_unlocked_keys = a->config->allow_unlocked_keys};
 
+	choose_helper_cpus(a);
+	gc.n_helper_cpus = a->n_helper_cpus;
 	a->gw = sl_gw_new(&gc, e);
 	return a->gw ? 0 : e->err ? e->err : -ENOMEM;
 }

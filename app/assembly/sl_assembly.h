@@ -38,6 +38,7 @@ struct sl_assembly {
 	struct sl_rng_seeded streams[6];
 	struct sl_plan_cpu cpu[SL_PLAN_CPUS_MAX]; /* those that the process may use */
 	unsigned n_cpus;
+	unsigned helper_cpu[SL_PLAN_CPUS_MAX], n_helper_cpus; /* where policies are compiled */
 	struct sl_plan plan;
 	struct sl_port port[SL_PORT_MAX];
 	unsigned n_ports;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "config_int.h"
+#include "sl_gw_policy.h"
 #include "sl_log.h"
 #include "sl_rpc.h"
 #include "sl_rpc_server.h"
@@ -607,6 +608,29 @@ load_authz(struct loader *l, const config_setting_t *s)
 	return 0;
 }
 
+static int
+load_policy(struct loader *l, const config_setting_t *s)
+{
+	static const struct key keys[] = {
+		{"file", KEY_STRING, 0, 0},
+		{"rules_per_role", KEY_INT, 1, SL_POL_RULES_MAX},
+		{"prefixes", KEY_INT, 16, 100000},
+		{"flows_max", KEY_INT, 1024, 1 << 24},
+	};
+	struct sl_config *c = l->c;
+	int rc = check_keys(l, s, "/policy", keys, SL_ARRAY_SIZE(keys));
+
+	if (rc)
+		return rc;
+	c->policy_rules = (unsigned)get_int(s, "rules_per_role", 0);
+	c->policy_prefixes = (unsigned)get_int(s, "prefixes", 0);
+	c->policy_flows = (unsigned)get_int(s, "flows_max", 0);
+	c->policy_line = line_of(s, "file");
+	if (!get_string(s, "file", "")[0])
+		return 0;
+	return load_path(l, s, "file", "/policy/file", &c->policy_file);
+}
+
 static bool
 is_utf8(const char *text)
 {
@@ -648,7 +672,7 @@ load_all(struct loader *l)
 		{"control", KEY_GROUP, 0, 0},	{"log", KEY_GROUP, 0, 0},
 		{"ports", KEY_LIST, 0, 0},	{"routes", KEY_LIST, 0, 0},
 		{"neighbours", KEY_LIST, 0, 0}, {"interfaces", KEY_LIST, 0, 0},
-		{"authz", KEY_GROUP, 0, 0},
+		{"authz", KEY_GROUP, 0, 0},	{"policy", KEY_GROUP, 0, 0},
 	};
 	const config_setting_t *root = config_root_setting(&l->cfg);
 	const char *instance = get_string(root, "instance", "default");
@@ -670,6 +694,7 @@ load_all(struct loader *l)
 		rc = add_call(l, "sys.log_level.set", config_setting_get_member(root, "log"))
 			     ? 0
 			     : -ENOMEM;
+	rc = rc ? rc : load_policy(l, config_setting_get_member(root, "policy"));
 	rc = rc ? rc : load_interfaces(l, config_setting_get_member(root, "interfaces"));
 	rc = rc ? rc
 		: load_calls(l, config_setting_get_member(root, "routes"), "/routes", "route.add");
@@ -738,6 +763,7 @@ sl_config_free(struct sl_config *c)
 	free(c->user);
 	free(c->rpc_socket);
 	free(c->rpc_socket_group);
+	free(c->policy_file);
 	free(c->path);
 	free(c);
 }
@@ -750,6 +776,7 @@ sl_config_apply(struct sl_config *c, struct sl_gw *gw, struct sl_rpc *rpc, struc
 	struct sl_error inner;
 	int rc = 0;
 
+	e->err = 0;
 	sl_gw_begin(gw);
 	for (unsigned i = 0; rc == 0 && i < c->n_calls; i++) {
 		json_t *result = NULL;
@@ -764,6 +791,10 @@ sl_config_apply(struct sl_config *c, struct sl_gw *gw, struct sl_rpc *rpc, struc
 				sl_hint(e, "%s", inner.hint);
 		}
 	}
+	if (rc == 0)
+		rc = sl_gw_policy_boot(gw, c->policy_file, &inner);
+	if (rc && !e->err)
+		sl_config_policy_fail(c, e, &inner);
 	sl_gw_commit(gw);
 	return rc;
 }

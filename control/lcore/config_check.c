@@ -9,6 +9,7 @@
 
 #include "config_int.h"
 #include "key_file.h"
+#include "sl_gw_policy.h"
 #include "sl_log.h"
 #include "sl_schema.h"
 
@@ -327,6 +328,46 @@ check_references(const struct sl_config *c, struct sl_error *e)
 	return rc;
 }
 
+/* --- the policy ------------------------------------------------------------------------------ */
+
+int
+sl_config_policy_fail(const struct sl_config *c, struct sl_error *e, const struct sl_error *inner)
+{
+	sl_config_fail(c, c->policy_line, e, inner->err, inner->reason, inner->path,
+		       "%.80s: %.60s%s%.160s", c->policy_file ? c->policy_file : "policy",
+		       inner->path, inner->path[0] ? ": " : "", inner->message);
+	if (inner->hint[0])
+		sl_hint(e, "%s", inner->hint);
+	else
+		sl_hint(e, "correct the policy file (docs/policy.md)");
+	return inner->err;
+}
+
+static int
+check_policy(const struct sl_config *c, struct sl_error *e)
+{
+	unsigned prefixes = c->policy_prefixes ? c->policy_prefixes : SL_POL_PREFIXES;
+	struct sl_policy_limits limits = {.prefixes = prefixes * SL_POL_GROW_MAX,
+					  .rules_per_role = c->policy_rules};
+	struct sl_error inner = {0};
+	struct sl_policy *p = NULL;
+	char *text;
+	size_t len;
+	int rc;
+
+	if (!c->policy_file)
+		return 0;
+	rc = sl_gw_policy_read(c->policy_file, &text, &len, &inner);
+	if (rc == 0) {
+		rc = sl_policy_doc_parse(text, len, &p, &inner);
+		free(text);
+	}
+	if (rc == 0)
+		rc = sl_policy_check(p, &limits, sl_clock_wall_ns(), &inner);
+	sl_policy_free(p);
+	return rc ? sl_config_policy_fail(c, e, &inner) : 0;
+}
+
 int
 sl_config_check(const struct sl_config *c, struct sl_error *e)
 {
@@ -336,5 +377,6 @@ sl_config_check(const struct sl_config *c, struct sl_error *e)
 	rc = rc ? rc : check_interfaces(c, e);
 	rc = rc ? rc : check_peers(c, e);
 	rc = rc ? rc : check_references(c, e);
-	return rc ? rc : check_key_files(c, e);
+	rc = rc ? rc : check_key_files(c, e);
+	return rc ? rc : check_policy(c, e);
 }

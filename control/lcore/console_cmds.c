@@ -111,6 +111,8 @@ show_simple(struct sl_console *c, const struct console_args *a)
 		{"lcore", "sys.lcores"},     {"session", "session.list"}, {"route", "route.list"},
 		{"neigh", "neighbour.list"}, {"drops", "drops.get"},	  {"stats", "stats.get"},
 		{"mode", "authz.mode.get"},  {"config", "config.show"},	  {"health", "sys.health"},
+		{"policy", "policy.status"}, {"rules", "policy.show"},	  {"roles", "role.list"},
+		{"members", "role.members"}, {"targets", "target.list"},  {"zones", "zone.list"},
 	};
 
 	for (unsigned i = 0; i < SL_ARRAY_SIZE(what); i++)
@@ -234,20 +236,27 @@ config_file(struct sl_console *c, const struct console_args *a)
 }
 
 static void
+policy_file(struct sl_console *c, const struct console_args *a)
+{
+	console_show(c, strcmp(a->w[1], "load") == 0 ? "policy.load" : "policy.validate",
+		     json_pack("{s:s}", "file", a->w[2]));
+}
+
+static void
 log_level(struct sl_console *c, const struct console_args *a)
 {
 	console_show(c, "sys.log_level.set", json_pack("{s:s}", "level", a->w[1]));
 }
 
-/** call METHOD key=value... */
+/** key=value... of a method. */
 static void
-call_method(struct sl_console *c, const struct console_args *a)
+call_with(struct sl_console *c, const char *method, const char *words)
 {
 	const struct sl_schema_method *m =
-		sl_schema_find(sl_schema_gateway, sl_schema_gateway_n, a->w[1]);
+		sl_schema_find(sl_schema_gateway, sl_schema_gateway_n, method);
 	json_t *params = json_object();
 	struct sl_error e = {0};
-	char *copy = strdup(a->rest), *save = NULL;
+	char *copy = strdup(words), *save = NULL;
 	int rc = copy ? 0 : -ENOMEM;
 
 	for (char *w = copy && m ? strtok_r(copy, " \t\r\n", &save) : NULL; w && rc == 0;
@@ -259,7 +268,20 @@ call_method(struct sl_console *c, const struct console_args *a)
 		json_decref(params);
 		return;
 	}
-	console_show(c, a->w[1], params);
+	console_show(c, method, params);
+}
+
+/** call METHOD key=value... */
+static void
+call_method(struct sl_console *c, const struct console_args *a)
+{
+	call_with(c, a->w[1], a->rest);
+}
+
+static void
+policy_explain(struct sl_console *c, const struct console_args *a)
+{
+	call_with(c, "policy.explain", a->rest);
 }
 
 static void
@@ -303,6 +325,12 @@ const struct console_command console_commands[] = {
 	{"show drops", "dropped packets by reason", show_simple},
 	{"show stats", "counters and rates of the data plane", show_simple},
 	{"show mode", "authz modes", show_simple},
+	{"show policy", "which policy is in force", show_simple},
+	{"show rules", "its rules", show_simple},
+	{"show roles", "its roles", show_simple},
+	{"show members", "who has which role", show_simple},
+	{"show targets", "its targets", show_simple},
+	{"show zones", "its zones", show_simple},
 	{"show config", "the configuration as calls", show_simple},
 	{"show health", "what is wrong", show_simple},
 	{"peer add#set <interface> <key>", "create a peer; create or change one", peer_change},
@@ -312,6 +340,8 @@ const struct console_command console_commands[] = {
 	{"mode observe#enforce", "set the default mode", mode_default},
 	{"mode observe#enforce#default <prefix>", "set the mode of a destination; default: it has none", mode_prefix},
 	{"mode panic on#off", "on: observe everything", mode_panic},
+	{"policy load#validate <file>", "put a document into force; only check, compile and test it", policy_file},
+	{"policy explain ...", "what happens to a flow: peer=alice dst=10.20.0.10 dport=443", policy_explain},
 	{"config save#load <file>", "write the configuration; carry a written one out", config_file},
 	{"log err#warn#notice#info#debug", "how much is told on standard error", log_level},
 	{"call <method>", "any JSON-RPC method", call_method},

@@ -5,6 +5,7 @@
 #define SL_RPC_INT_H
 
 #include "sl_ctl.h"
+#include "sl_policy.h"
 #include "sl_schema_gateway.h"
 #include "sl_stats.h"
 
@@ -75,6 +76,17 @@ int64_t ctl_rate(uint64_t before, uint64_t now, double seconds);
 /** Nanoseconds since sl_ctl_register(). */
 uint64_t ctl_uptime_ns(struct sl_ctl *ctl);
 int ctl_rates_init(struct sl_ctl *ctl);
+
+/* --- policy --------------------------------------------------------------------------------------
+ */
+
+void ctl_uploads_free(struct sl_ctl *ctl);
+/** RFC 3339. */
+json_t *ctl_time(uint64_t wall_ns);
+/** PREFIX or PREFIX@INTERFACE. */
+json_t *ctl_place(const struct sl_pol_place *p);
+/** 0, or -ENOENT role_unknown /role. */
+int ctl_role_check(struct sl_ctl *ctl, const char *name, struct sl_error *e);
 
 /* --- shared by show and save (rpc_config_calls.c) ------------------------------------------------
  */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "rpc_int.h"
+#include "sl_gw_policy.h"
 #include "sl_log.h"
 
 int
@@ -135,6 +136,23 @@ memory_problems(const struct sl_ctl *ctl, json_t *problems)
 			(unsigned long long)(s.arena_bytes - s.arena_locked_bytes));
 }
 
+static void
+policy_problems(const struct sl_ctl *ctl, const struct sl_gw_mode *mode, json_t *problems)
+{
+	bool enforces = mode->deflt == SL_MODE_ENFORCE;
+	struct sl_gw_policy_info i;
+
+	sl_gw_policy_info(ctl->gw, &i);
+	for (unsigned k = 0; k < mode->n_prefixes; k++)
+		enforces |= mode->prefixes[k].mode == SL_MODE_ENFORCE;
+	if (i.broken[0])
+		problem(problems, "%s; load it again: sluicectl policy load FILE", i.broken);
+	else if (!i.loaded && enforces)
+		problem(problems, "no policy is loaded: everything that is enforced is denied");
+	if (i.last_error[0])
+		problem(problems, "the last policy was refused: %s", i.last_error);
+}
+
 static json_t *
 problems(struct sl_ctl *ctl)
 {
@@ -147,6 +165,7 @@ problems(struct sl_ctl *ctl)
 	for (unsigned i = 0; ctl->plan && i < ctl->plan->n_warnings; i++)
 		problem(h.problems, "%s", ctl->plan->warnings[i]);
 	sl_gw_mode_get(ctl->gw, &mode);
+	policy_problems(ctl, &mode, h.problems);
 	if (mode.panic)
 		problem(h.problems, "the panic switch is on: everything is observed, nothing "
 				    "enforced");

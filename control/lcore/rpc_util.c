@@ -119,4 +119,5 @@ sl_ctl_clear(struct sl_ctl *ctl)
 {
 	free(ctl->rates);
 	ctl->rates = NULL;
+	ctl_uploads_free(ctl);
 }

@@ -51,6 +51,12 @@ struct sl_config {
 	struct sl_endpoint rpc_tcp; /* loopback only, plain only with insecure_tcp */
 	bool insecure_tcp;
 	bool uapi; /* serve /var/run/wireguard/NAME.sock (default true) */
+	/* policy */
+	char *policy_file;	  /* NULL: none; read where no run has kept another one */
+	unsigned policy_line;	  /* of it, in the configuration */
+	unsigned policy_rules;	  /* of a role; 0: default */
+	unsigned policy_prefixes; /* capacity at the start; 0: default */
+	unsigned policy_flows;	  /* live flows of a worker; 0: default */
 	struct sl_config_port *ports;
 	unsigned n_ports;
 	struct sl_config_call *calls;

@@ -27,6 +27,7 @@ struct sl_ctl {
 	void (*quit)(void *ctx); /* sys.shutdown and console `quit` */
 	void *quit_ctx;
 	void *rates;	    /* rpc_rates.c: earlier points in time; filled by sl_ctl_register() */
+	void *uploads;	    /* rpc_policy.c: documents that come in parts */
 	struct sl_rpc *rpc; /* filled by sl_ctl_register() */
 };
 

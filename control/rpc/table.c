@@ -96,6 +96,10 @@ write_cell(FILE *f, const json_t *v, enum sl_cell format, int64_t now)
 		fputc('-', f);
 		return;
 	}
+	if (json_is_real(v) && format == SL_CELL_MS) {
+		fprintf(f, "%.1f ms", json_real_value(v));
+		return;
+	}
 	if (!json_is_integer(v)) {
 		write_plain(f, v);
 		return;

@@ -123,6 +123,65 @@ static const struct sl_table_column methods[] = {
 	{0},
 };
 
+static const struct sl_table_column rules[] = {
+	{"rule", NULL, SL_CELL_TEXT},
+	{"action", NULL, SL_CELL_TEXT},
+	{"priority", "prio", SL_CELL_NUMBER},
+	{"src", "from", SL_CELL_TEXT},
+	{"to", NULL, SL_CELL_TEXT},
+	{"protocol", NULL, SL_CELL_TEXT},
+	{"ports", NULL, SL_CELL_TEXT},
+	{"flags", NULL, SL_CELL_TEXT},
+	{"expires", NULL, SL_CELL_TEXT},
+	{"description", NULL, SL_CELL_TEXT},
+	{0},
+};
+static const struct sl_table_column lints[] = {
+	{"code", "lint", SL_CELL_TEXT},
+	{"path", NULL, SL_CELL_TEXT},
+	{"text", NULL, SL_CELL_TEXT},
+	{0},
+};
+static const struct sl_table_column roles[] = {
+	{"role", NULL, SL_CELL_TEXT},
+	{"id", NULL, SL_CELL_NUMBER},
+	{"members", NULL, SL_CELL_NUMBER},
+	{"members_beside", "beside", SL_CELL_NUMBER},
+	{"rules", NULL, SL_CELL_NUMBER},
+	{"description", NULL, SL_CELL_TEXT},
+	{0},
+};
+static const struct sl_table_column members[] = {
+	{"role", NULL, SL_CELL_TEXT},
+	{"member", NULL, SL_CELL_TEXT},
+	{"source", NULL, SL_CELL_TEXT},
+	{"provider", NULL, SL_CELL_TEXT},
+	{"detail", NULL, SL_CELL_TEXT},
+	{"expires", NULL, SL_CELL_TEXT},
+	{"active", NULL, SL_CELL_TEXT},
+	{"beside", NULL, SL_CELL_TEXT},
+	{0},
+};
+static const struct sl_table_column targets[] = {
+	{"target", NULL, SL_CELL_TEXT},
+	{"addresses", NULL, SL_CELL_TEXT},
+	{"mode", NULL, SL_CELL_TEXT},
+	{"description", NULL, SL_CELL_TEXT},
+	{0},
+};
+static const struct sl_table_column zones[] = {
+	{"zone", NULL, SL_CELL_TEXT},
+	{"id", NULL, SL_CELL_NUMBER},
+	{"type", NULL, SL_CELL_TEXT},
+	{"networks", NULL, SL_CELL_TEXT},
+	{"default_policy", "default", SL_CELL_TEXT},
+	{0},
+};
+static const struct sl_table_column considered[] = {
+	{"role", NULL, SL_CELL_TEXT}, {"through", NULL, SL_CELL_TEXT}, {"vote", NULL, SL_CELL_TEXT},
+	{"rule", NULL, SL_CELL_TEXT}, {"because", NULL, SL_CELL_TEXT}, {0},
+};
+
 static const struct view views[] = {
 	{"peer.list", "peers", peers},
 	{"interface.list", "interfaces", interfaces},
@@ -136,6 +195,15 @@ static const struct view views[] = {
 	{"stats.get", "stages", stages},
 	{"authz.mode.get", "prefixes", modes},
 	{"rpc.methods", "methods", methods},
+	{"policy.show", "rules", rules},
+	{"policy.lint", "lints", lints},
+	{"policy.load", "lints", lints},
+	{"policy.validate", "lints", lints},
+	{"policy.explain", "roles", considered},
+	{"role.list", "roles", roles},
+	{"role.members", "members", members},
+	{"target.list", "targets", targets},
+	{"zone.list", "zones", zones},
 };
 
 /** Members whose unit is not told by their name alone. */
@@ -240,6 +308,17 @@ write_calls(FILE *f, const json_t *calls)
 	}
 }
 
+/** A text that came in pieces. */
+static void
+write_pieces(FILE *f, const json_t *pieces)
+{
+	json_t *piece;
+	size_t i;
+
+	json_array_foreach (pieces, i, piece)
+		fputs(json_string_value(piece), f);
+}
+
 /** Sentences below a table, with the object that they are about. */
 static void
 write_warnings(FILE *f, const json_t *list)
@@ -259,8 +338,9 @@ write_warnings(FILE *f, const json_t *list)
 static bool
 says_more(const char *method)
 {
-	static const char *const more[] = {"stats.get", "drops.get", "authz.mode.get",
-					   "sys.lcores"};
+	static const char *const more[] = {"stats.get",	    "drops.get",   "authz.mode.get",
+					   "sys.lcores",    "policy.load", "policy.validate",
+					   "policy.explain"};
 
 	for (size_t i = 0; i < SL_ARRAY_SIZE(more); i++)
 		if (strcmp(method, more[i]) == 0)
@@ -277,6 +357,10 @@ write_result(FILE *f, const char *method, const json_t *result, int64_t now)
 
 	if (json_object_size(result) == 0) {
 		fputs("ok\n", f);
+		return;
+	}
+	if (strcmp(method, "policy.show") == 0 && json_object_get(result, "text")) {
+		write_pieces(f, json_object_get(result, "text"));
 		return;
 	}
 	if (strcmp(method, "config.show") == 0) {

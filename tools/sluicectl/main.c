@@ -8,6 +8,8 @@
 #include "sluicectl.h"
 #include "table.h"
 
+#define PART_BYTES (384 * 1024) /* a line has at most 1 MiB, quotes and line ends take two */
+
 struct options {
 	const char *socket, *tcp, *instance;
 	bool json;
@@ -66,6 +68,52 @@ call_all(struct client *c, const char *method, json_t *params, json_t **result, 
 	return rc;
 }
 
+/** End of a part that begins at `from`: no character is cut. */
+static size_t
+part_end(const char *text, size_t len, size_t from)
+{
+	size_t to = SL_MIN(len, from + PART_BYTES);
+
+	while (to < len && to > from && (text[to] & 0xc0) == 0x80)
+		to--;
+	return to;
+}
+
+/** A text that is too long for one line goes in parts; the last one is answered. */
+static int
+call_parts(struct client *c, const struct request *r, json_t **result, json_t **error,
+	   struct sl_error *e)
+{
+	const char *text = json_string_value(json_object_get(r->params, "text"));
+	size_t len = text ? strlen(text) : 0, at = 0, to;
+	json_t *params, *upload = NULL;
+	json_int_t part = 0;
+	int rc = 0;
+
+	if (len <= PART_BYTES)
+		return call_all(c, r->method->name, r->params, result, error, e);
+	for (; rc == 0 && at < len; at = to, part++) {
+		to = part_end(text, len, at);
+		params = json_copy(r->params);
+		json_object_set_new(params, "text", json_stringn(text + at, to - at));
+		json_object_set_new(params, "part", json_integer(part));
+		if (upload)
+			json_object_set(params, "upload", upload);
+		if (to == len)
+			json_object_set_new(params, "last", json_true());
+		rc = client_call(c, r->method->name, params, result, error, e);
+		json_decref(params);
+		if (rc || to == len)
+			break;
+		if (!upload)
+			upload = json_incref(json_object_get(*result, "upload"));
+		json_decref(*result);
+		*result = NULL;
+	}
+	json_decref(upload);
+	return rc;
+}
+
 static int
 show(const struct options *o, const char *method, json_t *result)
 {
@@ -90,7 +138,8 @@ carry_out(const struct options *o, const struct request *r, struct sl_error *e)
 
 	if (!c)
 		return strcmp(e->reason, "usage") == 0 ? EXIT_USAGE : EXIT_UNREACHABLE;
-	rc = call_all(c, method, r->params, &result, &error, e);
+	rc = r->file ? call_parts(c, r, &result, &error, e)
+		     : call_all(c, method, r->params, &result, &error, e);
 	if (rc == 0 && r->then && !o->json) {
 		json_decref(result);
 		method = r->then;

@@ -49,6 +49,7 @@ struct verb {
 	const char *alone;	     /* KEY=VALUE instead of `fixed` when nothing follows */
 	const char *then;	     /* method whose result is shown instead */
 	const char *syntax, *help;
+	bool file; /* the first parameter is what the named file holds; "-": standard input */
 };
 
 extern const struct verb verbs[];
@@ -58,6 +59,7 @@ extern const unsigned n_verbs;
 struct request {
 	const struct sl_schema_method *method;
 	const char *then;
+	bool file; /* its text may be too long for one line */
 	json_t *params;
 };
 

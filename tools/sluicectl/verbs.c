@@ -42,6 +42,19 @@ const struct verb verbs[] = {
 	{"mode enforce", "authz.mode.set", {0}, "prefixes", "mode=enforce", "default=enforce", MODE_GET, "[PREFIX...]", "only what policy allows"},
 	{"mode default", "authz.mode.set", {0}, "prefixes", "mode=default", "mode=default", MODE_GET, "PREFIX...", "these have no mode of their own any more"},
 	{"mode panic", "authz.mode.set", {"panic"}, NULL, NULL, NULL, MODE_GET, "on|off", "on: observe everything"},
+	{"policy status", "policy.status", {0}, NULL, NULL, NULL, NULL, "", "which policy is in force, and its limits"},
+	{"policy load", "policy.load", {"text"}, NULL, NULL, NULL, NULL, "FILE [--dry-run]", "put a document into force", true},
+	{"policy validate", "policy.validate", {"text"}, NULL, NULL, NULL, NULL, "FILE", "check, compile and test one without that", true},
+	{"policy show", "policy.show", {"part"}, NULL, NULL, NULL, NULL, "[rules|text|document] [role=NAME]", "rules, or the document"},
+	{"policy lint", "policy.lint", {0}, NULL, NULL, NULL, NULL, "", "what is likely a mistake"},
+	{"policy test", "policy.test", {0}, NULL, NULL, NULL, NULL, "", "run the tests of the document"},
+	{"policy explain", "policy.explain", {"peer", "dst", "dport"}, NULL, NULL, NULL, NULL, "PEER DST [PORT] [KEY=VALUE...]", "what happens to a flow, and why"},
+	{"roles", "role.list", {0}, NULL, NULL, NULL, NULL, "", "roles of the policy"},
+	{"role members", "role.members", {"role"}, NULL, NULL, NULL, NULL, "[ROLE]", "who has them"},
+	{"role add", "role.member.add", {"role"}, NULL, NULL, NULL, NULL, "ROLE peer=NAME|prefix=PREFIX [KEY=VALUE...]", "give one, beside the document"},
+	{"role remove", "role.member.remove", {"role"}, NULL, NULL, NULL, NULL, "ROLE peer=NAME|prefix=PREFIX [interface=NAME]", "take that back"},
+	{"targets", "target.list", {0}, NULL, NULL, NULL, NULL, "", "named addresses of the policy"},
+	{"zones", "zone.list", {0}, NULL, NULL, NULL, NULL, "", "zones of the policy"},
 	{"config show", "config.show", {0}, NULL, NULL, NULL, NULL, "", "the configuration as calls"},
 	{"config save", "config.save", {"file"}, NULL, NULL, NULL, NULL, "FILE", "write it on the gateway's host"},
 	{"config load", "config.load", {"file"}, NULL, NULL, NULL, NULL, "FILE", "carry a written one out"},
@@ -100,6 +113,50 @@ is_assignment(const struct sl_schema_method *m, const char *arg)
 	return false;
 }
 
+/** What a file of the operator's machine holds. */
+static int
+set_from_file(struct request *r, const char *name, const char *path, struct sl_error *e)
+{
+	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	char *text = NULL;
+	size_t size;
+	FILE *to = f ? open_memstream(&text, &size) : NULL;
+	char buf[65536];
+	json_t *value;
+	size_t n;
+
+	if (!f || !to) {
+		sl_fail(e, -EINVAL, "file", "", "%.200s: %s", path, strerror(errno));
+		if (f && f != stdin)
+			fclose(f);
+		return -EINVAL;
+	}
+	while ((n = fread(buf, 1, sizeof(buf), f)) > 0)
+		fwrite(buf, 1, n, to);
+	fclose(to);
+	if (f != stdin)
+		fclose(f);
+	value = json_stringn(text, size);
+	free(text);
+	if (!value) {
+		sl_fail(e, -EINVAL, "not_utf8", "", "%.200s is no text in UTF-8", path);
+		return -EINVAL;
+	}
+	return json_object_set_new(r->params, name, value);
+}
+
+/** KEY=VALUE, or an option: --dry-run is dry_run=yes. */
+static int
+set_pair(struct request *r, const char *arg, struct sl_error *e)
+{
+	char text[256];
+
+	if (strncmp(arg, "--", 2) != 0)
+		return sl_args_parse(r->params, r->method, arg, e);
+	snprintf(text, sizeof(text), "%s%s", arg + 2, strchr(arg, '=') ? "" : "=yes");
+	return sl_args_parse(r->params, r->method, text, e);
+}
+
 /** Words by position, then KEY=VALUE, or items of one list. */
 static int
 verb_args(struct request *r, const struct verb *v, int argc, char **argv, struct sl_error *e)
@@ -111,18 +168,19 @@ verb_args(struct request *r, const struct verb *v, int argc, char **argv, struct
 	if (fixed)
 		rc = sl_args_parse(r->params, r->method, fixed, e);
 	for (; rc == 0 && i < argc && i < VERB_ARGS && v->args[i] &&
-	       !is_assignment(r->method, argv[i]);
+	       !is_assignment(r->method, argv[i]) && strncmp(argv[i], "--", 2) != 0;
 	     i++) {
 		const char *value = argv[i];
 
 		/* the panic switch is said as on and off */
 		if (strcmp(v->args[i], "panic") == 0 && strcmp(value, "on") == 0)
 			value = "observe";
-		rc = sl_args_set(r->params, r->method, v->args[i], value, e);
+		rc = v->file && i == 0 ? set_from_file(r, v->args[i], value, e)
+				       : sl_args_set(r->params, r->method, v->args[i], value, e);
 	}
 	for (; rc == 0 && i < argc; i++) {
 		if (!v->rest) {
-			rc = sl_args_parse(r->params, r->method, argv[i], e);
+			rc = set_pair(r, argv[i], e);
 			continue;
 		}
 		list = json_object_get(r->params, v->rest);
@@ -138,6 +196,8 @@ verb_args(struct request *r, const struct verb *v, int argc, char **argv, struct
 static int
 check_required(const struct request *r, struct sl_error *e)
 {
+	if (r->file && !json_object_get(r->params, "text") && !json_object_get(r->params, "file"))
+		return sl_fail(e, -EINVAL, "param_missing", "", "%s needs a file", r->method->name);
 	for (unsigned i = 0; i < r->method->n_params; i++) {
 		const struct sl_schema_field *f = &r->method->params[i];
 
@@ -163,6 +223,7 @@ request_parse(struct request *r, int argc, char **argv, struct sl_error *e)
 	if (v) {
 		r->method = sl_schema_find(sl_schema_gateway, sl_schema_gateway_n, v->method);
 		r->then = v->then;
+		r->file = v->file;
 	}
 	if (!r->method) {
 		sl_fail(e, -EINVAL, "command_unknown", "", "no command or method \"%.40s\"",

@@ -301,7 +301,7 @@ test_terminal(void **state)
 	assert_non_null(strstr(out, "sluice> "));
 	/* words, then names complete */
 	assert_non_null(strstr(say("sho\t"), "show"));
-	assert_non_null(strstr(say("po\t"), "port"));
+	assert_non_null(strstr(say("por\t"), "port"));
 	assert_non_null(strstr(say("st\t"), "stats"));
 	assert_non_null(strstr(say("wa\t"), "wan"));
 	assert_non_null(strstr(say("\n"), "rx packets"));
