@@ -288,7 +288,8 @@ make_planes(struct sl_assembly *a, struct sl_rng rng[STREAMS], struct sl_error *
 				.pool = a->pool,
 				.rcu = a->rcu,
 				.aead = SL_AEAD_IPSEC_MB,
-				.pool_size = a->pool_size};
+				.pool_size = a->pool_size,
+				.flows_max = c->policy_flows};
 	struct sl_hs_conf hc = {.rng_index = rng[0],
 				.rng_ephemeral = rng[1],
 				.rng_cookie = rng[2],

@@ -106,7 +106,7 @@ gw_job_new(struct sl_gw *gw, enum gw_job_kind kind)
 	memcpy(j->key, gw->hash_key, sizeof(j->key));
 	memcpy(j->acl_prefix, gw->policy->acl_prefix, sizeof(j->acl_prefix));
 	gw_policy_limits(gw, &j->limits);
-	j->begin_ns = gw_mono_ns(gw);
+	j->begin_ns = sl_clock_mono_ns();
 	if (kind == GW_JOB_LOAD)
 		j->doc = calloc(1, sizeof(*j->doc));
 	else

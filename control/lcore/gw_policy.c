@@ -231,7 +231,7 @@ tell_done(struct sl_gw *gw, struct gw_job *j)
 	struct sl_gw_policy_result r = {
 		.generation = j->load.dry_run ? 0 : j->generation,
 		.compile_ns = j->compile_ns,
-		.publish_ns = gw_mono_ns(gw) - j->begin_ns,
+		.publish_ns = sl_clock_mono_ns() - j->begin_ns,
 		.tests = j->n_tests,
 	};
 
@@ -253,7 +253,7 @@ finish_load(struct sl_gw *gw, struct gw_job *j)
 	if (j->rc == 0 && !j->load.dry_run) {
 		install(gw, j);
 		p->compile_ns = j->compile_ns;
-		p->publish_ns = gw_mono_ns(gw) - j->begin_ns;
+		p->publish_ns = sl_clock_mono_ns() - j->begin_ns;
 		gw_dyn_prune(gw);
 		check_capacity(gw);
 		gw_policy_event(gw, "policy_loaded", "success",

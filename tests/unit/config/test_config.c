@@ -442,6 +442,42 @@ test_key_mode(void **state)
 	chmod(key, 0600);
 }
 
+/* The policy that the file names is checked with it. */
+static void
+test_policy(void **state)
+{
+	static const char ports[] = "ports = ( { name = \"p\"; device = \"net_null0\"; } );\n";
+	char doc[80], text[512];
+
+	snprintf(doc, sizeof(doc), "%s/policy.json", dir);
+	snprintf(text, sizeof(text),
+		 "%spolicy = {\n  rules_per_role = 40;\n  prefixes = 500;\n  flows_max = 2048;\n"
+		 "  file = \"%s\";\n};\n",
+		 ports, doc);
+	put(doc, "{\"version\": 3, // a comment\n}");
+	if (load(text))
+		fail_msg("%s", e.message);
+	assert_string_equal(c->policy_file, doc);
+	assert_int_equal(c->policy_rules, 40);
+	assert_int_equal(c->policy_prefixes, 500);
+	assert_int_equal(c->policy_flows, 2048);
+	put(doc, "{\"version\": 3, \"rules\": [{\"id\": 1, \"role\": \"no\", \"to\": [\"*\"], "
+		 "\"protocol\": \"tcp\", \"action\": \"allow\"}]}");
+	assert_true(load(text) < 0);
+	assert_string_equal(e.reason, "role_unknown");
+	assert_non_null(strstr(e.message, "sluice.conf:6: "));
+	assert_non_null(strstr(e.message, "policy.json: /rules/0/role: "));
+	unlink(doc);
+	assert_int_equal(load(text), -ENOENT);
+	assert_non_null(strstr(e.message, "sluice.conf:6: "));
+	snprintf(text, sizeof(text), "%spolicy = { file = \"policy.json\"; };\n", ports);
+	assert_int_equal(load(text), -EINVAL);
+	assert_string_equal(e.reason, "path_relative");
+	snprintf(text, sizeof(text), "%spolicy = { rules_per_role = 1025; };\n", ports);
+	assert_int_equal(load(text), -EINVAL);
+	assert_string_equal(e.reason, "param_range");
+}
+
 int
 main(void)
 {
@@ -454,6 +490,7 @@ main(void)
 		cmocka_unit_test_teardown(test_mistakes, clean),
 		cmocka_unit_test_teardown(test_files, clean),
 		cmocka_unit_test_teardown(test_key_mode, clean),
+		cmocka_unit_test_teardown(test_policy, clean),
 	};
 	int rc;
 

@@ -92,7 +92,47 @@ mode_get(void *user, const struct sl_rpc_caller *caller, const void *params, jso
 	return 0;
 }
 
+static char *sent; /* documents, whole again */
+static size_t n_sent;
+static unsigned n_parts;
+
+static int
+policy_load(void *user, const struct sl_rpc_caller *caller, const void *params, json_t **result,
+	    struct sl_error *e)
+{
+	const struct sl_rpc_policy_load *p = params;
+	size_t n = strlen(p->text);
+
+	if (!p->has_part || p->part == 0)
+		n_sent = n_parts = 0;
+	if (p->has_part && p->part != n_parts)
+		return sl_fail(e, -EINVAL, "part_order", "/part", "wrong part");
+	sent = realloc(sent, n_sent + n + 1);
+	memcpy(sent + n_sent, p->text, n + 1);
+	n_sent += n;
+	n_parts++;
+	snprintf(last, sizeof(last), "dry=%d if=%d upload=%s last=%d", p->dry_run,
+		 (int)p->if_version, p->has_upload ? p->upload : "-", p->last);
+	if (p->has_part && !p->last)
+		*result = json_pack("{s:s, s:I}", "upload", "u1", "received", (json_int_t)n_sent);
+	else
+		*result = json_pack("{s:i, s:f, s:[]}", "version", 5, "compile_ms", 1.25, "lints");
+	return 0;
+}
+
+static int
+policy_show(void *user, const struct sl_rpc_caller *caller, const void *params, json_t **result,
+	    struct sl_error *e)
+{
+	const struct sl_rpc_policy_show *p = params;
+
+	*result = p->after ? json_pack("{s:[s]}", "text", "second\n")
+			   : json_pack("{s:[s], s:i}", "text", "first ", "next", 1);
+	return 0;
+}
+
 static struct event_base *base;
+static struct sl_rpc *rpc;
 
 static void *
 serve(void *arg)
@@ -192,6 +232,52 @@ test_verbs(void **state)
 	exits("mode", 0, "default");
 }
 
+/* A document lies on the operator's machine; a long one goes in parts that cut no character. */
+static void
+test_policy(void **state)
+{
+	char file[80], words[200], *text;
+	size_t n = 0, size = 900 * 1024;
+	FILE *f;
+
+	sl_rpc_set_state(rpc, SL_RPC_RUNNING);
+	snprintf(file, sizeof(file), "%s/doc", dir);
+	f = fopen(file, "w");
+	fputs("{\"version\": 5}\n", f);
+	fclose(f);
+	snprintf(words, sizeof(words), "policy load %s --dry-run --if-version=4", file);
+	exits(words, 0, "compile                         1.2 ms");
+	assert_string_equal(sent, "{\"version\": 5}\n");
+	assert_string_equal(last, "dry=1 if=4 upload=- last=0");
+	snprintf(words, sizeof(words), "policy load - < %s", file);
+	exits(words, 0, "no lints");
+	assert_string_equal(sent, "{\"version\": 5}\n");
+	text = malloc(size + 4);
+	while (n < size) {
+		memcpy(text + n, "a\xe2\x82\xac", 4);
+		n += 4;
+	}
+	f = fopen(file, "w");
+	fwrite(text, 1, n, f);
+	fclose(f);
+	snprintf(words, sizeof(words), "policy load %s", file);
+	exits(words, 0, "version                         5");
+	assert_int_equal(n_parts, 3);
+	assert_string_equal(last, "dry=0 if=0 upload=u1 last=1");
+	assert_int_equal(n_sent, n);
+	assert_memory_equal(sent, text, n);
+	f = fopen(file, "w");
+	fputs("\xff", f);
+	fclose(f);
+	exits(words, 2, "(not_utf8)");
+	unlink(file);
+	exits(words, 2, "(file)");
+	exits("policy load", 2, "needs a file");
+	exits("policy show text", 0, "first second\n");
+	free(text);
+	free(sent);
+}
+
 static void
 test_help(void **state)
 {
@@ -248,14 +334,14 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tables),	   cmocka_unit_test(test_codes),
 		cmocka_unit_test(test_verbs),	   cmocka_unit_test(test_help),
-		cmocka_unit_test(test_completion),
+		cmocka_unit_test(test_completion), cmocka_unit_test(test_policy),
 	};
-	struct sl_rpc *rpc = sl_rpc_new(NULL);
 	struct sl_rpc_server *server;
 	struct sl_error e = {0};
 	pthread_t t;
 	int rc;
 
+	rpc = sl_rpc_new(NULL);
 	if (!mkdtemp(dir) || evthread_use_pthreads())
 		return 1;
 	snprintf(sock, sizeof(sock), "%s/sock", dir);
@@ -267,6 +353,8 @@ main(void)
 	sl_rpc_bind(rpc, "peer.add", add);
 	sl_rpc_bind(rpc, "authz.mode.set", mode_set);
 	sl_rpc_bind(rpc, "authz.mode.get", mode_get);
+	sl_rpc_bind(rpc, "policy.load", policy_load);
+	sl_rpc_bind(rpc, "policy.show", policy_show);
 	sl_rpc_bind(rpc, "rpc.ping", echo);
 	sl_rpc_bind(rpc, "sys.health", echo);
 	sl_rpc_bind(rpc, "sys.shutdown", echo);

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* policy.*, role.*: what handlers add to the gateway model: parts, pages, who may, answers that
+ * come later, explanations. */
+#include <arpa/inet.h>
+#include <pcap/pcap.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "rpc_fixture.h"
+#include "sl_gw_policy.h"
+
+static struct rx r;
+
+static const char doc[] =
+	"{\"version\":4, // what may be reached\n"
+	"\"zones\":{\"in\":{\"id\":1,\"type\":\"internal\",\"networks\":[\"10.20.0.0/24\"]}},"
+	"\"targets\":{\"db\":{\"addresses\":[\"10.20.0.10/32\"]}},"
+	"\"roles\":{\"eng\":{\"members\":[\"peer:alice\"]},\"idle\":{}},"
+	"\"rules\":[{\"id\":5,\"role\":\"eng\",\"to\":[\"db\"],\"protocol\":\"tcp\",\"ports\":[22],"
+	"\"action\":\"allow\"},{\"id\":6,\"role\":\"eng\",\"to\":[\"*\"],\"protocol\":\"udp\","
+	"\"action\":\"deny\",\"enabled\":false}]}";
+
+static int
+setup(void **state)
+{
+	rx_init(&r);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	rx_fini(&r);
+	return 0;
+}
+
+static char *
+params_with(const char *name, const char *value, const char *more)
+{
+	json_t *p = json_loads(more, 0, NULL);
+	char *text;
+
+	assert_non_null(p);
+	json_object_set_new(p, name, json_string(value));
+	text = json_dumps(p, 0);
+	json_decref(p);
+	return text;
+}
+
+static json_t *
+call_with(const char *method, const char *name, const char *value, const char *more)
+{
+	char *text = params_with(name, value, more);
+	json_t *result = rx_call(&r, method, text);
+
+	free(text);
+	return result;
+}
+
+static void
+refused_with(const char *method, const char *name, const char *value, const char *more, int err,
+	     const char *reason, const char *path)
+{
+	char *text = params_with(name, value, more);
+
+	rx_refused_at(&r, method, text, err, reason, path, __FILE__, __LINE__);
+	free(text);
+}
+
+static const char *
+text(const json_t *o, const char *name)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	return s ? s : "(none)";
+}
+
+static json_int_t
+number(const json_t *o, const char *name)
+{
+	return json_integer_value(json_object_get(o, name));
+}
+
+static void
+test_load(void **state)
+{
+	json_t *v = call_with("policy.load", "text", doc, "{}");
+	char *said;
+
+	assert_int_equal(number(v, "version"), 4);
+	assert_int_equal(number(v, "rules"), 2);
+	assert_true(number(v, "generation") > 0);
+	json_decref(v);
+	assert_non_null(strstr(r.log, "audit: policy.load by uid:0"));
+	v = rx_call(&r, "policy.status", NULL);
+	assert_int_equal(number(v, "version"), 4);
+	assert_string_equal(text(v, "origin"), "rpc");
+	json_decref(v);
+	refused_with("policy.load", "text", "{", "{}", -EINVAL, "json_syntax", "");
+	refused_with("policy.load", "text", doc, "{\"file\":\"/x\"}", -EINVAL, "param_conflict",
+		     "");
+	refused_with("policy.load", "text", doc, "{\"if_version\":3}", -EBUSY, "version_mismatch",
+		     "/if_version");
+	refused_with("policy.load", "file", "x", "{}", -EINVAL, "path_relative", "/file");
+	refused_with("policy.load", "file", "/nonexistent", "{}", -ENOENT, "file", "/file");
+	v = rx_call(&r, "policy.status", NULL);
+	assert_int_equal(number(v, "version"), 4);
+	assert_non_null(strstr(text(v, "last_error"), "json_syntax"));
+	json_decref(v);
+	v = rx_call(&r, "sys.health", NULL);
+	said = json_dumps(json_object_get(v, "problems"), 0);
+	assert_non_null(strstr(said, "the last policy was refused"));
+	free(said);
+	json_decref(v);
+	v = call_with("policy.validate", "text", "{\"version\":9}", "{}");
+	assert_true(json_is_true(json_object_get(v, "dry_run")));
+	assert_null(json_object_get(v, "generation"));
+	json_decref(v);
+	v = rx_call(&r, "policy.test", NULL);
+	assert_int_equal(number(v, "version"), 4);
+	json_decref(v);
+}
+
+static void
+test_parts(void **state)
+{
+	size_t half = strlen(doc) / 2;
+	char first[sizeof(doc)], id[40], more[120];
+	json_t *v;
+
+	snprintf(first, sizeof(first), "%.*s", (int)half, doc);
+	v = call_with("policy.load", "text", first, "{\"part\":0}");
+	snprintf(id, sizeof(id), "%s", text(v, "upload"));
+	assert_int_equal(strlen(id), 32);
+	assert_int_equal(number(v, "received"), half);
+	json_decref(v);
+	snprintf(more, sizeof(more), "{\"part\":2,\"last\":true,\"upload\":\"%s\"}", id);
+	refused_with("policy.load", "text", doc + half, more, -EINVAL, "part_order", "/part");
+	snprintf(more, sizeof(more), "{\"part\":1,\"last\":true,\"upload\":\"%s\"}", id);
+	v = call_with("policy.load", "text", doc + half, more);
+	assert_int_equal(number(v, "version"), 4);
+	json_decref(v);
+	refused_with("policy.load", "text", doc + half, more, -ENOENT, "upload_unknown", "/upload");
+	/* four at a time; who stands still for two minutes is forgotten */
+	for (unsigned i = 0; i < 4; i++)
+		json_decref(call_with("policy.load", "text", "{", "{\"part\":0}"));
+	refused_with("policy.load", "text", "{", "{\"part\":0}", -EBUSY, "limit_uploads", "");
+	r.fx.now_ns += 121 * S;
+	json_decref(call_with("policy.load", "text", "{", "{\"part\":0}"));
+}
+
+/* Files are read by the gateway, which may more than its caller. */
+static void
+test_who_may(void **state)
+{
+	static const struct sl_rpc_caller someone = {SL_RPC_VIA_UNIX, "uid:1000"};
+	json_t *p = json_pack("{s:s}", "file", "/etc/hostname"), *v;
+
+	assert_int_equal(sl_rpc_call(r.rpc, &rx_tcp, "policy.load", p, &v, &r.e), -EPERM);
+	assert_string_equal(r.e.reason, "local_only_setting");
+	if (geteuid() == 0) {
+		assert_int_equal(sl_rpc_call(r.rpc, &someone, "policy.load", p, &v, &r.e), -EPERM);
+		assert_string_equal(r.e.reason, "not_permitted");
+	}
+	json_decref(p);
+	p = json_pack("{s:s}", "text", doc); /* but a document may come from afar */
+	assert_int_equal(sl_rpc_call(r.rpc, &rx_tcp, "policy.load", p, &v, &r.e), 0);
+	json_decref(v);
+	json_decref(p);
+}
+
+static void
+test_show(void **state)
+{
+	json_t *v, *rules;
+	char *all;
+
+	json_decref(call_with("policy.load", "text", doc, "{}"));
+	v = rx_call(&r, "policy.show", "{\"limit\":1}");
+	rx_is(json_object_get(v, "rules"),
+	      "[{\"rule\":\"eng/"
+	      "5\",\"action\":\"allow\",\"priority\":128,\"src\":[],\"to\":[\"db\"],"
+	      "\"protocol\":\"tcp\",\"ports\":[\"22\"],\"flags\":[\"log\"]}]");
+	assert_int_equal(number(v, "next"), 1);
+	json_decref(v);
+	v = rx_call(&r, "policy.show", "{\"after\":1}");
+	rules = json_object_get(v, "rules");
+	rx_is(json_object_get(json_array_get(rules, 0), "flags"), "[\"log\",\"off\"]");
+	rx_is(json_object_get(json_array_get(rules, 0), "to"), "[\"*\"]");
+	assert_null(json_object_get(v, "next"));
+	json_decref(v);
+	v = rx_call(&r, "policy.show", "{\"part\":\"text\"}");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(v, "text"), 0)), doc);
+	json_decref(v);
+	v = rx_call(&r, "policy.show", "{\"part\":\"document\"}");
+	all = strdup(json_string_value(json_array_get(json_object_get(v, "text"), 0)));
+	json_decref(v);
+	assert_null(strstr(all, "what may be reached"));
+	json_decref(call_with("policy.load", "text", all, "{}")); /* it is a document itself */
+	free(all);
+	rx_refused_at(&r, "policy.show", "{\"role\":\"no\"}", -ENOENT, "role_unknown", "/role",
+		      __FILE__, __LINE__);
+	v = rx_call(&r, "policy.lint", NULL);
+	assert_true(json_array_size(json_object_get(v, "lints")) > 0); /* idle has nobody */
+	json_decref(v);
+}
+
+static void
+test_roles(void **state)
+{
+	json_t *v;
+
+	json_decref(call_with("policy.load", "text", doc, "{}"));
+	rx_do(&r, "role.member.add",
+	      "{\"role\":\"eng\",\"prefix\":\"10.7.3.0/24\",\"interface\":\"wg0\","
+	      "\"expires\":\"2030-01-01T00:00:00Z\",\"provider\":\"corp\",\"user\":\"u1\"}");
+	v = rx_call(&r, "role.members", "{\"role\":\"eng\"}");
+	rx_is(json_object_get(v, "members"),
+	      "[{\"role\":\"eng\",\"member\":\"peer:alice\",\"source\":\"static\",\"active\":true,"
+	      "\"beside\":false},{\"role\":\"eng\",\"member\":\"10.7.3.0/"
+	      "24@wg0\",\"source\":\"idp\","
+	      "\"provider\":\"corp\",\"detail\":\"u1\",\"expires\":\"2030-01-01T00:00:00Z\","
+	      "\"active\":true,\"beside\":true}]");
+	json_decref(v);
+	v = rx_call(&r, "role.list", NULL);
+	assert_int_equal(number(json_array_get(json_object_get(v, "roles"), 0), "members_beside"),
+			 1);
+	assert_int_equal(number(json_array_get(json_object_get(v, "roles"), 0), "rules"), 2);
+	json_decref(v);
+	rx_refused_at(&r, "role.member.add", "{\"role\":\"eng\"}", -EINVAL, "param_conflict", "",
+		      __FILE__, __LINE__);
+	rx_refused_at(&r, "role.member.add",
+		      "{\"role\":\"eng\",\"peer\":\"alice\",\"expires\":\"soon\"}", -EINVAL,
+		      "time_invalid", "/expires", __FILE__, __LINE__);
+	rx_refused_at(&r, "role.member.add",
+		      "{\"role\":\"eng\",\"peer\":\"alice\",\"expires\":\"2001-01-01\"}", -EINVAL,
+		      "expired", "/expires", __FILE__, __LINE__);
+	rx_refused_at(&r, "role.member.add", "{\"role\":\"eng\",\"peer\":\"alice\",\"user\":\"u\"}",
+		      -EINVAL, "param_missing", "/provider", __FILE__, __LINE__);
+	rx_do(&r, "role.member.remove",
+	      "{\"role\":\"eng\",\"prefix\":\"10.7.3.0/24\",\"interface\":\"wg0\"}");
+	rx_refused_at(&r, "role.member.remove",
+		      "{\"role\":\"eng\",\"prefix\":\"10.7.3.0/24\",\"interface\":\"wg0\"}",
+		      -ENOENT, "not_found", "/prefix", __FILE__, __LINE__);
+}
+
+/* --- explain --------------------------------------------------------------------------------- */
+
+static void
+explained(const char *params, const char *verdict, const char *effective, const char *why,
+	  const char *because)
+{
+	json_t *v = rx_call(&r, "policy.explain", params);
+	json_t *role = json_array_get(json_object_get(v, "roles"), 0);
+
+	if (strcmp(text(v, "verdict"), verdict) || strcmp(text(v, "effective"), effective) ||
+	    strcmp(text(v, "why"), why) || (because && !strstr(text(role, "because"), because)))
+		fail_msg("%s: %s %s %s, %s", params, text(v, "verdict"), text(v, "effective"),
+			 text(v, "why"), text(role, "because"));
+	json_decref(v);
+}
+
+static void
+test_explain(void **state)
+{
+	explained("{\"peer\":\"alice\",\"dst\":\"10.20.0.10\",\"dport\":22}", "deny", "forwarded",
+		  "no_role", NULL);
+	json_decref(call_with("policy.load", "text", doc, "{}"));
+	explained("{\"peer\":\"alice\",\"dst\":\"10.20.0.10\",\"dport\":22}", "allow", "forwarded",
+		  "rule", "rule 5 matches with priority 128");
+	explained("{\"src\":\"10.7.0.2\",\"dst\":\"10.20.0.10\",\"dport\":23}", "deny", "forwarded",
+		  "zone_default", "nearest is rule 5, but for the port");
+	rx_do(&r, "authz.mode.set", "{\"default\":\"enforce\"}");
+	explained("{\"src\":\"10.7.0.2\",\"dst\":\"10.20.0.11\",\"dport\":22}", "deny", "dropped",
+		  "zone_default", "but for the destination");
+	explained("{\"src\":\"10.7.0.2\",\"dst\":\"10.20.0.10\",\"protocol\":\"udp\",\"dport\":22}",
+		  "deny", "dropped", "zone_default", "but for the protocol");
+	/* no peer's address: dropped whatever the policy says */
+	explained("{\"src\":\"10.7.0.99\",\"dst\":\"10.20.0.10\"}", "deny", "dropped", "no_role",
+		  NULL);
+	explained("{\"from\":\"inside\",\"src\":\"10.20.0.10\",\"dst\":\"10.7.0.2\",\"sport\":22}",
+		  "deny", "dropped", "no_role", "no bidirectional rule");
+	rx_refused_at(&r, "policy.explain", "{\"peer\":\"alice\",\"protocol\":\"x\"}", -EINVAL,
+		      "enum_invalid", "/protocol", __FILE__, __LINE__);
+	rx_refused_at(&r, "policy.explain", "{\"peer\":\"alice\"}", -EINVAL, "address_missing",
+		      "/src", __FILE__, __LINE__);
+}
+
+static void
+write_capture(const char *file, int link, unsigned before, unsigned cut)
+{
+	uint8_t p[14 + 40] = {0}, *ip = p + before;
+	pcap_t *cap = pcap_open_dead(link, 65535);
+	pcap_dumper_t *d = pcap_dump_open(cap, file);
+	struct pcap_pkthdr h = {.caplen = before + 40 - cut, .len = before + 40};
+	static const uint8_t head[] = {0x45, 0, 0, 40, 0,  0,  0, 0,  64,   6,	  0, 0,
+				       10,   7, 0, 2,  10, 20, 0, 10, 0x9c, 0x40, 0, 22};
+
+	assert_non_null(d);
+	if (before)
+		memcpy(p + 12, "\x08\x00", 2);
+	memcpy(ip, head, sizeof(head));
+	ip[32] = 0x50;
+	pcap_dump((u_char *)d, &h, p);
+	pcap_dump_close(d);
+	pcap_close(cap);
+}
+
+static void
+test_explain_capture(void **state)
+{
+	char file[] = "/tmp/sl-explain-XXXXXX", params[120];
+	int fd = mkstemp(file);
+
+	assert_true(fd >= 0);
+	close(fd);
+	json_decref(call_with("policy.load", "text", doc, "{}"));
+	snprintf(params, sizeof(params), "{\"pcap\":\"%s\"}", file);
+	write_capture(file, DLT_RAW, 0, 0);
+	explained(params, "allow", "forwarded", "rule", "rule 5");
+	write_capture(file, DLT_EN10MB, 14, 6); /* cut by its snapshot length */
+	explained(params, "allow", "forwarded", "rule", "rule 5");
+	snprintf(params, sizeof(params), "{\"pcap\":\"%s\",\"packet\":2}", file);
+	rx_refused_at(&r, "policy.explain", params, -EINVAL, "pcap_invalid", "/packet", __FILE__,
+		      __LINE__);
+	snprintf(params, sizeof(params), "{\"pcap\":\"%s\"}", file);
+	write_capture(file, DLT_USB_LINUX, 0, 0);
+	rx_refused_at(&r, "policy.explain", params, -EINVAL, "pcap_invalid", "/pcap", __FILE__,
+		      __LINE__);
+	unlink(file);
+}
+
+/* --- answers that come later --------------------------------------------------------------------
+ */
+
+static char *answer;
+
+static void
+line_done(void *ctx, char *text_)
+{
+	answer = text_;
+}
+
+static void
+test_later(void **state)
+{
+	struct timespec ts = {.tv_nsec = 1000000};
+	char *params = params_with("text", doc, "{}"), line[4096];
+
+	snprintf(line, sizeof(line),
+		 "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"policy.load\",\"params\":%s},"
+		 "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"policy.load\",\"params\":%s}]",
+		 params, params);
+	free(params);
+	answer = NULL;
+	assert_non_null(sl_rpc_line_start(r.rpc, &rx_unix, line, strlen(line), line_done, NULL));
+	assert_null(answer);
+	for (unsigned i = 0; i < 20000 && !answer; i++) {
+		sl_gw_poll(r.fx.gw);
+		nanosleep(&ts, NULL);
+	}
+	assert_non_null(answer);
+	assert_non_null(strstr(answer, "\"id\":1,\"result\":{\"version\":4"));
+	assert_non_null(strstr(answer, "policy_busy"));
+	free(answer);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_load),  T(test_parts),	T(test_who_may),	 T(test_show),
+		T(test_roles), T(test_explain), T(test_explain_capture), T(test_later),
+	};
+
+	fx_start("test_rpc_policy");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
