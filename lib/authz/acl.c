@@ -241,12 +241,10 @@ sl_acl_key(struct sl_acl_key *k, unsigned group, const struct sl_polset_flow *f)
 	uint8_t *p = k->b + SL_KEY_SRC;
 
 	sl_store_be32(k->b, (uint32_t)f->proto << 24);
-	sl_store_be16(k->b + SL_KEY_GROUP, (uint16_t)group);
-	sl_store_be16(k->b + SL_KEY_IFACE, f->iface);
+	sl_store_be32(k->b + SL_KEY_GROUP, group << 16 | f->iface); /* as rte_acl reads them */
 	memcpy(p, f->src, len);
 	memcpy(p + len, f->dst, len);
-	sl_store_be16(p + 2 * len, f->sport);
-	sl_store_be16(p + 2 * len + 2, f->dport);
+	sl_store_be32(p + 2 * len, (uint32_t)f->sport << 16 | f->dport);
 }
 
 /* Ask rte_acl for keys[i], and put each answer at its place. */

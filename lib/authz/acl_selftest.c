@@ -10,17 +10,6 @@ struct corner {
 	uint8_t src[16], dst[16];
 };
 
-static void
-put(uint8_t *to, unsigned v6, uint64_t hi, uint64_t lo)
-{
-	if (!v6) {
-		sl_store_be32(to, (uint32_t)lo);
-		return;
-	}
-	sl_store_be64(to, hi);
-	sl_store_be64(to + 8, lo);
-}
-
 /* First or last address of a prefix, or the one before its first or behind its last. */
 static void
 end_of(uint8_t *to, unsigned v6, const uint64_t net[4], bool last, bool beyond)
@@ -34,7 +23,7 @@ end_of(uint8_t *to, unsigned v6, const uint64_t net[4], bool last, bool beyond)
 		a |= ~mask;
 	if (beyond)
 		a += last ? 1 : -1;
-	put(to, v6, (uint64_t)(a >> 64), (uint64_t)a);
+	sl_polset_address(to, v6, (uint64_t)(a >> 64), (uint64_t)a);
 }
 
 /*

@@ -122,6 +122,18 @@ uint32_t sl_polset_scan(const struct sl_polset *s, unsigned group, const struct 
 /** Does this entry, of the flow's IP version, match? For traces of explain. */
 bool sl_polset_match(const struct sl_polset_entry *e, const struct sl_polset_flow *f);
 
+/** An address of an entry as a flow holds it: 4 or 16 bytes in network order. */
+static inline void
+sl_polset_address(uint8_t *to, bool v6, uint64_t hi, uint64_t lo)
+{
+	if (!v6) {
+		sl_store_be32(to, (uint32_t)lo);
+		return;
+	}
+	sl_store_be64(to, hi);
+	sl_store_be64(to + 8, lo);
+}
+
 /* --- who: role classes ---------------------------------------------------------------------------
  *
  * A class is one distinct list of (role, expiry, how), interned by the one writer of an identity.

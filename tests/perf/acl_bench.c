@@ -174,17 +174,6 @@ make_tables(struct set *s)
 	}
 }
 
-static void
-put(uint8_t *to, bool v6, uint64_t hi, uint64_t lo)
-{
-	if (!v6) {
-		sl_store_be32(to, (uint32_t)lo);
-		return;
-	}
-	sl_store_be64(to, hi);
-	sl_store_be64(to + 8, lo);
-}
-
 /* Four of five lie in an entry of their group, one goes where chance takes it. */
 static void
 random_key(struct set *s, bool v6, unsigned i, bool hits)
@@ -211,11 +200,11 @@ random_key(struct set *s, bool v6, unsigned i, bool hits)
 			f->proto = (uint8_t)e->proto;
 		f->dport = e->dport_lo == 0 && e->dport_hi == UINT16_MAX ? f->dport : e->dport_lo;
 		f->sport = e->sport_lo == 0 && e->sport_hi == UINT16_MAX ? f->sport : e->sport_lo;
-		put(s->dst[i], v6, e->dst_hi | (r & ~e->dst_mask_hi),
-		    e->dst_lo | (r & ~e->dst_mask_lo));
+		sl_polset_address(s->dst[i], v6, e->dst_hi | (r & ~e->dst_mask_hi),
+				  e->dst_lo | (r & ~e->dst_mask_lo));
 		if (e->src_len != 0)
-			put(s->src[i], v6, e->src_hi | (r & ~e->src_mask_hi),
-			    e->src_lo | (r & ~e->src_mask_lo));
+			sl_polset_address(s->src[i], v6, e->src_hi | (r & ~e->src_mask_hi),
+					  e->src_lo | (r & ~e->src_mask_lo));
 	}
 	sl_acl_key(&s->key[i], s->group[i], f);
 	s->want[i] = sl_polset_scan(s->set, s->group[i], f);

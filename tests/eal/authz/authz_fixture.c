@@ -258,12 +258,7 @@ near(struct fix_rng *r, unsigned v6, const uint64_t net[4], uint8_t *to)
 	default:
 		a |= rnd & ~mask;
 	}
-	if (!v6) {
-		sl_store_be32(to, (uint32_t)a);
-		return;
-	}
-	sl_store_be64(to, (uint64_t)(a >> 64));
-	sl_store_be64(to + 8, (uint64_t)a);
+	sl_polset_address(to, v6, (uint64_t)(a >> 64), (uint64_t)a);
 }
 
 static uint16_t
