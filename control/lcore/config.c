@@ -704,8 +704,8 @@ load_all(struct loader *l)
 	return rc ? rc : load_authz(l, config_setting_get_member(root, "authz"));
 }
 
-int
-sl_config_load(const char *path, struct sl_config **out, struct sl_error *e)
+static int
+load_file(const char *path, bool keyless, struct sl_config **out, struct sl_error *e)
 {
 	struct loader l = {.e = e};
 	int rc = -ENOMEM;
@@ -714,6 +714,7 @@ sl_config_load(const char *path, struct sl_config **out, struct sl_error *e)
 	l.c = calloc(1, sizeof(*l.c));
 	if (!l.c || !(l.c->path = strdup(path)))
 		goto out;
+	l.c->keyless = keyless;
 	config_init(&l.cfg);
 	if (!config_read_file(&l.cfg, path)) {
 		if (config_error_type(&l.cfg) == CONFIG_ERR_FILE_IO) {
@@ -741,6 +742,18 @@ out:
 	}
 	*out = l.c;
 	return rc;
+}
+
+int
+sl_config_load(const char *path, struct sl_config **out, struct sl_error *e)
+{
+	return load_file(path, false, out, e);
+}
+
+int
+sl_config_load_keyless(const char *path, struct sl_config **out, struct sl_error *e)
+{
+	return load_file(path, true, out, e);
 }
 
 void

@@ -61,6 +61,7 @@ struct sl_config {
 	unsigned n_ports;
 	struct sl_config_call *calls;
 	unsigned n_calls;
+	bool keyless; /* key files and policy were not looked at */
 };
 
 /**
@@ -70,7 +71,25 @@ struct sl_config {
  * @return 0, or an error whose message starts with "FILE:LINE: "
  */
 int sl_config_load(const char *path, struct sl_config **out, struct sl_error *e);
+/** The same, but key files and the policy's file are not looked at: for sl_config_detach(). */
+int sl_config_load_keyless(const char *path, struct sl_config **out, struct sl_error *e);
 void sl_config_free(struct sl_config *c);
+
+struct sl_config_detach {
+	/** A public key for a peer, in place of its own. */
+	void (*peer_key)(void *ctx, const char *iface, const char *name, struct sl_pubkey *out);
+	void *ctx;
+	/** A device for port number n. */
+	void (*device)(unsigned n, char *out, size_t room);
+	uint16_t mtu; /* of interfaces; ports get their largest. 0: as written */
+};
+/**
+ * Cut what ties a configuration to its host, to play its gateway elsewhere: interfaces make keys in
+ * memory, peers have new ones and neither endpoint, preshared key nor keepalive; other devices; no
+ * directories, sockets, user, hugepages; a quiet log. Names, AllowedIPs, addresses, routes and
+ * modes stay.
+ */
+int sl_config_detach(struct sl_config *c, const struct sl_config_detach *d, struct sl_error *e);
 /** --instance: another name; directories and socket that the file did not set follow it. -EINVAL
  * instance_invalid. */
 int sl_config_set_instance(struct sl_config *c, const char *instance, struct sl_error *e);
