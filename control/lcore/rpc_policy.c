@@ -291,29 +291,38 @@ load(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, struct sl_gw_policy
 	return rc;
 }
 
+static int
+load_source(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, const struct source *s,
+	    struct sl_gw_policy_load *spec, json_t **result, struct sl_error *e)
+{
+	char *text = NULL;
+	int rc = take_text(ctl, caller, s, &text, &spec->len, result, e);
+
+	if (rc)
+		return rc < 0 ? rc : 0;
+	spec->text = text;
+	rc = load(ctl, caller, spec, false, result, e);
+	free(text);
+	return rc;
+}
+
+/** The parameters that both calls have. */
+#define SOURCE_OF(p)                                                                               \
+	{                                                                                          \
+		.text = (p)->text, .file = (p)->file, .upload = (p)->upload,                       \
+		.has_text = (p)->has_text, .has_file = (p)->has_file, .has_part = (p)->has_part,   \
+		.last = (p)->last, .part = (p)->part                                               \
+	}
+
 int
 sl_rpc_h_policy_load(void *user, const struct sl_rpc_caller *caller,
 		     const struct sl_rpc_policy_load *p, json_t **result, struct sl_error *e)
 {
-	struct source s = {.text = p->text,
-			   .file = p->file,
-			   .upload = p->upload,
-			   .has_text = p->has_text,
-			   .has_file = p->has_file,
-			   .has_part = p->has_part,
-			   .last = p->last,
-			   .part = p->part};
+	struct source s = SOURCE_OF(p);
 	struct sl_gw_policy_load spec = {.dry_run = p->dry_run,
 					 .if_version = (uint32_t)p->if_version};
-	char *text = NULL;
-	int rc = take_text(user, caller, &s, &text, &spec.len, result, e);
 
-	if (rc)
-		return rc < 0 ? rc : 0;
-	spec.text = text;
-	rc = load(user, caller, &spec, false, result, e);
-	free(text);
-	return rc;
+	return load_source(user, caller, &s, &spec, result, e);
 }
 
 int
@@ -321,24 +330,10 @@ sl_rpc_h_policy_validate(void *user, const struct sl_rpc_caller *caller,
 			 const struct sl_rpc_policy_validate *p, json_t **result,
 			 struct sl_error *e)
 {
-	struct source s = {.text = p->text,
-			   .file = p->file,
-			   .upload = p->upload,
-			   .has_text = p->has_text,
-			   .has_file = p->has_file,
-			   .has_part = p->has_part,
-			   .last = p->last,
-			   .part = p->part};
+	struct source s = SOURCE_OF(p);
 	struct sl_gw_policy_load spec = {.dry_run = true};
-	char *text = NULL;
-	int rc = take_text(user, caller, &s, &text, &spec.len, result, e);
 
-	if (rc)
-		return rc < 0 ? rc : 0;
-	spec.text = text;
-	rc = load(user, caller, &spec, false, result, e);
-	free(text);
-	return rc;
+	return load_source(user, caller, &s, &spec, result, e);
 }
 
 int
