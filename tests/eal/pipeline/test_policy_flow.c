@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Flows under a policy, packet by packet: both directions, modes, records, changes of policy,
+ * identity and time, ends. */
+#include "pol_fixture.h"
+#include "tx_fixture.h"
+
+#include "flow_int.h"
+
+#define TCP(f) .proto = SL_PROTO_TCP, .tcp_flags = (f)
+#define SYN 0x02
+#define ACK 0x10
+#define FIN 0x01
+
+/* peer 1 may reach the server by UDP 6000 and TCP 443 and the net 10.9/16; peer 2 nothing */
+#define BASE                                                                                       \
+	"{'version': 1, 'zones': {}, 'targets': {},"                                               \
+	" 'roles': {'user': {'members': ['peer:peer1']}, 'none': {'members': []}},"                \
+	" 'rules': [{'id': 1, 'role': 'user', 'to': ['10.0.0.10/32'], 'protocol': 'udp',"          \
+	"            'ports': [6000], 'action': 'allow'%s},"                                       \
+	"           {'id': 2, 'role': 'user', 'to': ['10.0.0.10/32'], 'protocol': 'tcp',"          \
+	"            'ports': [443], 'action': 'allow'},"                                          \
+	"           {'id': 3, 'role': 'user', 'to': ['10.9.0.0/16'], 'protocol': 'any',"           \
+	"            'action': 'allow'}]}"
+
+static struct fx *x;
+static struct pol pol;
+
+static void
+load(const char *more)
+{
+	char text[2048];
+
+	snprintf(text, sizeof(text), BASE, more);
+	pol_load(&pol, x->root, text);
+}
+
+static int
+setup(void **state)
+{
+	x = fx_new(1);
+	x->w->logging = true;
+	x->root->authz.logging = true;
+	x->root->authz.deflt = SL_MODE_ENFORCE;
+	pol_init(&pol);
+	load("");
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	sl_flow_purge(x->w);
+	pol_law(x->w);
+	fx_free(x);
+	pol_free(&pol);
+	return 0;
+}
+
+static void
+later(uint64_t ns)
+{
+	fx_time(x, x->w->now_ns + ns);
+	sl_flow_tick(x->w);
+}
+
+static const struct fx_spec up = {.src = "10.7.0.2", .dst = "10.0.0.10"};
+static const struct fx_spec down = {.src = "10.0.0.10",
+				    .dst = "10.7.0.2",
+				    .sport = 6000,
+				    .dport = 5000};
+
+/** From peer 1; @return whether it was forwarded */
+static bool
+send_up(const struct fx_spec *s)
+{
+	struct rte_mbuf *m;
+
+	fx_run(x, SL_NODE_AUTHZ, fx_tunnel(x, s, 1));
+	m = fx_frame(x, 1);
+	rte_pktmbuf_free(m);
+	return m != NULL;
+}
+
+/** To peer 1 */
+static bool
+send_down(const struct fx_spec *s)
+{
+	struct rte_mbuf *m;
+
+	fx_run(x, SL_NODE_INSIDE, fx_inside(x, s, 1));
+	m = fx_frame(x, 0);
+	rte_pktmbuf_free(m);
+	return m != NULL;
+}
+
+static void
+dropped(enum sl_drop reason, uint64_t n)
+{
+	assert_int_equal(fx_drops(x, reason), n);
+	fx_quiet(x);
+}
+
+/* --- both directions --------------------------------------------------------------------- */
+
+static void
+replies_pass(void **state)
+{
+	struct sl_rec r;
+
+	assert_false(send_down(&down)); /* nobody asked */
+	dropped(SL_DROP_NO_ROLE, 1);
+	later(11 * SL_NS_PER_S); /* the denied entry is gone */
+	assert_true(send_up(&up));
+	assert_true(send_down(&down));
+	assert_true(send_up(&up));
+	r = pol_one(x->w, SL_REC_ALLOW);
+	assert_int_equal(r.rule, 0);
+	assert_int_equal(r.generation, 1);
+	assert_int_equal(r.peer_id, 1);
+	assert_int_equal(r.sport, 5000);
+	assert_int_equal(r.dport, 6000);
+	assert_int_equal(r.flags,
+			 SL_RF_FROM_TUNNEL | SL_RF_ALLOW | SL_RF_ENFORCED | SL_RF_NO_TARGET);
+	later(63 * SL_NS_PER_S);
+	r = pol_one(x->w, SL_REC_END);
+	assert_int_equal(r.reason, SL_RR_IDLE);
+	assert_int_equal(r.packets[0], 2);
+	assert_int_equal(r.packets[1], 1);
+	assert_int_equal(r.bytes[0], 200);
+	assert_int_equal(r.bytes[1], 100);
+	assert_int_equal(r.duration_ms, 63000);
+	assert_false(send_down(&down));
+	dropped(SL_DROP_NO_ROLE, 1);
+}
+
+/* The one who is denied does not keep the other one from beginning. */
+static void
+denied_binds_its_initiator(void **state)
+{
+	struct fx_spec u = {.src = "10.7.0.2", .dst = "10.9.0.1", .sport = 500, .dport = 500};
+	struct fx_spec d = {.src = "10.0.0.10", .dst = "10.7.0.2", .sport = 6000, .dport = 5000};
+
+	pol_load(&pol, x->root,
+		 "{'version': 2, 'zones': {}, 'targets': {},"
+		 " 'roles': {'server': {'members': ['10.0.0.0/24@*']}, 'peer': {'members': "
+		 "['peer:peer1']}},"
+		 " 'rules': [{'id': 1, 'role': 'server', 'to': ['10.7.0.2/32'], 'protocol': 'udp',"
+		 "            'action': 'allow'}]}");
+	assert_false(send_up(&up));
+	assert_false(send_up(&u));
+	assert_true(send_down(&d)); /* same tuple, begun by the server: its own right */
+	assert_true(send_up(&up));  /* a reply now */
+	dropped(SL_DROP_DENIED, 2);
+	/* under observe a reply is a reply */
+	sl_flow_purge(x->w);
+	x->root->authz.deflt = SL_MODE_OBSERVE;
+	assert_true(send_up(&up));
+	assert_true(send_down(&d));
+	sl_flow_purge(x->w);
+	assert_int_equal(pol_seen(x->w, SL_REC_WOULD_DENY), 2);
+}
+
+static void
+midstream(void **state)
+{
+	struct fx_spec ack_down = {.src = "10.0.0.10", .dst = "10.7.0.2", TCP(ACK)};
+	struct fx_spec ack_up = {.src = "10.7.0.2", .dst = "10.0.0.10", TCP(ACK)};
+	struct fx_spec syn_up = {.src = "10.7.0.2", .dst = "10.0.0.10", TCP(SYN)};
+	struct rte_mbuf *m;
+	struct sl_rec r;
+	uint8_t *p;
+
+	/* the fixture's ports are 5000 and 443 either way: turn them for the server */
+	m = fx_inside(x, &ack_down, 1);
+	p = rte_pktmbuf_mtod(m, uint8_t *) + 20;
+	sl_store_be16(p, 443);
+	sl_store_be16(p + 2, 5000);
+	sl_meta(m)->sport = 443;
+	sl_meta(m)->dport = 5000;
+	fx_run(x, SL_NODE_INSIDE, m);
+	m = fx_frame(x, 0);
+	assert_non_null(m); /* as if the peer had begun */
+	rte_pktmbuf_free(m);
+	r = pol_one(x->w, SL_REC_ALLOW);
+	assert_int_equal(r.flags & (SL_RF_MIDSTREAM | SL_RF_FROM_TUNNEL),
+			 SL_RF_MIDSTREAM | SL_RF_FROM_TUNNEL);
+	assert_int_equal(r.dport, 443);
+	assert_true(send_up(&ack_up));
+	sl_flow_purge(x->w);
+	/* a SYN begins nothing that was not asked for, nor does UDP */
+	m = fx_inside(x, &(struct fx_spec){.src = "10.0.0.10", .dst = "10.7.0.2", TCP(SYN)}, 1);
+	p = rte_pktmbuf_mtod(m, uint8_t *) + 20;
+	sl_store_be16(p, 443);
+	sl_store_be16(p + 2, 5000);
+	sl_meta(m)->sport = 443;
+	sl_meta(m)->dport = 5000;
+	fx_run(x, SL_NODE_INSIDE, m);
+	dropped(SL_DROP_NO_ROLE, 1);
+	assert_true(send_up(&syn_up));
+	pol_law(x->w);
+}
+
+/* A connection that ended makes room for the next one on the same ports. */
+static void
+tcp_begins_anew(void **state)
+{
+	struct fx_spec s = {.src = "10.7.0.2", .dst = "10.0.0.10", TCP(SYN)};
+	struct sl_rec r;
+
+	assert_true(send_up(&s));
+	s.tcp_flags = 0x04; /* RST */
+	assert_true(send_up(&s));
+	s.tcp_flags = SYN;
+	assert_true(send_up(&s));
+	r = pol_one(x->w, SL_REC_END);
+	assert_int_equal(r.reason, SL_RR_CLOSED);
+	assert_int_equal(r.packets[0], 2);
+	assert_int_equal(pol_seen(x->w, SL_REC_ALLOW), 2);
+	s.tcp_flags = ACK | FIN;
+	assert_true(send_up(&s));
+	later(13 * SL_NS_PER_S); /* not yet closed by the other side */
+	assert_int_equal(sl_flow_count(x->w->flows), 1);
+}
+
+/* --- modes ------------------------------------------------------------------------------- */
+
+/* A bug of the original: one enforced target dropped packets to an observed one. */
+static void
+enforced_target_leaves_others(void **state)
+{
+	struct fx_spec other = {.src = "10.7.0.2", .dst = "10.0.0.11"};
+
+	x->root->authz.deflt = SL_MODE_OBSERVE;
+	fx_lpm(&x->root->authz.mode4, "10.0.0.10/32", SL_MODE_ENFORCE);
+	fx_run(x, SL_NODE_AUTHZ, fx_tunnel(x, &other, 1)); /* would be denied: waits for ARP */
+	assert_int_equal(x->w->n_wait, 1);
+	assert_false(send_up(&(struct fx_spec){.src = "10.7.0.2", .dst = "10.0.0.10", .dport = 7}));
+	dropped(SL_DROP_DENIED, 1);
+	assert_true(send_up(&up));
+	assert_int_equal(pol_seen(x->w, SL_REC_WOULD_DENY), 1);
+	assert_int_equal(pol_seen(x->w, SL_REC_DENY), 1);
+}
+
+/* Another one: enforce with an empty policy allowed all. */
+static void
+empty_policy_denies(void **state)
+{
+	x->root->authz.policy = (struct sl_policy_view){0};
+	assert_false(send_up(&up));
+	assert_false(send_down(&down));
+	dropped(SL_DROP_NO_ROLE, 2);
+	pol_load(&pol, x->root,
+		 "{'version': 3, 'zones': {}, 'targets': {}, 'roles': {}, 'rules': []}");
+	assert_false(send_up(&up));
+	dropped(SL_DROP_NO_ROLE, 1);
+	pol_law(x->w);
+	assert_int_equal(pol_seen(x->w, SL_REC_ALLOW), 0);
+}
+
+/* The four combinations of mode and logging, and changes between them under traffic. */
+static void
+mode_and_logging(void **state)
+{
+	struct fx_spec bad = {.src = "10.7.0.2", .dst = "10.0.0.10", .dport = 7};
+	struct sl_rec_counts *c = &x->w->records->counts;
+	uint64_t good_sent = 0, forwarded = 0, denied = 0;
+	unsigned round, i;
+
+	for (round = 0; round < 40; round++) {
+		bool enforce = round & 1, log = round / 2 & 1;
+		uint64_t recorded = c->recorded[SL_REC_DENY] + c->recorded[SL_REC_WOULD_DENY];
+
+		x->root->authz.deflt = enforce ? SL_MODE_ENFORCE : SL_MODE_OBSERVE;
+		x->w->logging = log;
+		for (i = 0; i < 5; i++) {
+			assert_true(send_up(&up));
+			good_sent++;
+			assert_int_equal(send_up(&bad), !enforce);
+			*(enforce ? &denied : &forwarded) += 1;
+		}
+		later(1200 * SL_NS_PER_MS);
+		later(SL_NS_PER_S); /* what was held back is written */
+		recorded = c->recorded[SL_REC_DENY] + c->recorded[SL_REC_WOULD_DENY] - recorded;
+		assert_int_equal(recorded, log ? 5 : 0);
+	}
+	dropped(SL_DROP_DENIED, denied);
+	assert_int_equal(pol_seen(x->w, SL_REC_DENY), denied);
+	assert_int_equal(pol_seen(x->w, SL_REC_WOULD_DENY), forwarded);
+	assert_int_equal(pol_seen(x->w, SL_REC_ALLOW), 1);
+	/* each time that enforce cut the would-be flow it ended */
+	assert_int_equal(pol_seen(x->w, SL_REC_END), 20);
+	pol_law(x->w);
+}
+
+/* A rule without `log` writes nothing; its packets are still counted. */
+static void
+rule_without_log(void **state)
+{
+	load(", 'log': false");
+	assert_true(send_up(&up));
+	sl_flow_purge(x->w);
+	assert_int_equal(pol_seen(x->w, SL_REC_ALLOW), 1);
+	assert_int_equal(x->w->records->counts.not_selected[SL_REC_ALLOW], 1);
+	assert_int_equal(x->w->records->counts.not_selected[SL_REC_END], 1);
+	assert_int_equal(x->w->records->head, 0);
+}
+
+/* One record a flow and second. */
+static void
+denies_are_held_back(void **state)
+{
+	struct fx_spec bad = {.src = "10.7.0.2", .dst = "10.0.0.10", .dport = 7};
+	struct sl_rec r;
+	unsigned i;
+
+	for (i = 0; i < 100; i++)
+		assert_false(send_up(&bad));
+	dropped(SL_DROP_DENIED, 100);
+	r = pol_one(x->w, SL_REC_DENY);
+	assert_int_equal(r.count, 1);
+	assert_int_equal(r.reason, SL_RR_ZONE_DEFAULT);
+	assert_int_equal(r.role, 0);
+	fx_time(x, x->w->now_ns + 1100 * SL_NS_PER_MS); /* no sweep: the packet itself */
+	assert_false(send_up(&bad));
+	fx_drops(x, SL_DROP_DENIED);
+	r = pol_one(x->w, SL_REC_DENY);
+	assert_int_equal(r.count, 100);
+	assert_int_equal(r.flags & SL_RF_CACHED, SL_RF_CACHED);
+	for (i = 0; i < 7; i++)
+		assert_false(send_up(&bad));
+	fx_drops(x, SL_DROP_DENIED);
+	later(12 * SL_NS_PER_S); /* idle: ends, and tells */
+	r = pol_one(x->w, SL_REC_DENY);
+	assert_int_equal(r.count, 7);
+	assert_int_equal(pol_seen(x->w, SL_REC_END), 0);
+}
+
+/* --- revocation -------------------------------------------------------------------------- */
+
+static void
+revoked(enum sl_drop reason)
+{
+	struct sl_rec end;
+
+	assert_false(send_down(&down)); /* the other direction is judged as the initiator */
+	dropped(reason, 1);
+	end = pol_one(x->w, SL_REC_END);
+	assert_int_equal(end.reason, SL_RR_REVOKED);
+	assert_int_equal(end.packets[0], 2);
+	assert_int_equal(end.packets[1], 1);
+	assert_false(send_up(&up));
+	dropped(reason, 1);
+}
+
+static void
+exchange(void)
+{
+	assert_true(send_up(&up));
+	assert_true(send_down(&down));
+	assert_true(send_up(&up));
+}
+
+static void
+revoked_by_policy(void **state)
+{
+	exchange();
+	load(", 'enabled': false");
+	revoked(SL_DROP_DENIED);
+	load("");
+	assert_true(send_up(&up)); /* and given back */
+	assert_int_equal(pol_seen(x->w, SL_REC_ALLOW), 2);
+}
+
+static void
+revoked_by_identity(void **state)
+{
+	uint64_t misses;
+
+	pol_grant(&pol, x->root, 1, "none", 0);
+	exchange();
+	misses = x->w->stats->stage[SL_STATS_POST_DECRYPT].policy_misses;
+	pol_grant(&pol, x->root, 2, "user", 0); /* not this one's */
+	assert_true(send_up(&up));
+	assert_int_equal(x->w->stats->stage[SL_STATS_POST_DECRYPT].policy_misses, misses);
+	pol_revoke(&pol, x->root, 1, "none"); /* its own: judged anew, same verdict */
+	assert_true(send_up(&up));
+	assert_int_equal(x->w->stats->stage[SL_STATS_POST_DECRYPT].policy_misses, misses + 1);
+	sl_flow_purge(x->w);
+	pol_law(x->w);
+	exchange();
+	pol_revoke(&pol, x->root, 1, "user");
+	revoked(SL_DROP_NO_ROLE);
+}
+
+static void
+revoked_by_deadline(void **state)
+{
+	pol_revoke(&pol, x->root, 1, "user");
+	pol_grant(&pol, x->root, 1, "user", x->w->tick + 50);
+	exchange();
+	later(4900 * SL_NS_PER_MS);
+	assert_true(send_up(&up));
+	later(200 * SL_NS_PER_MS); /* nobody published anything */
+	assert_false(send_up(&up));
+	dropped(SL_DROP_NO_ROLE, 1);
+	assert_int_equal(pol_one(x->w, SL_REC_END).reason, SL_RR_REVOKED);
+}
+
+static void
+revoked_under_observe(void **state)
+{
+	x->root->authz.deflt = SL_MODE_OBSERVE;
+	exchange();
+	load(", 'enabled': false");
+	assert_true(send_down(&down));
+	assert_true(send_up(&up));
+	sl_flow_purge(x->w);
+	assert_int_equal(pol_seen(x->w, SL_REC_WOULD_DENY), 2);
+	assert_int_equal(pol_seen(x->w, SL_REC_END), 2);
+}
+
+static void
+peer_goes(void **state)
+{
+	struct sl_wk_msg msg = {.type = SL_WK_PEER_GONE, .peer_id = 1};
+	struct fx_spec other = {.src = "10.7.0.2", .dst = "10.9.0.1"};
+	struct sl_rec r[16];
+	uint64_t lost;
+	unsigned n;
+
+	exchange();
+	assert_true(send_up(&other));
+	x->peer[1]->gone = 1;
+	sl_home_message(x->w, &msg);
+	assert_int_equal(sl_flow_count(x->w->flows), 0);
+	n = pol_records(x->w, r, 16, &lost);
+	assert_int_equal(pol_count(r, n, SL_REC_END), 2);
+	assert_int_equal(r[n - 1].reason, SL_RR_PEER_GONE);
+	assert_false(send_down(&down));
+	dropped(SL_DROP_PEER_DOWN, 1);
+	assert_int_equal(sl_flow_count(x->w->flows), 0);
+}
+
+/* --- room -------------------------------------------------------------------------------- */
+
+static void
+table_full(void **state)
+{
+	struct fx_spec s = {.src = "10.7.0.2", .dst = "10.9.0.1"};
+	struct fx_spec bad = {.src = "10.7.0.2", .dst = "10.0.0.10", .dport = 7};
+	unsigned i, max = sl_flow_max(x->w->flows);
+
+	for (i = 0; i < max; i++) {
+		s.sport = (uint16_t)(1 + i);
+		assert_true(send_up(&s));
+	}
+	assert_int_equal(sl_flow_count(x->w->flows), max);
+	s.sport = 60000;
+	assert_true(send_up(&s)); /* allowed, though nothing is kept of it */
+	assert_false(send_up(&bad));
+	dropped(SL_DROP_DENIED, 1);
+	assert_int_equal(x->w->stats->lcore.flow_full, 2);
+	assert_int_equal(pol_seen(x->w, SL_REC_FLOW_FULL), 2);
+	assert_int_equal(pol_seen(x->w, SL_REC_DENY), 1);
+	for (i = 0; i < max; i++) { /* none was taken away */
+		s.sport = (uint16_t)(1 + i);
+		assert_true(send_up(&s));
+	}
+	assert_int_equal(pol_seen(x->w, SL_REC_ALLOW), max);
+	assert_int_equal(pol_seen(x->w, SL_REC_END), 0);
+	assert_int_equal(x->w->stats->lcore.flow_full, 2);
+	later(63 * SL_NS_PER_S);
+	assert_int_equal(sl_flow_count(x->w->flows), 0);
+	assert_int_equal(x->peer[1]->flow_head, 0);
+}
+
+/* Packets of one new flow in one burst are one flow. */
+static void
+burst_of_one_flow(void **state)
+{
+	struct fx_spec bad = {.src = "10.7.0.2", .dst = "10.0.0.10", .dport = 7};
+	unsigned i, n = 0;
+	struct rte_mbuf *m;
+
+	for (i = 0; i < 30; i++)
+		sl_vec_add(&x->w->v[SL_NODE_AUTHZ], fx_tunnel(x, i % 3 ? &up : &bad, 1));
+	sl_worker_run(x->w);
+	while ((m = fx_frame(x, 1)) != NULL) {
+		n++;
+		rte_pktmbuf_free(m);
+	}
+	assert_int_equal(n, 20);
+	dropped(SL_DROP_DENIED, 10);
+	assert_int_equal(sl_flow_count(x->w->flows), 2);
+	assert_int_equal(x->w->stats->stage[SL_STATS_POST_DECRYPT].policy_misses, 2);
+	assert_int_equal(x->w->stats->stage[SL_STATS_POST_DECRYPT].policy_hits, 28);
+	assert_int_equal(pol_seen(x->w, SL_REC_ALLOW), 1);
+}
+
+#define CASE(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(replies_pass),
+		CASE(denied_binds_its_initiator),
+		CASE(midstream),
+		CASE(tcp_begins_anew),
+		CASE(enforced_target_leaves_others),
+		CASE(empty_policy_denies),
+		CASE(mode_and_logging),
+		CASE(rule_without_log),
+		CASE(denies_are_held_back),
+		CASE(revoked_by_policy),
+		CASE(revoked_by_identity),
+		CASE(revoked_by_deadline),
+		CASE(revoked_under_observe),
+		CASE(peer_goes),
+		CASE(table_full),
+		CASE(burst_of_one_flow),
+	};
+
+	eal_start("test_policy_flow");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
