@@ -84,7 +84,9 @@ struct sl_authz {
 
 /** Count a packet on its entry, note what is to be noted, find its verdict by the mode. */
 void sl_authz_settle(struct sl_authz *a, unsigned i, struct sl_flow *f);
-/** The verdict of a packet without an entry. */
+/** Mode of a packet of this flow. */
+uint32_t sl_authz_mode(const struct sl_authz *a, unsigned i, const struct sl_flow *f);
+/** The drop reason of a verdict of DENY. @param why enum sl_why */
 enum sl_drop sl_authz_reason(unsigned why);
 
 /* --- flow_judge.c ------------------------------------------------------------------------ */
@@ -137,7 +139,8 @@ void sl_note_session(struct sl_worker *w, enum sl_rec_type t, const struct sl_pe
 void sl_flow_link(struct sl_worker *w, struct sl_flow *f, enum sl_flow_side side,
 		  struct sl_peer *p);
 void sl_flow_unlink(struct sl_worker *w, struct sl_flow *f, enum sl_flow_side side);
-/** Put an entry on the lists of its peers that live here. @param here a peer that is about to */
+/** Put an entry on the lists of its peers that live here. @param here a peer that is
+ * about to, or to go */
 void sl_flow_link_peers(struct sl_worker *w, struct sl_flow *f, const struct sl_peer *here);
 /** The peer at the other end of a flow between peers, or NULL. */
 struct sl_peer *sl_flow_other_peer(struct sl_worker *w, const struct sl_flow *f);

@@ -187,6 +187,7 @@ judged_again(struct sl_authz *a, struct sl_flow *f, const struct sl_judgement *j
 		else if (j->allow)
 			f->flags &= (uint8_t)~SL_FLOW_ALLOW_NOTED; /* it goes on, allowed */
 	}
+	f->last_tick = a->w->tick; /* a denied entry is idle sooner: not before this packet */
 	write_verdict(a, f, j);
 	if (quiet)
 		f->flags |= SL_FLOW_ALLOW_NOTED;
@@ -195,6 +196,23 @@ judged_again(struct sl_authz *a, struct sl_flow *f, const struct sl_judgement *j
 }
 
 /* --- questions --------------------------------------------------------------------------- */
+
+/** A question about this entry is open: its packets wait for the answer, in their order. */
+static bool
+waits(struct sl_authz *a, unsigned i, const struct sl_flow *f)
+{
+	unsigned k;
+
+	for (k = 0; k < a->n_q; k++) {
+		if (a->q[k].f != f)
+			continue;
+		a->chain[i] = UINT8_MAX;
+		a->chain[a->q[k].last] = (uint8_t)i;
+		a->q[k].last = (uint8_t)i;
+		return true;
+	}
+	return false;
+}
 
 static bool
 is_same(const struct sl_authz *a, const struct sl_question *q, enum sl_authz_about about,
@@ -329,9 +347,9 @@ has_sent(const struct sl_authz *a, unsigned i, const struct sl_flow *f)
 static inline bool
 binds(const struct sl_authz *a, unsigned i, const struct sl_flow *f)
 {
-	return (f->flags & SL_FLOW_ALLOW) != 0 || (a->mode[i] & 1) == SL_MODE_OBSERVE ||
-	       (a->side[i] != 0) == sl_flow_init_b(f) || a->kind[i] != SL_AUTHZ_FLOW ||
-	       (a->asked[i] & SL_ASKED_OTHER) != 0;
+	return (f->flags & SL_FLOW_ALLOW) != 0 || (a->side[i] != 0) == sl_flow_init_b(f) ||
+	       a->kind[i] != SL_AUTHZ_FLOW || (a->asked[i] & SL_ASKED_OTHER) != 0 ||
+	       (sl_authz_mode(a, i, f) & 1) == SL_MODE_OBSERVE;
 }
 
 /** An ICMP error that goes with no flow, or with one that is denied. */
@@ -369,8 +387,10 @@ sl_authz_look(struct sl_authz *a, unsigned i)
 	if (sl_unlikely(!is_current(a, f))) /* the first one after a change */
 		ask(a, i, SL_ABOUT_AGAIN, f);
 	else if (sl_unlikely(error && (f->flags & SL_FLOW_ALLOW) == 0 &&
-			     (a->mode[i] & 1) == SL_MODE_ENFORCE))
+			     (sl_authz_mode(a, i, f) & 1) == SL_MODE_ENFORCE))
 		as_packet(a, i);
+	else if (sl_unlikely(a->n_q != 0 && (f->flags & SL_FLOW_ALLOW) == 0 && waits(a, i, f)))
+		return;
 	else if (sl_unlikely(!binds(a, i, f)))
 		ask(a, i, SL_ABOUT_OTHER, f);
 	else {
@@ -482,23 +502,28 @@ begin_alone(struct sl_authz *a, struct round *r, unsigned k)
 static void
 begin(struct sl_authz *a, struct round *r, unsigned k)
 {
-	unsigned first = r->q[k].first, i;
+	unsigned first = r->q[k].first, i, next;
 	uint8_t flags = (r->midstream >> k & 1) != 0 ? SL_FLOW_MIDSTREAM : 0;
 	struct sl_flow *f;
 
 	if (a->kind[first] == SL_AUTHZ_QUIET)
 		flags |= SL_FLOW_QUIET;
 	f = new_entry(a, first, &r->flow[k], &r->ans[k], flags);
-	for (i = first; i != UINT8_MAX; i = a->chain[i]) {
-		count_lookup(a, i, i != first);
-		if (f == NULL) {
-			without_entry(a, i, &r->flow[k], &r->ans[k], &a->key[first], flags);
+	count_lookup(a, first, false);
+	if (f != NULL) {
+		if (is_tcp(a, first))
+			(void)sl_flow_tcp(f, tcp_flags(a, first),
+					  (a->side[first] != 0) == sl_flow_init_b(f));
+		sl_authz_settle(a, first, f);
+	}
+	for (i = f != NULL ? a->chain[first] : first; i != UINT8_MAX; i = next) {
+		next = a->chain[i]; /* a new question chains anew */
+		if (f != NULL) {
+			sl_authz_look(a, i);
 			continue;
 		}
-		if (is_tcp(a, i))
-			(void)sl_flow_tcp(f, tcp_flags(a, i),
-					  (a->side[i] != 0) == sl_flow_init_b(f));
-		sl_authz_settle(a, i, f);
+		count_lookup(a, i, true);
+		without_entry(a, i, &r->flow[k], &r->ans[k], &a->key[first], flags);
 	}
 }
 

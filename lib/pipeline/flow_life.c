@@ -68,9 +68,9 @@ sl_flow_unlink(struct sl_worker *w, struct sl_flow *f, enum sl_flow_side side)
 static bool
 lives_here(const struct sl_worker *w, const struct sl_peer *p, const struct sl_peer *here)
 {
-	if (p == NULL || atomic_load_explicit(&p->gone, memory_order_relaxed))
-		return false;
-	return p == here || sl_peer_home(p) == w->id;
+	if (p == NULL || p == here)
+		return p != NULL;
+	return sl_peer_home(p) == w->id && !atomic_load_explicit(&p->gone, memory_order_relaxed);
 }
 
 struct sl_peer *

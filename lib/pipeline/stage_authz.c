@@ -61,14 +61,21 @@ find_modes(struct sl_authz *a)
 		a->mode[i] = mode_found(view, a->mode[i]);
 }
 
-/** Between peers the target is the receiver of the flow: for its replies, their sender (D3). */
-static uint32_t
-mode_of_sender(const struct sl_authz *a, unsigned i)
+/* Between peers the target is the receiver of the flow; of its replies the sender (D3). An ICMP
+ * error goes against the packet that it quotes. */
+uint32_t
+sl_authz_mode(const struct sl_authz *a, unsigned i, const struct sl_flow *f)
 {
 	const struct sl_authz_view *view = &a->w->root->authz;
-	uint8_t version = sl_meta(a->m[i])->version;
+	const struct sl_meta *meta = sl_meta(a->m[i]);
+	bool reply = (a->side[i] != 0) != sl_flow_init_b(f);
 
-	return mode_found(view, sl_lpm_lookup(mode_table(view, version), sl_pkt_src(a->m[i])));
+	if (sl_likely(!reply == (a->kind[i] != SL_AUTHZ_ERROR) || a->observe ||
+		      (meta->flags & SL_PKT_FROM_TUNNEL) == 0 ||
+		      (f->flags & SL_FLOW_FROM_TUNNEL) == 0)) /* nearly all is isolated */
+		return a->mode[i];
+	return mode_found(view,
+			  sl_lpm_lookup(mode_table(view, meta->version), sl_pkt_src(a->m[i])));
 }
 
 enum sl_drop
@@ -125,12 +132,8 @@ void
 sl_authz_settle(struct sl_authz *a, unsigned i, struct sl_flow *f)
 {
 	unsigned dir = (a->side[i] != 0) != sl_flow_init_b(f);
-	uint8_t from_tunnel = sl_meta(a->m[i])->flags & SL_PKT_FROM_TUNNEL;
-	uint32_t mode = a->mode[i];
+	uint32_t mode = sl_authz_mode(a, i, f);
 
-	if (sl_unlikely(dir == 1 && from_tunnel && (f->flags & SL_FLOW_FROM_TUNNEL) != 0 &&
-			a->kind[i] == SL_AUTHZ_FLOW && !a->observe)) /* between peers */
-		mode = mode_of_sender(a, i);
 	a->drop[i] = SL_DROP_NONE;
 	if (sl_likely(a->kind[i] != SL_AUTHZ_ERROR)) /* an error is no packet of the flow */
 		count(a, i, f, dir, mode);
