@@ -35,6 +35,14 @@ enum bench_outer {
 	BENCH_OUTERS
 };
 
+/** What of a policy the packets meet. */
+enum bench_policy_mode {
+	BENCH_POLICY_OFF,  /* none is loaded, observe: a flow a peer */
+	BENCH_POLICY_HIT,  /* enforce; packets of known flows */
+	BENCH_POLICY_MISS, /* enforce; each packet begins a flow */
+	BENCH_POLICIES
+};
+
 struct bench_options {
 	const char *json;
 	const char *cpu; /* NULL: the last one allowed */
@@ -43,6 +51,9 @@ struct bench_options {
 	bool path[BENCH_PATHS];
 	enum bench_outer outer;
 	unsigned n_sizes, n_peers;
+	unsigned n_policies, n_logging;
+	unsigned policy[BENCH_LIST_MAX]; /* enum bench_policy_mode */
+	unsigned logging[BENCH_LIST_MAX];
 	unsigned size[BENCH_LIST_MAX];
 	unsigned peers[BENCH_LIST_MAX];
 };
@@ -77,6 +88,8 @@ struct bench_world {
 	struct bench_client *client;
 	struct sl_aead *aead; /* of the far ends, and for the bare cipher */
 	uint64_t dice;
+	uint32_t serial;	 /* of ports of new flows */
+	struct bench_flow *flow; /* [POLICY_FLOWS] that are known where all packets hit */
 	/* what root points to */
 	struct sl_root root;
 	struct sl_att att[3];
@@ -92,6 +105,9 @@ struct bench_case {
 	enum bench_path path;
 	unsigned inner_bytes;
 	struct bench_world *world;
+	struct bench_policy *policy; /* NULL: none is measured */
+	enum bench_policy_mode mode;
+	bool logging;
 	/* samples, one a round: cycles per packet */
 	float *aead, *cycles, *ratio;
 	unsigned n, cap;
@@ -122,21 +138,25 @@ struct bench_batch {
 	struct sl_aead_job job[BENCH_BATCH];
 };
 
+/** A number below n. */
+unsigned bench_dice(struct bench_world *b, unsigned n);
 /**
- * Frames as they arrive: from random peers, sealed; or from the server to random peers. `job` is
+ * Frames as they arrive: from random peers, sealed; or from servers to random peers. `job` is
  * the bare cipher's work on the same bytes: open, or seal.
  * @return false when the pool is empty
  */
-bool bench_batch_make(struct bench_world *b, enum bench_path path, unsigned inner,
-		      struct bench_batch *batch);
+bool bench_batch_make(const struct bench_case *c, struct bench_batch *batch);
+/** The first packets of known flows, BENCH_BATCH of them from `first` on, from their clients. */
+bool bench_batch_begin(const struct bench_case *c, unsigned first, struct bench_batch *batch);
 /** Is this what must leave? @return NULL, or what is wrong */
-const char *bench_frame_check(const struct bench_world *b, enum bench_path path, unsigned inner,
-			      const struct rte_mbuf *m);
+const char *bench_frame_check(const struct bench_case *c, const struct rte_mbuf *m);
 
 /* --- measure.c -------------------------------------------------------------------------------- */
 
 /** What reading the clock twice costs. */
 uint64_t bench_clock_cost(void);
+/** Its policy, logging and flows. Before a check, a run or a profile. */
+int bench_case_prepare(struct bench_case *c, struct sl_error *e);
 /** Whether all packets of a batch come out, with the bytes that they should have. */
 int bench_case_check(struct bench_case *c, struct sl_error *e);
 /** Measure for some time. */

@@ -7,14 +7,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "bench.h"
+#include "policy.h"
 #include "sl_assembly.h"
 #include "sl_crypto.h"
 
 #define POOL_MBUFS 4095
 #define MBUF_ROOM 2176 /* as the gateway's */
 #define MEMORY_MB 256
-#define CASES_MAX (BENCH_PATHS * BENCH_LIST_MAX * BENCH_LIST_MAX)
+#define CASES_MAX 512
 #define PASSES 6     /* over all cases: what disturbs, disturbs all alike */
 #define PROFILE_OF 5 /* each fifth part of the time goes to the stages */
 
@@ -22,6 +22,7 @@ struct bench {
 	struct bench_options o;
 	struct rte_mempool *pool;
 	struct bench_world *world[BENCH_LIST_MAX];
+	struct bench_policy *policy;
 	struct bench_case c[CASES_MAX];
 	unsigned n;
 };
@@ -69,6 +70,23 @@ start_eal(struct bench_options *o, struct sl_error *e)
 	return rc;
 }
 
+/** Of one path, size and world: with and without policy and logging. */
+static void
+add_cases(struct bench *b, enum bench_path path, unsigned size, struct bench_world *world)
+{
+	const struct bench_options *o = &b->o;
+	unsigned mode, log;
+
+	for (mode = 0; mode < o->n_policies; mode++)
+		for (log = 0; log < o->n_logging && b->n < CASES_MAX; log++)
+			b->c[b->n++] = (struct bench_case){.path = path,
+							   .inner_bytes = size,
+							   .world = world,
+							   .policy = b->policy,
+							   .mode = o->policy[mode],
+							   .logging = o->logging[log]};
+}
+
 static int
 make_cases(struct bench *b, struct sl_error *e)
 {
@@ -85,12 +103,13 @@ make_cases(struct bench *b, struct sl_error *e)
 		if (!b->world[peers])
 			return e->err;
 	}
+	b->policy = bench_policy_new(e);
+	if (!b->policy)
+		return e->err;
 	for (path = 0; path < BENCH_PATHS; path++)
 		for (size = 0; size < o->n_sizes && o->path[path]; size++)
 			for (peers = 0; peers < o->n_peers; peers++)
-				b->c[b->n++] = (struct bench_case){.path = path,
-								   .inner_bytes = o->size[size],
-								   .world = b->world[peers]};
+				add_cases(b, path, o->size[size], b->world[peers]);
 	return 0;
 }
 
@@ -101,11 +120,15 @@ measure(struct bench *b, struct sl_error *e)
 	unsigned pass, i;
 	int rc = 0;
 
-	for (i = 0; i < b->n && rc == 0; i++)
-		rc = bench_case_check(&b->c[i], e);
+	for (i = 0; i < b->n && rc == 0; i++) {
+		rc = bench_case_prepare(&b->c[i], e);
+		rc = rc ? rc : bench_case_check(&b->c[i], e);
+	}
 	for (pass = 0; pass < PASSES && rc == 0; pass++) {
 		for (i = 0; i < b->n && rc == 0; i++) {
-			rc = bench_case_run(&b->c[i], slice - slice / PROFILE_OF, e);
+			rc = bench_case_prepare(&b->c[i], e);
+			if (rc == 0)
+				rc = bench_case_run(&b->c[i], slice - slice / PROFILE_OF, e);
 			if (rc == 0)
 				rc = bench_case_profile(&b->c[i], slice / PROFILE_OF, e);
 		}
@@ -128,6 +151,7 @@ free_all(struct bench *b)
 	}
 	for (i = 0; i < b->o.n_peers; i++)
 		bench_world_free(b->world[i]);
+	bench_policy_free(b->policy);
 	rte_mempool_free(b->pool);
 }
 

@@ -2,7 +2,7 @@
 #include <rte_cycles.h>
 #include <stdlib.h>
 
-#include "bench.h"
+#include "policy.h"
 #include "sl_assembly.h"
 
 uint64_t
@@ -52,20 +52,20 @@ lost(const struct bench_case *c, unsigned n, struct sl_error *e)
 }
 
 static unsigned
-collect(struct bench_case *c, struct rte_mbuf **m)
+collect(struct bench_case *c, enum bench_path path, struct rte_mbuf **m)
 {
 	struct bench_world *b = c->world;
-	struct rte_ring *r = b->port[c->path == BENCH_RECEIVE ? 1 : 0].tx;
+	struct rte_ring *r = b->port[path == BENCH_RECEIVE ? 1 : 0].tx;
 
 	return rte_ring_sc_dequeue_burst(r, (void **)m, BENCH_BATCH, NULL);
 }
 
 /** One batch through the worker. @return cycles of its polls; the frames wait in the tx ring */
 static uint64_t
-poll_batch(struct bench_case *c, struct bench_batch *batch)
+poll_batch(struct bench_case *c, enum bench_path path, struct bench_batch *batch)
 {
 	struct bench_world *b = c->world;
-	struct rte_ring *r = b->port[c->path == BENCH_RECEIVE ? 0 : 1].rx;
+	struct rte_ring *r = b->port[path == BENCH_RECEIVE ? 0 : 1].rx;
 	uint64_t begin;
 	unsigned i;
 
@@ -76,17 +76,26 @@ poll_batch(struct bench_case *c, struct bench_batch *batch)
 	return rte_rdtsc() - begin;
 }
 
+/** Nobody else does: forget flows that no packet will come of. */
+static void
+tidy(struct bench_case *c)
+{
+	bench_world_tidy(c->world);
+	if (c->mode == BENCH_POLICY_MISS)
+		sl_worker_purge(c->world->w);
+}
+
 static int
 time_path(struct bench_case *c, struct bench_batch *batch, uint64_t *cycles, struct sl_error *e)
 {
 	unsigned n;
 
-	if (!bench_batch_make(c->world, c->path, c->inner_bytes, batch))
+	if (!bench_batch_make(c, batch))
 		return fail(c, e, "no packet buffers left");
-	*cycles = poll_batch(c, batch);
-	n = collect(c, batch->m);
+	*cycles = poll_batch(c, c->path, batch);
+	n = collect(c, c->path, batch->m);
 	rte_pktmbuf_free_bulk(batch->m, n);
-	bench_world_tidy(c->world);
+	tidy(c);
 	return n == BENCH_BATCH ? 0 : lost(c, n, e);
 }
 
@@ -98,7 +107,7 @@ time_cipher(struct bench_case *c, struct bench_batch *batch, uint64_t *cycles, s
 	uint64_t begin;
 	unsigned i;
 
-	if (!bench_batch_make(c->world, c->path, c->inner_bytes, batch))
+	if (!bench_batch_make(c, batch))
 		return fail(c, e, "no packet buffers left");
 	begin = rte_rdtsc();
 	for (i = 0; i < BENCH_BATCH; i += SL_BURST) {
@@ -115,21 +124,41 @@ time_cipher(struct bench_case *c, struct bench_batch *batch, uint64_t *cycles, s
 }
 
 int
+bench_case_prepare(struct bench_case *c, struct sl_error *e)
+{
+	static struct bench_batch batch;
+	unsigned first, n;
+
+	bench_world_renew(c->world);
+	sl_worker_purge(c->world->w);
+	bench_policy_use(c->policy, c->world, c->mode, c->logging);
+	for (first = 0; c->mode == BENCH_POLICY_HIT && first < POLICY_FLOWS; first += BENCH_BATCH) {
+		if (!bench_batch_begin(c, first, &batch))
+			return fail(c, e, "no packet buffers left");
+		poll_batch(c, BENCH_RECEIVE, &batch);
+		n = collect(c, BENCH_RECEIVE, batch.m);
+		rte_pktmbuf_free_bulk(batch.m, n);
+		if (n != BENCH_BATCH)
+			return lost(c, n, e);
+	}
+	return 0;
+}
+
+int
 bench_case_check(struct bench_case *c, struct sl_error *e)
 {
 	static struct bench_batch batch;
 	const char *wrong = NULL;
 	unsigned i, n;
 
-	bench_world_renew(c->world);
-	if (!bench_batch_make(c->world, c->path, c->inner_bytes, &batch))
+	if (!bench_batch_make(c, &batch))
 		return fail(c, e, "no packet buffers left");
-	poll_batch(c, &batch);
-	n = collect(c, batch.m);
+	poll_batch(c, c->path, &batch);
+	n = collect(c, c->path, batch.m);
 	for (i = 0; i < n && !wrong; i++)
-		wrong = bench_frame_check(c->world, c->path, c->inner_bytes, batch.m[i]);
+		wrong = bench_frame_check(c, batch.m[i]);
 	rte_pktmbuf_free_bulk(batch.m, n);
-	bench_world_tidy(c->world);
+	tidy(c);
 	if (n != BENCH_BATCH)
 		return lost(c, n, e);
 	return wrong ? fail(c, e, wrong) : 0;
@@ -166,7 +195,6 @@ bench_case_run(struct bench_case *c, double seconds, struct sl_error *e)
 	unsigned round = 0;
 	int rc;
 
-	bench_world_renew(c->world);
 	do { /* in turns first and second, so that neither has the warmer cache always */
 		rc = round % 2 ? time_cipher(c, &batch, &aead, e)
 			       : time_path(c, &batch, &cycles, e);
@@ -225,7 +253,6 @@ bench_case_profile(struct bench_case *c, double seconds, struct sl_error *e)
 		c->profile = calloc(BENCH_PROFILES * BENCH_COLUMNS, sizeof(*c->profile));
 	if (!c->profile)
 		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for samples");
-	bench_world_renew(c->world);
 	c->world->w->prof = &prof;
 	do {
 		memset(&prof, 0, sizeof(prof));

@@ -9,7 +9,7 @@
 
 static const char usage_text[] =
 	"Usage: sluice-bench [--json FILE] [--seconds N] [--path P] [--size LIST] [--peers LIST]\n"
-	"                    [--outer O] [--cpu N] [--no-huge]\n"
+	"                    [--policy LIST] [--logging LIST] [--outer O] [--cpu N] [--no-huge]\n"
 	"\n"
 	"Cycles per packet of Sluice's receive and send path on one CPU, beside those of the bare\n"
 	"cipher (ChaCha20-Poly1305 of intel-ipsec-mb) on the same packets.\n"
@@ -19,6 +19,11 @@ static const char usage_text[] =
 	"  --path P        receive, send or both (default)\n"
 	"  --size LIST     bytes of the inner IP packet, 28-1420 (default 64,512,1420)\n"
 	"  --peers LIST    peers with live sessions, 1-10000 (default 1,1000)\n"
+	"  --policy LIST   off (default): none is loaded, observe; hit, miss: 10,000 prefixes and\n"
+	"                  3,200 rules, enforce, random sources and destinations; packets of "
+	"known\n"
+	"                  flows, or each one begins a flow\n"
+	"  --logging LIST  on (default), off: are records written\n"
 	"  --outer O       outer packets: ipv4 (default), ipv6 (UDP checksum in software) or\n"
 	"                  ipv6-offload (UDP checksum left to the port)\n"
 	"  --cpu N         CPU to run on (default: the last one)\n"
@@ -84,6 +89,46 @@ parse_outer(struct bench_options *o, const char *v)
 	return wrong("outer", v, "ipv4, ipv6 or ipv6-offload");
 }
 
+/** Words with commas between them. @return how many, or 0 */
+static unsigned
+parse_words(const char *v, const char *const word[], unsigned n_words,
+	    unsigned list[BENCH_LIST_MAX])
+{
+	unsigned n = 0, k;
+	size_t len;
+
+	for (; n < BENCH_LIST_MAX; v += len + 1) {
+		len = strcspn(v, ",");
+		for (k = 0; k < n_words; k++)
+			if (strlen(word[k]) == len && strncmp(v, word[k], len) == 0)
+				break;
+		if (k == n_words)
+			return 0;
+		list[n++] = k;
+		if (v[len] == 0)
+			return n;
+	}
+	return 0;
+}
+
+static int
+parse_policy(struct bench_options *o, const char *v)
+{
+	static const char *const word[BENCH_POLICIES] = {"off", "hit", "miss"};
+
+	o->n_policies = parse_words(v, word, BENCH_POLICIES, o->policy);
+	return o->n_policies ? 0 : wrong("policy", v, "off, hit, miss, with commas between them");
+}
+
+static int
+parse_logging(struct bench_options *o, const char *v)
+{
+	static const char *const word[] = {"off", "on"};
+
+	o->n_logging = parse_words(v, word, SL_ARRAY_SIZE(word), o->logging);
+	return o->n_logging ? 0 : wrong("logging", v, "on, off, or both with a comma between them");
+}
+
 static int
 parse_seconds(struct bench_options *o, const char *v)
 {
@@ -123,6 +168,10 @@ parse_one(struct bench_options *o, int opt)
 		return o->n_peers ? 0 : wrong("peers", optarg, "up to 8 numbers from 1 to 10000");
 	case 'o':
 		return parse_outer(o, optarg);
+	case 'y':
+		return parse_policy(o, optarg);
+	case 'l':
+		return parse_logging(o, optarg);
 	case 'c':
 		return parse_cpu(o, optarg);
 	case 'n':
@@ -141,11 +190,12 @@ int
 bench_options_parse(int argc, char **argv, struct bench_options *o)
 {
 	static const struct option longs[] = {
-		{"json", required_argument, NULL, 'j'},	 {"seconds", required_argument, NULL, 's'},
-		{"path", required_argument, NULL, 'p'},	 {"size", required_argument, NULL, 'S'},
-		{"peers", required_argument, NULL, 'P'}, {"outer", required_argument, NULL, 'o'},
-		{"cpu", required_argument, NULL, 'c'},	 {"no-huge", no_argument, NULL, 'n'},
-		{"help", no_argument, NULL, 'h'},	 {NULL, 0, NULL, 0},
+		{"json", required_argument, NULL, 'j'},	  {"seconds", required_argument, NULL, 's'},
+		{"path", required_argument, NULL, 'p'},	  {"size", required_argument, NULL, 'S'},
+		{"peers", required_argument, NULL, 'P'},  {"outer", required_argument, NULL, 'o'},
+		{"policy", required_argument, NULL, 'y'}, {"logging", required_argument, NULL, 'l'},
+		{"cpu", required_argument, NULL, 'c'},	  {"no-huge", no_argument, NULL, 'n'},
+		{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0},
 	};
 	int opt, rc = 0;
 
@@ -153,6 +203,10 @@ bench_options_parse(int argc, char **argv, struct bench_options *o)
 				    .path = {true, true},
 				    .n_sizes = 3,
 				    .size = {64, 512, 1420},
+				    .n_policies = 1,
+				    .policy = {BENCH_POLICY_OFF},
+				    .n_logging = 1,
+				    .logging = {true},
 				    .n_peers = 2,
 				    .peers = {1, 1000}};
 	while (rc == 0 && (opt = getopt_long(argc, argv, "h", longs, NULL)) != -1)

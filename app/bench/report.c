@@ -7,6 +7,9 @@
 /* What the data path is to reach: cycles against those of the bare cipher, many peers against
  * one. */
 #define TARGET_LARGE 1.35
+#define TARGET_LARGE_POLICY 1.45 /* of flow hits, receive */
+#define TARGET_MISS 400		 /* cycles more than a hit */
+#define TARGET_LOGGING 1.05
 #define TARGET_SMALL 2.5
 #define TARGET_PEERS 1.25
 
@@ -20,6 +23,8 @@ static const char *const stage_name[SL_NODE_MAX] = {
 	[SL_NODE_DROP] = "drop",
 };
 
+static const char *const policy_name[BENCH_POLICIES] = {"off", "hit", "miss"};
+
 static const char *
 path_name(enum bench_path p)
 {
@@ -29,7 +34,13 @@ path_name(enum bench_path p)
 static double
 target_of(const struct bench_case *c)
 {
-	return c->inner_bytes == 64 ? TARGET_SMALL : c->inner_bytes == 1420 ? TARGET_LARGE : 0;
+	if (c->mode == BENCH_POLICY_OFF)
+		return c->inner_bytes == 64	? TARGET_SMALL
+		       : c->inner_bytes == 1420 ? TARGET_LARGE
+						: 0;
+	return c->mode == BENCH_POLICY_HIT && c->inner_bytes == 1420 && c->path == BENCH_RECEIVE
+		       ? TARGET_LARGE_POLICY
+		       : 0;
 }
 
 /** The same case with the fewest peers. */
@@ -41,6 +52,7 @@ fewest_peers(const struct bench_case *all, unsigned n, const struct bench_case *
 
 	for (i = 0; i < n; i++)
 		if (all[i].path == c->path && all[i].inner_bytes == c->inner_bytes &&
+		    all[i].mode == c->mode && all[i].logging == c->logging &&
 		    all[i].world->n_peers < best->world->n_peers)
 			best = &all[i];
 	return best;
@@ -51,8 +63,9 @@ print_case(const struct bench_case *c)
 {
 	double target = target_of(c);
 
-	printf("%-8s %5u %6u %8.0f %8.0f %7.2f", path_name(c->path), c->inner_bytes,
-	       c->world->n_peers, c->aead_cycles, c->cycles_per_packet, c->median_ratio);
+	printf("%-8s %5u %6u %6s %3s %8.0f %8.0f %7.2f", path_name(c->path), c->inner_bytes,
+	       c->world->n_peers, policy_name[c->mode], c->logging ? "on" : "off", c->aead_cycles,
+	       c->cycles_per_packet, c->median_ratio);
 	if (target > 0)
 		printf("   %4.2f %s", target, c->median_ratio <= target ? "reached" : "missed");
 	putchar('\n');
@@ -63,7 +76,8 @@ print_stages(const struct bench_case *c)
 {
 	unsigned i;
 
-	printf("%-8s %5u %6u  rx %.0f", path_name(c->path), c->inner_bytes, c->world->n_peers,
+	printf("%-8s %5u %6u %6s %3s  rx %.0f", path_name(c->path), c->inner_bytes,
+	       c->world->n_peers, policy_name[c->mode], c->logging ? "on" : "off",
 	       c->stage[BENCH_RX]);
 	for (i = 0; i < SL_NODE_MAX; i++)
 		if (c->seen[i])
@@ -88,6 +102,47 @@ print_peers(const struct bench_case *all, unsigned n)
 	}
 }
 
+/** The same case but for its policy mode or its logging. */
+static const struct bench_case *
+sibling(const struct bench_case *all, unsigned n, const struct bench_case *c,
+	enum bench_policy_mode mode, bool logging)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		if (all[i].path == c->path && all[i].inner_bytes == c->inner_bytes &&
+		    all[i].world == c->world && all[i].mode == mode && all[i].logging == logging)
+			return &all[i];
+	return NULL;
+}
+
+static void
+print_policy(const struct bench_case *all, unsigned n)
+{
+	const struct bench_case *c, *hit, *off;
+	double more, times;
+
+	for (c = all; c < all + n; c++) {
+		hit = sibling(all, n, c, BENCH_POLICY_HIT, c->logging);
+		off = sibling(all, n, c, c->mode, false);
+		if (c->mode == BENCH_POLICY_MISS && hit) {
+			more = c->cycles_per_packet - hit->cycles_per_packet;
+			printf("%-8s %5u %6u log %-3s a miss more than a hit: %.0f cycles   %d "
+			       "%s\n",
+			       path_name(c->path), c->inner_bytes, c->world->n_peers,
+			       c->logging ? "on" : "off", more, TARGET_MISS,
+			       more <= TARGET_MISS ? "reached" : "missed");
+		}
+		if (c->logging && off) {
+			times = c->median_ratio / off->median_ratio;
+			printf("%-8s %5u %6u %6s logging on to off: %.3f   %4.2f %s\n",
+			       path_name(c->path), c->inner_bytes, c->world->n_peers,
+			       policy_name[c->mode], times, TARGET_LOGGING,
+			       times <= TARGET_LOGGING ? "reached" : "missed");
+		}
+	}
+}
+
 void
 bench_print(const struct bench_case *all, unsigned n, const struct bench_options *o)
 {
@@ -100,11 +155,12 @@ bench_print(const struct bench_case *all, unsigned n, const struct bench_options
 	printf("cipher: %s; outer packets: %s; memory: %s\n\n", sl_aead_name(all[0].world->aead),
 	       outer[o->outer], o->no_huge ? "no hugepages" : "hugepages");
 	printf("cycles per packet (medians)\n");
-	printf("path     bytes  peers   cipher     path   ratio   target\n");
+	printf("path     bytes  peers policy log   cipher     path   ratio   target\n");
 	for (i = 0; i < n; i++)
 		print_case(&all[i]);
 	printf("\nmany peers against few\n");
 	print_peers(all, n);
+	print_policy(all, n);
 	printf("\ncycles per packet and stage; open and seal hold the cipher\n");
 	for (i = 0; i < n; i++)
 		print_stages(&all[i]);
@@ -118,9 +174,11 @@ write_case(FILE *f, const struct bench_case *c)
 
 	fprintf(f,
 		"{\"path\": \"%s\", \"inner_bytes\": %u, \"peers\": %u, "
-		"\"cycles_per_packet\": %.1f, \"aead_cycles\": %.1f, \"ratio\": %.3f, ",
-		path_name(c->path), c->inner_bytes, c->world->n_peers, c->cycles_per_packet,
-		c->aead_cycles, c->median_ratio);
+		"\"policy\": \"%s\", \"logging\": %s, \"cycles_per_packet\": %.1f, "
+		"\"aead_cycles\": %.1f, \"ratio\": %.3f, ",
+		path_name(c->path), c->inner_bytes, c->world->n_peers, policy_name[c->mode],
+		c->logging ? "true" : "false", c->cycles_per_packet, c->aead_cycles,
+		c->median_ratio);
 	if (c->world->outer != BENCH_OUTER4)
 		fprintf(f, "\"outer\": \"%s\", ", outer[c->world->outer]);
 	fprintf(f, "\"stages\": {\"rx\": %.1f", c->stage[BENCH_RX]);

@@ -3,8 +3,11 @@
 #include <sodium.h>
 
 #include "peers.h"
+#include "policy.h"
 
 #define SERVER UINT32_C(0x0a140009) /* 10.20.0.9 */
+#define CLIENT_PORT 40000
+#define SERVER_PORT 4500
 #define TTL 64
 
 static const uint8_t own_mac[2][6] = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}};
@@ -28,11 +31,27 @@ payload(void)
 	return text;
 }
 
-static unsigned
-pick(struct bench_world *b)
+unsigned
+bench_dice(struct bench_world *b, unsigned n)
 {
 	b->dice = b->dice * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (unsigned)((b->dice >> 33) * b->n_peers >> 31);
+	return (unsigned)((b->dice >> 33) * n >> 31);
+}
+
+static void
+pick(const struct bench_case *c, struct bench_flow *f)
+{
+	struct bench_world *b = c->world;
+
+	if (c->mode == BENCH_POLICY_HIT)
+		*f = b->flow[bench_dice(b, POLICY_FLOWS)];
+	else if (c->mode == BENCH_POLICY_MISS)
+		bench_flow_any(b, f);
+	else
+		*f = (struct bench_flow){.client = bench_dice(b, b->n_peers),
+					 .server = SERVER,
+					 .client_port = CLIENT_PORT,
+					 .server_port = SERVER_PORT};
 }
 
 static void
@@ -53,9 +72,10 @@ write_csum4(uint8_t *ip)
 	memcpy(ip + 10, &csum, sizeof(csum));
 }
 
-/** UDP over IPv4 between a client and the server, n bytes in all. */
+/** UDP over IPv4 between a client and a server, n bytes in all. */
 static void
-write_inner(uint8_t *p, const struct bench_client *c, enum bench_path path, unsigned n)
+write_inner(uint8_t *p, const struct bench_client *c, const struct bench_flow *f,
+	    enum bench_path path, unsigned n)
 {
 	bool from_client = path == BENCH_RECEIVE;
 
@@ -66,10 +86,10 @@ write_inner(uint8_t *p, const struct bench_client *c, enum bench_path path, unsi
 	p[8] = TTL;
 	p[9] = 17;
 	memcpy(p + (from_client ? 12 : 16), &c->inner_be, 4);
-	sl_store_be32(p + (from_client ? 16 : 12), SERVER);
+	sl_store_be32(p + (from_client ? 16 : 12), f->server);
 	write_csum4(p);
-	sl_store_be16(p + SL_IP4_HDR, from_client ? 40000 : 4500);
-	sl_store_be16(p + SL_IP4_HDR + 2, from_client ? 4500 : 40000);
+	sl_store_be16(p + SL_IP4_HDR, from_client ? f->client_port : f->server_port);
+	sl_store_be16(p + SL_IP4_HDR + 2, from_client ? f->server_port : f->client_port);
 	sl_store_be16(p + SL_IP4_HDR + 4, (uint16_t)(n - SL_IP4_HDR));
 	memcpy(p + BENCH_INNER_MIN, payload(), n - BENCH_INNER_MIN);
 }
@@ -96,14 +116,15 @@ write_outer(const struct bench_world *b, uint8_t *p, unsigned i, unsigned text)
 
 /** What a client sends, not yet sealed. */
 static void
-make_received(struct bench_world *b, struct rte_mbuf *m, unsigned i, unsigned inner,
-	      struct sl_aead_job *job)
+make_received(struct bench_world *b, struct rte_mbuf *m, const struct bench_flow *flow,
+	      unsigned inner, struct sl_aead_job *job)
 {
+	unsigned i = flow->client;
 	unsigned text = sl_wire_padded(inner, BENCH_MTU);
 	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *p = write_outer(b, frame, i, text);
 	struct bench_client *c = &b->client[i];
 
-	write_inner(p, c, BENCH_RECEIVE, inner);
+	write_inner(p, c, flow, BENCH_RECEIVE, inner);
 	memset(p + inner, 0, text - inner);
 	*job = (struct sl_aead_job){.key = c->key, .counter = c->counter++, .data = p, .len = text};
 	m->data_len = (uint16_t)(p + text + SL_AEAD_TAG - frame);
@@ -111,14 +132,14 @@ make_received(struct bench_world *b, struct rte_mbuf *m, unsigned i, unsigned in
 
 /** What the server sends; the bare cipher works on it where the gateway will. */
 static void
-make_sent(struct bench_world *b, struct rte_mbuf *m, unsigned i, unsigned inner,
+make_sent(struct bench_world *b, struct rte_mbuf *m, const struct bench_flow *flow, unsigned inner,
 	  struct sl_aead_job *job)
 {
 	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *p = frame + SL_ETH_HDR;
-	struct bench_client *c = &b->client[i];
+	struct bench_client *c = &b->client[flow->client];
 
 	write_eth(frame, 1, SL_ETHERTYPE_IP4);
-	write_inner(p, c, BENCH_SEND, inner);
+	write_inner(p, c, flow, BENCH_SEND, inner);
 	*job = (struct sl_aead_job){.key = c->answer_key,
 				    .counter = c->counter++,
 				    .data = p,
@@ -126,20 +147,26 @@ make_sent(struct bench_world *b, struct rte_mbuf *m, unsigned i, unsigned inner,
 	m->data_len = (uint16_t)(SL_ETH_HDR + inner);
 }
 
-bool
-bench_batch_make(struct bench_world *b, enum bench_path path, unsigned inner,
-		 struct bench_batch *batch)
+/** @param flow of each packet, NULL: any */
+static bool
+make_batch(const struct bench_case *c, enum bench_path path, const struct bench_flow *flow,
+	   struct bench_batch *batch)
 {
-	unsigned i, who;
+	struct bench_world *b = c->world;
+	struct bench_flow f;
+	unsigned i;
 
 	if (rte_pktmbuf_alloc_bulk(b->pool, batch->m, BENCH_BATCH) != 0)
 		return false;
 	for (i = 0; i < BENCH_BATCH; i++) {
-		who = pick(b);
-		if (path == BENCH_RECEIVE)
-			make_received(b, batch->m[i], who, inner, &batch->job[i]);
+		if (flow)
+			f = flow[i];
 		else
-			make_sent(b, batch->m[i], who, inner, &batch->job[i]);
+			pick(c, &f);
+		if (path == BENCH_RECEIVE)
+			make_received(b, batch->m[i], &f, c->inner_bytes, &batch->job[i]);
+		else
+			make_sent(b, batch->m[i], &f, c->inner_bytes, &batch->job[i]);
 		batch->m[i]->pkt_len = batch->m[i]->data_len;
 		if (path == BENCH_RECEIVE && i % SL_BURST == SL_BURST - 1)
 			sl_aead_seal(b->aead, &batch->job[i + 1 - SL_BURST], SL_BURST);
@@ -147,22 +174,43 @@ bench_batch_make(struct bench_world *b, enum bench_path path, unsigned inner,
 	return true;
 }
 
+bool
+bench_batch_make(const struct bench_case *c, struct bench_batch *batch)
+{
+	return make_batch(c, c->path, NULL, batch);
+}
+
+bool
+bench_batch_begin(const struct bench_case *c, unsigned first, struct bench_batch *batch)
+{
+	return make_batch(c, BENCH_RECEIVE, &c->world->flow[first], batch);
+}
+
 /* --- checks ----------------------------------------------------------------------------------- */
 
 /** An inner packet after the gateway: one hop further, else as it was. */
 static const char *
-check_inner(const struct bench_world *b, enum bench_path path, unsigned inner, const uint8_t *p,
-	    unsigned len)
+check_inner(const struct bench_case *c, const uint8_t *p, unsigned len)
 {
+	const struct bench_world *b = c->world;
+	bool from_client = c->path == BENCH_RECEIVE;
+	const unsigned inner = c->inner_bytes;
 	uint8_t want[BENCH_MTU];
+	struct bench_flow f;
 	uint32_t who;
 
 	if (len != inner)
 		return "the length of an inner packet is wrong";
-	who = sl_load_be32(p + (path == BENCH_RECEIVE ? 12 : 16)) - PEERS_INNER_BASE - 1;
+	who = sl_load_be32(p + (from_client ? 12 : 16)) - PEERS_INNER_BASE - 1;
 	if (who >= b->n_peers)
 		return "an inner address is none of a peer's";
-	write_inner(want, &b->client[who], path, inner);
+	f.server = sl_load_be32(p + (from_client ? 16 : 12));
+	f.client_port = sl_load_be16(p + SL_IP4_HDR + (from_client ? 0 : 2));
+	f.server_port = sl_load_be16(p + SL_IP4_HDR + (from_client ? 2 : 0));
+	if (c->mode == BENCH_POLICY_OFF &&
+	    (f.server != SERVER || f.client_port != CLIENT_PORT || f.server_port != SERVER_PORT))
+		return "the server or the ports of an inner packet are wrong";
+	write_inner(want, &b->client[who], &f, c->path, inner);
 	want[8] = TTL - 1;
 	write_csum4(want);
 	return memcmp(p, want, inner) == 0 ? NULL : "the bytes of an inner packet are wrong";
@@ -191,8 +239,10 @@ check_outer(const struct bench_world *b, const uint8_t *p, unsigned len)
 }
 
 static const char *
-check_sealed(const struct bench_world *b, unsigned inner, const uint8_t *p, unsigned len)
+check_sealed(const struct bench_case *c, const uint8_t *p, unsigned len)
 {
+	const struct bench_world *b = c->world;
+	const unsigned inner = c->inner_bytes;
 	const unsigned text = sl_wire_padded(inner, BENCH_MTU);
 	uint8_t nonce[12] = {0}, out[BENCH_MTU + 16];
 	uint32_t who;
@@ -207,26 +257,25 @@ check_sealed(const struct bench_world *b, unsigned inner, const uint8_t *p, unsi
 						      text + SL_AEAD_TAG, NULL, 0, nonce,
 						      b->client[who].answer_key) != 0)
 		return "libsodium does not open a packet";
-	return check_inner(b, BENCH_SEND, inner, out, inner);
+	return check_inner(c, out, inner);
 }
 
 const char *
-bench_frame_check(const struct bench_world *b, enum bench_path path, unsigned inner,
-		  const struct rte_mbuf *m)
+bench_frame_check(const struct bench_case *c, const struct rte_mbuf *m)
 {
+	const struct bench_world *b = c->world;
 	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *), *msg;
 	unsigned len = m->data_len - SL_ETH_HDR;
 
 	if (m->nb_segs != 1 || m->data_len < SL_ETH_HDR + BENCH_INNER_MIN)
 		return "a frame is in pieces or too short";
-	if (path == BENCH_RECEIVE)
-		return eth_is(p, 1, SL_ETHERTYPE_IP4)
-			       ? check_inner(b, path, inner, p + SL_ETH_HDR, len)
-			       : "an Ethernet header is wrong";
+	if (c->path == BENCH_RECEIVE)
+		return eth_is(p, 1, SL_ETHERTYPE_IP4) ? check_inner(c, p + SL_ETH_HDR, len)
+						      : "an Ethernet header is wrong";
 	if (!eth_is(p, 0, b->outer == BENCH_OUTER4 ? SL_ETHERTYPE_IP4 : SL_ETHERTYPE_IP6))
 		return "an Ethernet header is wrong";
 	msg = check_outer(b, p + SL_ETH_HDR, len);
 	if (!msg)
 		return "an outer header is wrong";
-	return check_sealed(b, inner, msg, len - (unsigned)(msg - p - SL_ETH_HDR));
+	return check_sealed(c, msg, len - (unsigned)(msg - p - SL_ETH_HDR));
 }

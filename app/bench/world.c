@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "policy.h"
 #include "peers.h"
 #include "sl_rcu.h"
 
@@ -276,7 +277,10 @@ bench_world_new(unsigned n_peers, enum bench_outer outer, bool hugepages, struct
 	rc = make_planes(b, instance, hugepages, e);
 	if (rc)
 		goto fail;
-	rc = make_port(b, instance, 0);
+	b->flow = calloc(POLICY_FLOWS, sizeof(*b->flow));
+	for (unsigned i = 0; b->flow && i < POLICY_FLOWS; i++)
+		bench_flow_any(b, &b->flow[i]);
+	rc = b->flow ? make_port(b, instance, 0) : -ENOMEM;
 	rc = rc ? rc : make_port(b, instance, 1);
 	rc = rc ? rc : make_root(b);
 	if (rc == 0)
@@ -301,5 +305,6 @@ bench_world_free(struct bench_world *b)
 	if (b->aead)
 		sl_aead_free(b->aead);
 	free_root(b);
+	free(b->flow);
 	free(b);
 }

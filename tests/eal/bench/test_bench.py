@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 BENCH = sys.argv[1]
-RESULT = {"path": str, "inner_bytes": int, "peers": int, "cycles_per_packet": float, "aead_cycles": float,
+RESULT = {"path": str, "inner_bytes": int, "peers": int, "policy": str, "logging": bool, "cycles_per_packet": float, "aead_cycles": float,
           "ratio": float, "stages": dict}
 STAGES = {"receive": ["rx", "classify", "open", "inner", "authz", "forward", "rewrite", "tx", "rest"],
           "send": ["rx", "classify", "inside", "authz", "encap", "seal", "rewrite", "tx", "rest"]}
@@ -60,8 +60,10 @@ def main():
     for outer in ("ipv6", "ipv6-offload"):
         check_file(["--seconds", "0.1", "--size", "100", "--peers", "3", "--outer", outer],
                    [("receive", 100, 3), ("send", 100, 3)], ["outer"])
+    check_file(["--seconds", "0.5", "--size", "100", "--peers", "3", "--policy", "off,hit,miss", "--logging", "on,off"],
+               [(p, 100, 3) for p in ("receive", "send") for _ in range(6)])
     for bad in (["--size", "27"], ["--size", "1421"], ["--size", "64,"], ["--peers", "0"], ["--path", "up"],
-                ["--seconds", "0"], ["--seconds", "x"], ["--outer", "arp"], ["--nonsense"], ["word"]):
+                ["--seconds", "0"], ["--seconds", "x"], ["--outer", "arp"], ["--policy", "on"], ["--policy", "hit,"], ["--logging", ""], ["--nonsense"], ["word"]):
         p = run(*bad)
         need(p.returncode == 2 and p.stderr and not p.stdout, f"{bad}: status {p.returncode}")
     p = run("--cpu", "1023")
