@@ -5,6 +5,8 @@
 #include "policy.h"
 #include "sl_assembly.h"
 
+#define AGG_ROWS 8192 /* of aggregates before they are collected */
+
 uint64_t
 bench_clock_cost(void)
 {
@@ -83,6 +85,10 @@ tidy(struct bench_case *c)
 	bench_world_tidy(c->world);
 	if (c->mode == BENCH_POLICY_MISS)
 		sl_worker_purge(c->world->w);
+	if (c->world->w->agg->table[0]->used + c->world->w->agg->table[1]->used > AGG_ROWS) {
+		sl_agg_turn(c->world->w->agg); /* as control does when it collects */
+		sl_agg_poll(c->world->w->agg);
+	}
 }
 
 static int

@@ -24,11 +24,33 @@ sl_agg_init(struct sl_agg *a, void *mem0, void *mem1, unsigned rows, const uint6
 	sl_hash_key_init(&a->hash, hash_key);
 }
 
+static struct sl_agg_table *
+active(const struct sl_agg *a)
+{
+	return a->table[atomic_load_explicit(&a->active, memory_order_relaxed) & 1];
+}
+
+static uint32_t
+first_place(const struct sl_agg *a, const struct sl_agg_table *t, const struct sl_agg_key *k)
+{
+	return (uint32_t)sl_hash(&a->hash, k, KEY_WORDS) & t->mask;
+}
+
+void
+sl_agg_prefetch(const struct sl_agg *a, const struct sl_agg_key *k)
+{
+	const struct sl_agg_table *t = active(a);
+	const struct sl_agg_row *r = &t->row[first_place(a, t, k)];
+
+	sl_prefetch(r);
+	sl_prefetch(&r->used);
+}
+
 /** The key's row or the free one where it belongs; there always is a free one. */
 static struct sl_agg_row *
 place(const struct sl_agg *a, struct sl_agg_table *t, const struct sl_agg_key *k)
 {
-	uint32_t at = (uint32_t)sl_hash(&a->hash, k, KEY_WORDS) & t->mask;
+	uint32_t at = first_place(a, t, k);
 
 	while (t->row[at].used && memcmp(&t->row[at].key, k, sizeof(*k)) != 0)
 		at = (at + 1) & t->mask;
@@ -39,8 +61,7 @@ void
 sl_agg_add(struct sl_agg *a, const struct sl_agg_key *k, uint32_t rule_id, uint32_t role_id,
 	   unsigned flows, uint64_t packets, uint64_t bytes, uint64_t now_ns)
 {
-	struct sl_agg_table *t =
-		a->table[atomic_load_explicit(&a->active, memory_order_relaxed) & 1];
+	struct sl_agg_table *t = active(a);
 	struct sl_agg_row *r = place(a, t, k);
 
 	if (!r->used) {

@@ -65,6 +65,8 @@ size_t sl_agg_table_size(unsigned rows);
 void sl_agg_init(struct sl_agg *a, void *mem0, void *mem1, unsigned rows,
 		 const uint64_t hash_key[2]);
 
+/** Worker: bring the row of a key into the cache. */
+void sl_agg_prefetch(const struct sl_agg *a, const struct sl_agg_key *k);
 /** Worker: fold. @param flows 1 at the begin of a flow, 0 for later packets and bytes (which take a
  * row of their own where the tables were swapped since the begin) */
 void sl_agg_add(struct sl_agg *a, const struct sl_agg_key *k, uint32_t rule_id, uint32_t role_id,

@@ -295,6 +295,7 @@ may_ask(struct sl_authz *a, unsigned i)
 	bool quiet = a->kind[i] == SL_AUTHZ_QUIET;
 
 	a->drop[i] = SL_DROP_NONE;
+	rte_prefetch0(p != NULL ? &p->flow_head : NULL);
 	if ((meta->flags & SL_PKT_FROM_TUNNEL) == 0 || quiet) {
 		if (p == NULL || !sl_peer_is_up(w, p)) {
 			if (!quiet) /* else stage encap says so */
@@ -405,6 +406,7 @@ sl_authz_look(struct sl_authz *a, unsigned i)
 struct round {
 	unsigned n;
 	uint32_t midstream; /* bit k: question k is about TCP that does not begin */
+	uint32_t begin;	    /* its packets begin a flow, whose entry q[k].f is, NULL without room */
 	struct sl_question q[SL_BURST];
 	struct sl_judge_flow flow[SL_BURST];
 	struct sl_judgement ans[SL_BURST];
@@ -498,35 +500,6 @@ begin_alone(struct sl_authz *a, struct round *r, unsigned k)
 	}
 }
 
-/** Packets of no flow make one, or are judged one by one. */
-static void
-begin(struct sl_authz *a, struct round *r, unsigned k)
-{
-	unsigned first = r->q[k].first, i, next;
-	uint8_t flags = (r->midstream >> k & 1) != 0 ? SL_FLOW_MIDSTREAM : 0;
-	struct sl_flow *f;
-
-	if (a->kind[first] == SL_AUTHZ_QUIET)
-		flags |= SL_FLOW_QUIET;
-	f = new_entry(a, first, &r->flow[k], &r->ans[k], flags);
-	count_lookup(a, first, false);
-	if (f != NULL) {
-		if (is_tcp(a, first))
-			(void)sl_flow_tcp(f, tcp_flags(a, first),
-					  (a->side[first] != 0) == sl_flow_init_b(f));
-		sl_authz_settle(a, first, f);
-	}
-	for (i = f != NULL ? a->chain[first] : first; i != UINT8_MAX; i = next) {
-		next = a->chain[i]; /* a new question chains anew */
-		if (f != NULL) {
-			sl_authz_look(a, i);
-			continue;
-		}
-		count_lookup(a, i, true);
-		without_entry(a, i, &r->flow[k], &r->ans[k], &a->key[first], flags);
-	}
-}
-
 /** Packets go on with what the table says now. */
 static void
 look_again(struct sl_authz *a, const struct sl_question *q, uint8_t asked)
@@ -548,32 +521,83 @@ is_there(const struct sl_authz *a, const struct sl_question *q)
 	return q->f->used && memcmp(&q->f->key, &a->key[q->first], sizeof(q->f->key)) == 0;
 }
 
+static uint8_t
+flags_of_new(const struct sl_authz *a, const struct round *r, unsigned k)
+{
+	return (uint8_t)(((r->midstream >> k & 1) != 0 ? SL_FLOW_MIDSTREAM : 0) |
+			 (a->kind[r->q[k].first] == SL_AUTHZ_QUIET ? SL_FLOW_QUIET : 0));
+}
+
+static bool
+begins(const struct sl_authz *a, const struct round *r, unsigned k)
+{
+	const struct sl_question *q = &r->q[k];
+
+	if (q->about == SL_ABOUT_OTHER)
+		return is_there(a, q) && r->ans[k].allow;
+	return q->about == SL_ABOUT_NEW &&
+	       (sl_likely(!a->imported) || /* see fetch_moved() */
+		sl_flow_find(a->w->flows, &a->key[q->first], a->hash[q->first]) == NULL);
+}
+
+/** All new entries of a round first: what is noted of them comes into the cache meanwhile. */
+static void
+make_entries(struct sl_authz *a, struct round *r)
+{
+	unsigned k, first;
+
+	r->begin = 0;
+	for (k = 0; k < r->n; k++) {
+		first = r->q[k].first;
+		if (!begins(a, r, k))
+			continue;
+		if (r->q[k].about == SL_ABOUT_OTHER)
+			sl_flow_end(a->w, r->q[k].f, SL_RR_REVOKED);
+		r->begin |= UINT32_C(1) << k;
+		r->q[k].f = new_entry(a, first, &r->flow[k], &r->ans[k], flags_of_new(a, r, k));
+		if (sl_likely(r->q[k].f != NULL)) /* see new_entry() */
+			sl_note_prefetch(a->w, r->q[k].f);
+	}
+}
+
+/** Packets of a new flow; without room for it they are judged one by one. */
+static void
+begin(struct sl_authz *a, struct round *r, unsigned k)
+{
+	unsigned first = r->q[k].first, i, next;
+	struct sl_flow *f = r->q[k].f;
+
+	count_lookup(a, first, false);
+	if (f != NULL) {
+		if (is_tcp(a, first))
+			(void)sl_flow_tcp(f, tcp_flags(a, first),
+					  (a->side[first] != 0) == sl_flow_init_b(f));
+		sl_authz_settle(a, first, f);
+	}
+	for (i = f != NULL ? a->chain[first] : first; i != UINT8_MAX; i = next) {
+		next = a->chain[i]; /* a new question chains anew */
+		if (f != NULL) {
+			sl_authz_look(a, i);
+			continue;
+		}
+		count_lookup(a, i, true);
+		without_entry(a, i, &r->flow[k], &r->ans[k], &a->key[first], flags_of_new(a, r, k));
+	}
+}
+
 static void
 answer(struct sl_authz *a, struct round *r, unsigned k)
 {
 	const struct sl_question *q = &r->q[k];
+	bool made = (r->begin >> k & 1) != 0;
 
-	switch (q->about) {
-	case SL_ABOUT_NEW:
-		if (sl_unlikely(a->imported) && /* see may_ask() */
-		    sl_flow_find(a->w->flows, &a->key[q->first], a->hash[q->first]) != NULL)
-			look_again(a, q, 0);
-		else
-			begin(a, r, k);
-		break;
-	case SL_ABOUT_AGAIN:
-		if (is_there(a, q))
-			judged_again(a, q->f, &r->ans[k]);
+	if (sl_likely(made && (q->f == NULL || is_there(a, q)))) /* none pushed it out already */
+		begin(a, r, k);
+	else if (q->about == SL_ABOUT_AGAIN && is_there(a, q)) {
+		judged_again(a, q->f, &r->ans[k]);
 		look_again(a, q, 0);
-		break;
-	case SL_ABOUT_OTHER:
-		if (is_there(a, q) && r->ans[k].allow) {
-			sl_flow_end(a->w, q->f, SL_RR_REVOKED);
-			begin(a, r, k);
-		} else {
-			look_again(a, q, SL_ASKED_OTHER);
-		}
-		break;
+	} else {
+		look_again(a, q, q->about == SL_ABOUT_OTHER && !made ? SL_ASKED_OTHER : 0);
 	}
 }
 
@@ -593,11 +617,13 @@ sl_authz_answer(struct sl_authz *a)
 		ask_mirrored(a, &r);
 		a->n_q = 0;
 		a->moved = true;
-		for (k = 0; k < r.n; k++) {
-			if (sl_likely(rounds < ROUNDS_MAX)) /* see above */
-				answer(a, &r, k);
-			else
+		if (sl_unlikely(rounds == ROUNDS_MAX)) { /* see above */
+			for (k = 0; k < r.n; k++)
 				begin_alone(a, &r, k);
+			continue;
 		}
+		make_entries(a, &r);
+		for (k = 0; k < r.n; k++)
+			answer(a, &r, k);
 	}
 }

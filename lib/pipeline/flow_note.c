@@ -129,29 +129,47 @@ sl_note_denied(struct sl_worker *w, struct sl_flow *f)
 
 /* --- aggregates -------------------------------------------------------------------------- */
 
+static void
+agg_key(struct sl_agg_key *k, const struct sl_flow *f)
+{
+	bool from_tunnel = (f->flags & SL_FLOW_FROM_TUNNEL) != 0;
+	uint16_t sport = sl_flow_sport(f);
+
+	memset(k, 0, sizeof(*k));
+	memcpy(k->src, sl_flow_src(f), sizeof(k->src));
+	memcpy(k->dst, sl_flow_dst(f), sizeof(k->dst));
+	k->peer_id = f->peer_id;
+	k->sport = from_tunnel || sport >= SL_AGG_EPHEMERAL ? 0 : sport;
+	k->dport = sl_flow_dport(f);
+	k->iface = f->key.iface;
+	k->proto = f->key.proto;
+	k->version = f->key.version;
+	k->flags = from_tunnel ? SL_AGG_FROM_TUNNEL : 0;
+	k->flags |= (f->flags & SL_FLOW_ALLOW) != 0 ? SL_AGG_ALLOW : 0;
+	k->flags |= (f->note & SL_FLOW_OBSERVED) == 0 ? SL_AGG_ENFORCED : 0;
+	k->flags |= (f->flags & SL_FLOW_MIDSTREAM) != 0 ? SL_AGG_MIDSTREAM : 0;
+}
+
+void
+sl_note_prefetch(struct sl_worker *w, const struct sl_flow *f)
+{
+	struct sl_agg_key k;
+
+	if ((f->flags & SL_FLOW_QUIET) != 0)
+		return;
+	agg_key(&k, f);
+	sl_agg_prefetch(w->agg, &k);
+}
+
 void
 sl_note_fold(struct sl_worker *w, struct sl_flow *f, unsigned flows)
 {
 	uint64_t packets = f->packets[0] + f->packets[1], bytes = f->bytes[0] + f->bytes[1];
-	bool from_tunnel = (f->flags & SL_FLOW_FROM_TUNNEL) != 0;
-	uint16_t sport = sl_flow_sport(f);
 	struct sl_agg_key k;
 
 	if ((f->flags & SL_FLOW_QUIET) != 0 || (packets == f->folded_packets && flows == 0))
 		return;
-	memset(&k, 0, sizeof(k));
-	memcpy(k.src, sl_flow_src(f), sizeof(k.src));
-	memcpy(k.dst, sl_flow_dst(f), sizeof(k.dst));
-	k.peer_id = f->peer_id;
-	k.sport = from_tunnel || sport >= SL_AGG_EPHEMERAL ? 0 : sport;
-	k.dport = sl_flow_dport(f);
-	k.iface = f->key.iface;
-	k.proto = f->key.proto;
-	k.version = f->key.version;
-	k.flags = from_tunnel ? SL_AGG_FROM_TUNNEL : 0;
-	k.flags |= (f->flags & SL_FLOW_ALLOW) != 0 ? SL_AGG_ALLOW : 0;
-	k.flags |= (f->note & SL_FLOW_OBSERVED) == 0 ? SL_AGG_ENFORCED : 0;
-	k.flags |= (f->flags & SL_FLOW_MIDSTREAM) != 0 ? SL_AGG_MIDSTREAM : 0;
+	agg_key(&k, f);
 	sl_agg_add(w->agg, &k, f->rule_id, f->role_id, flows, packets - f->folded_packets,
 		   bytes - f->folded_bytes, w->now_ns);
 	f->folded_packets = packets;
