@@ -384,12 +384,47 @@ note_test_peer(struct gw_job *j, const struct gw_peer *p)
 		t->address[gw_fam(&p->allowed[i].ip)] = p->allowed[i].ip;
 }
 
+static void
+any_is_tunnel(struct gw_job *j, const struct gw_member *m, const struct gw_iface *f)
+{
+	const struct sl_pol_role *r = &j->doc->policy->roles[m->role];
+	char path[160], text[SL_PREFIX_STR];
+
+	snprintf(path, sizeof(path), "/roles/%s/members/%td", r->name, m->m - r->members);
+	sl_prefix_str(&m->m->place.prefix, text);
+	j->rc = sl_fail(&j->e, -EINVAL, "any_interface_is_tunnel", path,
+			"%s overlaps AllowedIPs of %s", text, f->name);
+	sl_hint(&j->e, "name the interface: %s@%s", text, f->name);
+}
+
+/* Prefixes for "*" may overlap no tunnel of this gateway; what is in force already stays. */
+static unsigned
+check_any(struct sl_gw *gw, struct gw_job *j, unsigned budget)
+{
+	const struct gw_who *w = j->who;
+	const struct gw_iface *f;
+
+	if (j->kind != GW_JOB_LOAD || j->load.lenient)
+		j->next_any = w->n_doc;
+	for (; budget > 0 && j->rc == 0 && j->next_any < w->n_doc; j->next_any++, budget--) {
+		const struct gw_member *m = &w->doc[j->next_any];
+
+		if (m->m->peer[0] != '\0' || m->m->place.iface[0] != '\0')
+			continue;
+		f = gw_any_overlaps(gw, &m->m->place.prefix);
+		if (f != NULL)
+			any_is_tunnel(j, m, f);
+	}
+	return budget;
+}
+
 bool
 gw_job_resolve(struct sl_gw *gw, struct gw_job *j, unsigned budget)
 {
 	struct sl_peer *dp;
 	struct gw_peer *p;
 
+	budget = check_any(gw, j, budget);
 	for (; budget > 0 && j->rc == 0 && j->next_peer < gw->next_id; j->next_peer++, budget--) {
 		dp = sl_peer_get(gw->dp->peers, j->next_peer);
 		p = dp != NULL ? dp->ctl_priv : NULL;
@@ -399,7 +434,7 @@ gw_job_resolve(struct sl_gw *gw, struct gw_job *j, unsigned budget)
 		if (gw_who_peer(j->who, &j->when, dp->id, p->iface->name, dp->name, true) != 0)
 			j->rc = gw_no_memory(&j->e);
 	}
-	return j->rc != 0 || j->next_peer >= gw->next_id;
+	return j->rc != 0 || (j->next_any >= j->who->n_doc && j->next_peer >= gw->next_id);
 }
 
 static void

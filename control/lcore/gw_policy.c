@@ -310,6 +310,7 @@ too_late(struct sl_gw *gw, struct gw_job *j)
 		return false;
 	if (j->reruns++ < RERUNS_MAX && gw_job_snapshot(gw, j) == 0) {
 		j->next_peer = 0;
+		j->next_any = 0;
 		j->next_dyn = 0;
 		j->n_touch = 0;
 		give(gw, j, GW_BUILD, gw_job_build);

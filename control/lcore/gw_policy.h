@@ -90,6 +90,8 @@ int gw_who_dyn_del(struct sl_gw *gw, struct gw_who *w, const struct gw_when *whe
 		   const struct sl_pol_member *m);
 /** Take out members whose time is over, some of them. @return how many */
 unsigned gw_who_expire(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when);
+/** An interface whose AllowedIPs overlap a prefix that is given for "*", NULL: none. */
+const struct gw_iface *gw_any_overlaps(struct sl_gw *gw, const struct sl_prefix *p);
 /** Same holder, whatever the role. */
 bool gw_same_holder(const struct sl_pol_member *a, const struct sl_pol_member *b);
 
@@ -163,6 +165,7 @@ struct gw_job {
 	uint64_t iface_epoch;
 	unsigned reruns;
 	uint32_t next_peer; /* RESOLVE: id */
+	unsigned next_any;  /* RESOLVE: member of the document */
 	unsigned next_dyn;  /* FINISH */
 	struct gw_test_peer *test_peers;
 	unsigned n_test_peers;

@@ -295,27 +295,35 @@ check_peer(struct sl_gw *gw, const struct sl_pol_member *m, struct sl_error *e)
 	return -ENOENT;
 }
 
-/* "*" gives a role to sources that no tunnel owns. */
-static int
-check_any(struct sl_gw *gw, const struct sl_pol_member *m, struct sl_error *e)
+/* "*" gives a role to sources that no tunnel owns (D2). */
+const struct gw_iface *
+gw_any_overlaps(struct sl_gw *gw, const struct sl_prefix *p)
 {
-	const struct sl_prefix *p = &m->place.prefix;
-	char text[SL_PREFIX_STR];
 	struct gw_iface *f;
 	unsigned i;
 
 	for (i = 1; i < gw->n_ifaces; i++) {
 		f = gw->iface[i];
-		if (f == NULL ||
-		    !sl_lpm_overlaps(&f->table[GW_T_PEERS][gw_fam(&p->ip)], p->ip.b, p->len))
-			continue;
-		sl_prefix_str(p, text);
-		sl_fail(e, -EINVAL, "any_interface_is_tunnel", "/prefix",
-			"%s overlaps AllowedIPs of %s", text, f->name);
-		sl_hint(e, "name the interface: %s@%s", text, f->name);
-		return -EINVAL;
+		if (f != NULL &&
+		    sl_lpm_overlaps(&f->table[GW_T_PEERS][gw_fam(&p->ip)], p->ip.b, p->len))
+			return f;
 	}
-	return 0;
+	return NULL;
+}
+
+static int
+check_any(struct sl_gw *gw, const struct sl_pol_member *m, struct sl_error *e)
+{
+	const struct gw_iface *f = gw_any_overlaps(gw, &m->place.prefix);
+	char text[SL_PREFIX_STR];
+
+	if (f == NULL)
+		return 0;
+	sl_prefix_str(&m->place.prefix, text);
+	sl_fail(e, -EINVAL, "any_interface_is_tunnel", "/prefix", "%s overlaps AllowedIPs of %s",
+		text, f->name);
+	sl_hint(e, "name the interface: %s@%s", text, f->name);
+	return -EINVAL;
 }
 
 static int
@@ -396,6 +404,18 @@ leave(struct sl_gw *gw, unsigned at)
 	return 0;
 }
 
+static void
+member_event(struct sl_gw *gw, const char *action, const char *role, const struct sl_pol_member *m)
+{
+	char text[SL_PREFIX_STR];
+
+	gw_policy_event(gw, action, "success",
+			json_pack("{ss,ss,ss,ss}", "role", role, "holder",
+				  m->peer[0] != '\0' ? m->peer
+						     : sl_prefix_str(&m->place.prefix, text),
+				  "interface", m->place.iface, "source", source_text[m->source]));
+}
+
 int
 sl_gw_member_add(struct sl_gw *gw, const char *role, const struct sl_pol_member *m,
 		 struct sl_error *e)
@@ -432,6 +452,8 @@ sl_gw_member_add(struct sl_gw *gw, const char *role, const struct sl_pol_member 
 	}
 	dyn_drop(old);
 	sl_gw_commit(gw);
+	if (rc == 0)
+		member_event(gw, "member_added", role, m);
 	return rc;
 }
 
@@ -457,6 +479,8 @@ sl_gw_member_del(struct sl_gw *gw, const char *role, const struct sl_pol_member 
 	else
 		dyn_drop(list_del(p, at));
 	sl_gw_commit(gw);
+	if (rc == 0)
+		member_event(gw, "member_removed", role, m);
 	if (rc == 0)
 		rc = save(gw, e); /* it is out; a file that still has it would bring it back */
 	p->dyn_stale |= rc != 0;

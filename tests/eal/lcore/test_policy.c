@@ -247,6 +247,21 @@ test_peers(void **state)
 	assert_int_equal(fx_root(f)->authz.policy.set->generation, generation);
 }
 
+/* "*" is for sources that no tunnel owns. */
+static void
+test_any_interface(void **state)
+{
+	static const char text[] =
+		"{\"version\":1,\"roles\":{\"a\":{\"members\":[\"10.20.0.0/24@*\","
+		"\"10.0.0.0/8@*\"]}}}";
+	struct fx *f = *state;
+
+	px_load(f, text);
+	px_peer(f, "wg0", 1, "alice", "10.7.0.2/32");
+	px_load_refused(f, text, "any_interface_is_tunnel", "/roles/a/members/1");
+	assert_non_null(strstr(px_last_e.hint, "10.0.0.0/8@wg0"));
+}
+
 static void
 test_interfaces(void **state)
 {
@@ -550,6 +565,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_wall_step, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(test_member_expires, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(test_peers, px_setup, px_teardown),
+		cmocka_unit_test_setup_teardown(test_any_interface, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(test_interfaces, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(test_helper, setup_helper, px_teardown),
 		cmocka_unit_test_setup_teardown(test_helper_busy, setup_helper, px_teardown),
