@@ -101,7 +101,8 @@ memory_mb(const struct sl_assembly *a)
 
 	if (a->config->memory_mb)
 		return a->config->memory_mb;
-	return (unsigned)(mbufs >> 20) + 128 + FLOWS_MB * a->plan.n_workers;
+	return (unsigned)(mbufs >> 20) + 128 +
+	       (FLOWS_MB + a->config->audit.ring_kib / 1024) * a->plan.n_workers;
 }
 
 int
@@ -288,6 +289,7 @@ make_planes(struct sl_assembly *a, struct sl_rng rng[STREAMS], struct sl_error *
 				.pool = a->pool,
 				.rcu = a->rcu,
 				.aead = SL_AEAD_IPSEC_MB,
+				.record_slots = c->audit.ring_kib * 1024 / sizeof(struct sl_rec),
 				.pool_size = a->pool_size,
 				.flows_max = c->policy_flows};
 	struct sl_hs_conf hc = {.rng_index = rng[0],
@@ -390,6 +392,46 @@ make_gateway(struct sl_assembly *a, struct sl_rng rng, struct sl_error *e)
 	return a->gw ? 0 : e->err ? e->err : -ENOMEM;
 }
 
+static void
+make_boot_id(struct sl_assembly *a)
+{
+	struct sl_rng rng = sl_rng_system();
+	uint8_t id[16] = {0};
+
+	if (!a->env.lockstep)
+		sl_rng_fill(&rng, id, sizeof(id));
+	for (unsigned i = 0; i < sizeof(id); i++)
+		snprintf(a->boot_id + 2 * i, 3, "%02x", id[i]);
+}
+
+static int
+make_drain(struct sl_assembly *a, struct sl_error *e)
+{
+	const struct sl_config *c = a->config;
+	struct sl_drain_conf dc = {.sinks = c->audit.sinks,
+				   .n_sinks = c->audit.n_sinks,
+				   .observer = c->instance,
+				   .version = SL_VERSION,
+				   .boot_id = a->boot_id,
+				   .user = c->user,
+				   .cpus = a->helper_cpu,
+				   .n_cpus = a->n_helper_cpus,
+				   .mono_ns = a->env.mono_ns,
+				   .wall_ns = a->env.wall_ns,
+				   .clock_ctx = a->env.ctx,
+				   .lockstep = a->env.lockstep};
+
+	if (a->env.keep_records)
+		return 0;
+	for (unsigned i = 0; i < a->plan.n_workers; i++) /* io lcores decide nothing */
+		dc.ring[dc.n_rings++] = a->dp->worker[i]->records;
+	a->drain = sl_drain_new(&dc, e);
+	if (!a->drain)
+		return e->err ? e->err : -ENOMEM;
+	sl_gw_set_drain(a->gw, a->drain);
+	return 0;
+}
+
 static int
 register_readers(struct sl_assembly *a, struct sl_error *e)
 {
@@ -416,6 +458,7 @@ sl_assembly_build(struct sl_assembly *a, struct sl_error *e)
 	}
 	sl_tsc_ns(); /* calibrate before other threads run */
 	streams_init(a, rng);
+	make_boot_id(a);
 	a->pool_size = mbuf_count(a);
 	a->pool = sl_pkt_pool_new("sl-mbuf", a->pool_size, mbuf_room(a->config), SOCKET_ID_ANY);
 	if (!a->pool) {
@@ -434,6 +477,8 @@ sl_assembly_build(struct sl_assembly *a, struct sl_error *e)
 		rc = wire_queues(a, e);
 	if (rc == 0)
 		rc = make_gateway(a, rng[4], e);
+	if (rc == 0)
+		rc = make_drain(a, e);
 	if (rc == 0)
 		rc = add_ports_to_gateway(a, e);
 	return rc;
@@ -476,6 +521,10 @@ sl_assembly_free(struct sl_assembly *a)
 		sl_worker_purge(a->dp->worker[i]);
 	if (a->gw)
 		sl_gw_stop(a->gw);
+	sl_drain_free(a->drain); /* the last records were of the purge */
+	if (a->gw)
+		sl_gw_set_drain(a->gw, NULL);
+	a->drain = NULL;
 	sl_hs_free(a->hs);
 	sl_gw_free(a->gw); /* after hs, which still writes to peers */
 	if (a->reclaim)
@@ -507,5 +556,5 @@ sl_assembly_poll_all(struct sl_assembly *a)
 		sl_rcu_quiescent(a->rcu, SL_RCU_WORKER(i));
 	}
 	sl_rcu_quiescent(a->rcu, SL_RCU_HS);
-	return done;
+	return done + (a->drain ? sl_drain_poll(a->drain) : 0);
 }

@@ -138,6 +138,7 @@ apply(struct sl_lockstep *l, struct sl_config *c, uint64_t wall_ns, struct sl_er
 				 .hs = l->a.hs,
 				 .plan = &l->a.plan,
 				 .config = c,
+				 .drain = l->a.drain,
 				 .mono_ns = virtual_mono,
 				 .clock_ctx = l,
 				 .start_wall_ns = wall_ns,
@@ -163,6 +164,7 @@ sl_lockstep_start(struct sl_lockstep *l, struct sl_config *c, const struct sl_lo
 	l->wall_base_ns = lc->wall_ns;
 	l->n_ports = c->n_ports;
 	l->a.env = (struct sl_assembly_env){.lockstep = true,
+					    .keep_records = lc->keep_records,
 					    .seed = lc->seed,
 					    .mono_ns = virtual_mono,
 					    .wall_ns = virtual_wall,

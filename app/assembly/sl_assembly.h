@@ -13,6 +13,7 @@
 #define SL_ASSEMBLY_H
 
 #include "sl_config.h"
+#include "sl_drain.h"
 #include "sl_gw.h"
 #include "sl_hs.h"
 #include "sl_pipeline.h"
@@ -26,7 +27,8 @@
 /** Where time and randomness come from. */
 struct sl_assembly_env {
 	bool lockstep;
-	uint64_t seed;			/* lockstep: of all random streams */
+	bool keep_records; /* the caller takes them out of the rings itself: no drain */
+	uint64_t seed;	   /* lockstep: of all random streams */
 	uint64_t (*mono_ns)(void *ctx); /* NULL: the host's clocks and generator */
 	uint64_t (*wall_ns)(void *ctx);
 	void *ctx;
@@ -51,7 +53,9 @@ struct sl_assembly {
 	struct sl_mbox *to_hs, *from_hs;
 	struct sl_hs *hs;
 	struct sl_gw *gw;
-	bool hugepages; /* what EAL got */
+	struct sl_drain *drain;
+	char boot_id[33]; /* random hex, new at each start; zeros in lockstep */
+	bool hugepages;	  /* what EAL got */
 	bool eal_up;
 	bool launched;
 	_Atomic bool stop; /* w: control */

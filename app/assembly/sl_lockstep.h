@@ -20,6 +20,7 @@ struct sl_lockstep_conf {
 	unsigned n_queues; /* of each port; 0: what the lcores of the configuration receive by */
 	uint64_t seed;
 	uint64_t wall_ns;	/* wall clock at the start */
+	bool keep_records;	/* as in struct sl_assembly_env */
 	const char *const *eal; /* more EAL arguments, NULL-terminated, or NULL */
 };
 

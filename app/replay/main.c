@@ -106,6 +106,7 @@ static int
 start(struct replay *r, const struct replay_packet *first, struct sl_error *e)
 {
 	struct sl_lockstep_conf lc = {.seed = r->o.seed,
+				      .keep_records = true,
 				      .wall_ns = r->o.at_ns ? r->o.at_ns : first->ts_ns};
 	int rc = sl_lockstep_start(&r->l, r->config, &lc, e);
 

@@ -55,9 +55,12 @@ on_signal(evutil_socket_t sig, short what, void *arg)
 static void
 on_hup(evutil_socket_t sig, short what, void *arg)
 {
+	struct loop *l = arg;
+
 	(void)sig;
 	(void)what;
-	(void)arg; /* SIGHUP must not end a gateway whose terminal went away */
+	sl_log(SL_LOG_NOTICE, "audit", "SIGHUP: audit files are opened again");
+	sl_drain_reopen(l->a->drain);
 }
 
 static int
@@ -101,23 +104,19 @@ add_events(struct loop *l, struct sl_error *e)
 static void
 fill_ctl(struct loop *l, struct sl_config *c)
 {
-	struct sl_rng rng = sl_rng_system();
-	uint8_t id[16];
-
 	l->ctl = (struct sl_ctl){.gw = l->a->gw,
 				 .dp = l->a->dp,
 				 .hs = l->a->hs,
 				 .plan = &l->a->plan,
 				 .config = c,
+				 .drain = l->a->drain,
 				 .start_wall_ns = sl_clock_wall_ns(),
 				 .mono_ns = l->a->env.mono_ns,
 				 .clock_ctx = l->a->env.ctx,
 				 .hugepages = l->a->hugepages,
 				 .quit = quit,
 				 .quit_ctx = l};
-	sl_rng_fill(&rng, id, sizeof(id));
-	for (unsigned i = 0; i < sizeof(id); i++)
-		snprintf(l->ctl.boot_id + 2 * i, 3, "%02x", id[i]);
+	memcpy(l->ctl.boot_id, l->a->boot_id, sizeof(l->ctl.boot_id));
 }
 
 static void

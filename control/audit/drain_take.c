@@ -103,10 +103,10 @@ drain_ring(struct sl_drain *d, unsigned lcore)
 			give_records(d, r, n);
 		total += n;
 	} while (n > 0 && total < TURN_RECORDS);
-	if (n == 0)
-		sl_rec_settle(ring);
 	if (all_lost > 0)
 		lost_record(d, lcore, all_lost);
+	if (n == 0)
+		sl_rec_settle(ring);
 	return total;
 }
 

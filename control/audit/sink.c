@@ -18,6 +18,7 @@
 #define FLUSH_PCT 80
 #define NICE 5
 #define BACKOFF_MS 250
+#define TELL_NS (30 * SL_NS_PER_S)
 #define BACKOFF_MAX_MS 30000
 
 void
@@ -59,11 +60,28 @@ state_text(enum sl_sink_state s)
 	return text[s];
 }
 
+/** A fall is logged once in half a minute at most, a rise only after a fall that was. */
+static bool
+should_tell(struct sl_sink *s, enum sl_sink_state state, uint64_t now_ns)
+{
+	if (state == SL_SINK_DOWN) {
+		if (s->told || (s->told_ns != 0 && now_ns - s->told_ns < TELL_NS))
+			return false;
+		s->told = true;
+		s->told_ns = now_ns;
+		return true;
+	}
+	if (state != SL_SINK_UP || !s->told)
+		return false;
+	s->told = false;
+	return true;
+}
+
 void
 sl_sink_set(struct sl_sink *s, enum sl_sink_state state, const char *fmt, ...)
 {
 	char why[sizeof(s->last_error)] = "";
-	bool changed;
+	bool tell;
 	va_list ap;
 
 	if (fmt != NULL) {
@@ -72,20 +90,17 @@ sl_sink_set(struct sl_sink *s, enum sl_sink_state state, const char *fmt, ...)
 		va_end(ap);
 	}
 	pthread_mutex_lock(&s->q.lock);
-	changed = state != s->state && (state == SL_SINK_DOWN || s->last_error[0] != '\0') &&
-		  state != SL_SINK_CONNECTING;
+	tell = should_tell(s, state, sl_clock_mono_ns());
 	if (state == SL_SINK_DOWN) {
-		/* a receiver that stays away is told once */
-		changed = changed && (s->state == SL_SINK_UP || strcmp(why, s->last_error) != 0);
 		s->errors++;
 		memcpy(s->last_error, why, sizeof(why));
 	}
 	s->state = state;
 	pthread_mutex_unlock(&s->q.lock);
-	if (changed && state == SL_SINK_DOWN)
+	if (tell && state == SL_SINK_DOWN)
 		sl_log(SL_LOG_WARN, "audit", "sink %s (%s) is down: %s", s->conf.name, s->target,
 		       why);
-	else if (changed && state == SL_SINK_UP)
+	else if (tell)
 		sl_log(SL_LOG_NOTICE, "audit", "sink %s (%s) is up", s->conf.name, s->target);
 }
 

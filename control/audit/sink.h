@@ -64,6 +64,8 @@ struct sl_sink {
 	enum sl_sink_state state;
 	uint64_t errors;
 	char last_error[200];
+	uint64_t told_ns; /* when a fall was last logged */
+	bool told;	  /* and nothing since */
 };
 
 /** Make one by its kind. @return NULL with an error: sink_invalid, sink_file, sink_tls, no_memory

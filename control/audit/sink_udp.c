@@ -11,6 +11,7 @@
 #include "syslog.h"
 
 #define BATCH 64
+#define GOOD 256
 #define TURN_MAX 4096	   /* datagrams */
 #define DATAGRAM_MAX 8192U /* what receivers commonly take; above 1,472 it travels in fragments */
 
@@ -20,6 +21,7 @@ struct udp {
 	struct sl_resolve resolve;
 	int fd; /* -1: none */
 	unsigned tries;
+	unsigned good; /* datagrams since the last failure */
 	uint64_t next_try_ns;
 	struct sl_line *held[BATCH];
 	unsigned n_held;
@@ -37,6 +39,7 @@ fail(struct udp *u, uint64_t now_ns, const char *why)
 	if (u->fd >= 0)
 		close(u->fd);
 	u->fd = -1;
+	u->good = 0;
 	u->next_try_ns = now_ns + sl_sink_backoff_ns(u->tries++);
 	sl_sink_set(&u->s, SL_SINK_DOWN, "%s", why);
 }
@@ -125,7 +128,9 @@ send_some(struct udp *u, uint64_t now_ns)
 		sl_queue_ack(&u->s.q, u->held, (unsigned)n);
 		settle_first(u, (unsigned)n);
 		sl_sink_set(&u->s, SL_SINK_UP, NULL);
-		u->tries = 0;
+		u->good += (unsigned)n;
+		if (u->good > GOOD) /* one each time may go out before the refusal comes back */
+			u->tries = 0;
 		return true;
 	}
 	if (n == -EMSGSIZE) {

@@ -14,14 +14,6 @@
 
 #define DEPTH_MAX 16
 
-enum key_type { KEY_STRING, KEY_INT, KEY_BOOL, KEY_LIST, KEY_GROUP };
-
-struct key {
-	const char *name;
-	enum key_type type;
-	long long min, max;
-};
-
 struct loader {
 	struct sl_config *c;
 	config_t cfg;
@@ -109,6 +101,15 @@ check_keys(struct loader *l, const config_setting_t *group, const char *path,
 			return rc;
 	}
 	return 0;
+}
+
+int
+sl_config_check_keys(struct sl_config *c, const config_setting_t *group, const char *path,
+		     const struct key *keys, unsigned n, struct sl_error *e)
+{
+	struct loader l = {.c = c, .e = e};
+
+	return check_keys(&l, group, path, keys, n);
 }
 
 static const char *
@@ -673,6 +674,7 @@ load_all(struct loader *l)
 		{"ports", KEY_LIST, 0, 0},	{"routes", KEY_LIST, 0, 0},
 		{"neighbours", KEY_LIST, 0, 0}, {"interfaces", KEY_LIST, 0, 0},
 		{"authz", KEY_GROUP, 0, 0},	{"policy", KEY_GROUP, 0, 0},
+		{"audit", KEY_GROUP, 0, 0},
 	};
 	const config_setting_t *root = config_root_setting(&l->cfg);
 	const char *instance = get_string(root, "instance", "default");
@@ -695,6 +697,7 @@ load_all(struct loader *l)
 			     ? 0
 			     : -ENOMEM;
 	rc = rc ? rc : load_policy(l, config_setting_get_member(root, "policy"));
+	rc = rc ? rc : sl_config_load_audit(l->c, config_setting_get_member(root, "audit"), l->e);
 	rc = rc ? rc : load_interfaces(l, config_setting_get_member(root, "interfaces"));
 	rc = rc ? rc
 		: load_calls(l, config_setting_get_member(root, "routes"), "/routes", "route.add");
@@ -768,6 +771,7 @@ sl_config_free(struct sl_config *c)
 		free((void *)(uintptr_t)c->ports[i].port.device);
 		free(c->ports[i].addr);
 	}
+	sl_config_audit_clear(&c->audit);
 	free(c->calls);
 	free(c->ports);
 	free(c->cpus);

@@ -21,9 +21,26 @@ struct sl_config_call {
 	unsigned line; /* of the group */
 };
 
+enum key_type { KEY_STRING, KEY_INT, KEY_BOOL, KEY_LIST, KEY_GROUP };
+
+/** A setting that a group may have. */
+struct key {
+	const char *name;
+	enum key_type type;
+	long long min, max;
+};
+
 /** Fill `e` with "FILE:LINE: text". */
 int sl_config_fail(const struct sl_config *c, unsigned line, struct sl_error *e, int err,
 		   const char *reason, const char *path, const char *fmt, ...) SL_PRINTF(7, 8);
+
+/** Every member of a group (NULL: none) is known, of its type and in its range. */
+int sl_config_check_keys(struct sl_config *c, const config_setting_t *group, const char *path,
+			 const struct key *keys, unsigned n, struct sl_error *e);
+
+/** config_audit.c: the group `audit`; NULL: not there. */
+int sl_config_load_audit(struct sl_config *c, const config_setting_t *s, struct sl_error *e);
+void sl_config_audit_clear(struct sl_config_audit *a);
 
 /** A setting as JSON; records the line of each value under `path`. NULL on no memory. */
 json_t *sl_config_to_json(struct sl_config_call *call, const config_setting_t *s, const char *path);

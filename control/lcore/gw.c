@@ -348,6 +348,12 @@ sl_gw_dp(struct sl_gw *gw)
 	return gw->dp;
 }
 
+void
+sl_gw_set_drain(struct sl_gw *gw, struct sl_drain *d)
+{
+	gw->drain = d;
+}
+
 uint64_t
 sl_gw_generation(const struct sl_gw *gw)
 {

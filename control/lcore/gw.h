@@ -175,8 +175,9 @@ struct sl_gw {
 	struct sl_gw_conf conf;
 	char *instance, *state_dir, *run_dir;
 	struct sl_dp *dp;
-	unsigned depth; /* of begin */
-	bool dirty;	/* a new root is due */
+	struct sl_drain *drain; /* NULL: none */
+	unsigned depth;		/* of begin */
+	bool dirty;		/* a new root is due */
 	bool publish_failed;
 	uint64_t generation;
 	uint8_t hash_key[16];

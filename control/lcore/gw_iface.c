@@ -353,6 +353,8 @@ iface_enter(struct sl_gw *gw, struct gw_iface *f)
 	gw->n_ifaces = SL_MAX(gw->n_ifaces, f->id + 1U);
 	gw_hash_add(&gw->ifaces_by_name, &f->by_name, name_hash(gw, f->name));
 	gw_policy_iface(gw, f, true);
+	if (gw->drain != NULL)
+		sl_drain_iface(gw->drain, f->id, f->name);
 	gw_route_rebuild(gw, f);
 }
 

@@ -66,6 +66,8 @@ gw_peer_set_name(struct sl_gw *gw, struct gw_peer *p, const char *name)
 		gw_hash_del(&gw->peers_by_name, &p->by_name);
 	snprintf(p->p->name, sizeof(p->p->name), "%s", name);
 	gw_hash_add(&gw->peers_by_name, &p->by_name, name_hash(gw, p->iface_id, name));
+	if (gw->drain != NULL)
+		sl_drain_peer(gw->drain, p->p->id, p->iface_id, p->p->name, &p->p->key);
 }
 
 void
@@ -73,6 +75,8 @@ gw_peer_unindex(struct sl_gw *gw, struct gw_peer *p)
 {
 	gw_hash_del(&gw->peers_by_key, &p->by_key);
 	gw_hash_del(&gw->peers_by_name, &p->by_name);
+	if (gw->drain != NULL)
+		sl_drain_peer(gw->drain, p->p->id, p->iface_id, NULL, NULL);
 }
 
 struct gw_iface *

@@ -46,7 +46,10 @@ gw_policy_event(struct sl_gw *gw, const char *action, const char *outcome, json_
 	sl_log(strcmp(outcome, "failure") == 0 ? SL_LOG_WARN : SL_LOG_INFO, "policy", "%s: %.400s",
 	       action, text != NULL ? text : "");
 	free(text);
-	json_decref(fields);
+	if (gw->drain != NULL)
+		sl_drain_event(gw->drain, action, outcome, json_pack("{s:o*}", "sluice", fields));
+	else
+		json_decref(fields);
 }
 
 /* --- freeing what was in force ------------------------------------------------------------------
@@ -214,6 +217,8 @@ install(struct sl_gw *gw, struct gw_job *j)
 		p->last_error[0] = '\0';
 		p->broken[0] = '\0';
 	}
+	if (gw->drain != NULL && sl_drain_policy(gw->drain, p->tables->set) != 0)
+		sl_log(SL_LOG_WARN, "policy", "no memory for names in records");
 	p->view.set = p->tables->set;
 	p->view.acl = p->tables->acl;
 	if (p->iface_epoch == j->iface_epoch)

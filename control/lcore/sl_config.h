@@ -16,6 +16,7 @@
 
 #include "sl_addr.h"
 #include "sl_base.h"
+#include "sl_drain.h"
 #include "sl_error.h"
 #include "sl_gw.h"
 #include "sl_plan.h"
@@ -27,6 +28,13 @@ struct sl_config_port {
 	struct sl_gw_addr *addr;
 	unsigned n_addr;
 	unsigned line;
+};
+
+/** Where records of decisions go; strings are the file's own copies. */
+struct sl_config_audit {
+	struct sl_sink_conf *sinks;
+	unsigned n_sinks;
+	unsigned ring_kib; /* of each data lcore; a power of two */
 };
 
 struct sl_config {
@@ -59,6 +67,7 @@ struct sl_config {
 	unsigned policy_flows;	  /* live flows of a worker; 0: default */
 	struct sl_config_port *ports;
 	unsigned n_ports;
+	struct sl_config_audit audit;
 	struct sl_config_call *calls;
 	unsigned n_calls;
 	bool keyless; /* key files and policy were not looked at */

@@ -9,6 +9,7 @@
 #include <event2/event.h>
 
 #include "sl_config.h"
+#include "sl_drain.h"
 #include "sl_gw.h"
 #include "sl_plan.h"
 #include "sl_rpc.h"
@@ -19,6 +20,7 @@ struct sl_ctl {
 	struct sl_hs *hs;
 	const struct sl_plan *plan;
 	const struct sl_config *config;
+	struct sl_drain *drain; /* NULL: records go nowhere */
 	uint64_t start_wall_ns;
 	uint64_t (*mono_ns)(void *ctx);
 	void *clock_ctx;

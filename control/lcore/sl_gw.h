@@ -14,6 +14,7 @@
 #define SL_GW_H
 
 #include "sl_addr.h"
+#include "sl_drain.h"
 #include "sl_error.h"
 #include "sl_hs.h"
 #include "sl_neigh.h"
@@ -60,6 +61,9 @@ void sl_gw_free(struct sl_gw *gw);
  */
 unsigned sl_gw_poll(struct sl_gw *gw);
 struct sl_dp *sl_gw_dp(struct sl_gw *gw);
+/** Whom to tell names of policies, interfaces and peers, and events (mode changes, policy loads);
+ * before the first interface. NULL: nobody. It outlives sl_gw_stop(). */
+void sl_gw_set_drain(struct sl_gw *gw, struct sl_drain *d);
 /** Incremented by each published root. */
 uint64_t sl_gw_generation(const struct sl_gw *gw);
 /**

@@ -55,6 +55,8 @@ const struct verb verbs[] = {
 	{"role remove", "role.member.remove", {"role"}, NULL, NULL, NULL, NULL, "ROLE peer=NAME|prefix=PREFIX [interface=NAME]", "take that back"},
 	{"targets", "target.list", {0}, NULL, NULL, NULL, NULL, "", "named addresses of the policy"},
 	{"zones", "zone.list", {0}, NULL, NULL, NULL, NULL, "", "zones of the policy"},
+	{"audit", "audit.status", {0}, NULL, NULL, NULL, NULL, "", "records of decisions: counts and sinks"},
+	{"audit recent", "audit.recent", {"limit", "action"}, NULL, NULL, NULL, NULL, "[N] [ACTION]", "the last of them"},
 	{"config show", "config.show", {0}, NULL, NULL, NULL, NULL, "", "the configuration as calls"},
 	{"config save", "config.save", {"file"}, NULL, NULL, NULL, NULL, "FILE", "write it on the gateway's host"},
 	{"config load", "config.load", {"file"}, NULL, NULL, NULL, NULL, "FILE", "carry a written one out"},

@@ -37,6 +37,52 @@ make_plan(struct sl_plan *plan)
 	assert_int_equal(sl_plan_make(&in, plan, NULL), 0);
 }
 
+static uint64_t
+wall(void *ctx)
+{
+	return ((struct fx *)ctx)->wall_ns;
+}
+
+/** With two records in its file. */
+static void
+make_drain(struct rx *r)
+{
+	struct sl_sink_conf sink = {.kind = SL_SINK_FILE, .name = "file", .path = r->audit_file};
+	struct sl_drain_conf c = {.n_rings = 1,
+				  .sinks = &sink,
+				  .n_sinks = 1,
+				  .observer = "test",
+				  .version = "0",
+				  .boot_id = "00112233445566778899aabbccddeeff",
+				  .mono_ns = mono,
+				  .wall_ns = wall,
+				  .clock_ctx = &r->fx,
+				  .lockstep = true};
+	struct sl_rec *rec;
+	int fd;
+
+	snprintf(r->audit_file, sizeof(r->audit_file), "/tmp/sl-rpc-audit-XXXXXX");
+	fd = mkstemp(r->audit_file);
+	assert_true(fd >= 0);
+	close(fd);
+	r->ring = aligned_alloc(SL_CACHE_LINE, sl_rec_ring_size(16));
+	assert_non_null(r->ring);
+	memset(r->ring, 0, sl_rec_ring_size(16));
+	sl_rec_ring_init(r->ring, 16);
+	c.ring[0] = r->ring;
+	r->drain = sl_drain_new(&c, &r->e);
+	if (!r->drain)
+		fail_msg("%s", r->e.message);
+	for (unsigned i = 0; i < 2; i++) {
+		rec = sl_rec_begin(r->ring);
+		rec->type = SL_REC_DENY;
+		rec->version = 4;
+		rec->count = 1;
+		sl_rec_commit(r->ring, rec);
+	}
+	sl_drain_poll(r->drain);
+}
+
 void
 rx_open(struct rx *r)
 {
@@ -48,8 +94,10 @@ rx_open(struct rx *r)
 	sl_log_set_sink(sink, r);
 	sl_log_set_level(SL_LOG_INFO);
 	rte_log_set_global_level(RTE_LOG_CRIT); /* the ports of the fixture are no devices */
+	make_drain(r);
 	r->ctl = (struct sl_ctl){.gw = r->fx.gw,
 				 .dp = r->fx.dp,
+				 .drain = r->drain,
 				 .plan = &r->plan,
 				 .mono_ns = mono,
 				 .clock_ctx = &r->fx,
@@ -69,6 +117,9 @@ rx_close(struct rx *r)
 	sl_ctl_clear(&r->ctl);
 	fx_turn(&r->fx);
 	fx_close(&r->fx);
+	sl_drain_free(r->drain);
+	free(r->ring);
+	unlink(r->audit_file);
 	sl_log_set_sink(NULL, NULL);
 }
 

@@ -18,6 +18,9 @@
 struct rx {
 	struct fx fx;
 	struct sl_ctl ctl;
+	struct sl_drain *drain; /* lockstep, with a file as its sink */
+	struct sl_rec_ring *ring;
+	char audit_file[64];
 	struct sl_plan plan;
 	struct sl_rpc *rpc;
 	struct sl_error e;

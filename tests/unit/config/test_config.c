@@ -16,6 +16,8 @@
 #define KEY_A "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="
 #define KEY_B "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw="
 
+#define PORT "ports = ( { name = \"wan\"; device = \"net_null0\"; } );\n"
+
 static char dir[] = "/tmp/sl-config-XXXXXX";
 static char file[64], key[64];
 static struct sl_config *c;
@@ -142,7 +144,46 @@ test_example(void **state)
 	params_are(call(7, "authz.mode.set"),
 		   "{\"prefixes\":[\"10.20.0.10/32\"],\"mode\":\"observe\"}");
 	assert_int_equal(c->n_calls, 8);
+	assert_int_equal(c->audit.n_sinks, 1);
+	assert_string_equal(c->audit.sinks[0].path, "/var/log/sluice/audit.json");
+	assert_int_equal(c->audit.ring_kib, 256);
 	assert_string_equal(warnings, "");
+}
+
+static void
+test_audit(void **state)
+{
+	const struct sl_sink_conf *s;
+
+	if (load(PORT "audit = { ring_kib = 1024; sinks = (\n"
+		      "{ type = \"file\"; path = \"/a\"; rotate_mb = 0; queue = 100; },\n"
+		      "{ type = \"syslog\"; host = \"h\"; name = \"logs\"; },\n"
+		      "{ type = \"syslog\"; transport = \"tls\"; host = \"h\"; facility = "
+		      "\"local7\"; ca_file = \"/ca\"; },\n"
+		      "{ type = \"http\"; url = \"https://es\"; index = \"i\"; auth_file = \"/k\"; "
+		      "flush_ms = 200; flush_pct = 50; } ); };\n"))
+		fail_msg("%s", e.message);
+	assert_int_equal(c->audit.ring_kib, 1024);
+	assert_int_equal(c->audit.n_sinks, 4);
+	s = c->audit.sinks;
+	assert_int_equal(s[0].kind, SL_SINK_FILE);
+	assert_string_equal(s[0].name, "file-0");
+	assert_int_equal(s[0].rotate_bytes, 0);
+	assert_int_equal(s[0].keep, 5);
+	assert_int_equal(s[0].queue_max, 100);
+	assert_int_equal(s[1].kind, SL_SINK_SYSLOG_UDP);
+	assert_string_equal(s[1].name, "logs");
+	assert_int_equal(s[1].port, 514);
+	assert_int_equal(s[1].facility, 0);
+	assert_int_equal(s[2].kind, SL_SINK_SYSLOG_TLS);
+	assert_int_equal(s[2].port, 6514);
+	assert_int_equal(s[2].facility, 23);
+	assert_string_equal(s[2].ca_file, "/ca");
+	assert_int_equal(s[3].kind, SL_SINK_HTTP);
+	assert_string_equal(s[3].url, "https://es");
+	assert_string_equal(s[3].auth_file, "/k");
+	assert_int_equal(s[3].flush_ms, 200);
+	assert_int_equal(s[3].flush_pct, 50);
 }
 
 /* The key goes into the calls by the name of its file only. */
@@ -159,8 +200,6 @@ test_no_secret(void **state)
 		free(dump);
 	}
 }
-
-#define PORT "ports = ( { name = \"wan\"; device = \"net_null0\"; } );\n"
 
 static void
 test_defaults(void **state)
@@ -179,6 +218,8 @@ test_defaults(void **state)
 	assert_true(c->uapi);
 	assert_int_equal(c->ports[0].port.mtu, 1500);
 	assert_int_equal(c->n_calls, 0);
+	assert_int_equal(c->audit.n_sinks, 0);
+	assert_int_equal(c->audit.ring_kib, 256);
 }
 
 static void
@@ -326,6 +367,32 @@ static const struct bad bad[] = {
 	 "51820", ""},
 	{PORT "interfaces = (\n { name = \"a b\"; } );\n", 3, "name_invalid", "letters", ""},
 	{PORT "interfaces = (\n { name = \"\xe7g0\"; } );\n", 3, "not_utf8", "UTF-8", ""},
+	/* audit */
+	{PORT "audit = {\n ring_kib = 100; };\n", 2, "param_range", "power of two", ""},
+	{PORT "audit = {\n ring_kib = 8; };\n", 3, "param_range", "16 to 65536", ""},
+	{PORT "audit = {\n sinks = ( 1 ); };\n", 3, "param_type", "a group", ""},
+	{PORT "audit = {\n sinks = ( { type = \"fax\"; } ); };\n", 3, "enum_invalid", "syslog", ""},
+	{PORT "audit = {\n sinks = ( { type = \"file\"; } ); };\n", 3, "path_relative",
+	 "absolute path", ""},
+	{PORT "audit = {\n sinks = ( { type = \"file\"; path = \"/a\"; host = \"h\"; } ); };\n", 3,
+	 "param_unknown", "host", "rotate_mb"},
+	{PORT "audit = { sinks = (\n { type = \"file\"; path = \"/a\"; name = \"x\"; },\n { type = "
+	      "\"file\"; path = \"/b\"; name = \"x\"; } ); };\n",
+	 4, "name_in_use", "two sinks", ""},
+	{PORT "audit = {\n sinks = ( { type = \"file\"; path = \"/a\"; name = \"a b\"; } ); };\n",
+	 3, "name_invalid", "letters", ""},
+	{PORT "audit = {\n sinks = ( { type = \"syslog\"; } ); };\n", 3, "param_missing", "host",
+	 ""},
+	{PORT "audit = {\n sinks = ( { type = \"syslog\"; host = \"h\"; transport = \"sctp\"; } ); "
+	      "};\n",
+	 3, "enum_invalid", "udp, tcp or tls", ""},
+	{PORT "audit = {\n sinks = ( { type = \"syslog\"; host = \"h\"; facility = \"kern\"; } ); "
+	      "};\n",
+	 3, "enum_invalid", "local0", ""},
+	{PORT "audit = {\n sinks = ( { type = \"http\"; url = \"http://h\"; } ); };\n", 3,
+	 "param_missing", "url and index", ""},
+	{PORT "audit = {\n sinks = ( { type = \"file\"; path = \"/a\";\n queue = 1; } ); };\n", 4,
+	 "param_range", "16 to", ""},
 	/* peers */
 	{PORT IFACE("peers = ( { public_key = \"short\"; } );"), 4, "key_invalid", "public key",
 	 "wg pubkey"},
@@ -484,6 +551,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_example, clean),
 		cmocka_unit_test_teardown(test_no_secret, clean),
+		cmocka_unit_test_teardown(test_audit, clean),
 		cmocka_unit_test_teardown(test_defaults, clean),
 		cmocka_unit_test_teardown(test_values, clean),
 		cmocka_unit_test_teardown(test_instance, clean),

@@ -60,4 +60,7 @@ char *td_read(const char *path);
 const json_t *td_get(const json_t *o, const char *path);
 const char *td_text(const json_t *o, const char *path);
 
+/** A certificate for `names` ("DNS:...,IP:..."), signed by itself, into two files. */
+void td_make_cert(const char *names, const char *cert, const char *key);
+
 #endif

@@ -3,6 +3,8 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <time.h>
 
 #include "sl_log.h"
@@ -338,4 +340,35 @@ td_text(const json_t *o, const char *path)
 	const char *s = json_string_value(td_get(o, path));
 
 	return s != NULL ? s : "(none)";
+}
+
+void
+td_make_cert(const char *names, const char *cert, const char *key)
+{
+	EVP_PKEY *pkey = EVP_EC_gen("P-256");
+	X509 *x = X509_new();
+	X509_EXTENSION *ext = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, names);
+	FILE *f;
+
+	assert_non_null(pkey);
+	assert_non_null(ext);
+	X509_set_version(x, 2);
+	ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
+	X509_gmtime_adj(X509_getm_notBefore(x), -3600);
+	X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+	X509_set_pubkey(x, pkey);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
+				   (const unsigned char *)"test", -1, -1, 0);
+	X509_set_issuer_name(x, X509_get_subject_name(x));
+	X509_add_ext(x, ext, -1);
+	assert_true(X509_sign(x, pkey, EVP_sha256()) > 0);
+	f = fopen(cert, "w");
+	assert_true(PEM_write_X509(f, x));
+	fclose(f);
+	f = fopen(key, "w");
+	assert_true(PEM_write_PrivateKey(f, pkey, NULL, NULL, 0, NULL, NULL));
+	fclose(f);
+	X509_EXTENSION_free(ext);
+	X509_free(x);
+	EVP_PKEY_free(pkey);
 }

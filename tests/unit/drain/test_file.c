@@ -261,7 +261,7 @@ static void
 test_threads(void **state)
 {
 	struct sl_sink_conf c = file_conf();
-	uint64_t overwritten;
+	uint64_t taken = 0, overwritten = 0;
 
 	td_start(&t, &c, 1);
 	for (unsigned i = 0; i < 50; i++) {
@@ -271,11 +271,13 @@ test_threads(void **state)
 		if (i == 25)
 			sl_drain_reopen(t.d);
 	}
+	for (unsigned i = 0; i < 2000 && taken + overwritten != 50000; i++) {
+		usleep(5000);
+		taken = atomic_load(&t.ring->taken[SL_REC_DENY]);
+		overwritten = atomic_load(&t.ring->overwritten[SL_REC_DENY]);
+	}
+	assert_int_equal(taken + overwritten, 50000);
 	td_wait(&t, "file", "queued", 0);
-	usleep(250000);
-	td_wait(&t, "file", "queued", 0);
-	overwritten = atomic_load(&t.ring->overwritten[SL_REC_DENY]);
-	assert_int_equal(atomic_load(&t.ring->taken[SL_REC_DENY]) + overwritten, 50000);
 	assert_int_equal(td_lines(path), td_sink(&t, "file", "acked"));
 	if (overwritten == 0)
 		assert_int_equal(td_lines(path), 50000);

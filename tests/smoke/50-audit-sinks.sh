@@ -1,0 +1,152 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Records of denied flows in a file, in a real rsyslog (UDP, TCP, TLS) and in an HTTP bulk receiver; receivers that are
+# down or slow and a full disk block nothing, and every record is accounted for.
+. "$(dirname "$0")/lib.sh"
+command -v rsyslogd >/dev/null || skip "rsyslogd is not installed"
+command -v openssl >/dev/null || skip "openssl is not installed"
+
+lab_start
+lab_keys alice
+mkdir "$LAB_DIR/small"
+mount -t tmpfs -o size=1m none "$LAB_DIR/small" 2>/dev/null || skip "no tmpfs can be mounted here"
+trap 'rc=$?; umount "$LAB_DIR/small" || umount -l "$LAB_DIR/small"; (exit $rc); lab_stop' EXIT
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=logs -addext subjectAltName=IP:127.0.0.1 \
+	-keyout "$LAB_DIR/logs.key" -out "$LAB_DIR/logs.pem" 2>/dev/null || skip "openssl makes no certificate"
+
+cat >"$LAB_DIR/rsyslog.conf" <<END
+global(workDirectory="$LAB_DIR" maxMessageSize="64k" defaultNetstreamDriverCAFile="$LAB_DIR/logs.pem"
+	defaultNetstreamDriverCertFile="$LAB_DIR/logs.pem" defaultNetstreamDriverKeyFile="$LAB_DIR/logs.key")
+module(load="imudp")
+module(load="imtcp")
+template(name="line" type="string" string="%programname% %msgid% %syslogfacility-text% %msg%\n")
+ruleset(name="udp") { action(type="omfile" file="$LAB_DIR/udp.out" template="line") }
+ruleset(name="tcp") { action(type="omfile" file="$LAB_DIR/tcp.out" template="line") }
+ruleset(name="tls") { action(type="omfile" file="$LAB_DIR/tls.out" template="line") }
+input(type="imudp" address="127.0.0.1" port="5514" ruleset="udp" rcvbufSize="4m")
+input(type="imtcp" address="127.0.0.1" port="5515" ruleset="tcp" streamDriver.name="ptcp" streamDriver.mode="0")
+input(type="imtcp" address="127.0.0.1" port="6514" ruleset="tls" streamDriver.name="ossl" streamDriver.mode="1" streamDriver.authMode="anon")
+END
+rsyslog_start() {
+	background ip netns exec "$GW" rsyslogd -n -f "$LAB_DIR/rsyslog.conf" -i "$LAB_DIR/rsyslog.pid" >>"$LAB_DIR/rsyslog.log" 2>&1
+	RSYSLOG=$LAB_LAST
+	lab_wait 10 listens "$GW" 6514 || fail "rsyslogd does not listen: $(cat "$LAB_DIR/rsyslog.log")"
+}
+bulk_start() {
+	background ip netns exec "$GW" /usr/bin/python3 "$SMOKE/bulk.py" 9200 "$LAB_DIR/bulk.out" "$LAB_DIR/bulk.mode" >>"$LAB_DIR/bulk.log" 2>&1
+	BULK=$LAB_LAST
+	lab_wait 10 listens "$GW" 9200 || fail "the bulk receiver does not listen"
+}
+echo take >"$LAB_DIR/bulk.mode"
+rsyslog_start
+bulk_start
+
+LAB_MODE=enforce lab_config "$(lab_peer alice 2)" "audit = { sinks = (
+	{ type = \"file\"; name = \"file\"; path = \"$LAB_DIR/audit.json\"; rotate_mb = 0; },
+	{ type = \"file\"; name = \"small\"; path = \"$LAB_DIR/small/audit.json\"; rotate_mb = 0; flush_ms = 200; },
+	{ type = \"syslog\"; name = \"udp\"; host = \"127.0.0.1\"; port = 5514; },
+	{ type = \"syslog\"; name = \"tcp\"; transport = \"tcp\"; host = \"127.0.0.1\"; port = 5515; queue = 400; },
+	{ type = \"syslog\"; name = \"tls\"; transport = \"tls\"; host = \"127.0.0.1\"; port = 6514; ca_file = \"$LAB_DIR/logs.pem\"; },
+	{ type = \"http\"; name = \"http\"; url = \"http://127.0.0.1:9200/_bulk\"; index = \"logs-sluice\"; flush_ms = 300; queue = 400; } ); };"
+lab_gateway
+lab_client alice 2
+ping_none alice 10.20.0.10 2
+
+# flows FIRST COUNT: one datagram each to so many ports, 400 a second; under enforce without a policy each is denied.
+flows() {
+	in_client alice /usr/bin/python3 -c '
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for p in range(int(sys.argv[1]), int(sys.argv[1]) + int(sys.argv[2])):
+    try:
+        s.sendto(b"x", ("10.20.0.10", p))
+    except OSError:
+        pass
+    time.sleep(0.0025)' "$1" "$2"
+}
+# sink NAME FIELD; dropped NAME REASON
+sink() { rpc audit.status | jq ".sinks[] | select(.name == \"$1\").$2"; }
+dropped() { rpc audit.status | jq "[.sinks[] | select(.name == \"$1\").drops[] | select(.reason == \"$2\").records] | add // 0"; }
+# Everything is taken, and nothing waits in any sink (or in the one of this name).
+idle() { rpc audit.status | jq -e --arg s "${1:-}" '([.lcores[].types[].in_ring] | add) == 0 and ([.sinks[] | select($s == "" or .name == $s).queued] | add) == 0'; }
+denied() { rpc audit.status | jq '[.lcores[].types[] | select(.type == "deny").taken] | add'; }
+# Every sink and lcore adds up; the same number went to each sink.
+equations() {
+	rpc audit.status >"$LAB_DIR/status.json"
+	jq -e 'all(.sinks[]; .drained == .acked + .dropped + .queued and .dropped == ([.drops[].records] | add // 0)) and
+		([.sinks[].drained] | unique | length) == 1 and
+		all(.lcores[].types[]; .seen == .recorded + .suppressed + .not_selected and .recorded == .taken + .overwritten + .in_ring)' \
+		"$LAB_DIR/status.json" >/dev/null || fail "the counts do not add up: $(jq -c . "$LAB_DIR/status.json")"
+}
+file_lines() { wc -l <"$1"; }
+
+step "records arrive everywhere"
+flows 2000 300
+lab_wait 10 idle || fail "records stay queued: $(rpc audit.status | jq -c .sinks)"
+equations
+at_least "denies taken" "$(denied)" 300
+for s in file small udp tcp tls http; do equal "$s dropped" "$(sink $s dropped)" 0; done
+equal "lines of the file" "$(file_lines "$LAB_DIR/audit.json")" "$(sink file acked)"
+jq -es 'all(.[]; ."@timestamp" and .event.id and .observer.name)' "$LAB_DIR/audit.json" >/dev/null || fail "a line is no record"
+n=$(jq -s --arg i "$LAB_ID" '[.[] | select(.destination.port >= 2000 and .destination.port < 2300 and .event.action == "policy-deny" and
+	.sluice.event_type == "NoRoleFound" and .sluice.peer.name == "alice" and .sluice.peer.interface == $i)] | length' "$LAB_DIR/audit.json")
+equal "denied flows with their peer" "$n" 300
+grep -q 198.18.5 "$LAB_DIR/audit.json" && fail "an outer address is in the records"
+lab_wait 10 test "$(jq -s length "$LAB_DIR/bulk.out")" = "$(sink http acked)" || fail "bulk receiver: $(wc -l <"$LAB_DIR/bulk.out")"
+for s in udp tcp tls; do
+	lab_wait 10 eval "[ \$(file_lines $LAB_DIR/$s.out) = \$(sink $s acked) ]" || fail "rsyslog got $(file_lines "$LAB_DIR/$s.out") over $s, sent $(sink $s acked)"
+	grep -v '^sluice [a-z-]* local0 {' "$LAB_DIR/$s.out" && fail "$s: not our message"
+	cut -d' ' -f4- "$LAB_DIR/$s.out" | jq -r .event.id | sort >"$LAB_DIR/$s.ids"
+	cmp -s "$LAB_DIR/$s.ids" <(jq -r .event.id "$LAB_DIR/audit.json" | sort) || fail "$s and the file hold different records"
+done
+
+step "receivers down, a full disk: their own records are lost, nothing else waits"
+stop_pid "$RSYSLOG"
+stop_pid "$BULK"
+before=$(file_lines "$LAB_DIR/audit.json")
+flows 3000 1200
+lab_wait 10 idle file || fail "the file waits for others"
+at_least "lines of the file" $(($(file_lines "$LAB_DIR/audit.json") - before)) 1200
+equations
+at_least "full disk" "$(dropped small no_space)" 100
+equal "whole lines on the full disk" "$(file_lines "$LAB_DIR/small/audit.json")" "$(sink small acked)"
+jq -es length "$LAB_DIR/small/audit.json" >/dev/null || fail "a part of a line is on the full disk"
+at_least "tcp queue full" "$(dropped tcp queue_full)" 500
+at_least "http queue full" "$(dropped http queue_full)" 500
+equal "tcp waits" "$(sink tcp queued)" 400
+
+step "and they come back"
+rsyslog_start
+bulk_start
+rm "$LAB_DIR/small/audit.json"
+kill -HUP "$LAB_GW_PID"
+flows 5000 100
+lab_wait 60 idle || fail "records stay queued: $(rpc audit.status | jq -c .sinks)"
+equations
+equal "tls lost" "$(sink tls dropped)" 0
+at_least "small again" "$(file_lines "$LAB_DIR/small/audit.json")" 100
+equal "bulk: each record once" "$(jq -r .event.id "$LAB_DIR/bulk.out" | sort | uniq -d | wc -l)" 0
+equal "bulk" "$(wc -l <"$LAB_DIR/bulk.out")" "$(sink http acked)"
+
+step "a slow and a busy receiver"
+echo slow >"$LAB_DIR/bulk.mode"
+flows 6000 800
+lab_wait 10 idle file || fail "the file waits for a slow receiver"
+equations
+echo busy >"$LAB_DIR/bulk.mode"
+flows 7000 400
+lab_wait 10 idle file
+lab_wait 20 eval '[ $(dropped http busy) -gt 0 ]' || fail "a busy receiver costs nothing"
+equations
+echo take >"$LAB_DIR/bulk.mode"
+flows 8000 50
+lab_wait 20 idle || fail "records stay queued: $(rpc audit.status | jq -c .sinks)"
+equations
+equal "bulk" "$(wc -l <"$LAB_DIR/bulk.out")" "$(sink http acked)"
+
+step "losses are records too, and the rate of a role holds"
+lab_wait 15 eval 'rpc audit.recent "{\"limit\":1024,\"action\":\"audit-summary\"}" | jq -e ".records | length > 0"' || fail "no summary of what was lost"
+lab_ctl audit | grep -q http || fail "sluicectl audit: $(lab_ctl audit)"
+lab_ctl audit recent 5 policy-deny | grep -q policy-deny || fail "sluicectl audit recent"
+lab_gateway_stop
+equal "the file at the end is JSON" "$(jq -s 'length > 2000' "$LAB_DIR/audit.json")" true
