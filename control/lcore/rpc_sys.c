@@ -204,12 +204,14 @@ add_worker(json_t *o, const struct ctl_span *span, unsigned number)
 	const struct sl_stats_lcore_counts *a = &span->before->lcore[number].lcore;
 	const struct sl_stats_lcore_counts *b = &span->now->lcore[number].lcore;
 	json_t *more = json_pack(
-		"{s:f, s:I, s:I, s:I, s:I, s:I, s:I}", "busy_pct",
+		"{s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "busy_pct",
 		busy_pct(b->busy_cycles - a->busy_cycles, b->total_cycles - a->total_cycles),
 		"rx_packets", (json_int_t)b->rx_packets, "tx_packets", (json_int_t)b->tx_packets,
 		"rx_pps", (json_int_t)ctl_rate(a->rx_packets, b->rx_packets, span->seconds),
 		"tx_pps", (json_int_t)ctl_rate(a->tx_packets, b->tx_packets, span->seconds),
-		"steered_packets", (json_int_t)b->steered_packets, "polls", (json_int_t)b->polls);
+		"steered_packets", (json_int_t)b->steered_packets, "polls", (json_int_t)b->polls,
+		"flow_full", (json_int_t)b->flow_full, "flow_handover_lost",
+		(json_int_t)b->flow_handover_lost);
 
 	json_object_update(o, more);
 	json_decref(more);

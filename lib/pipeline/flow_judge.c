@@ -218,7 +218,7 @@ static bool
 is_same(const struct sl_authz *a, const struct sl_question *q, enum sl_authz_about about,
 	unsigned i, const struct sl_flow *f)
 {
-	if (q->about != about || q->f != f || a->hash[q->first] != a->hash[i])
+	if (q->about != about || q->f != f)
 		return false;
 	return f != NULL || memcmp(&a->key[q->first], &a->key[i], sizeof(a->key[i])) == 0;
 }
@@ -231,6 +231,8 @@ ask(struct sl_authz *a, unsigned i, enum sl_authz_about about, struct sl_flow *f
 
 	a->chain[i] = UINT8_MAX;
 	for (k = 0; k < a->n_q; k++) {
+		if (sl_likely(a->q_hash[k] != a->hash[i])) /* most flows of a burst differ */
+			continue;
 		q = &a->q[k];
 		if (!is_same(a, q, about, i, f))
 			continue;
@@ -238,6 +240,7 @@ ask(struct sl_authz *a, unsigned i, enum sl_authz_about about, struct sl_flow *f
 		q->last = (uint8_t)i;
 		return;
 	}
+	a->q_hash[a->n_q] = a->hash[i];
 	q = &a->q[a->n_q];
 	*q = (struct sl_question){.about = about, .first = (uint8_t)i, .last = (uint8_t)i, .f = f};
 	if (about == SL_ABOUT_AGAIN)

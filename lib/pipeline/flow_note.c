@@ -129,25 +129,42 @@ sl_note_denied(struct sl_worker *w, struct sl_flow *f)
 
 /* --- aggregates -------------------------------------------------------------------------- */
 
+static uint64_t
+agg_flags(const struct sl_flow *f)
+{
+	uint64_t flags = 0;
+
+	flags |= (f->flags & SL_FLOW_FROM_TUNNEL) != 0 ? SL_AGG_FROM_TUNNEL : 0;
+	flags |= (f->flags & SL_FLOW_ALLOW) != 0 ? SL_AGG_ALLOW : 0;
+	flags |= (f->note & SL_FLOW_OBSERVED) == 0 ? SL_AGG_ENFORCED : 0;
+	flags |= (f->flags & SL_FLOW_MIDSTREAM) != 0 ? SL_AGG_MIDSTREAM : 0;
+	return flags;
+}
+
+_Static_assert(offsetof(struct sl_agg_key, peer_id) == 32 &&
+		       offsetof(struct sl_agg_key, sport) == 36 &&
+		       offsetof(struct sl_agg_key, dport) == 38 &&
+		       offsetof(struct sl_agg_key, iface) == 40 &&
+		       offsetof(struct sl_agg_key, proto) == 42 &&
+		       offsetof(struct sl_agg_key, version) == 43 &&
+		       offsetof(struct sl_agg_key, flags) == 44,
+	       "written as two words");
+
+/* By words: it is hashed by words at once, and a load of what was stored in pieces waits. */
 static void
 agg_key(struct sl_agg_key *k, const struct sl_flow *f)
 {
 	bool from_tunnel = (f->flags & SL_FLOW_FROM_TUNNEL) != 0;
-	uint16_t sport = sl_flow_sport(f);
+	uint64_t sport = sl_flow_sport(f), tail[2];
 
-	memset(k, 0, sizeof(*k));
+	if (from_tunnel || sport >= SL_AGG_EPHEMERAL)
+		sport = 0;
 	memcpy(k->src, sl_flow_src(f), sizeof(k->src));
 	memcpy(k->dst, sl_flow_dst(f), sizeof(k->dst));
-	k->peer_id = f->peer_id;
-	k->sport = from_tunnel || sport >= SL_AGG_EPHEMERAL ? 0 : sport;
-	k->dport = sl_flow_dport(f);
-	k->iface = f->key.iface;
-	k->proto = f->key.proto;
-	k->version = f->key.version;
-	k->flags = from_tunnel ? SL_AGG_FROM_TUNNEL : 0;
-	k->flags |= (f->flags & SL_FLOW_ALLOW) != 0 ? SL_AGG_ALLOW : 0;
-	k->flags |= (f->note & SL_FLOW_OBSERVED) == 0 ? SL_AGG_ENFORCED : 0;
-	k->flags |= (f->flags & SL_FLOW_MIDSTREAM) != 0 ? SL_AGG_MIDSTREAM : 0;
+	tail[0] = f->peer_id | sport << 32 | (uint64_t)sl_flow_dport(f) << 48;
+	tail[1] = f->key.iface | (uint64_t)f->key.proto << 16 | (uint64_t)f->key.version << 24 |
+		  agg_flags(f) << 32;
+	memcpy((uint8_t *)k + offsetof(struct sl_agg_key, peer_id), tail, sizeof(tail));
 }
 
 void

@@ -172,6 +172,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (sl_arp_parse(data, size, &m))
 		require(m.request != m.reply && m.has_mac && m.sender.family == 4);
+	if (sl_ip_parse_quote(data, size, &i))
+		require(i.l4_off + 8u <= size && i.src > data && i.dst < data + size);
 	sl_ip_parse_packet(data, size, true, &i);
 	if (sl_ip_parse_packet(data, size, false, &i) != SL_DROP_NONE)
 		return 0;
