@@ -43,7 +43,7 @@ sl_agg_prefetch(const struct sl_agg *a, const struct sl_agg_key *k)
 	const struct sl_agg_row *r = &t->row[first_place(a, t, k)];
 
 	sl_prefetch(r);
-	sl_prefetch(&r->used);
+	sl_prefetch(&r->last_ns); /* a row lies on two lines */
 }
 
 /** The key's row or the free one where it belongs; there always is a free one. */
