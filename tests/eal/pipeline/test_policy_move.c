@@ -242,7 +242,7 @@ held_back_moves(void **state)
 static void
 flows_are_lost(void **state)
 {
-	static struct rte_mbuf *all[GW_POOL];
+	static struct rte_mbuf *all[GW_POOL + 1];
 	uint64_t ends;
 	unsigned i, n = 0;
 
@@ -399,6 +399,44 @@ peers_move(void **state)
 	assert_int_equal(seen(SL_REC_END), 50);
 }
 
+/* Forged and repeated messages are told, by peer, without addresses. */
+static void
+sessions_are_told(void **state)
+{
+	static struct gw_pkt inner, frame;
+	struct sl_worker *w = g->dp->worker[0];
+	struct sl_rec r[64];
+	uint64_t gone;
+	unsigned i, n;
+
+	gw_udp(&inner, PEER1, GW_SERVER4, 1000, 53, (const uint8_t *)"text", 4);
+	gw_data(&frame, &s[1], s[1].counter++, &inner);
+	for (i = 0; i < 5; i++) /* in one burst, and in another one */
+		gw_in(g, GW_OUTSIDE, 0, &frame);
+	gw_poll(g);
+	gw_in(g, GW_OUTSIDE, 0, &frame);
+	frame.b[frame.len - 1] ^= 1;
+	sl_store_le64(frame.b + 14 + 28 + 8, 7777);
+	for (i = 0; i < 3; i++)
+		gw_in(g, GW_OUTSIDE, 0, &frame);
+	gw_poll(g);
+	assert_int_equal(out(GW_INSIDE), 1);
+	assert_int_equal(gw_drops(g, SL_DROP_REPLAY), 5);
+	assert_int_equal(gw_drops(g, SL_DROP_AUTH_FAIL), 3);
+	assert_int_equal(seen(SL_REC_REPLAY), 5);
+	assert_int_equal(seen(SL_REC_DECRYPT), 3);
+	n = pol_records(w, r, SL_ARRAY_SIZE(r), &gone);
+	for (i = 0; i < n; i++) {
+		if (r[i].type != SL_REC_DECRYPT && r[i].type != SL_REC_REPLAY)
+			continue;
+		assert_int_equal(r[i].peer_id, 1);
+		assert_int_equal(r[i].iface, 1);
+		assert_int_equal(r[i].version, 0);
+		assert_int_equal(sl_load_le64(r[i].src) | sl_load_le64(r[i].dst), 0);
+	}
+	assert_int_equal(pol_count(r, n, SL_REC_DECRYPT), 1);
+}
+
 #define SAME(t) cmocka_unit_test_setup_teardown(t, setup_same, teardown)
 #define APART(t)                                                                                   \
 	{                                                                                          \
@@ -412,7 +450,7 @@ main(void)
 		SAME(flows_move),	  SAME(held_back_moves),     SAME(flows_are_lost),
 		SAME(moves_then_goes),	  SAME(between_peers),	     APART(between_peers),
 		SAME(mode_between_peers), APART(mode_between_peers), SAME(peers_move),
-		APART(peers_move),
+		APART(peers_move),	  SAME(sessions_are_told),
 	};
 
 	eal_start("test_policy_move");
