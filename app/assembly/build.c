@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sl_evidence.h"
 #include "sl_assembly.h"
 #include "sl_crypto.h"
 #include "sl_log.h"
@@ -433,6 +434,22 @@ make_drain(struct sl_assembly *a, struct sl_error *e)
 }
 
 static int
+make_evidence(struct sl_assembly *a, struct sl_error *e)
+{
+	struct sl_evidence_conf c = {.gw = a->gw,
+				     .state_dir = a->config->state_dir,
+				     .lockstep = a->env.lockstep,
+				     .helper_cpus = a->helper_cpu,
+				     .n_helper_cpus = a->n_helper_cpus};
+
+	for (unsigned i = 0; i < a->dp->n_lcores; i++)
+		if (a->dp->worker[i]->agg)
+			c.agg[c.n_agg++] = a->dp->worker[i]->agg;
+	a->evidence = sl_evidence_new(&c, e);
+	return a->evidence ? 0 : e->err ? e->err : -ENOMEM;
+}
+
+static int
 register_readers(struct sl_assembly *a, struct sl_error *e)
 {
 	a->rcu = sl_rcu_new(SL_RCU_THREADS);
@@ -481,6 +498,8 @@ sl_assembly_build(struct sl_assembly *a, struct sl_error *e)
 		rc = make_drain(a, e);
 	if (rc == 0)
 		rc = add_ports_to_gateway(a, e);
+	if (rc == 0)
+		rc = make_evidence(a, e);
 	return rc;
 }
 
@@ -519,6 +538,8 @@ sl_assembly_free(struct sl_assembly *a)
 	sl_assembly_stop(a);
 	for (unsigned i = 0; a->dp && i < a->dp->n_lcores; i++)
 		sl_worker_purge(a->dp->worker[i]);
+	sl_evidence_free(a->evidence); /* with what the purge folded */
+	a->evidence = NULL;
 	if (a->gw)
 		sl_gw_stop(a->gw);
 	sl_drain_free(a->drain); /* the last records were of the purge */
@@ -556,5 +577,6 @@ sl_assembly_poll_all(struct sl_assembly *a)
 		sl_rcu_quiescent(a->rcu, SL_RCU_WORKER(i));
 	}
 	sl_rcu_quiescent(a->rcu, SL_RCU_HS);
+	done += sl_evidence_poll(a->evidence);
 	return done + (a->drain ? sl_drain_poll(a->drain) : 0);
 }

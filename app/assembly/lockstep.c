@@ -136,6 +136,7 @@ apply(struct sl_lockstep *l, struct sl_config *c, uint64_t wall_ns, struct sl_er
 	l->ctl = (struct sl_ctl){.gw = l->a.gw,
 				 .dp = l->a.dp,
 				 .hs = l->a.hs,
+				 .evidence = l->a.evidence,
 				 .plan = &l->a.plan,
 				 .config = c,
 				 .drain = l->a.drain,

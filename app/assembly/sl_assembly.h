@@ -53,6 +53,7 @@ struct sl_assembly {
 	struct sl_mbox *to_hs, *from_hs;
 	struct sl_hs *hs;
 	struct sl_gw *gw;
+	struct sl_evidence *evidence; /* sl_evidence.h */
 	struct sl_drain *drain;
 	char boot_id[33]; /* random hex, new at each start; zeros in lockstep */
 	bool hugepages;	  /* what EAL got */

@@ -33,6 +33,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	sl_gw_poll(l->a->gw);
+	sl_ctl_poll(&l->ctl);
 	sl_uapi_server_sync(l->uapi);
 }
 
@@ -107,6 +108,7 @@ fill_ctl(struct loop *l, struct sl_config *c)
 	l->ctl = (struct sl_ctl){.gw = l->a->gw,
 				 .dp = l->a->dp,
 				 .hs = l->a->hs,
+				 .evidence = l->a->evidence,
 				 .plan = &l->a->plan,
 				 .config = c,
 				 .drain = l->a->drain,

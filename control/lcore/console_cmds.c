@@ -108,11 +108,14 @@ show_simple(struct sl_console *c, const struct console_args *a)
 	static const struct {
 		const char *word, *method;
 	} what[] = {
-		{"lcore", "sys.lcores"},     {"session", "session.list"}, {"route", "route.list"},
-		{"neigh", "neighbour.list"}, {"drops", "drops.get"},	  {"stats", "stats.get"},
-		{"mode", "authz.mode.get"},  {"config", "config.show"},	  {"health", "sys.health"},
-		{"policy", "policy.status"}, {"rules", "policy.show"},	  {"roles", "role.list"},
-		{"members", "role.members"}, {"targets", "target.list"},  {"zones", "zone.list"},
+		{"lcore", "sys.lcores"},     {"session", "session.list"},
+		{"route", "route.list"},     {"neigh", "neighbour.list"},
+		{"drops", "drops.get"},	     {"stats", "stats.get"},
+		{"mode", "authz.mode.get"},  {"config", "config.show"},
+		{"health", "sys.health"},    {"policy", "policy.status"},
+		{"rules", "policy.show"},    {"roles", "role.list"},
+		{"members", "role.members"}, {"targets", "target.list"},
+		{"zones", "zone.list"},	     {"evidence", "evidence.list"},
 	};
 
 	for (unsigned i = 0; i < SL_ARRAY_SIZE(what); i++)
@@ -204,7 +207,11 @@ static void
 set_mode(struct sl_console *c, json_t *params)
 {
 	json_t *result = console_ask(c, "authz.mode.set", params);
+	char *text = result ? sl_view_text("authz.mode.set", result) : NULL;
 
+	if (text)
+		console_write(c, text);
+	free(text);
 	if (result)
 		console_show(c, "authz.mode.get", json_object());
 	json_decref(result);
@@ -219,7 +226,31 @@ mode_default(struct sl_console *c, const struct console_args *a)
 static void
 mode_prefix(struct sl_console *c, const struct console_args *a)
 {
-	set_mode(c, json_pack("{s:[s], s:s}", "prefixes", a->w[2], "mode", a->w[1]));
+	set_mode(c, json_pack("{s:[s], s:s}", "targets", a->w[2], "mode", a->w[1]));
+}
+
+/** In spite of the evidence, which is told. */
+static void
+mode_force(struct sl_console *c, const struct console_args *a)
+{
+	if (a->w[2][0])
+		set_mode(c, json_pack("{s:[s], s:s, s:b}", "targets", a->w[2], "mode", "enforce",
+				      "force", 1));
+	else
+		set_mode(c, json_pack("{s:s, s:b}", "default", "enforce", "force", 1));
+}
+
+static void
+mode_confirm(struct sl_console *c, const struct console_args *a)
+{
+	console_show(c, "authz.mode.confirm", json_pack("{s:s}", "confirm_id", a->w[2]));
+}
+
+static void
+logging(struct sl_console *c, const struct console_args *a)
+{
+	console_show(c, "log.enabled.set",
+		     json_pack("{s:b}", "enabled", strcmp(a->w[1], "on") == 0));
 }
 
 static void
@@ -325,6 +356,7 @@ const struct console_command console_commands[] = {
 	{"show drops", "dropped packets by reason", show_simple},
 	{"show stats", "counters and rates of the data plane", show_simple},
 	{"show mode", "authz modes", show_simple},
+	{"show evidence", "observed flows", show_simple},
 	{"show policy", "which policy is in force", show_simple},
 	{"show rules", "its rules", show_simple},
 	{"show roles", "its roles", show_simple},
@@ -339,10 +371,14 @@ const struct console_command console_commands[] = {
 	{"peer kick <interface> <peer>", "forget its session", peer_end},
 	{"mode observe#enforce", "set the default mode", mode_default},
 	{"mode observe#enforce#default <prefix>", "set the mode of a destination; default: it has none", mode_prefix},
+	{"mode force", "enforce by default, in spite of the evidence", mode_force},
+	{"mode force <prefix>", "enforce a destination, in spite of the evidence", mode_force},
+	{"mode confirm <id>", "keep a change that would be taken back", mode_confirm},
 	{"mode panic on#off", "on: observe everything", mode_panic},
 	{"policy load#validate <file>", "put a document into force; only check, compile and test it", policy_file},
 	{"policy explain ...", "what happens to a flow: peer=alice dst=10.20.0.10 dport=443", policy_explain},
 	{"config save#load <file>", "write the configuration; carry a written one out", config_file},
+	{"log on#off", "write records of flows, or none", logging},
 	{"log err#warn#notice#info#debug", "how much is told on standard error", log_level},
 	{"call <method>", "any JSON-RPC method", call_method},
 	{"call <method> ...", "with parameters, key=value", call_method},

@@ -11,6 +11,7 @@
 #include "sl_evidence.h"
 
 #define EV_DAY_S 86400
+#define EV_ALL (1U << 24)  /* a budget for everything */
 #define EV_SPORT_ANY 65535 /* for source ports that were folded into 0 */
 
 /** Equal rows of all hours of the window. */
@@ -25,14 +26,15 @@ struct ev_flow {
 	bool here;	  /* peer and interface still exist */
 	bool was_allowed; /* by policy when it was last seen */
 	bool was_enforced;
+	bool allow; /* by the policy in force */
 	bool cand_allow;
-	uint8_t cand_why;
-	uint16_t cand_role;
-	uint32_t cand_rule;
+	uint8_t why, cand_why;	  /* enum sl_why */
+	uint16_t role, cand_role; /* that decides, or the lowest of the subject; SL_POL_NONE16 */
+	uint32_t rule;		  /* of `role`, by its id; 0: none */
 	uint64_t flows, packets, bytes, first_ns, last_ns;
 	uint32_t rule_id, role_id; /* what decided when it was last seen */
-	struct sl_judge_flow judge_as;
-	struct sl_judgement now; /* by the policy in force, if here */
+	uint16_t iface_id;
+	uint32_t peer_id;
 	uint32_t next;
 };
 #define EV_FLOW_KEY offsetof(struct ev_flow, here)
@@ -59,6 +61,8 @@ void ev_scan_free(struct ev_scan *s);
  */
 bool ev_scan_step(struct ev_scan *s, unsigned budget);
 bool ev_scan_failed(const struct ev_scan *s);
+/** Name of a role as the policy in force had it when it judged; "" for SL_POL_NONE16. */
+const char *ev_scan_role(const struct ev_scan *s, uint16_t role);
 /** Of a scan that is done, in no order. */
 struct ev_flow *ev_scan_flows(struct ev_scan *s, unsigned *n);
 /** As it was when the scan began. */
@@ -74,7 +78,7 @@ bool ev_ready(struct sl_evidence *ev, const struct ev_filter *f, uint64_t *denie
 static inline bool
 ev_flow_denied(const struct ev_flow *f)
 {
-	return f->here && !(f->flags & SL_AGG_MIDSTREAM) && !f->now.allow;
+	return f->here && !(f->flags & SL_AGG_MIDSTREAM) && !f->allow;
 }
 
 static inline uint64_t
@@ -83,6 +87,8 @@ ev_flow_count(const struct ev_flow *f)
 	return f->flows > 0 ? f->flows : 1; /* it began before the window */
 }
 
+/** As sl_judge() takes it. The addresses point into `f`. */
+void ev_flow_judge(const struct ev_flow *f, struct sl_judge_flow *out);
 /** The address that is not the peer's. */
 void ev_flow_far(const struct ev_flow *f, struct sl_ip *out);
 void ev_flow_ip(const struct ev_flow *f, bool dst, struct sl_ip *out);

@@ -355,15 +355,21 @@ sl_gw_logging(struct sl_gw *gw)
  */
 
 static void
-tell(const struct sl_gw_mode *now, const struct sl_gw_mode *then, const char *id, const char *why,
-     const char *who)
+tell(struct sl_gw *gw, const struct sl_gw_mode *now, const struct sl_gw_mode *then, const char *why)
 {
+	const char *who = gw->mode.who;
+
 	sl_log(SL_LOG_NOTICE, "audit",
 	       "authz.mode.revert of %s%s%s, %s: default: %s -> %s, panic: %s -> %s, prefixes: "
 	       "%u -> %u",
-	       id, who[0] != '\0' ? " by " : "", who, why, gw_mode_text(now->deflt),
+	       now->pending.id, who[0] != '\0' ? " by " : "", who, why, gw_mode_text(now->deflt),
 	       gw_mode_text(then->deflt), now->panic ? "observe" : "off",
 	       then->panic ? "observe" : "off", now->n_prefixes, then->n_prefixes);
+	sl_gw_event(gw, "authz-mode-reverted", "success",
+		    json_pack("{s:s, s:s, s:s, s:s, s:i, s:i}", "confirm_id", now->pending.id,
+			      "why", why, "old", gw_mode_text(now->deflt), "new",
+			      gw_mode_text(then->deflt), "prefixes_old", (int)now->n_prefixes,
+			      "prefixes_new", (int)then->n_prefixes));
 }
 
 unsigned
@@ -385,7 +391,7 @@ gw_mode_poll(struct sl_gw *gw)
 		m->revert_ns = gw_mono_ns(gw) + AGAIN_NS;
 		return 0;
 	}
-	tell(&was, &to.view, was.pending.id, "not confirmed in time", m->who);
+	tell(gw, &was, &to.view, "not confirmed in time");
 	return 1;
 }
 
@@ -401,8 +407,7 @@ take_back(struct sl_gw *gw, struct gw_mode_state *now, struct gw_mode_state *bef
 	rc = save(gw, &before->view, NULL, gw->mode.quiet, e);
 	if (rc != 0)
 		return rc;
-	tell(&now->view, &before->view, now->view.pending.id,
-	     "the gateway ended before it was confirmed", "");
+	tell(gw, &now->view, &before->view, "the gateway ended before it was confirmed");
 	free(now->prefixes);
 	*now = *before;
 	*before = (struct gw_mode_state){0};

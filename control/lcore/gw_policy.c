@@ -46,6 +46,12 @@ gw_policy_event(struct sl_gw *gw, const char *action, const char *outcome, json_
 	sl_log(strcmp(outcome, "failure") == 0 ? SL_LOG_WARN : SL_LOG_INFO, "policy", "%s: %.400s",
 	       action, text != NULL ? text : "");
 	free(text);
+	sl_gw_event(gw, action, outcome, fields);
+}
+
+void
+sl_gw_event(struct sl_gw *gw, const char *action, const char *outcome, json_t *fields)
+{
 	if (gw->drain != NULL)
 		sl_drain_event(gw->drain, action, outcome, json_pack("{s:o*}", "sluice", fields));
 	else

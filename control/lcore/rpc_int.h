@@ -81,12 +81,47 @@ int ctl_rates_init(struct sl_ctl *ctl);
  */
 
 void ctl_uploads_free(struct sl_ctl *ctl);
+/** Where the text of a document comes from: parameters that several methods have. */
+struct ctl_source {
+	const char *text, *file, *upload;
+	bool has_text, has_file, has_part, last;
+	int64_t part;
+};
+/** The parameters that they share. */
+#define CTL_SOURCE_OF(p)                                                                           \
+	{                                                                                          \
+		.text = (p)->text, .file = (p)->file, .upload = (p)->upload,                       \
+		.has_text = (p)->has_text, .has_file = (p)->has_file, .has_part = (p)->has_part,   \
+		.last = (p)->last, .part = (p)->part                                               \
+	}
+/** @return 0 with a text to be freed; 1: it is not whole yet, `result` says so; or an error */
+int ctl_take_text(struct sl_ctl *ctl, const struct sl_rpc_caller *caller,
+		  const struct ctl_source *s, char **text, size_t *len, json_t **result,
+		  struct sl_error *e);
 /** RFC 3339. */
 json_t *ctl_time(uint64_t wall_ns);
 /** PREFIX or PREFIX@INTERFACE. */
 json_t *ctl_place(const struct sl_pol_place *p);
 /** 0, or -ENOENT role_unknown /role. */
 int ctl_role_check(struct sl_ctl *ctl, const char *name, struct sl_error *e);
+
+/* --- evidence and modes (rpc_evidence.c, rpc_authz.c) --------------------------------------------
+ */
+
+/** Add the prefixes of a target, or a prefix itself, to a malloc'ed list. -ENOENT target_unknown.
+ */
+int ctl_resolve(struct sl_ctl *ctl, const char *name, const char *path,
+		struct sl_gw_mode_prefix **list, unsigned *n, struct sl_error *e);
+struct sl_coverage;
+json_t *ctl_coverage(const struct sl_coverage *c);
+/** Go on with questions that are answered later. */
+void ctl_questions_poll(struct sl_ctl *ctl);
+void ctl_questions_free(struct sl_ctl *ctl);
+/** A change that somebody made, for the audit records. Steals `fields`. */
+void ctl_event(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, const char *action,
+	       json_t *fields);
+/** Sentences about mode prefixes whose target has changed since. */
+void ctl_mode_drift(struct sl_ctl *ctl, json_t *problems);
 
 /* --- shared by show and save (rpc_config_calls.c) ------------------------------------------------
  */

@@ -120,13 +120,6 @@ upload_add(struct sl_ctl *ctl, struct upload *u, const char *text, struct sl_err
 /* --- where the text comes from ----------------------------------------------------------------
  */
 
-/** What the parameters of policy.load and policy.validate have in common. */
-struct source {
-	const char *text, *file, *upload;
-	bool has_text, has_file, has_part, last;
-	int64_t part;
-};
-
 /**
  * The gateway may read where the caller may not, and errors tell where a text is no policy: others
  * than root name files of the state directory alone.
@@ -155,7 +148,7 @@ may_read(const struct sl_ctl *ctl, const struct sl_rpc_caller *caller, const cha
 
 /** @return 0 with a text to be freed; 1: it is not whole yet; or an error */
 static int
-take_part(struct sl_ctl *ctl, const struct source *s, char **text, size_t *len, json_t **result,
+take_part(struct sl_ctl *ctl, const struct ctl_source *s, char **text, size_t *len, json_t **result,
 	  struct sl_error *e)
 {
 	struct upload *u =
@@ -178,9 +171,9 @@ take_part(struct sl_ctl *ctl, const struct source *s, char **text, size_t *len, 
 	return 0;
 }
 
-static int
-take_text(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, const struct source *s,
-	  char **text, size_t *len, json_t **result, struct sl_error *e)
+int
+ctl_take_text(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, const struct ctl_source *s,
+	      char **text, size_t *len, json_t **result, struct sl_error *e)
 {
 	int rc;
 
@@ -292,11 +285,11 @@ load(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, struct sl_gw_policy
 }
 
 static int
-load_source(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, const struct source *s,
+load_source(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, const struct ctl_source *s,
 	    struct sl_gw_policy_load *spec, json_t **result, struct sl_error *e)
 {
 	char *text = NULL;
-	int rc = take_text(ctl, caller, s, &text, &spec->len, result, e);
+	int rc = ctl_take_text(ctl, caller, s, &text, &spec->len, result, e);
 
 	if (rc)
 		return rc < 0 ? rc : 0;
@@ -306,19 +299,11 @@ load_source(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, const struct
 	return rc;
 }
 
-/** The parameters that both calls have. */
-#define SOURCE_OF(p)                                                                               \
-	{                                                                                          \
-		.text = (p)->text, .file = (p)->file, .upload = (p)->upload,                       \
-		.has_text = (p)->has_text, .has_file = (p)->has_file, .has_part = (p)->has_part,   \
-		.last = (p)->last, .part = (p)->part                                               \
-	}
-
 int
 sl_rpc_h_policy_load(void *user, const struct sl_rpc_caller *caller,
 		     const struct sl_rpc_policy_load *p, json_t **result, struct sl_error *e)
 {
-	struct source s = SOURCE_OF(p);
+	struct ctl_source s = CTL_SOURCE_OF(p);
 	struct sl_gw_policy_load spec = {.dry_run = p->dry_run,
 					 .if_version = (uint32_t)p->if_version};
 
@@ -330,7 +315,7 @@ sl_rpc_h_policy_validate(void *user, const struct sl_rpc_caller *caller,
 			 const struct sl_rpc_policy_validate *p, json_t **result,
 			 struct sl_error *e)
 {
-	struct source s = SOURCE_OF(p);
+	struct ctl_source s = CTL_SOURCE_OF(p);
 	struct sl_gw_policy_load spec = {.dry_run = true};
 
 	return load_source(user, caller, &s, &spec, result, e);

@@ -166,6 +166,7 @@ problems(struct sl_ctl *ctl)
 		problem(h.problems, "%s", ctl->plan->warnings[i]);
 	sl_gw_mode_get(ctl->gw, &mode);
 	policy_problems(ctl, &mode, h.problems);
+	ctl_mode_drift(ctl, h.problems);
 	if (mode.panic)
 		problem(h.problems, "the panic switch is on: everything is observed, nothing "
 				    "enforced");

@@ -115,9 +115,27 @@ sl_ctl_register(struct sl_rpc *rpc)
 }
 
 void
+sl_ctl_poll(struct sl_ctl *ctl)
+{
+	if (ctl->evidence)
+		sl_evidence_poll(ctl->evidence);
+	ctl_questions_poll(ctl);
+}
+
+void
+ctl_event(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, const char *action,
+	  json_t *fields)
+{
+	if (fields)
+		json_object_set_new(fields, "principal", json_string(caller->principal));
+	sl_gw_event(ctl->gw, action, "success", fields);
+}
+
+void
 sl_ctl_clear(struct sl_ctl *ctl)
 {
 	free(ctl->rates);
 	ctl->rates = NULL;
+	ctl_questions_free(ctl);
 	ctl_uploads_free(ctl);
 }

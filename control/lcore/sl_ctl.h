@@ -10,6 +10,7 @@
 
 #include "sl_config.h"
 #include "sl_drain.h"
+#include "sl_evidence.h"
 #include "sl_gw.h"
 #include "sl_plan.h"
 #include "sl_rpc.h"
@@ -28,14 +29,18 @@ struct sl_ctl {
 	char boot_id[33];	 /* random hex, new at each start */
 	void (*quit)(void *ctx); /* sys.shutdown and console `quit` */
 	void *quit_ctx;
-	void *rates;	    /* rpc_rates.c: earlier points in time; filled by sl_ctl_register() */
-	void *uploads;	    /* rpc_policy.c: documents that come in parts */
-	struct sl_rpc *rpc; /* filled by sl_ctl_register() */
+	void *rates; /* rpc_rates.c: earlier points in time; filled by sl_ctl_register() */
+	struct sl_evidence *evidence; /* NULL: none is kept */
+	void *questions;	      /* rpc_evidence.c: under way */
+	void *uploads;		      /* rpc_policy.c: documents that come in parts */
+	struct sl_rpc *rpc;	      /* filled by sl_ctl_register() */
 };
 
 /** Register every handler of the gateway's schema with `rpc` (whose user is the struct sl_ctl).
  * The clock runs from here. */
 int sl_ctl_register(struct sl_rpc *rpc);
+/** What handlers do bit by bit, and the evidence. Call often. */
+void sl_ctl_poll(struct sl_ctl *ctl);
 /** Free what handlers keep in ctl. */
 void sl_ctl_clear(struct sl_ctl *ctl);
 

@@ -13,6 +13,8 @@
 #ifndef SL_GW_H
 #define SL_GW_H
 
+#include <jansson.h>
+
 #include "sl_addr.h"
 #include "sl_drain.h"
 #include "sl_error.h"
@@ -64,6 +66,9 @@ struct sl_dp *sl_gw_dp(struct sl_gw *gw);
 /** Whom to tell names of policies, interfaces and peers, and events (mode changes, policy loads);
  * before the first interface. NULL: nobody. It outlives sl_gw_stop(). */
 void sl_gw_set_drain(struct sl_gw *gw, struct sl_drain *d);
+/** Tell an event of control to the audit sinks: `fields` is merged into the record and given away.
+ * @param outcome "success" or "failure" */
+void sl_gw_event(struct sl_gw *gw, const char *action, const char *outcome, json_t *fields);
 /** Incremented by each published root. */
 uint64_t sl_gw_generation(const struct sl_gw *gw);
 /**

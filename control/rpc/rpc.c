@@ -196,7 +196,13 @@ code_of(const struct sl_error *e)
 	case ENOBUFS:
 		return CODE_LIMIT;
 	case EBUSY:
-		return strcmp(e->reason, "invalid_state") == 0 ? CODE_STATE : CODE_BUSY;
+		if (strcmp(e->reason, "invalid_state") == 0)
+			return CODE_STATE;
+		return strcmp(e->reason, "would_deny") == 0 ||
+				       strcmp(e->reason, "not_covered") == 0 ||
+				       strcmp(e->reason, "confirm_pending") == 0
+			       ? CODE_CONFLICT
+			       : CODE_BUSY;
 	case EIO:
 		return CODE_NOT_APPLIED;
 	default:

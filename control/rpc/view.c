@@ -114,6 +114,7 @@ static const struct sl_table_column stages[] = {
 static const struct sl_table_column modes[] = {
 	{"prefix", NULL, SL_CELL_TEXT},
 	{"mode", NULL, SL_CELL_TEXT},
+	{"target", NULL, SL_CELL_TEXT},
 	{0},
 };
 static const struct sl_table_column methods[] = {
@@ -177,6 +178,58 @@ static const struct sl_table_column zones[] = {
 	{"default_policy", "default", SL_CELL_TEXT},
 	{0},
 };
+static const struct sl_table_column denied[] = {
+	{"peer", NULL, SL_CELL_TEXT},	  {"from", NULL, SL_CELL_TEXT},
+	{"src", NULL, SL_CELL_TEXT},	  {"dst", NULL, SL_CELL_TEXT},
+	{"protocol", NULL, SL_CELL_TEXT}, {"port", NULL, SL_CELL_NUMBER},
+	{"why", NULL, SL_CELL_TEXT},	  {"rule", NULL, SL_CELL_TEXT},
+	{"flows", NULL, SL_CELL_NUMBER},  {"bytes", NULL, SL_CELL_BYTES},
+	{"last", NULL, SL_CELL_SINCE},	  {0},
+};
+static const struct sl_table_column changes[] = {
+	{"change", NULL, SL_CELL_TEXT},
+	{"peer", NULL, SL_CELL_TEXT},
+	{"from", NULL, SL_CELL_TEXT},
+	{"src", NULL, SL_CELL_TEXT},
+	{"dst", NULL, SL_CELL_TEXT},
+	{"protocol", NULL, SL_CELL_TEXT},
+	{"port", NULL, SL_CELL_NUMBER},
+	{"why", NULL, SL_CELL_TEXT},
+	{"flows", NULL, SL_CELL_NUMBER},
+	{"last", NULL, SL_CELL_SINCE},
+	{0},
+};
+static const struct sl_table_column seen[] = {
+	{"interface", NULL, SL_CELL_TEXT}, {"peer", NULL, SL_CELL_TEXT},
+	{"from", NULL, SL_CELL_TEXT},	   {"src", NULL, SL_CELL_TEXT},
+	{"dst", NULL, SL_CELL_TEXT},	   {"protocol", NULL, SL_CELL_TEXT},
+	{"port", NULL, SL_CELL_NUMBER},	   {"then", NULL, SL_CELL_TEXT},
+	{"now", NULL, SL_CELL_TEXT},	   {"flows", NULL, SL_CELL_NUMBER},
+	{"packets", NULL, SL_CELL_NUMBER}, {"bytes", NULL, SL_CELL_BYTES},
+	{"last", NULL, SL_CELL_SINCE},	   {0},
+};
+static const struct sl_table_column suggested[] = {
+	{"role", NULL, SL_CELL_TEXT},
+	{"id", NULL, SL_CELL_NUMBER},
+	{"new_role", "new", SL_CELL_TEXT},
+	{"src", NULL, SL_CELL_TEXT},
+	{"to", NULL, SL_CELL_TEXT},
+	{"protocol", NULL, SL_CELL_TEXT},
+	{"ports", NULL, SL_CELL_TEXT},
+	{"description", "because", SL_CELL_TEXT},
+	{0},
+};
+static const struct sl_table_column left_out[] = {
+	{"reason", NULL, SL_CELL_TEXT},
+	{"peer", NULL, SL_CELL_TEXT},
+	{"src", NULL, SL_CELL_TEXT},
+	{"dst", NULL, SL_CELL_TEXT},
+	{"protocol", NULL, SL_CELL_TEXT},
+	{"port", NULL, SL_CELL_NUMBER},
+	{"rule", NULL, SL_CELL_TEXT},
+	{"flows", NULL, SL_CELL_NUMBER},
+	{0},
+};
 static const struct sl_table_column considered[] = {
 	{"role", NULL, SL_CELL_TEXT}, {"through", NULL, SL_CELL_TEXT}, {"vote", NULL, SL_CELL_TEXT},
 	{"rule", NULL, SL_CELL_TEXT}, {"because", NULL, SL_CELL_TEXT}, {0},
@@ -196,6 +249,11 @@ static const struct view views[] = {
 	{"authz.mode.get", "prefixes", modes},
 	{"rpc.methods", "methods", methods},
 	{"policy.show", "rules", rules},
+	{"policy.would_deny", "rows", denied},
+	{"policy.replay", "rows", changes},
+	{"policy.suggest", "rules", suggested},
+	{"policy.suggest", "left_out", left_out},
+	{"evidence.list", "rows", seen},
 	{"policy.lint", "lints", lints},
 	{"policy.load", "lints", lints},
 	{"policy.validate", "lints", lints},
@@ -212,8 +270,11 @@ format_of(const char *key)
 {
 	size_t n = strlen(key);
 
-	if (strcmp(key, "last_handshake") == 0)
-		return SL_CELL_SINCE;
+	static const char *const since[] = {"last_handshake", "oldest", "newest", "newest_gap"};
+
+	for (size_t i = 0; i < SL_ARRAY_SIZE(since); i++)
+		if (strcmp(key, since[i]) == 0)
+			return SL_CELL_SINCE;
 	if (n >= 5 && strcmp(key + n - 5, "bytes") == 0)
 		return SL_CELL_BYTES;
 	if (strcmp(key, "bps") == 0 || (n >= 4 && strcmp(key + n - 4, "_bps") == 0))
@@ -285,6 +346,8 @@ write_values(FILE *f, const char *method, const char *prefix, const json_t *obje
 		}
 		if (is_list(item) && (json_array_size(item) || columns_of(method, label)))
 			continue; /* shown as a table */
+		if (strcmp(label, "candidate") == 0)
+			continue; /* a document of its own */
 		text = sl_cell_text(item, format_of(key), now);
 		name_for_people(label, format_of(key));
 		fprintf(f, "%-*s  %s\n", LABEL_WIDTH, label, text ? text : "");
@@ -334,13 +397,33 @@ write_warnings(FILE *f, const json_t *list)
 	}
 }
 
+/** What setting a mode answers: the evidence, and what is to be confirmed. */
+static void
+write_mode_set(FILE *f, const json_t *o)
+{
+	const char *id = json_string_value(json_object_get(o, "confirm_id"));
+
+	if (json_object_get(o, "would_deny"))
+		fprintf(f,
+			"evidence: %" JSON_INTEGER_FORMAT
+			" flows would be denied, %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT
+			" s covered, %" JSON_INTEGER_FORMAT " flows lost\n",
+			json_integer_value(json_object_get(o, "would_deny")),
+			json_integer_value(json_object_get(o, "covered_s")),
+			json_integer_value(json_object_get(o, "window_s")),
+			json_integer_value(json_object_get(o, "lost")));
+	if (id)
+		fprintf(f, "taken back unless confirmed: sluicectl mode confirm %s\n", id);
+}
+
 /** Does the result say more than the rows of its list? */
 static bool
 says_more(const char *method)
 {
-	static const char *const more[] = {"stats.get",	    "drops.get",   "authz.mode.get",
-					   "sys.lcores",    "policy.load", "policy.validate",
-					   "policy.explain"};
+	static const char *const more[] = {"stats.get",	     "drops.get",	  "authz.mode.get",
+					   "sys.lcores",     "policy.load",	  "policy.validate",
+					   "policy.explain", "policy.would_deny", "policy.replay",
+					   "policy.suggest", "evidence.list"};
 
 	for (size_t i = 0; i < SL_ARRAY_SIZE(more); i++)
 		if (strcmp(method, more[i]) == 0)
@@ -361,6 +444,10 @@ write_result(FILE *f, const char *method, const json_t *result, int64_t now)
 	}
 	if (strcmp(method, "policy.show") == 0 && json_object_get(result, "text")) {
 		write_pieces(f, json_object_get(result, "text"));
+		return;
+	}
+	if (strcmp(method, "authz.mode.set") == 0) {
+		write_mode_set(f, result);
 		return;
 	}
 	if (strcmp(method, "config.show") == 0) {

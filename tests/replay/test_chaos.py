@@ -164,7 +164,7 @@ class World:
             c.ip = "2001:db8:99::%x" % (0x100 + n) if self.rng.random() < 0.3 else "198.51.100.%d" % (1 + n)
 
     def mode(self, c):
-        self.g.call("authz.mode.set", default="enforce" if self.rng.random() < 0.2 else "observe")
+        self.g.call("authz.mode.set", default="enforce" if self.rng.random() < 0.2 else "observe", force=True)
 
     def routes(self, c):
         if self.rng.random() < 0.3:

@@ -158,7 +158,7 @@ def enforce():
     a.handshake()
     g.new_drops()
     lan_packet(data(a, SERVER4))
-    g.call("authz.mode.set", default="enforce")
+    g.call("authz.mode.set", default="enforce", force=True)
     g.run()
     expect(data(a, SERVER4))
     expect(data(a, SERVER6))
@@ -182,7 +182,7 @@ def enforce():
     g.expect_drops("others are enforced", no_role=2)
     # a more specific enforce inside an observe prefix
     g.call("authz.mode.set", prefixes=["10.20.0.0/24"], mode="observe")
-    g.call("authz.mode.set", prefixes=["10.20.0.10/32"], mode="enforce")
+    g.call("authz.mode.set", prefixes=["10.20.0.10/32"], mode="enforce", force=True)
     g.run()
     expect(data(a, SERVER4))
     g.expect_drops("longest prefix", no_role=1)
@@ -198,7 +198,7 @@ def enforce():
     expect(data(a, SERVER6))
     g.expect_drops("panic is over", no_role=1)
     # isolation and the source check hold in every mode
-    g.call("authz.mode.set", prefixes=["10.20.0.10/32", "10.20.0.0/24"], mode="default")
+    g.call("authz.mode.set", prefixes=["10.20.0.10/32", "10.20.0.0/24"], mode="default", force=True)
     g.call("authz.mode.set", default="observe")
     g.run()
     expect(data(a, b.in4))

@@ -118,7 +118,7 @@ def broken_run_files():
 def modes_are_kept():
     names = ["ma"]
     g = Gateway(config(names, mode="observe"))
-    g.call("authz.mode.set", default="enforce")
+    g.call("authz.mode.set", default="enforce", force=True)
     g.call("authz.mode.set", prefixes=["10.20.0.10/32"], mode="observe")
     g.close()
     h = Gateway(config(names, mode="observe"), keep=g.dir)

@@ -82,7 +82,7 @@ client_forgets bob 3
 reach bob 10.20.0.10
 echo "peer del $LAB_ID bob" >&"${CONSOLE[1]}"
 lab_wait 5 eval '! lab_ctl peer.get interface=$LAB_ID peer=bob' || fail "peer del on the console"
-echo "mode enforce" >&"${CONSOLE[1]}"
+echo "mode force" >&"${CONSOLE[1]}"
 lab_wait 5 eval 'lab_ctl mode | grep -q enforce' || fail "mode on the console"
 ping_none alice 10.20.0.10 2
 echo "mode observe" >&"${CONSOLE[1]}"

@@ -16,7 +16,7 @@ closed() { local a; for a in "$@"; do ping_none alice "$a" 2; done; }
 step "observe"
 open 10.20.0.10 fd00:20::10
 step "enforce without a policy denies everything, both ways"
-mode '{"default":"enforce"}'
+mode '{"default":"enforce","force":true}'
 before=$(drop no_role)
 closed 10.20.0.10 fd00:20::10
 at_least "denied packets" $(($(drop no_role) - before)) 4
@@ -37,9 +37,9 @@ step "a target of its own mode, longest prefix"
 mode '{"prefixes":["10.20.0.10/32"],"mode":"observe"}'
 open 10.20.0.10
 closed 10.20.0.11
-mode '{"prefixes":["10.20.0.10/32"],"mode":"default"}'
+mode '{"prefixes":["10.20.0.10/32"],"mode":"default","force":true}'
 mode '{"default":"observe"}'
-mode '{"prefixes":["10.20.0.0/24","fd00:20::10/128"],"mode":"enforce"}'
+mode '{"prefixes":["10.20.0.0/24","fd00:20::10/128"],"mode":"enforce","force":true}'
 mode '{"prefixes":["10.20.0.11/32"],"mode":"observe"}'
 closed 10.20.0.10 fd00:20::10
 open 10.20.0.11 fd00:20::11

@@ -129,6 +129,16 @@ show(const struct options *o, const char *method, json_t *result)
 }
 
 static int
+show_only(const json_t *result, const char *name)
+{
+	const char *text = json_string_value(json_object_get(result, name));
+
+	fputs(text ? text : "", stdout);
+	fputc('\n', stdout);
+	return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
+}
+
+static int
 carry_out(const struct options *o, const struct request *r, struct sl_error *e)
 {
 	struct client *c = client_open(o->socket, o->tcp, e);
@@ -141,6 +151,8 @@ carry_out(const struct options *o, const struct request *r, struct sl_error *e)
 	rc = r->file ? call_parts(c, r, &result, &error, e)
 		     : call_all(c, method, r->params, &result, &error, e);
 	if (rc == 0 && r->then && !o->json) {
+		if (strcmp(method, "authz.mode.set") == 0)
+			show(o, method, result); /* the evidence, and what to confirm */
 		json_decref(result);
 		method = r->then;
 		empty = json_object();
@@ -148,7 +160,9 @@ carry_out(const struct options *o, const struct request *r, struct sl_error *e)
 		json_decref(empty);
 	}
 	client_close(c);
-	if (rc == 0)
+	if (rc == 0 && r->only)
+		rc = show_only(result, r->only);
+	else if (rc == 0)
 		rc = show(o, method, result);
 	else if (o->json && error)
 		show(o, method, error);

@@ -50,6 +50,7 @@ struct verb {
 	const char *then;	     /* method whose result is shown instead */
 	const char *syntax, *help;
 	bool file; /* the first parameter is what the named file holds; "-": standard input */
+	const char *only; /* --ONLY shows that member of the result alone, as it is */
 };
 
 extern const struct verb verbs[];
@@ -59,7 +60,8 @@ extern const unsigned n_verbs;
 struct request {
 	const struct sl_schema_method *method;
 	const char *then;
-	bool file; /* its text may be too long for one line */
+	bool file;	  /* its text may be too long for one line */
+	const char *only; /* member of the result that is shown alone; NULL: all */
 	json_t *params;
 };
 

@@ -38,9 +38,10 @@ const struct verb verbs[] = {
 	{"memory", "sys.mem", {0}, NULL, NULL, NULL, NULL, "", "packet buffers and key memory"},
 	{"version", "sys.version", {0}, NULL, NULL, NULL, NULL, "", "of the gateway and its libraries"},
 	{"mode", MODE_GET, {0}, NULL, NULL, NULL, NULL, "", "authz modes"},
-	{"mode observe", "authz.mode.set", {0}, "prefixes", "mode=observe", "default=observe", MODE_GET, "[PREFIX...]", "forward and count: all, or these destinations"},
-	{"mode enforce", "authz.mode.set", {0}, "prefixes", "mode=enforce", "default=enforce", MODE_GET, "[PREFIX...]", "only what policy allows"},
-	{"mode default", "authz.mode.set", {0}, "prefixes", "mode=default", "mode=default", MODE_GET, "PREFIX...", "these have no mode of their own any more"},
+	{"mode observe", "authz.mode.set", {0}, "targets", "mode=observe", "default=observe", MODE_GET, "[PREFIX|TARGET...]", "forward and count: all, or these destinations"},
+	{"mode enforce", "authz.mode.set", {0}, "targets", "mode=enforce", "default=enforce", MODE_GET, "[PREFIX|TARGET...] [force=yes] [window=S] [confirm-within=S]", "only what policy allows"},
+	{"mode default", "authz.mode.set", {0}, "targets", "mode=default", "mode=default", MODE_GET, "PREFIX|TARGET... [force=yes]", "these have no mode of their own any more"},
+	{"mode confirm", "authz.mode.confirm", {"confirm_id"}, NULL, NULL, NULL, MODE_GET, "ID", "keep a change that would be taken back"},
 	{"mode panic", "authz.mode.set", {"panic"}, NULL, NULL, NULL, MODE_GET, "on|off", "on: observe everything"},
 	{"policy status", "policy.status", {0}, NULL, NULL, NULL, NULL, "", "which policy is in force, and its limits"},
 	{"policy load", "policy.load", {"text"}, NULL, NULL, NULL, NULL, "FILE [--dry-run]", "put a document into force", true},
@@ -60,6 +61,15 @@ const struct verb verbs[] = {
 	{"config show", "config.show", {0}, NULL, NULL, NULL, NULL, "", "the configuration as calls"},
 	{"config save", "config.save", {"file"}, NULL, NULL, NULL, NULL, "FILE", "write it on the gateway's host"},
 	{"config load", "config.load", {"file"}, NULL, NULL, NULL, NULL, "FILE", "carry a written one out"},
+	{"would-deny", "policy.would_deny", {"target"}, NULL, NULL, NULL, NULL, "[TARGET|PREFIX] [window=S]", "observed flows that policy would deny"},
+	{"policy replay", "policy.replay", {"text"}, NULL, NULL, NULL, NULL, "FILE [window=S]", "what a candidate would change for observed flows", true},
+	{"policy suggest", "policy.suggest", {"target"}, NULL, NULL, NULL, NULL, "[TARGET|PREFIX] [window=S] [min-flows=N] [--candidate]", "rules for observed flows that would be denied; --candidate: the document", false, "candidate"},
+	{"evidence", "evidence.status", {0}, NULL, NULL, NULL, NULL, "", "what is kept of observed flows"},
+	{"evidence list", "evidence.list", {"target"}, NULL, NULL, NULL, NULL, "[TARGET|PREFIX] [peer=NAME] [window=S]", "observed flows"},
+	{"evidence clear", "evidence.clear", {0}, NULL, NULL, NULL, NULL, "", "forget them"},
+	{"log on", "log.enabled.set", {0}, NULL, "enabled=yes", NULL, NULL, "", "write records of flows"},
+	{"log off", "log.enabled.set", {0}, NULL, "enabled=no", NULL, NULL, "", "write none"},
+	{"log status", "log.enabled.get", {0}, NULL, NULL, NULL, NULL, "", "whether records are written"},
 	{"log", "sys.log_level.set", {"level"}, NULL, NULL, NULL, NULL, "LEVEL", "err, warn, notice, info or debug"},
 	{"shutdown", "sys.shutdown", {0}, NULL, NULL, NULL, NULL, "", "end the gateway"},
 };
@@ -115,6 +125,18 @@ is_assignment(const struct sl_schema_method *m, const char *arg)
 	return false;
 }
 
+/** "window=60" for window_s: seconds go without saying. @return the text to be parsed */
+static const char *
+with_unit(const struct sl_schema_method *m, const char *arg, char *buf, size_t size)
+{
+	size_t n = strcspn(arg, "=");
+
+	if (!arg[n] || is_assignment(m, arg))
+		return arg;
+	snprintf(buf, size, "%.*s_s%s", (int)n, arg, arg + n);
+	return is_assignment(m, buf) ? buf : arg;
+}
+
 /** What a file of the operator's machine holds. */
 static int
 set_from_file(struct request *r, const char *name, const char *path, struct sl_error *e)
@@ -154,23 +176,42 @@ set_pair(struct request *r, const char *arg, struct sl_error *e)
 	char text[256];
 
 	if (strncmp(arg, "--", 2) != 0)
-		return sl_args_parse(r->params, r->method, arg, e);
+		return sl_args_parse(r->params, r->method,
+				     with_unit(r->method, arg, text, sizeof(text)), e);
 	snprintf(text, sizeof(text), "%s%s", arg + 2, strchr(arg, '=') ? "" : "=yes");
 	return sl_args_parse(r->params, r->method, text, e);
 }
 
-/** Words by position, then KEY=VALUE, or items of one list. */
+/** KEY=VALUE or an option, no value by position. */
+static bool
+is_pair(const struct sl_schema_method *m, const char *arg)
+{
+	char text[256];
+
+	return strncmp(arg, "--", 2) == 0 ||
+	       is_assignment(m, with_unit(m, arg, text, sizeof(text)));
+}
+
+static int
+add_item(struct request *r, const char *name, const char *value)
+{
+	json_t *list = json_object_get(r->params, name);
+
+	if (!list) {
+		list = json_array();
+		json_object_set_new(r->params, name, list);
+	}
+	return json_array_append_new(list, json_string(value));
+}
+
+/** Words by position, then KEY=VALUE, and items of one list. */
 static int
 verb_args(struct request *r, const struct verb *v, int argc, char **argv, struct sl_error *e)
 {
-	const char *fixed = argc == 0 && v->alone ? v->alone : v->fixed;
-	json_t *list;
+	const char *fixed;
 	int i = 0, rc = 0;
 
-	if (fixed)
-		rc = sl_args_parse(r->params, r->method, fixed, e);
-	for (; rc == 0 && i < argc && i < VERB_ARGS && v->args[i] &&
-	       !is_assignment(r->method, argv[i]) && strncmp(argv[i], "--", 2) != 0;
+	for (; rc == 0 && i < argc && i < VERB_ARGS && v->args[i] && !is_pair(r->method, argv[i]);
 	     i++) {
 		const char *value = argv[i];
 
@@ -181,17 +222,16 @@ verb_args(struct request *r, const struct verb *v, int argc, char **argv, struct
 				       : sl_args_set(r->params, r->method, v->args[i], value, e);
 	}
 	for (; rc == 0 && i < argc; i++) {
-		if (!v->rest) {
+		if (v->only && strncmp(argv[i], "--", 2) == 0 && strcmp(argv[i] + 2, v->only) == 0)
+			r->only = v->only;
+		else if (v->rest && !is_pair(r->method, argv[i]))
+			rc = add_item(r, v->rest, argv[i]);
+		else
 			rc = set_pair(r, argv[i], e);
-			continue;
-		}
-		list = json_object_get(r->params, v->rest);
-		if (!list) {
-			list = json_array();
-			json_object_set_new(r->params, v->rest, list);
-		}
-		json_array_append_new(list, json_string(argv[i]));
 	}
+	fixed = v->alone && !json_object_get(r->params, v->rest) ? v->alone : v->fixed;
+	if (rc == 0 && fixed)
+		rc = sl_args_parse(r->params, r->method, fixed, e);
 	return rc;
 }
 

@@ -3,6 +3,8 @@
 
 #include <rte_log.h>
 
+#define AGG_ROWS 1024
+
 const struct sl_rpc_caller rx_unix = {SL_RPC_VIA_UNIX, "uid:0"};
 const struct sl_rpc_caller rx_tcp = {SL_RPC_VIA_TCP, "tcp:loopback"};
 const struct sl_rpc_caller rx_config = {SL_RPC_VIA_CONFIG, "config"};
@@ -83,11 +85,63 @@ make_drain(struct rx *r)
 	sl_drain_poll(r->drain);
 }
 
+static void
+open_evidence(struct rx *r)
+{
+	static const uint64_t key[2] = {1, 2};
+	struct sl_evidence_conf c = {.gw = r->fx.gw,
+				     .agg = {&r->agg},
+				     .n_agg = 1,
+				     .state_dir = r->fx.conf.state_dir,
+				     .lockstep = true};
+
+	for (unsigned i = 0; i < 2; i++) {
+		r->agg_table[i] = aligned_alloc(64, sl_agg_table_size(AGG_ROWS));
+		memset(r->agg_table[i], 0, sl_agg_table_size(AGG_ROWS));
+	}
+	sl_agg_init(&r->agg, r->agg_table[0], r->agg_table[1], AGG_ROWS, key);
+	r->evidence = sl_evidence_new(&c, &r->e);
+	assert_non_null(r->evidence);
+}
+
+void
+rx_pass(struct rx *r, unsigned seconds)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		r->fx.now_ns += i == 0 && seconds > 3 ? (seconds - 3) * S : S;
+		r->fx.wall_ns += i == 0 && seconds > 3 ? (seconds - 3) * S : S;
+		sl_agg_poll(&r->agg);
+		sl_ctl_poll(&r->ctl);
+		fx_turn(&r->fx);
+	}
+}
+
+void
+rx_see(struct rx *r, const char *dst, uint16_t port, unsigned flows)
+{
+	struct sl_agg_key k = {.src = {10, 7, 0, 2},
+			       .dport = port,
+			       .iface = 1,
+			       .proto = 6,
+			       .version = 4,
+			       .flags = SL_AGG_FROM_TUNNEL};
+	struct sl_gw_peer_info info;
+	struct sl_pubkey key;
+
+	assert_int_equal(sl_gw_peer_lookup(r->fx.gw, "wg0", "alice", &key, &r->e), 0);
+	assert_int_equal(sl_gw_peer_info(r->fx.gw, "wg0", &key, &info), 0);
+	k.peer_id = info.id;
+	memcpy(k.dst, fx_ip(dst).b, 4);
+	sl_agg_add(&r->agg, &k, 0, 0, flows, 2 * flows, 200 * flows, r->fx.now_ns);
+	rx_pass(r, 4);
+}
+
 void
 rx_open(struct rx *r)
 {
 	fx_open(&r->fx);
 	fx_ports(&r->fx);
+	open_evidence(r);
 	make_plan(&r->plan);
 	r->log[0] = 0;
 	r->quit = false;
@@ -98,6 +152,7 @@ rx_open(struct rx *r)
 	r->ctl = (struct sl_ctl){.gw = r->fx.gw,
 				 .dp = r->fx.dp,
 				 .drain = r->drain,
+				 .evidence = r->evidence,
 				 .plan = &r->plan,
 				 .mono_ns = mono,
 				 .clock_ctx = &r->fx,
@@ -115,6 +170,9 @@ rx_close(struct rx *r)
 {
 	sl_rpc_free(r->rpc);
 	sl_ctl_clear(&r->ctl);
+	sl_evidence_free(r->evidence);
+	free(r->agg_table[0]);
+	free(r->agg_table[1]);
 	fx_turn(&r->fx);
 	fx_close(&r->fx);
 	sl_drain_free(r->drain);

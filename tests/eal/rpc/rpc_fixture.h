@@ -24,6 +24,9 @@ struct rx {
 	struct sl_plan plan;
 	struct sl_rpc *rpc;
 	struct sl_error e;
+	struct sl_agg agg; /* of a lcore that the test plays */
+	void *agg_table[2];
+	struct sl_evidence *evidence;
 	char log[8192]; /* lines since rx_open(): "LEVEL topic: text" */
 	bool quit;
 };
@@ -37,6 +40,11 @@ void rx_close(struct rx *r);
 /** fx_init() and rx_open(), then wg0 and alice. */
 void rx_init(struct rx *r);
 void rx_fini(struct rx *r);
+
+/** A flow of alice (TCP, from the tunnel) is seen, and merged. */
+void rx_see(struct rx *r, const char *dst, uint16_t port, unsigned flows);
+/** Seconds in which the gateway counts. */
+void rx_pass(struct rx *r, unsigned seconds);
 
 /** Call as the unix socket; parameters as JSON text. @return the result, or NULL with r->e */
 json_t *rx_try(struct rx *r, const char *method, const char *params);

@@ -190,14 +190,17 @@ static void
 test_mode(void **state)
 {
 	on_pipe();
-	assert_non_null(strstr(say("mode enforce\n"), "default                         enforce\n"));
-	assert_non_null(strstr(say("mode observe 10.20.0.10/32\n"), "10.20.0.10/32  observe\n"));
+	assert_non_null(strstr(say("mode force\n"), "default                         enforce\n"));
+	assert_non_null(strstr(say("mode observe 10.20.0.10/32\n"), "10.20.0.10/32  observe  -\n"));
+	/* to give it up is to enforce, of which the evidence says too little */
+	assert_non_null(strstr(say("mode default 10.20.0.10/32\n"), "(not_covered)"));
+	assert_non_null(strstr(say("mode observe\n"), "default                         observe\n"));
 	assert_non_null(strstr(say("mode default 10.20.0.10/32\n"), "no prefixes\n"));
 	assert_non_null(
 		strstr(say("mode panic on\n"), "panic                           observe\n"));
 	assert_non_null(strstr(say("mode panic off\n"), "panic                           off\n"));
 	assert_non_null(strstr(say("mode observe 10.20.0.10/8\n"),
-			       "(prefix_host_bits) at /prefixes/0; remedy: 10.0.0.0/8"));
+			       "(prefix_host_bits) at /targets/0; remedy: 10.0.0.0/8"));
 	assert_non_null(strstr(r.log, "authz.mode.set by console: default: observe -> enforce"));
 }
 

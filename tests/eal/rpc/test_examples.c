@@ -117,12 +117,11 @@ test_examples(void **state)
 static void
 run_members(struct rx *r)
 {
-	static const char *const methods[] = {"role.member.add",   "role.members",
-					      "role.list",	   "target.list",
-					      "zone.list",	   "policy.show",
-					      "policy.status",	   "policy.lint",
-					      "policy.explain",	   "policy.test",
-					      "role.member.remove"};
+	static const char *const methods[] = {
+		"role.member.add", "role.members",  "role.list",	 "target.list",
+		"zone.list",	   "policy.show",   "policy.status",	 "policy.lint",
+		"policy.explain",  "policy.test",   "policy.would_deny", "policy.replay",
+		"policy.suggest",  "evidence.list", "evidence.status",	 "role.member.remove"};
 
 	rx_do(r, "policy.load",
 	      "{\"text\":\"{\\\"version\\\":1,\\\"zones\\\":{\\\"in\\\":{\\\"id\\\":1,\\\"type\\\":"
@@ -134,6 +133,9 @@ run_members(struct rx *r)
 	      "\\\"to\\\":[\\\"db\\\",\\\"*\\\"],\\\"protocol\\\":\\\"tcp\\\",\\\"ports\\\":"
 	      "[443],\\\"action\\\":\\\"allow\\\",\\\"expires\\\":\\\"2030-01-01\\\","
 	      "\\\"description\\\":\\\"r\\\"}]}\"}");
+	rx_see(r, "10.20.0.10", 443, 3); /* allowed, denied, and denied on purpose */
+	rx_see(r, "10.20.0.10", 22, 2);
+	rx_see(r, "10.20.0.11", 23, 1);
 	for (unsigned i = 0; i < SL_ARRAY_SIZE(methods); i++)
 		run_example(r, sl_schema_find(sl_schema_gateway, sl_schema_gateway_n, methods[i]));
 }
@@ -169,6 +171,7 @@ test_others(void **state)
 
 		assert_true(sl_schema_gateway[i].example_runs ||
 			    strncmp(name, "role.member.", 12) == 0 ||
+			    strcmp(name, "authz.mode.confirm") == 0 ||
 			    strcmp(name, methods[0]) == 0 || strcmp(name, methods[1]) == 0 ||
 			    strcmp(name, methods[2]) == 0);
 	}

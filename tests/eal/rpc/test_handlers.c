@@ -315,7 +315,8 @@ test_pages(void **state)
 			 "{\"prefix\":\"10.50.%u.0/24\",\"via\":\"10.20.0.254\"}", i);
 		rx_do(&r, "route.add", params);
 		snprintf(params, sizeof(params),
-			 "{\"prefixes\":[\"10.50.%u.0/24\"],\"mode\":\"enforce\"}", i);
+			 "{\"prefixes\":[\"10.50.%u.0/24\"],\"mode\":\"enforce\",\"force\":true}",
+			 i);
 		rx_do(&r, "authz.mode.set", params);
 		snprintf(params, sizeof(params),
 			 "{\"port\":\"lan\",\"ip\":\"10.20.0.%u\",\"mac\":\"02:00:00:00:00:77\"}",
@@ -529,7 +530,7 @@ test_mode(void **state)
 	json_t *m;
 
 	m = rx_call(&r, "authz.mode.set",
-		    "{\"default\":\"enforce\",\"comment\":\"after\\nreview\"}");
+		    "{\"default\":\"enforce\",\"comment\":\"after\\nreview\",\"force\":true}");
 	rx_is(json_object_get(m, "previous"),
 	      "{\"default\":\"observe\",\"panic\":\"off\",\"prefixes\":[],\"from_state\":false}");
 	assert_int_equal(number(m, "generation"), (json_int_t)sl_gw_generation(r.fx.gw));
@@ -543,15 +544,20 @@ test_mode(void **state)
 		 "\"mode\":\"observe\"},{\"prefix\":\"fd20::/"
 		 "64\",\"mode\":\"observe\"}],\"from_state\":false}");
 	json_decref(m);
-	rx_do(&r, "authz.mode.set", "{\"prefixes\":[\"10.20.0.10/32\"],\"mode\":\"default\"}");
+	rx_do(&r, "authz.mode.set",
+	      "{\"prefixes\":[\"10.20.0.10/32\"],\"mode\":\"default\",\"force\":true}");
 	rx_do(&r, "authz.mode.set", "{\"panic\":\"off\"}");
 	assert_string_equal(
 		r.log,
-		"2 audit: authz.mode.set by uid:0: default: observe -> enforce (after?review)\n"
+		"2 audit: authz.mode.set by uid:0: default: observe -> enforce, forced: 0 flows "
+		"would "
+		"be denied, 0 of 86400 s covered (after?review)\n"
 		"2 audit: authz.mode.set by uid:0: prefix 10.20.0.10/32: default -> observe\n"
 		"2 audit: authz.mode.set by uid:0: prefix fd20::/64: default -> observe\n"
 		"2 audit: authz.mode.set by uid:0: panic: off -> observe\n"
-		"2 audit: authz.mode.set by uid:0: prefix 10.20.0.10/32: observe -> default\n"
+		"2 audit: authz.mode.set by uid:0: prefix 10.20.0.10/32: observe -> default, "
+		"forced: "
+		"0 flows would be denied, 0 of 86400 s covered\n"
 		"2 audit: authz.mode.set by uid:0: panic: observe -> off\n");
 }
 
@@ -596,7 +602,7 @@ test_mode_kept(void **state)
 	fx_init(&k.fx);
 	k.fx.conf.state_dir = dir;
 	rx_open(&k);
-	rx_do(&k, "authz.mode.set", "{\"default\":\"enforce\"}");
+	rx_do(&k, "authz.mode.set", "{\"default\":\"enforce\",\"force\":true}");
 	rx_close(&k);
 	rx_open(&k);
 	assert_int_equal(sl_rpc_call(k.rpc, &rx_config, "authz.mode.set", params, &result, &k.e),
@@ -612,8 +618,13 @@ test_mode_kept(void **state)
 	json_decref(result);
 	json_decref(params);
 	rx_fini(&k);
-	snprintf(file, sizeof(file), "%s/authz-mode.json", dir);
-	unlink(file);
+	for (unsigned i = 0; i < 3; i++) {
+		static const char *const names[] = {"authz-mode.json", "evidence",
+						    "evidence-times"};
+
+		snprintf(file, sizeof(file), "%s/%s", dir, names[i]);
+		unlink(file);
+	}
 	rmdir(dir);
 }
 

@@ -270,7 +270,7 @@ test_explain(void **state)
 		  "rule", "rule 5 matches with priority 128");
 	explained("{\"src\":\"10.7.0.2\",\"dst\":\"10.20.0.10\",\"dport\":23}", "deny", "forwarded",
 		  "zone_default", "nearest is rule 5, but for the port");
-	rx_do(&r, "authz.mode.set", "{\"default\":\"enforce\"}");
+	rx_do(&r, "authz.mode.set", "{\"default\":\"enforce\",\"force\":true}");
 	explained("{\"src\":\"10.7.0.2\",\"dst\":\"10.20.0.11\",\"dport\":22}", "deny", "dropped",
 		  "zone_default", "but for the destination");
 	explained("{\"src\":\"10.7.0.2\",\"dst\":\"10.20.0.10\",\"protocol\":\"udp\",\"dport\":22}",

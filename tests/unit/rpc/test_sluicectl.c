@@ -78,8 +78,9 @@ mode_set(void *user, const struct sl_rpc_caller *caller, const void *params, jso
 {
 	const struct sl_rpc_authz_mode_set *p = params;
 
-	snprintf(last, sizeof(last), "default=%d prefixes=%u mode=%d panic=%d",
-		 p->has_default ? p->default_ : -1, p->prefixes.n, p->has_mode ? p->mode : -1,
+	snprintf(last, sizeof(last), "default=%d targets=%u force=%d confirm=%d mode=%d panic=%d",
+		 p->has_default ? p->default_ : -1, p->targets.n, p->force,
+		 (int)p->confirm_within_s, p->has_mode ? p->mode : -1,
 		 p->has_panic ? p->panic : -1);
 	return 0;
 }
@@ -220,15 +221,19 @@ test_verbs(void **state)
 	      0, "bob");
 	assert_string_equal(last, "wg0 2 bob");
 	exits("mode enforce", 0, "observe"); /* shows what holds then */
-	assert_string_equal(last, "default=1 prefixes=0 mode=-1 panic=-1");
+	assert_string_equal(last, "default=1 targets=0 force=0 confirm=0 mode=-1 panic=-1");
 	exits("mode observe 10.0.0.0/8 fd00::/8", 0, "");
-	assert_string_equal(last, "default=-1 prefixes=2 mode=0 panic=-1");
+	assert_string_equal(last, "default=-1 targets=2 force=0 confirm=0 mode=0 panic=-1");
+	exits("mode enforce db1 10.0.0.0/8 force=yes confirm-within=600", 0, "");
+	assert_string_equal(last, "default=-1 targets=2 force=1 confirm=600 mode=1 panic=-1");
+	exits("mode enforce force=yes", 0, "");
+	assert_string_equal(last, "default=1 targets=0 force=1 confirm=0 mode=-1 panic=-1");
 	exits("mode default 10.0.0.0/8", 0, "");
-	assert_string_equal(last, "default=-1 prefixes=1 mode=2 panic=-1");
+	assert_string_equal(last, "default=-1 targets=1 force=0 confirm=0 mode=2 panic=-1");
 	exits("mode panic on", 0, "");
-	assert_string_equal(last, "default=-1 prefixes=0 mode=-1 panic=1");
+	assert_string_equal(last, "default=-1 targets=0 force=0 confirm=0 mode=-1 panic=1");
 	exits("mode panic off", 0, "");
-	assert_string_equal(last, "default=-1 prefixes=0 mode=-1 panic=0");
+	assert_string_equal(last, "default=-1 targets=0 force=0 confirm=0 mode=-1 panic=0");
 	exits("mode", 0, "default");
 }
 
@@ -321,7 +326,7 @@ test_completion(void **state)
 {
 	completes("pe", " peers peer ");
 	completes("peer ", " show add set remove kick ");
-	completes("mode ", " observe enforce default panic ");
+	completes("mode ", " observe enforce default confirm panic ");
 	completes("peer add wg0 KEY ena", " enabled=yes enabled=no ");
 	completes("-s /x interface.set inside.", " inside.port= inside.vlan= inside.prefixes= ");
 	completes("--tcp a:1 interface set wg0 outer_udp_checksum=z", " zero ");

@@ -1,0 +1,732 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* evidence.*, policy.would_deny, policy.replay, policy.suggest. A question scans many rows: it is
+ * cut into slices between which the loop goes on, and its rows are kept for a minute, so that its
+ * pages are those of one answer. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "evidence_query.h"
+#include "evidence_suggest.h"
+#include "rpc_int.h"
+#include "sl_crypto.h"
+#include "sl_gw_policy.h"
+#include "sl_log.h"
+#include "sl_policy_doc.h"
+
+#define WINDOW_S (14 * EV_DAY_S)
+#define SLICE 512	       /* judgements between two looks at the clock */
+#define SLICE_NS (2 * 1000000) /* of one turn of the loop */
+#define KEEP_NS (60 * SL_NS_PER_S)
+#define QUEUE_MAX 8
+
+enum kind { Q_DENY, Q_REPLAY, Q_SUGGEST, Q_LIST };
+
+struct question {
+	struct question *next;
+	enum kind kind;
+	uint8_t key[32]; /* equal: the same question */
+	struct sl_rpc_later *later;
+	struct sl_gw_candidate *cand;
+	struct ev_scan *scan;
+	uint64_t made_ns;
+	uint64_t after;
+	unsigned limit;
+	uint64_t min_flows;
+	struct ev_flow **row;
+	unsigned n_rows;
+};
+
+struct ctl_questions {
+	struct question *first;
+	unsigned n;
+	struct question *kept; /* answered; for its further pages */
+};
+
+static void
+question_free(struct question *q)
+{
+	if (q == NULL)
+		return;
+	ev_scan_free(q->scan);
+	sl_gw_candidate_free(q->cand);
+	free(q->row);
+	free(q);
+}
+
+/* --- what to look at -----------------------------------------------------------------------------
+ */
+
+int
+ctl_resolve(struct sl_ctl *ctl, const char *name, const char *path, struct sl_gw_mode_prefix **list,
+	    unsigned *n, struct sl_error *e)
+{
+	const struct sl_policy *p = sl_gw_policy(ctl->gw);
+	const struct sl_pol_target *t = NULL;
+	struct sl_gw_mode_prefix *more;
+	char text[SL_PREFIX_STR];
+	struct sl_prefix one;
+	unsigned i, k;
+
+	for (i = 0; p != NULL && i < p->n_targets && t == NULL; i++)
+		if (strcmp(p->targets[i].name, name) == 0)
+			t = &p->targets[i];
+	if (t == NULL && sl_prefix_parse(name, &one) == 0 && sl_prefix_mask(&one)) {
+		sl_fail(e, -EINVAL, "prefix_host_bits", path,
+			"bits behind the prefix length are set");
+		sl_hint(e, "%s", sl_prefix_str(&one, text));
+		return -EINVAL;
+	}
+	if (t == NULL && sl_prefix_parse(name, &one) != 0) {
+		sl_fail(e, -ENOENT, "target_unknown", path,
+			"\"%.64s\" is neither a target of the policy in force nor a prefix", name);
+		sl_hint(e, "target.list names them");
+		return -ENOENT;
+	}
+	k = t != NULL ? t->n_addrs : 1;
+	more = realloc(*list, (*n + k) * sizeof(*more));
+	if (more == NULL)
+		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+	*list = more;
+	for (i = 0; i < k; i++) {
+		struct sl_gw_mode_prefix *m = &more[*n];
+
+		*m = (struct sl_gw_mode_prefix){.prefix = t != NULL ? t->addrs[i].prefix : one};
+		if (t != NULL)
+			snprintf(m->target, sizeof(m->target), "%s", t->name);
+		++*n;
+	}
+	return 0;
+}
+
+/** Prefixes of a question: of its target, or as they are given; none: everything. */
+static int
+places(struct sl_ctl *ctl, const char *target, const struct sl_schema_array *prefixes,
+       struct sl_prefix **to, unsigned *n, struct sl_error *e)
+{
+	struct sl_gw_mode_prefix *list = NULL;
+	unsigned i;
+	int rc = 0;
+
+	*to = NULL;
+	*n = 0;
+	if (target != NULL && prefixes->n > 0)
+		return sl_fail(e, -EINVAL, "param_conflict", "",
+			       "a target or prefixes are given, not both");
+	if (target != NULL)
+		rc = ctl_resolve(ctl, target, "/target", &list, n, e);
+	if (rc == 0) {
+		*n = target != NULL ? *n : prefixes->n;
+		*to = calloc(*n + 1, sizeof(**to));
+		rc = *to != NULL ? 0 : sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+	}
+	for (i = 0; rc == 0 && i < *n; i++)
+		(*to)[i] = target != NULL ? list[i].prefix
+					  : ((const struct sl_prefix *)prefixes->v)[i];
+	free(list);
+	return rc;
+}
+
+static int
+evidence_of(struct sl_ctl *ctl, struct sl_error *e)
+{
+	if (ctl->evidence != NULL)
+		return 0;
+	sl_fail(e, -EBUSY, "no_evidence", "", "this gateway keeps no evidence");
+	return -EBUSY;
+}
+
+/* --- parts of answers ----------------------------------------------------------------------------
+ */
+
+json_t *
+ctl_coverage(const struct sl_coverage *c)
+{
+	json_t *o = json_pack("{s:I, s:I, s:f, s:I}", "window_s", (json_int_t)c->window_s,
+			      "covered_s", (json_int_t)c->covered_s, "covered_ratio",
+			      c->window_s > 0 ? (double)c->covered_s / (double)c->window_s : 0.0,
+			      "lost", (json_int_t)c->lost);
+
+	if (o != NULL && c->newest_gap_wall_s > 0)
+		json_object_set_new(o, "newest_gap",
+				    json_integer((json_int_t)c->newest_gap_wall_s));
+	return o;
+}
+
+static const char *
+why_text(const struct question *q, const struct ev_flow *f)
+{
+	static const char *const text[] = {"rule", "zone_default", "no_role", "map_error"};
+	unsigned why = q->kind == Q_REPLAY && f->allow ? f->cand_why : f->why;
+
+	return why < SL_ARRAY_SIZE(text) ? text[why] : "map_error";
+}
+
+static json_t *
+row_json(const struct sl_ctl *ctl, const struct question *q, const struct ev_flow *f)
+{
+	char proto[8], rule[SL_POL_NAME + 16];
+	struct sl_ip src, dst;
+	json_t *o;
+
+	ev_flow_ip(f, false, &src);
+	ev_flow_ip(f, true, &dst);
+	o = json_pack("{s:s, s:s, s:s, s:o, s:o, s:s}", "interface",
+		      ev_flow_iface(ctl->evidence, f), "peer", ev_flow_peer(ctl->evidence, f),
+		      "from", f->flags & SL_AGG_FROM_TUNNEL ? "tunnel" : "inside", "src",
+		      ctl_ip(&src), "dst", ctl_ip(&dst), "protocol", sl_proto_str(f->proto, proto));
+	if (o == NULL)
+		return NULL;
+	if (f->sport != 0)
+		json_object_set_new(o, "sport", json_integer(f->sport));
+	if (f->proto == 6 || f->proto == 17)
+		json_object_set_new(o, "port", json_integer(f->dport));
+	if (q->kind == Q_REPLAY)
+		json_object_set_new(o, "change",
+				    json_string(f->allow ? "newly_denied" : "newly_allowed"));
+	if (q->kind == Q_LIST) {
+		json_object_set_new(o, "then", json_string(f->was_allowed ? "allow" : "deny"));
+		json_object_set_new(o, "now",
+				    json_string(!f->here   ? "gone"
+						: f->allow ? "allow"
+							   : "deny"));
+		json_object_set_new(o, "enforced", json_boolean(f->was_enforced));
+		json_object_set_new(o, "midstream", json_boolean(f->flags & SL_AGG_MIDSTREAM));
+	}
+	json_object_set_new(o, "why", json_string(why_text(q, f)));
+	if (f->why == SL_WHY_RULE && f->here && !(q->kind == Q_REPLAY && f->allow)) {
+		snprintf(rule, sizeof(rule), "%s/%u", ev_scan_role(q->scan, f->role), f->rule);
+		json_object_set_new(o, "rule", json_string(rule));
+	}
+	json_object_set_new(o, "flows", json_integer((json_int_t)ev_flow_count(f)));
+	json_object_set_new(o, "packets", json_integer((json_int_t)f->packets));
+	json_object_set_new(o, "bytes", json_integer((json_int_t)f->bytes));
+	json_object_set_new(o, "first", json_integer((json_int_t)(f->first_ns / SL_NS_PER_S)));
+	json_object_set_new(o, "last", json_integer((json_int_t)(f->last_ns / SL_NS_PER_S)));
+	return o;
+}
+
+/** The asked page of the rows, and `next` if there are more. */
+static void
+put_rows(const struct sl_ctl *ctl, const struct question *q, json_t *o)
+{
+	uint64_t end = SL_MIN(q->after + q->limit, (uint64_t)q->n_rows), i;
+	json_t *rows = json_array();
+
+	for (i = q->after; i < end; i++)
+		json_array_append_new(rows, row_json(ctl, q, q->row[i]));
+	json_object_set_new(o, "rows", rows);
+	if (end < q->n_rows)
+		json_object_set_new(o, "next", json_integer((json_int_t)end));
+}
+
+/* --- finishing -----------------------------------------------------------------------------------
+ */
+
+struct total {
+	uint64_t flows, packets, bytes;
+	unsigned rows, peers;
+};
+
+static bool
+changed(const struct ev_flow *f)
+{
+	return f->here && f->allow != f->cand_allow;
+}
+
+/** Rows of the answer, in order. */
+static int
+pick(struct sl_ctl *ctl, struct question *q)
+{
+	unsigned n, i;
+	struct ev_flow *f = ev_scan_flows(q->scan, &n);
+
+	q->row = malloc((n + 1) * sizeof(*q->row));
+	if (q->row == NULL || ev_scan_failed(q->scan))
+		return -ENOMEM;
+	for (i = 0; i < n; i++)
+		if (q->kind == Q_LIST ||
+		    (q->kind == Q_REPLAY ? changed(&f[i]) : ev_flow_denied(&f[i])))
+			q->row[q->n_rows++] = &f[i];
+	qsort_r(q->row, q->n_rows, sizeof(*q->row), ev_flow_cmp, ctl->evidence);
+	return 0;
+}
+
+/** Sum of the flows that `takes` says. */
+static void
+sum(const struct question *q, bool (*takes)(const struct ev_flow *f), struct total *t)
+{
+	unsigned n, i, cap = 0;
+	struct ev_flow *f = ev_scan_flows(q->scan, &n);
+	uint8_t *seen = NULL, *grown;
+
+	*t = (struct total){0};
+	for (i = 0; i < n; i++) {
+		if (!takes(&f[i]))
+			continue;
+		t->rows++;
+		t->flows += ev_flow_count(&f[i]);
+		t->packets += f[i].packets;
+		t->bytes += f[i].bytes;
+		if (f[i].who >= cap) {
+			grown = realloc(seen, 2 * (size_t)f[i].who + 64);
+			if (grown == NULL)
+				continue;
+			seen = grown;
+			memset(seen + cap, 0, 2 * (size_t)f[i].who + 64 - cap);
+			cap = 2 * f[i].who + 64;
+		}
+		t->peers += !seen[f[i].who];
+		seen[f[i].who] = 1;
+	}
+	free(seen);
+}
+
+static bool
+is_gone(const struct ev_flow *f)
+{
+	return !f->here;
+}
+
+static bool
+is_midstream(const struct ev_flow *f)
+{
+	return f->here && f->flags & SL_AGG_MIDSTREAM;
+}
+
+static bool
+is_newly_denied(const struct ev_flow *f)
+{
+	return changed(f) && f->allow;
+}
+
+static bool
+is_newly_allowed(const struct ev_flow *f)
+{
+	return changed(f) && !f->allow;
+}
+
+static bool
+is_unchanged(const struct ev_flow *f)
+{
+	return f->here && !changed(f);
+}
+
+static json_t *
+answer_denied(const struct sl_ctl *ctl, const struct question *q)
+{
+	const struct sl_coverage *c = ev_scan_coverage(q->scan);
+	struct total denied, gone, mid;
+	json_t *o;
+
+	sum(q, ev_flow_denied, &denied);
+	sum(q, is_gone, &gone);
+	sum(q, is_midstream, &mid);
+	o = json_pack("{s:I, s:i, s:i, s:I, s:I, s:b, s:I, s:I, s:o}", "flows",
+		      (json_int_t)denied.flows, "rows_total", (int)denied.rows, "peers",
+		      (int)denied.peers, "packets", (json_int_t)denied.packets, "bytes",
+		      (json_int_t)denied.bytes, "ready",
+		      denied.flows == 0 && c->covered_s >= c->window_s && c->lost == 0,
+		      "gone_flows", (json_int_t)gone.flows, "midstream_flows",
+		      (json_int_t)mid.flows, "coverage", ctl_coverage(c));
+	if (o != NULL)
+		put_rows(ctl, q, o);
+	return o;
+}
+
+static json_t *
+total_json(const struct total *t)
+{
+	return json_pack("{s:I, s:i, s:i}", "flows", (json_int_t)t->flows, "peers", (int)t->peers,
+			 "rows", (int)t->rows);
+}
+
+static json_t *
+answer_replay(const struct sl_ctl *ctl, const struct question *q)
+{
+	struct total denied, allowed, same, gone;
+	json_t *o;
+
+	sum(q, is_newly_denied, &denied);
+	sum(q, is_newly_allowed, &allowed);
+	sum(q, is_unchanged, &same);
+	sum(q, is_gone, &gone);
+	o = json_pack("{s:I, s:o, s:o, s:I, s:I, s:o}", "version",
+		      (json_int_t)sl_gw_candidate_policy(q->cand)->version, "newly_denied",
+		      total_json(&denied), "newly_allowed", total_json(&allowed), "unchanged_flows",
+		      (json_int_t)same.flows, "gone_flows", (json_int_t)gone.flows, "coverage",
+		      ctl_coverage(ev_scan_coverage(q->scan)));
+	if (o != NULL)
+		put_rows(ctl, q, o);
+	return o;
+}
+
+static json_t *
+answer_suggest(struct sl_ctl *ctl, const struct question *q)
+{
+	struct ev_suggest_conf c = {.gw = ctl->gw,
+				    .ev = ctl->evidence,
+				    .scan = q->scan,
+				    .policy = sl_gw_policy(ctl->gw),
+				    .min_flows = q->min_flows};
+	struct sl_gw_policy_info info;
+	struct total denied;
+	json_t *o;
+
+	c.document = sl_gw_policy_canonical(ctl->gw, &c.document_len);
+	sl_gw_policy_info(ctl->gw, &info);
+	c.rules_cap = info.use.rules_cap > 0 ? info.use.rules_cap : SL_POL_RULES;
+	sum(q, ev_flow_denied, &denied);
+	o = ev_suggest(&c, q->row, q->n_rows);
+	if (o == NULL)
+		return NULL;
+	json_object_set_new(o, "flows", json_integer((json_int_t)denied.flows));
+	json_object_set_new(o, "coverage", ctl_coverage(ev_scan_coverage(q->scan)));
+	return o;
+}
+
+static json_t *
+answer_list(const struct sl_ctl *ctl, const struct question *q)
+{
+	json_t *o = json_object();
+
+	put_rows(ctl, q, o);
+	json_object_set_new(o, "rows_total", json_integer(q->n_rows));
+	json_object_set_new(o, "coverage", ctl_coverage(ev_scan_coverage(q->scan)));
+	return o;
+}
+
+static json_t *
+answer(struct sl_ctl *ctl, struct question *q)
+{
+	switch (q->kind) {
+	case Q_DENY:
+		return answer_denied(ctl, q);
+	case Q_REPLAY:
+		return answer_replay(ctl, q);
+	case Q_SUGGEST:
+		return answer_suggest(ctl, q);
+	default:
+		return answer_list(ctl, q);
+	}
+}
+
+/* --- asking --------------------------------------------------------------------------------------
+ */
+
+static void
+keep(struct sl_ctl *ctl, struct question *q)
+{
+	struct ctl_questions *all = ctl->questions;
+
+	question_free(all->kept);
+	q->made_ns = ctl->mono_ns(ctl->clock_ctx);
+	all->kept = q;
+}
+
+/** Done: the answer, and the rows are kept if there are more pages. */
+static json_t *
+finish(struct sl_ctl *ctl, struct question *q)
+{
+	json_t *o = pick(ctl, q) == 0 ? answer(ctl, q) : NULL;
+
+	if (o != NULL && json_object_get(o, "next") != NULL)
+		keep(ctl, q);
+	else
+		question_free(q);
+	return o;
+}
+
+static struct ctl_questions *
+questions(struct sl_ctl *ctl)
+{
+	if (ctl->questions == NULL)
+		ctl->questions = calloc(1, sizeof(struct ctl_questions));
+	return ctl->questions;
+}
+
+/** Take over a question with its filter, and answer now or later. @return as a handler */
+static int
+ask(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, struct question *q,
+    const struct ev_filter *f, json_t **result, struct sl_error *e)
+{
+	struct ctl_questions *all = questions(ctl);
+	struct question *kept = all != NULL ? all->kept : NULL, **end;
+
+	if (kept != NULL && q->after > 0 && memcmp(kept->key, q->key, sizeof(q->key)) == 0) {
+		kept->after = q->after;
+		kept->limit = q->limit;
+		question_free(q);
+		return ctl_answer(result, answer(ctl, kept));
+	}
+	if (all == NULL || all->n == QUEUE_MAX) {
+		question_free(q);
+		sl_fail(e, -EBUSY, "busy", "", "%u questions are under way", QUEUE_MAX);
+		return -EBUSY;
+	}
+	q->scan = ev_scan_new(ctl->evidence, f, q->cand);
+	if (q->scan == NULL) {
+		question_free(q);
+		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+	}
+	q->later = sl_rpc_later(caller);
+	if (q->later == NULL) {
+		while (!ev_scan_step(q->scan, SLICE))
+			;
+		return ctl_answer(result, finish(ctl, q));
+	}
+	for (end = &all->first; *end != NULL; end = &(*end)->next)
+		;
+	*end = q;
+	all->n++;
+	return SL_RPC_LATER;
+}
+
+void
+ctl_questions_poll(struct sl_ctl *ctl)
+{
+	struct ctl_questions *all = ctl->questions;
+	uint64_t now = ctl->mono_ns(ctl->clock_ctx), begin = now;
+	struct sl_rpc_later *later;
+	struct question *q;
+	struct sl_error e;
+	bool done = false;
+	json_t *o;
+
+	if (all != NULL && all->kept != NULL && now - all->kept->made_ns > KEEP_NS) {
+		question_free(all->kept);
+		all->kept = NULL;
+	}
+	q = all != NULL ? all->first : NULL;
+	while (q != NULL && !done && now - begin < SLICE_NS) {
+		done = ev_scan_step(q->scan, SLICE);
+		now = ctl->mono_ns(ctl->clock_ctx);
+	}
+	if (!done)
+		return;
+	all->first = q->next;
+	all->n--;
+	later = q->later;
+	o = finish(ctl, q);
+	if (o == NULL)
+		sl_fail(&e, -ENOMEM, "no_memory", "", "no memory");
+	sl_rpc_answer(later, o != NULL ? 0 : -ENOMEM, o, &e);
+}
+
+void
+ctl_questions_free(struct sl_ctl *ctl)
+{
+	struct ctl_questions *all = ctl->questions;
+	struct sl_error e;
+
+	if (all == NULL)
+		return;
+	sl_fail(&e, -ECANCELED, "ending", "", "the gateway ends");
+	while (all->first != NULL) {
+		struct question *q = all->first;
+
+		all->first = q->next;
+		sl_rpc_answer(q->later, -ECANCELED, NULL, &e);
+		question_free(q);
+	}
+	question_free(all->kept);
+	free(all);
+	ctl->questions = NULL;
+}
+
+/** What makes two questions the same. */
+static void
+question_key(struct question *q, const struct ev_filter *f, const char *text, size_t len)
+{
+	uint64_t head[2] = {(uint64_t)q->kind, f->window_s};
+	uint8_t *key = q->key;
+
+	sl_blake2s(key, sizeof(q->key), head, sizeof(head), NULL, 0);
+	for (unsigned i = 0; i < f->n_to; i++) {
+		uint8_t p[17];
+
+		memcpy(p, f->to[i].ip.b, 16);
+		p[16] = f->to[i].len;
+		sl_blake2s_2(key, key, sizeof(q->key), p, sizeof(p));
+	}
+	if (f->peer != NULL)
+		sl_blake2s_2(key, key, sizeof(q->key), f->peer, strlen(f->peer));
+	sl_blake2s_2(key, key, sizeof(q->key), text, len);
+}
+
+static struct question *
+question_new(enum kind kind, bool has_after, int64_t after, bool has_limit, int64_t limit,
+	     struct sl_error *e)
+{
+	struct question *q = calloc(1, sizeof(*q));
+
+	if (q == NULL) {
+		sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+		return NULL;
+	}
+	q->kind = kind;
+	q->after = has_after ? (uint64_t)after : 0;
+	q->limit = has_limit ? (unsigned)limit : CTL_PAGE;
+	return q;
+}
+
+/* --- methods -------------------------------------------------------------------------------------
+ */
+
+int
+sl_rpc_h_policy_would_deny(void *user, const struct sl_rpc_caller *caller,
+			   const struct sl_rpc_policy_would_deny *p, json_t **result,
+			   struct sl_error *e)
+{
+	struct ev_filter f = {.window_s = p->has_window_s ? (uint64_t)p->window_s : WINDOW_S};
+	struct sl_ctl *ctl = user;
+	struct sl_prefix *to = NULL;
+	struct question *q;
+	int rc = evidence_of(ctl, e);
+
+	if (rc == 0)
+		rc = places(ctl, p->target, &p->prefixes, &to, &f.n_to, e);
+	if (rc)
+		return rc;
+	f.to = to;
+	q = question_new(Q_DENY, p->has_after, p->after, p->has_limit, p->limit, e);
+	rc = -ENOMEM;
+	if (q != NULL) {
+		question_key(q, &f, "", 0);
+		rc = ask(ctl, caller, q, &f, result, e);
+	}
+	free(to);
+	return rc;
+}
+
+int
+sl_rpc_h_policy_suggest(void *user, const struct sl_rpc_caller *caller,
+			const struct sl_rpc_policy_suggest *p, json_t **result, struct sl_error *e)
+{
+	struct ev_filter f = {.window_s = p->has_window_s ? (uint64_t)p->window_s : WINDOW_S};
+	struct sl_ctl *ctl = user;
+	struct sl_prefix *to = NULL;
+	struct question *q;
+	int rc = evidence_of(ctl, e);
+
+	if (rc == 0)
+		rc = places(ctl, p->target, &p->prefixes, &to, &f.n_to, e);
+	if (rc)
+		return rc;
+	f.to = to;
+	q = question_new(Q_SUGGEST, false, 0, false, 0, e);
+	rc = -ENOMEM;
+	if (q != NULL) {
+		q->min_flows = p->has_min_flows ? (uint64_t)p->min_flows : 1;
+		rc = ask(ctl, caller, q, &f, result, e);
+	}
+	free(to);
+	return rc;
+}
+
+int
+sl_rpc_h_policy_replay(void *user, const struct sl_rpc_caller *caller,
+		       const struct sl_rpc_policy_replay *p, json_t **result, struct sl_error *e)
+{
+	struct ev_filter f = {.window_s = p->has_window_s ? (uint64_t)p->window_s : WINDOW_S};
+	struct ctl_source s = CTL_SOURCE_OF(p);
+	struct sl_ctl *ctl = user;
+	struct question *q = NULL;
+	char *text = NULL;
+	size_t len;
+	int rc = evidence_of(ctl, e);
+
+	if (rc == 0)
+		rc = ctl_take_text(ctl, caller, &s, &text, &len, result, e);
+	if (rc)
+		return rc < 0 ? rc : 0;
+	q = question_new(Q_REPLAY, p->has_after, p->after, p->has_limit, p->limit, e);
+	if (q == NULL) {
+		free(text);
+		return -ENOMEM;
+	}
+	question_key(q, &f, text, len);
+	q->cand = sl_gw_candidate_new(ctl->gw, text, len, false, e);
+	free(text);
+	if (q->cand == NULL) {
+		question_free(q);
+		return e->err;
+	}
+	return ask(ctl, caller, q, &f, result, e);
+}
+
+int
+sl_rpc_h_evidence_list(void *user, const struct sl_rpc_caller *caller,
+		       const struct sl_rpc_evidence_list *p, json_t **result, struct sl_error *e)
+{
+	struct ev_filter f = {.window_s =
+				      p->has_window_s ? (uint64_t)p->window_s : SL_EVIDENCE_KEEP_S,
+			      .peer = p->peer};
+	struct sl_ctl *ctl = user;
+	struct sl_prefix *to = NULL;
+	struct question *q;
+	int rc = evidence_of(ctl, e);
+
+	if (rc == 0)
+		rc = places(ctl, p->target, &(struct sl_schema_array){0}, &to, &f.n_to, e);
+	if (rc)
+		return rc;
+	f.to = to;
+	q = question_new(Q_LIST, p->has_after, p->after, p->has_limit, p->limit, e);
+	rc = -ENOMEM;
+	if (q != NULL) {
+		question_key(q, &f, "", 0);
+		rc = ask(ctl, caller, q, &f, result, e);
+	}
+	free(to);
+	return rc;
+}
+
+int
+sl_rpc_h_evidence_status(void *user, const struct sl_rpc_caller *caller, const void *p,
+			 json_t **result, struct sl_error *e)
+{
+	struct sl_ctl *ctl = user;
+	struct sl_coverage day, all;
+	struct ev_status s;
+	json_t *o;
+	int rc = evidence_of(ctl, e);
+
+	(void)caller;
+	(void)p;
+	if (rc)
+		return rc;
+	ev_status(ctl->evidence, &s);
+	sl_evidence_coverage(ctl->evidence, EV_DAY_S, &day);
+	sl_evidence_coverage(ctl->evidence, SL_EVIDENCE_KEEP_S, &all);
+	o = json_pack("{s:i, s:i, s:i, s:i, s:b, s:o, s:o}", "rows", (int)s.rows, "rows_max",
+		      (int)s.rows_max, "peers", (int)s.peers, "lcores", (int)s.lcores, "kept",
+		      s.kept && !s.save_failed, "day", ctl_coverage(&day), "month",
+		      ctl_coverage(&all));
+	if (o != NULL && s.newest_ns > 0) {
+		json_object_set_new(o, "oldest",
+				    json_integer((json_int_t)(s.oldest_ns / SL_NS_PER_S)));
+		json_object_set_new(o, "newest",
+				    json_integer((json_int_t)(s.newest_ns / SL_NS_PER_S)));
+	}
+	if (o != NULL && s.saved_age_s != UINT64_MAX)
+		json_object_set_new(o, "saved_age_s", json_integer((json_int_t)s.saved_age_s));
+	return ctl_answer(result, o);
+}
+
+int
+sl_rpc_h_evidence_clear(void *user, const struct sl_rpc_caller *caller, const void *p,
+			json_t **result, struct sl_error *e)
+{
+	struct sl_ctl *ctl = user;
+	struct ev_status s;
+	int rc = evidence_of(ctl, e);
+
+	(void)p;
+	if (rc)
+		return rc;
+	ev_status(ctl->evidence, &s);
+	sl_evidence_clear(ctl->evidence);
+	sl_log(SL_LOG_NOTICE, "audit", "evidence.clear by %s: %u rows", caller->principal, s.rows);
+	ctl_event(ctl, caller, "evidence-cleared", json_pack("{s:i}", "rows", (int)s.rows));
+	return ctl_answer(result, json_pack("{s:i}", "rows", (int)s.rows));
+}

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* From what was seen to what is enforced: would_deny, suggest, replay, modes with their evidence.
+ */
+#include "rpc_fixture.h"
+
+#define POLICY                                                                                     \
+	"{\\\"version\\\":7,\\\"zones\\\":{\\\"in\\\":{\\\"id\\\":1,\\\"type\\\":"                 \
+	"\\\"internal\\\","                                                                        \
+	"\\\"networks\\\":[\\\"10.20.0.0/"                                                         \
+	"24\\\"]}},\\\"targets\\\":{\\\"db\\\":{\\\"addresses\\\":"                                \
+	"[\\\"10.20.0.10/32\\\"]},\\\"web\\\":{\\\"addresses\\\":[\\\"10.20.0.11/32\\\","          \
+	"\\\"10.20.0.12/32\\\"]}},\\\"roles\\\":{\\\"engineer\\\":{\\\"members\\\":"               \
+	"[\\\"peer:alice\\\"]}},\\\"rules\\\":[{\\\"id\\\":1,\\\"role\\\":\\\"engineer\\\","       \
+	"\\\"to\\\":[\\\"db\\\"],\\\"protocol\\\":\\\"tcp\\\",\\\"ports\\\":[443],\\\"action\\\":" \
+	"\\\"allow\\\"},{\\\"id\\\":2,\\\"role\\\":\\\"engineer\\\",\\\"to\\\":[\\\"10.20.0.0/"    \
+	"24\\\"],"                                                                                 \
+	"\\\"protocol\\\":\\\"tcp\\\",\\\"ports\\\":[23],\\\"action\\\":\\\"deny\\\"}]}"
+
+static struct rx r;
+
+static int
+setup(void **state)
+{
+	fx_init(&r.fx);
+	r.fx.conf.lockstep = true;
+	rx_open(&r);
+	rx_do(&r, "interface.set",
+	      "{\"interface\":\"wg0\",\"listen_port\":51820,\"key_store\":\"memory\","
+	      "\"inside\":{\"port\":\"lan\",\"prefixes\":[\"10.20.0.0/24\"]}}");
+	rx_do(&r, "peer.set",
+	      "{\"interface\":\"wg0\",\"public_key\":\"" ALICE "\",\"name\":\"alice\","
+	      "\"allowed_ips\":[\"10.7.0.2/32\"]}");
+	rx_do(&r, "policy.load", "{\"text\":\"" POLICY "\"}");
+	fx_turn(&r.fx);
+	r.log[0] = 0;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	rx_fini(&r);
+	return 0;
+}
+
+static json_int_t
+number(const json_t *o, const char *name)
+{
+	return json_integer_value(json_object_get(o, name));
+}
+
+static const char *
+text(const json_t *o, const char *name)
+{
+	return json_string_value(json_object_get(o, name));
+}
+
+/* Method with params; member must be `want`. */
+static void
+is(const char *method, const char *params, const char *member, json_int_t want)
+{
+	json_t *o = rx_call(&r, method, params);
+	char *dump = json_dumps(o, 0);
+
+	if (number(o, member) != want)
+		fail_msg("%s %s: %s is not %lld: %s", method, params, member, (long long)want,
+			 dump);
+	free(dump);
+	json_decref(o);
+}
+
+static void
+test_would_deny(void **state)
+{
+	json_t *o, *row;
+
+	rx_see(&r, "10.20.0.10", 443, 5);
+	rx_see(&r, "10.20.0.10", 5432, 3);
+	rx_see(&r, "10.20.0.11", 23, 2);
+	o = rx_call(&r, "policy.would_deny", "{\"target\":\"db\",\"window_s\":10}");
+	assert_int_equal(number(o, "flows"), 3);
+	assert_int_equal(number(o, "peers"), 1);
+	assert_true(json_is_false(json_object_get(o, "ready")));
+	assert_int_equal(number(json_object_get(o, "coverage"), "covered_s"), 10);
+	row = json_array_get(json_object_get(o, "rows"), 0);
+	assert_string_equal(text(row, "peer"), "alice");
+	assert_string_equal(text(row, "dst"), "10.20.0.10");
+	assert_string_equal(text(row, "why"), "zone_default");
+	assert_int_equal(number(row, "port"), 5432);
+	assert_null(json_object_get(row, "rule"));
+	json_decref(o);
+	is("policy.would_deny", "{}", "flows", 5);
+	is("policy.would_deny", "{\"target\":\"10.20.0.11\"}", "flows", 2);
+	is("policy.would_deny", "{\"target\":\"web\"}", "flows", 2);
+	is("policy.would_deny", "{\"prefixes\":[\"10.20.0.0/24\"]}", "flows", 5);
+	is("policy.would_deny", "{\"prefixes\":[\"10.30.0.0/24\"]}", "flows", 0);
+	is("policy.would_deny", "{\"window_s\":1}", "flows", 0);
+	o = rx_call(&r, "policy.would_deny", "{\"target\":\"web\"}");
+	row = json_array_get(json_object_get(o, "rows"), 0);
+	assert_string_equal(text(row, "rule"), "engineer/2");
+	json_decref(o);
+	rx_refused(&r, "policy.would_deny", "{\"target\":\"nowhere\"}", -ENOENT, "target_unknown",
+		   "/target");
+	rx_refused(&r, "policy.would_deny", "{\"target\":\"db\",\"prefixes\":[\"10.0.0.0/8\"]}",
+		   -EINVAL, "param_conflict", "");
+	/* the peer goes, and with it the question */
+	rx_do(&r, "peer.remove", "{\"interface\":\"wg0\",\"peer\":\"alice\"}");
+	fx_turn(&r.fx);
+	is("policy.would_deny", "{}", "flows", 0);
+	is("policy.would_deny", "{}", "gone_flows", 10);
+}
+
+static void
+test_pages(void **state)
+{
+	json_int_t next = 0;
+	unsigned n = 0, last = 0;
+
+	for (unsigned i = 0; i < 25; i++)
+		rx_see(&r, "10.20.0.10", (uint16_t)(1000 + i), 1);
+	do {
+		char params[64];
+		json_t *o, *row;
+		size_t i;
+
+		snprintf(params, sizeof(params), "{\"limit\":10,\"after\":%lld}", (long long)next);
+		o = rx_call(&r, "policy.would_deny", params);
+		assert_int_equal(number(o, "rows_total"), 25); /* of one answer, whatever comes */
+		json_array_foreach (json_object_get(o, "rows"), i, row) {
+			assert_true((unsigned)number(row, "port") > last);
+			last = (unsigned)number(row, "port");
+			n++;
+		}
+		next = number(o, "next");
+		json_decref(o);
+		rx_see(&r, "10.20.0.10", (uint16_t)(2000 + n), 1);
+	} while (next);
+	assert_int_equal(n, 25);
+}
+
+/* The whole way: seen, suggested, replayed, loaded, enforced. */
+static void
+test_walk(void **state)
+{
+	json_t *o, *p, *params;
+
+	rx_pass(&r, 7200);
+	rx_see(&r, "10.20.0.10", 443, 5);
+	rx_see(&r, "10.20.0.10", 5432, 3);
+	rx_see(&r, "10.20.0.11", 80, 2);
+	rx_see(&r, "10.20.0.12", 80, 2);
+	rx_refused(&r, "authz.mode.set",
+		   "{\"targets\":[\"db\"],\"mode\":\"enforce\",\"window_s\":3600}", -EBUSY,
+		   "would_deny", "");
+	assert_string_equal(r.e.hint, "see them: sluicectl would-deny db; all the same: sluicectl "
+				      "mode enforce db force=yes");
+	o = rx_call(&r, "policy.suggest", "{\"window_s\":3600}");
+	rx_is(json_object_get(o, "left_out"), "[]");
+	assert_int_equal(json_array_size(json_object_get(o, "rules")), 2);
+	p = json_array_get(json_object_get(o, "rules"), 0);
+	rx_is(json_object_get(p, "to"), "[\"db\"]");
+	rx_is(json_object_get(p, "src"), "[\"10.7.0.2/32\"]");
+	rx_is(json_object_get(p, "ports"), "[\"5432\"]");
+	assert_int_equal(number(p, "id"), 3);
+	p = json_array_get(json_object_get(o, "rules"), 1);
+	rx_is(json_object_get(p, "to"), "[\"web\"]"); /* all of it was seen */
+	assert_int_equal(number(json_object_get(p, "evidence"), "flows"), 4);
+	params = json_pack("{s:O, s:i}", "text", json_object_get(o, "candidate"), "window_s", 3600);
+	assert_int_equal(sl_rpc_call(r.rpc, &rx_unix, "policy.replay", params, &p, &r.e), 0);
+	rx_is(json_object_get(p, "newly_denied"), "{\"flows\":0,\"peers\":0,\"rows\":0}");
+	rx_is(json_object_get(p, "newly_allowed"), "{\"flows\":7,\"peers\":1,\"rows\":3}");
+	assert_int_equal(number(p, "unchanged_flows"), 5);
+	assert_int_equal(number(p, "version"), 8);
+	json_decref(p);
+	json_object_del(params, "window_s");
+	assert_int_equal(sl_rpc_call(r.rpc, &rx_unix, "policy.load", params, &p, &r.e), 0);
+	json_decref(p);
+	json_decref(params);
+	json_decref(o);
+	fx_turn(&r.fx);
+	is("policy.would_deny", "{\"window_s\":3600}", "flows", 0);
+	/* the other way round: what a poorer document takes away */
+	o = rx_call(&r, "policy.replay", "{\"text\":\"" POLICY "\",\"window_s\":3600}");
+	assert_int_equal(number(json_object_get(o, "newly_denied"), "flows"), 7);
+	assert_string_equal(text(json_array_get(json_object_get(o, "rows"), 0), "change"),
+			    "newly_denied");
+	json_decref(o);
+	o = rx_call(&r, "authz.mode.set",
+		    "{\"targets\":[\"db\",\"web\"],\"mode\":\"enforce\",\"window_s\":3600}");
+	assert_int_equal(number(o, "would_deny"), 0);
+	assert_int_equal(number(o, "covered_s"), 3600);
+	assert_int_equal(number(o, "window_s"), 3600);
+	json_decref(o);
+	o = rx_call(&r, "authz.mode.get", NULL);
+	assert_int_equal(json_array_size(json_object_get(o, "prefixes")), 3);
+	assert_string_equal(text(json_array_get(json_object_get(o, "prefixes"), 2), "target"),
+			    "web");
+	json_decref(o);
+}
+
+/* What is asked of the evidence is what changes: nothing for what is enforced, or lowered. */
+static void
+test_gate(void **state)
+{
+	rx_see(&r, "10.20.0.10", 5432, 3);
+	rx_see(&r, "10.20.0.11", 5432, 1);
+	rx_refused(&r, "authz.mode.set", "{\"prefixes\":[\"10.30.0.0/24\"],\"mode\":\"enforce\"}",
+		   -EBUSY, "not_covered", "");
+	rx_refused(&r, "authz.mode.set", "{\"default\":\"enforce\"}", -EBUSY, "would_deny", "");
+	assert_non_null(strstr(r.e.message, "would deny 4 flows"));
+	assert_non_null(strstr(r.e.hint, "sluicectl mode enforce force=yes"));
+	rx_do(&r, "authz.mode.set",
+	      "{\"prefixes\":[\"10.20.0.10/32\"],\"mode\":\"enforce\",\"force\":true}");
+	assert_non_null(strstr(r.log, "prefix 10.20.0.10/32: default -> enforce, forced: 3 flows "
+				      "would be denied"));
+	/* again: nothing changes */
+	rx_do(&r, "authz.mode.set", "{\"prefixes\":[\"10.20.0.10/32\"],\"mode\":\"enforce\"}");
+	rx_refused(&r, "authz.mode.set", "{\"default\":\"enforce\"}", -EBUSY, "would_deny", "");
+	assert_non_null(strstr(r.e.message, "would deny 1 flows"));
+	rx_do(&r, "authz.mode.set", "{\"prefixes\":[\"10.20.0.11/32\"],\"mode\":\"observe\"}");
+	rx_refused(&r, "authz.mode.set", "{\"default\":\"enforce\"}", -EBUSY, "not_covered", "");
+	/* a network whose first address has a mode of its own */
+	rx_do(&r, "authz.mode.set",
+	      "{\"prefixes\":[\"10.20.0.0/32\"],\"mode\":\"enforce\",\"force\":true}");
+	rx_refused(&r, "authz.mode.set", "{\"prefixes\":[\"10.20.0.0/24\"],\"mode\":\"enforce\"}",
+		   -EBUSY, "not_covered", "");
+	rx_do(&r, "authz.mode.set", "{\"default\":\"enforce\",\"force\":true}");
+	/* to give up a prefix that observes is to enforce */
+	rx_refused(&r, "authz.mode.set", "{\"prefixes\":[\"10.20.0.11/32\"],\"mode\":\"default\"}",
+		   -EBUSY, "would_deny", "");
+	rx_do(&r, "authz.mode.set", "{\"prefixes\":[\"10.20.0.10/32\"],\"mode\":\"default\"}");
+	rx_do(&r, "authz.mode.set", "{\"panic\":\"observe\"}");
+	rx_do(&r, "authz.mode.set", "{\"panic\":\"off\"}");
+	rx_do(&r, "authz.mode.set", "{\"default\":\"observe\"}");
+	rx_refused(&r, "authz.mode.set", "{\"targets\":[\"nowhere\"],\"mode\":\"enforce\"}",
+		   -ENOENT, "target_unknown", "/targets/0");
+	rx_refused(&r, "authz.mode.set",
+		   "{\"targets\":[\"db\"],\"prefixes\":[\"10.0.0.0/8\"],\"mode\":\"enforce\"}",
+		   -EINVAL, "param_conflict", "");
+}
+
+/* Lost flows are told, and forbid as well. */
+static void
+test_lost(void **state)
+{
+	rx_pass(&r, 7200);
+	for (unsigned i = 0; i < 1024; i++) {
+		struct sl_agg_key k = {.dst = {10, 20, (uint8_t)(i >> 8), (uint8_t)i},
+				       .version = 4,
+				       .peer_id = 99999};
+
+		sl_agg_add(&r.agg, &k, 0, 0, 1, 1, 1, r.fx.now_ns);
+	}
+	rx_pass(&r, 4);
+	rx_refused(&r, "authz.mode.set", "{\"default\":\"enforce\",\"window_s\":3600}", -EBUSY,
+		   "not_covered", "");
+	assert_non_null(strstr(r.e.message, "1024 flows were lost"));
+}
+
+static void
+test_confirm(void **state)
+{
+	json_t *o = rx_call(&r, "authz.mode.set",
+			    "{\"targets\":[\"db\"],\"mode\":\"enforce\",\"force\":true,"
+			    "\"confirm_within_s\":60}");
+	json_t *p = json_pack("{s:O}", "confirm_id", json_object_get(o, "confirm_id"));
+	json_int_t at = number(o, "revert_at");
+
+	assert_int_equal(at, r.fx.wall_ns / S + 60);
+	json_decref(o);
+	o = rx_call(&r, "authz.mode.get", NULL);
+	assert_int_equal(number(json_object_get(o, "pending"), "revert_at"), at);
+	json_decref(o);
+	rx_pass(&r, 61);
+	assert_non_null(strstr(r.log, "authz.mode.revert of c-"));
+	o = rx_call(&r, "authz.mode.get", NULL);
+	assert_null(json_object_get(o, "pending"));
+	rx_is(json_object_get(o, "prefixes"), "[]");
+	json_decref(o);
+	assert_int_equal(sl_rpc_call(r.rpc, &rx_unix, "authz.mode.confirm", p, &o, &r.e), -ENOENT);
+	json_decref(p);
+	o = rx_call(&r, "authz.mode.set",
+		    "{\"default\":\"enforce\",\"force\":true,"
+		    "\"confirm_within_s\":60}");
+	p = json_pack("{s:O}", "confirm_id", json_object_get(o, "confirm_id"));
+	json_decref(o);
+	assert_int_equal(sl_rpc_call(r.rpc, &rx_tcp, "authz.mode.confirm", p, &o, &r.e), -EPERM);
+	assert_int_equal(sl_rpc_call(r.rpc, &rx_unix, "authz.mode.confirm", p, &o, &r.e), 0);
+	json_decref(o);
+	json_decref(p);
+	rx_pass(&r, 61);
+	o = rx_call(&r, "authz.mode.get", NULL);
+	assert_string_equal(text(o, "default"), "enforce");
+	json_decref(o);
+}
+
+/* A target that changes moves no mode, and is told. */
+static void
+test_drift(void **state)
+{
+	json_t *o;
+	char *dump;
+
+	rx_do(&r, "authz.mode.set", "{\"targets\":[\"web\"],\"mode\":\"enforce\",\"force\":true}");
+	o = rx_call(&r, "sys.health", NULL);
+	dump = json_dumps(o, 0);
+	assert_null(strstr(dump, "mode_prefix_drift"));
+	free(dump);
+	json_decref(o);
+	rx_do(&r, "policy.load",
+	      "{\"text\":\"{\\\"version\\\":8,\\\"targets\\\":{\\\"web\\\":{\\\"addresses\\\":"
+	      "[\\\"10.20.0.11/32\\\"]}}}\"}");
+	fx_turn(&r.fx);
+	o = rx_call(&r, "sys.health", NULL);
+	dump = json_dumps(o, 0);
+	assert_non_null(strstr(dump, "mode_prefix_drift: target web has changed"));
+	free(dump);
+	json_decref(o);
+	o = rx_call(&r, "authz.mode.get", NULL);
+	assert_int_equal(json_array_size(json_object_get(o, "prefixes")), 2);
+	json_decref(o);
+}
+
+static void
+test_logging(void **state)
+{
+	json_t *o, *p = json_pack("{s:b}", "enabled", 0);
+
+	assert_int_equal(sl_rpc_call(r.rpc, &rx_tcp, "log.enabled.set", p, &o, &r.e), -EPERM);
+	assert_non_null(strstr(r.log, "log.enabled.set by tcp:loopback refused: "
+				      "local_only_setting"));
+	json_decref(p);
+	rx_do(&r, "log.enabled.set", "{\"enabled\":false}");
+	assert_non_null(strstr(r.log, "audit: log.enabled.set by uid:0: on -> off"));
+	o = rx_call(&r, "log.enabled.get", NULL);
+	assert_true(json_is_false(json_object_get(o, "enabled")));
+	json_decref(o);
+}
+
+static void
+test_store(void **state)
+{
+	json_t *o;
+
+	rx_see(&r, "10.20.0.10", 443, 5);
+	rx_see(&r, "10.20.0.10", 5432, 3);
+	o = rx_call(&r, "evidence.list", "{\"peer\":\"alice\",\"target\":\"db\"}");
+	assert_int_equal(number(o, "rows_total"), 2);
+	assert_string_equal(text(json_array_get(json_object_get(o, "rows"), 0), "now"), "allow");
+	assert_string_equal(text(json_array_get(json_object_get(o, "rows"), 1), "now"), "deny");
+	json_decref(o);
+	is("evidence.list", "{\"peer\":\"nobody\"}", "rows_total", 0);
+	is("evidence.status", "{}", "rows", 2);
+	is("evidence.clear", "{}", "rows", 2);
+	is("evidence.status", "{}", "rows", 0);
+	is("policy.would_deny", "{}", "flows", 0);
+}
+
+int
+main(int argc, char **argv)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_would_deny), T(test_pages), T(test_walk),    T(test_gate),  T(test_lost),
+		T(test_confirm),    T(test_drift), T(test_logging), T(test_store),
+	};
+
+	(void)argc;
+	fx_start(argv[0]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
