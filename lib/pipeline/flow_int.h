@@ -75,7 +75,7 @@ struct sl_authz {
 	uint32_t hash[SL_BURST];
 	struct sl_flow *f[SL_BURST];
 	struct sl_flow_key key[SL_BURST];
-	unsigned n_q;
+	unsigned n_q, n_on_entry;  /* questions; of them about an entry */
 	uint32_t q_hash[SL_BURST]; /* of the first packet of each question */
 	struct sl_question q[SL_BURST];
 	struct sl_judge_flow flow[SL_BURST]; /* of the questions */

@@ -197,14 +197,17 @@ judged_again(struct sl_authz *a, struct sl_flow *f, const struct sl_judgement *j
 
 /* --- questions --------------------------------------------------------------------------- */
 
-/** A question about this entry is open: its packets wait for the answer, in their order. */
+/**
+ * A question about this entry is open: its packets wait for the answer, in their order. None ends
+ * the entry meanwhile, so that the answer cannot be taken for one about the flow that follows it.
+ */
 static bool
 waits(struct sl_authz *a, unsigned i, const struct sl_flow *f)
 {
 	unsigned k;
 
 	for (k = 0; k < a->n_q; k++) {
-		if (a->q[k].f != f)
+		if (f == NULL || a->q[k].f != f)
 			continue;
 		a->chain[i] = UINT8_MAX;
 		a->chain[a->q[k].last] = (uint8_t)i;
@@ -241,6 +244,7 @@ ask(struct sl_authz *a, unsigned i, enum sl_authz_about about, struct sl_flow *f
 		return;
 	}
 	a->q_hash[a->n_q] = a->hash[i];
+	a->n_on_entry += f != NULL;
 	q = &a->q[a->n_q];
 	*q = (struct sl_question){.about = about, .first = (uint8_t)i, .last = (uint8_t)i, .f = f};
 	if (about == SL_ABOUT_AGAIN)
@@ -373,6 +377,8 @@ sl_authz_look(struct sl_authz *a, unsigned i)
 
 	if (sl_unlikely(a->moved)) /* entries came or went since all were looked up */
 		find(a, i);
+	if (sl_unlikely(a->n_on_entry != 0) && waits(a, i, a->f[i])) /* a change */
+		return;
 	f = living(a, i);
 	if (sl_unlikely(error && !has_sent(a, i, f))) {
 		as_packet(a, i);
@@ -393,8 +399,6 @@ sl_authz_look(struct sl_authz *a, unsigned i)
 	else if (sl_unlikely(error && (f->flags & SL_FLOW_ALLOW) == 0 &&
 			     (sl_authz_mode(a, i, f) & 1) == SL_MODE_ENFORCE))
 		as_packet(a, i);
-	else if (sl_unlikely(a->n_q != 0 && (f->flags & SL_FLOW_ALLOW) == 0 && waits(a, i, f)))
-		return;
 	else if (sl_unlikely(!binds(a, i, f)))
 		ask(a, i, SL_ABOUT_OTHER, f);
 	else {
@@ -619,6 +623,7 @@ sl_authz_answer(struct sl_authz *a)
 		sl_judge(a->v, a->w->tick, r.flow, r.ans, r.n);
 		ask_mirrored(a, &r);
 		a->n_q = 0;
+		a->n_on_entry = 0;
 		a->moved = true;
 		if (sl_unlikely(rounds == ROUNDS_MAX)) { /* see above */
 			for (k = 0; k < r.n; k++)

@@ -187,6 +187,7 @@ judge_all(struct sl_authz *a)
 	unsigned i;
 
 	a->n_q = 0;
+	a->n_on_entry = 0;
 	a->moved = false;
 	a->imported = false;
 	for (i = 0; i < a->n; i++) {

@@ -160,24 +160,30 @@ denied_binds_its_initiator(void **state)
 	assert_int_equal(pol_seen(x->w, SL_REC_WOULD_DENY), 2);
 }
 
-static void
-midstream(void **state)
+/** TCP of the server's port 443 to peer 1; the fixture's ports are 5000 and 443 either way. */
+static struct rte_mbuf *
+of_server(uint8_t flags)
 {
-	struct fx_spec ack_down = {.src = "10.0.0.10", .dst = "10.7.0.2", TCP(ACK)};
-	struct fx_spec ack_up = {.src = "10.7.0.2", .dst = "10.0.0.10", TCP(ACK)};
-	struct fx_spec syn_up = {.src = "10.7.0.2", .dst = "10.0.0.10", TCP(SYN)};
-	struct rte_mbuf *m;
-	struct sl_rec r;
-	uint8_t *p;
+	struct fx_spec s = {.src = "10.0.0.10", .dst = "10.7.0.2", TCP(flags)};
+	struct rte_mbuf *m = fx_inside(x, &s, 1);
+	uint8_t *p = rte_pktmbuf_mtod(m, uint8_t *) + 20;
 
-	/* the fixture's ports are 5000 and 443 either way: turn them for the server */
-	m = fx_inside(x, &ack_down, 1);
-	p = rte_pktmbuf_mtod(m, uint8_t *) + 20;
 	sl_store_be16(p, 443);
 	sl_store_be16(p + 2, 5000);
 	sl_meta(m)->sport = 443;
 	sl_meta(m)->dport = 5000;
-	fx_run(x, SL_NODE_INSIDE, m);
+	return m;
+}
+
+static void
+midstream(void **state)
+{
+	struct fx_spec ack_up = {.src = "10.7.0.2", .dst = "10.0.0.10", TCP(ACK)};
+	struct fx_spec syn_up = {.src = "10.7.0.2", .dst = "10.0.0.10", TCP(SYN)};
+	struct rte_mbuf *m;
+	struct sl_rec r;
+
+	fx_run(x, SL_NODE_INSIDE, of_server(ACK));
 	m = fx_frame(x, 0);
 	assert_non_null(m); /* as if the peer had begun */
 	rte_pktmbuf_free(m);
@@ -188,13 +194,7 @@ midstream(void **state)
 	assert_true(send_up(&ack_up));
 	sl_flow_purge(x->w);
 	/* a SYN begins nothing that was not asked for, nor does UDP */
-	m = fx_inside(x, &(struct fx_spec){.src = "10.0.0.10", .dst = "10.7.0.2", TCP(SYN)}, 1);
-	p = rte_pktmbuf_mtod(m, uint8_t *) + 20;
-	sl_store_be16(p, 443);
-	sl_store_be16(p + 2, 5000);
-	sl_meta(m)->sport = 443;
-	sl_meta(m)->dport = 5000;
-	fx_run(x, SL_NODE_INSIDE, m);
+	fx_run(x, SL_NODE_INSIDE, of_server(SYN));
 	dropped(SL_DROP_NO_ROLE, 1);
 	assert_true(send_up(&syn_up));
 	pol_law(x->w);
@@ -497,6 +497,26 @@ burst_of_one_flow(void **state)
 	assert_int_equal(pol_seen(x->w, SL_REC_ALLOW), 1);
 }
 
+/* A change of policy, and in the first burst after it the server begins on the ports of a
+ * connection that has ended: the verdict on the peer's direction is none on the server's. */
+static void
+begins_amid_a_change(void **state)
+{
+	struct fx_spec peers = {.src = "10.7.0.2", .dst = "10.0.0.10", TCP(SYN)};
+
+	assert_true(send_up(&peers));
+	fx_run(x, SL_NODE_INSIDE, of_server(0x04)); /* RST */
+	rte_pktmbuf_free(fx_frame(x, 0));
+	load(", 'log': true");
+	peers.tcp_flags = ACK;
+	sl_vec_add(&x->w->v[SL_NODE_AUTHZ], fx_tunnel(x, &peers, 1));
+	sl_vec_add(&x->w->v[SL_NODE_INSIDE], of_server(SYN));
+	sl_worker_run(x->w);
+	assert_null(fx_frame(x, 0));
+	rte_pktmbuf_free(fx_frame(x, 1));
+	dropped(SL_DROP_NO_ROLE, 1);
+}
+
 #define CASE(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int
@@ -519,6 +539,7 @@ main(void)
 		CASE(peer_goes),
 		CASE(table_full),
 		CASE(burst_of_one_flow),
+		CASE(begins_amid_a_change),
 	};
 
 	eal_start("test_policy_flow");
