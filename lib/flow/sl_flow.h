@@ -159,8 +159,10 @@ unsigned sl_flow_count(const struct sl_flow_table *t);
 unsigned sl_flow_max(const struct sl_flow_table *t);
 
 /**
- * Follow a TCP header's flags. A SYN from either side on a closed entry begins anew: the state is
- * NEW, and the caller judges it like a new flow, whose initiator is the sender of this SYN.
+ * Follow a TCP header's flags. A SYN from either side on a closed entry begins anew, and so does
+ * one from the responder of a midstream flow: that flow was allowed as the answer to something. The
+ * state is NEW then, and the caller judges it like a new flow, whose initiator is the sender of
+ * this SYN.
  * @return true then
  */
 bool sl_flow_tcp(struct sl_flow *f, uint8_t tcp_flags, bool from_initiator);

@@ -28,6 +28,11 @@ sl_flow_tcp(struct sl_flow *f, uint8_t tcp_flags, bool from_initiator)
 		f->tcp = SL_FLOW_TCP_NEW;
 		return true;
 	}
+	/* the answers of a flow whose begin was not seen let no connection in */
+	if ((tcp_flags & (SYN | ACK)) == SYN && !from_initiator && f->flags & SL_FLOW_MIDSTREAM) {
+		f->tcp = SL_FLOW_TCP_NEW;
+		return true;
+	}
 	if (tcp_flags & RST) {
 		f->tcp |= SL_FLOW_TCP_RST;
 		return false;

@@ -11,8 +11,6 @@
  */
 #include "flow_int.h"
 
-#define TCP_FIN 0x01
-#define TCP_RST 0x04
 #define TCP_ACK 0x10
 #define ROUNDS_MAX 8
 #define CHECK_TICKS SL_FLOW_IDLE_CLOSED /* the shortest idle time */
@@ -100,13 +98,11 @@ is_tcp(const struct sl_authz *a, unsigned i)
 	return meta->proto == SL_PROTO_TCP && meta->frag_off == 0 && a->kind[i] != SL_AUTHZ_ERROR;
 }
 
-/** TCP that does not begin a connection. */
+/** TCP that does not begin a connection: what has SYN without ACK may, whatever else it has. */
 static bool
 is_midstream(const struct sl_authz *a, unsigned i)
 {
-	const uint8_t mask = SL_TCP_SYN | TCP_ACK | TCP_FIN | TCP_RST;
-
-	return is_tcp(a, i) && (tcp_flags(a, i) & mask) != SL_TCP_SYN;
+	return is_tcp(a, i) && (tcp_flags(a, i) & (SL_TCP_SYN | TCP_ACK)) != SL_TCP_SYN;
 }
 
 /* --- verdicts of entries ----------------------------------------------------------------- */

@@ -216,6 +216,21 @@ def later_peers():
     g.expect_drops("dave has no role", no_role=1)
 
 
+def midstream():
+    """TCP whose begin was not seen passes as an answer; a connection that begins does not."""
+    a = client("alice")
+    load({"eng": ["peer:alice"]}, [rule(1, "eng", "db", protocol="tcp", ports=[22])])
+
+    def tcp(flags, sport=22, dport=445):
+        return len(a.opened(g.send_lan(pk.tcp_syn(DB, a.in4, sport, dport, flags=flags)))) == 1
+
+    check(not tcp(2), "a server begins")
+    check(not tcp(3, dport=447), "nor with FIN")
+    check(tcp(0x10, dport=446), "an answer")
+    check(not tcp(2, dport=446), "but it begins nothing")
+    g.new_drops()
+
+
 def refused():
     a = client("alice")
     load({"eng": ["peer:alice"]}, [rule(1, "eng", "db")])
@@ -301,5 +316,5 @@ def swaps():
     g.new_drops()
 
 
-run(roles_and_targets, zones, deny_wins, from_inside, icmp, times, revocation, later_peers, refused, observe, explains,
-    swaps, after=done, last=g.close)
+run(roles_and_targets, zones, deny_wins, from_inside, icmp, times, revocation, later_peers, midstream, refused, observe,
+    explains, swaps, after=done, last=g.close)

@@ -172,6 +172,8 @@ expect(const struct packet *p, uint32_t tick, bool enforce)
 	model.packets++;
 	if (s->live && tick - s->last >= idle(s, p->proto))
 		s->live = false;
+	if (s->midstream && p->syn && p->up != s->from_peer) /* no answer, but a begin */
+		s->live = false;
 	if (!s->live)
 		start(s, p, tick);
 	why = judge(p, s->from_peer, tick);

@@ -78,6 +78,11 @@ static const struct {
 	{"A ra", true, false, SL_FLOW_IDLE_CLOSED},
 	{"A a FA fa", true, false, SL_FLOW_IDLE_CLOSED},
 	{"FA fa", true, false, SL_FLOW_IDLE_CLOSED},
+	{"a s", true, true, SL_FLOW_IDLE_TCP}, /* allowed as an answer, and then begins */
+	{"a sf", true, true, SL_FLOW_IDLE_TCP},
+	{"a R s", true, true, SL_FLOW_IDLE_TCP},
+	{"a sa", true, false, SL_FLOW_IDLE_TCP_EST},
+	{"a S", true, false, SL_FLOW_IDLE_TCP_EST},
 };
 
 static void
