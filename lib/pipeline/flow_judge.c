@@ -316,6 +316,16 @@ may_ask(struct sl_authz *a, unsigned i)
 	return true;
 }
 
+/** AllowedIPs move: is the tunnel's end of the flow still that of the peer it was judged for? */
+static bool
+is_peers(const struct sl_authz *a, const struct sl_flow *f)
+{
+	bool out = (f->flags & SL_FLOW_FROM_TUNNEL) != 0;
+
+	return peer_by_address(a->w, f->key.iface, f->key.version,
+			       out ? sl_flow_src(f) : sl_flow_dst(f)) == f->peer_id;
+}
+
 /** The entry, unless it has ended. */
 static struct sl_flow *
 living(struct sl_authz *a, unsigned i)
@@ -331,6 +341,11 @@ living(struct sl_authz *a, unsigned i)
 			sl_flow_end(a->w, f, reason);
 			return NULL;
 		}
+	}
+	/* between peers the other one is named as well */
+	if (sl_unlikely(f->peer_id != sl_meta(a->m[i])->peer_id) && !is_peers(a, f)) {
+		sl_flow_end(a->w, f, SL_RR_REVOKED);
+		return NULL;
 	}
 	if (is_tcp(a, i) &&
 	    sl_flow_tcp(f, tcp_flags(a, i), (a->side[i] != 0) == sl_flow_init_b(f))) {

@@ -216,6 +216,22 @@ def later_peers():
     g.expect_drops("dave has no role", no_role=1)
 
 
+def moved_address():
+    """An address that goes to another peer takes no flow of its former owner along."""
+    a, b = client("alice"), client("bob")
+    load({"eng": ["peer:alice"], "srv": [DB + "/32@*"]},
+         [rule(1, "eng", "db"), rule(1, "srv", "10.7.0.0/16", ports=[7000])])
+    out, came = new_port(), new_port()
+    check(passes(a, DB, 53, out) and comes(a, DB, 53, out), "alice asks")
+    check(comes(a, DB, came, 7000) and passes(a, DB, came, 7000), "and is asked")
+    g.call("peer.set", interface="wg0", public_key=b64(b.peer.pub), allowed_ips=[a.in4 + "/32"], move=True)
+    g.run()
+    check(not passes(b, DB, 53, out, src=a.in4), "bob goes on with her flow")
+    g.expect_drops("bob has no role", no_role=1)
+    check(not comes(b, DB, 53, out, dst=a.in4), "its answers come to him")
+    g.new_drops()
+
+
 def midstream():
     """TCP whose begin was not seen passes as an answer; a connection that begins does not."""
     a = client("alice")
@@ -316,5 +332,5 @@ def swaps():
     g.new_drops()
 
 
-run(roles_and_targets, zones, deny_wins, from_inside, icmp, times, revocation, later_peers, midstream, refused, observe,
-    explains, swaps, after=done, last=g.close)
+run(roles_and_targets, zones, deny_wins, from_inside, icmp, times, revocation, later_peers, moved_address, midstream,
+    refused, observe, explains, swaps, after=done, last=g.close)
