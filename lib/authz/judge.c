@@ -2,8 +2,9 @@
 #include "sl_judge.h"
 
 #include "sl_env.h"
+#include "sl_lookup.h"
 
-#define BURST 32 /* flows worked on together */
+#define BURST SL_LOOKUP_BURST /* flows worked on together */
 
 /** What is known of a flow until its verdict. */
 struct pending {
@@ -73,6 +74,10 @@ count(struct burst *b, unsigned v6)
 
 	sl_acl_classify(b->v->acl, v6 ? 6 : 4, q->key, found, q->n);
 	for (unsigned k = 0; k < q->n; k++) {
+		if (found[k] != SL_POL_NONE)
+			sl_prefetch(&s->entries[v6][found[k]].rule);
+	}
+	for (unsigned k = 0; k < q->n; k++) {
 		const struct ballot *c = &q->of[k];
 		const struct sl_polset_entry *e;
 
@@ -80,6 +85,7 @@ count(struct burst *b, unsigned v6)
 			continue;
 		e = &s->entries[v6][found[k]];
 		sl_votes_add(&b->p[c->flow].votes, e->allow, e->rule);
+		sl_prefetch(&s->rules[e->rule]);
 		if (c->mirrored)
 			takes_part(b, c->flow, c->role);
 	}
@@ -123,39 +129,86 @@ ask_class(struct burst *b, unsigned i, uint32_t tick, const struct sl_class *c, 
 	}
 }
 
+/* --- who and where: each table for all flows, so that the latencies of memory overlap ------- */
+
+/** Of the same sender? */
+static inline bool
+same_who(const struct sl_judge_flow *x, const struct sl_judge_flow *y)
+{
+	if (x->f.version != y->f.version || x->f.iface != y->f.iface || x->peer_id != y->peer_id)
+		return false;
+	return x->f.version == 6 ? memcmp(x->f.src, y->f.src, 16) == 0
+				 : memcmp(x->f.src, y->f.src, 4) == 0;
+}
+
+/** @param asked bit i: flow i is to be looked up */
+static void
+find_classes(struct burst *b, uint32_t asked, uint32_t src[], uint32_t peer[])
+{
+	const struct sl_identity *who = b->v->who;
+	bool by_peer = who->peers.root != NULL;
+	struct sl_lookup look[2];
+	uint8_t key[BURST][4];
+
+	sl_lookup_begin(&look[0], src, BURST);
+	sl_lookup_begin(&look[1], peer, BURST);
+	for (; asked != 0; asked &= asked - 1) {
+		unsigned i = (unsigned)__builtin_ctz(asked);
+		const struct sl_polset_flow *f = &b->flow[i].f;
+		const struct sl_who *w = f->iface < who->n_ifaces ? &who->who[f->iface] : &who->any;
+
+		sl_lookup_add(&look[0], &w->prefix[f->version == 6], f->version, f->src, i);
+		if (!by_peer)
+			continue;
+		sl_store_be32(key[i], b->flow[i].peer_id);
+		sl_lookup_add(&look[1], &who->peers, 4, key[i], i);
+	}
+	sl_lookup_run(&look[0]);
+	sl_lookup_run(&look[1]);
+}
+
 static const struct sl_class *
 class_at(const struct sl_identity *who, uint32_t at, bool *torn)
 {
 	const struct sl_class *c = at == SL_LPM_NONE ? NULL : sl_identity_class(who, at);
 
 	*torn |= at != SL_LPM_NONE && c == NULL;
+	sl_prefetch(c);
 	return c;
 }
 
 static void
-find_who(struct burst *b, unsigned i)
+find_who(struct burst *b, unsigned n)
 {
-	const struct sl_judge_flow *fl = &b->flow[i];
 	const struct sl_identity *who = b->v->who;
-	struct pending *p = &b->p[i];
-	const struct sl_who *w;
-	uint8_t key[4];
+	uint32_t src[BURST], peer[BURST], asked = 1;
 
 	if (who == NULL)
 		return;
-	w = fl->f.iface < who->n_ifaces ? &who->who[fl->f.iface] : &who->any;
-	p->src = class_at(who, sl_lpm_lookup(&w->prefix[fl->f.version == 6], fl->f.src), &p->torn);
-	sl_store_be32(key, fl->peer_id);
-	p->peer = class_at(who, sl_lpm_lookup4(&who->peers, key), &p->torn);
-	b->out[i].src_stamp = p->src != NULL ? p->src->stamp : 0;
-	b->out[i].peer_stamp = p->peer != NULL ? p->peer->stamp : 0;
+	for (unsigned i = 1; i < n; i++)
+		asked |= (uint32_t)!same_who(&b->flow[i], &b->flow[i - 1]) << i;
+	find_classes(b, asked, src, peer);
+	for (unsigned i = 0; i < n; i++) {
+		if (src[i] < who->n_classes)
+			sl_prefetch(&who->classes[src[i]]);
+		if (peer[i] < who->n_classes)
+			sl_prefetch(&who->classes[peer[i]]);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		struct pending *p = &b->p[i];
+
+		if ((asked >> i & 1) == 0) {
+			*p = b->p[i - 1];
+			continue;
+		}
+		p->src = class_at(who, src[i], &p->torn);
+		p->peer = class_at(who, peer[i], &p->torn);
+	}
 }
 
 static uint16_t
-place(const struct sl_lpm *t, const uint8_t *addr, unsigned n, bool *torn)
+place(uint32_t at, unsigned n, bool *torn)
 {
-	uint32_t at = sl_lpm_lookup(t, addr);
-
 	if (at == SL_LPM_NONE)
 		return SL_POL_NONE16;
 	if (at >= n) {
@@ -166,16 +219,31 @@ place(const struct sl_lpm *t, const uint8_t *addr, unsigned n, bool *torn)
 }
 
 static void
-find_where(struct burst *b, unsigned i)
+find_where(struct burst *b, unsigned n)
 {
 	const struct sl_polset *s = b->v->set;
-	const struct sl_polset_flow *f = &b->flow[i].f;
-	const struct sl_polset_where *w = sl_polset_where(s, f->iface);
-	unsigned v6 = f->version == 6;
+	uint32_t zone[BURST], target[BURST];
+	struct sl_lookup look[2];
 
-	b->out[i].zone = place(&w->zone[v6], f->dst, s->n_zones, &b->p[i].torn);
-	b->out[i].target = place(&w->target[v6], f->dst, s->n_targets, &b->p[i].torn);
+	sl_lookup_begin(&look[0], zone, BURST);
+	sl_lookup_begin(&look[1], target, BURST);
+	for (unsigned i = 0; i < n; i++) {
+		const struct sl_polset_flow *f = &b->flow[i].f;
+		const struct sl_polset_where *w = sl_polset_where(s, f->iface);
+		unsigned v6 = f->version == 6;
+
+		sl_lookup_add(&look[0], &w->zone[v6], f->version, f->dst, i);
+		sl_lookup_add(&look[1], &w->target[v6], f->version, f->dst, i);
+	}
+	sl_lookup_run(&look[0]);
+	sl_lookup_run(&look[1]);
+	for (unsigned i = 0; i < n; i++) {
+		b->out[i].zone = place(zone[i], s->n_zones, &b->p[i].torn);
+		b->out[i].target = place(target[i], s->n_targets, &b->p[i].torn);
+	}
 }
+
+/* --- the verdict ------------------------------------------------------------------------- */
 
 static void
 decide(struct burst *b, unsigned i)
@@ -214,9 +282,13 @@ judge_burst(struct burst *b, uint32_t tick, unsigned n)
 						  .zone = SL_POL_NONE16,
 						  .target = SL_POL_NONE16,
 						  .rule = SL_POL_NONE};
-		find_who(b, i);
-		if (loaded)
-			find_where(b, i);
+	}
+	find_who(b, n);
+	if (loaded)
+		find_where(b, n);
+	for (unsigned i = 0; i < n; i++) {
+		b->out[i].src_stamp = b->p[i].src != NULL ? b->p[i].src->stamp : 0;
+		b->out[i].peer_stamp = b->p[i].peer != NULL ? b->p[i].peer->stamp : 0;
 	}
 	if (!loaded)
 		return;

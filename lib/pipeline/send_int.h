@@ -8,6 +8,9 @@
 #define SL_SEND_INT_H
 
 #include "pipeline_int.h"
+#include "sl_lookup.h"
+
+_Static_assert(SL_LOOKUP_BURST >= SL_BURST, "a burst is looked up at once");
 
 #define SL_FRAG_MAX 32 /* fragments that one packet may make */
 #define SL_TCP_SYN 0x02
@@ -175,54 +178,5 @@ sl_pkt_ttl_dec(struct rte_mbuf *m)
 	sl_ip_ttl_dec(rte_pktmbuf_mtod(m, uint8_t *), meta->version);
 	meta->ttl--;
 }
-
-/* Lookups of a burst: IPv4 and IPv6 apart, so that each kind overlaps its memory latencies. */
-struct sl_lookup {
-	uint32_t *result; /* SL_LPM_NONE where nothing was asked */
-	unsigned n[2];
-	uint8_t at[2][SL_BURST];
-	const struct sl_lpm *table[2][SL_BURST];
-	const uint8_t *addr[2][SL_BURST];
-};
-
-static inline void
-sl_lookup_begin(struct sl_lookup *k, uint32_t result[], unsigned n)
-{
-	k->result = result;
-	k->n[0] = 0;
-	k->n[1] = 0;
-	memset(result, 0xff, n * sizeof(result[0]));
-}
-
-/** Ask for `addr`; the answer comes to result[i]. */
-static inline void
-sl_lookup_add(struct sl_lookup *k, const struct sl_lpm *table, uint8_t version, const uint8_t *addr,
-	      unsigned i)
-{
-	unsigned f = version == 6, n = k->n[f];
-
-	if (table->root == NULL)
-		return;
-	k->at[f][n] = (uint8_t)i;
-	k->table[f][n] = table;
-	k->addr[f][n] = addr;
-	k->n[f] = n + 1;
-}
-
-static inline void
-sl_lookup_run(struct sl_lookup *k)
-{
-	uint32_t found[SL_BURST];
-	unsigned f, i;
-
-	for (f = 0; f < 2; f++) {
-		if (k->n[f] == 0)
-			continue;
-		sl_lpm_lookup_burst(k->table[f], k->addr[f], found, k->n[f]);
-		for (i = 0; i < k->n[f]; i++)
-			k->result[k->at[f][i]] = found[i];
-	}
-}
-_Static_assert(SL_LPM_NONE == UINT32_MAX, "memset with 0xff says: not found");
 
 #endif
