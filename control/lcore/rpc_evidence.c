@@ -34,6 +34,7 @@ struct question {
 	uint64_t min_flows;
 	struct ev_flow **row;
 	unsigned n_rows;
+	json_t *head; /* the answer without its rows, for further pages */
 };
 
 struct ctl_questions {
@@ -49,6 +50,7 @@ question_free(struct question *q)
 		return;
 	ev_scan_free(q->scan);
 	sl_gw_candidate_free(q->cand);
+	json_decref(q->head);
 	free(q->row);
 	free(q);
 }
@@ -328,8 +330,6 @@ answer_denied(const struct sl_ctl *ctl, const struct question *q)
 		      denied.flows == 0 && c->covered_s >= c->window_s && c->lost == 0,
 		      "gone_flows", (json_int_t)gone.flows, "midstream_flows",
 		      (json_int_t)mid.flows, "coverage", ctl_coverage(c));
-	if (o != NULL)
-		put_rows(ctl, q, o);
 	return o;
 }
 
@@ -355,8 +355,6 @@ answer_replay(const struct sl_ctl *ctl, const struct question *q)
 		      total_json(&denied), "newly_allowed", total_json(&allowed), "unchanged_flows",
 		      (json_int_t)same.flows, "gone_flows", (json_int_t)gone.flows, "coverage",
 		      ctl_coverage(ev_scan_coverage(q->scan)));
-	if (o != NULL)
-		put_rows(ctl, q, o);
 	return o;
 }
 
@@ -387,16 +385,13 @@ answer_suggest(struct sl_ctl *ctl, const struct question *q)
 static json_t *
 answer_list(const struct sl_ctl *ctl, const struct question *q)
 {
-	json_t *o = json_object();
-
-	put_rows(ctl, q, o);
-	json_object_set_new(o, "rows_total", json_integer(q->n_rows));
-	json_object_set_new(o, "coverage", ctl_coverage(ev_scan_coverage(q->scan)));
-	return o;
+	(void)ctl;
+	return json_pack("{s:i, s:o}", "rows_total", (int)q->n_rows, "coverage",
+			 ctl_coverage(ev_scan_coverage(q->scan)));
 }
 
 static json_t *
-answer(struct sl_ctl *ctl, struct question *q)
+head_of(struct sl_ctl *ctl, const struct question *q)
 {
 	switch (q->kind) {
 	case Q_DENY:
@@ -408,6 +403,20 @@ answer(struct sl_ctl *ctl, struct question *q)
 	default:
 		return answer_list(ctl, q);
 	}
+}
+
+/** A page of the answer; its totals are made once. */
+static json_t *
+answer(struct sl_ctl *ctl, struct question *q)
+{
+	json_t *o;
+
+	if (q->head == NULL)
+		q->head = head_of(ctl, q);
+	o = q->head != NULL ? json_copy(q->head) : NULL;
+	if (o != NULL && q->kind != Q_SUGGEST)
+		put_rows(ctl, q, o);
+	return o;
 }
 
 /* --- asking --------------------------------------------------------------------------------------
@@ -572,30 +581,38 @@ question_new(enum kind kind, bool has_after, int64_t after, bool has_limit, int6
 /* --- methods -------------------------------------------------------------------------------------
  */
 
+/** Ask about the flows to a target or prefixes. Takes `q` over; NULL: no memory, `e` says so. */
+static int
+ask_about(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, struct question *q,
+	  struct ev_filter *f, const char *target, const struct sl_schema_array *prefixes,
+	  json_t **result, struct sl_error *e)
+{
+	struct sl_prefix *to = NULL;
+	int rc = q != NULL ? evidence_of(ctl, e) : -ENOMEM;
+
+	if (rc == 0)
+		rc = places(ctl, target, prefixes, &to, &f->n_to, e);
+	if (rc) {
+		question_free(q);
+		return rc;
+	}
+	f->to = to;
+	question_key(q, f, "", 0);
+	rc = ask(ctl, caller, q, f, result, e);
+	free(to);
+	return rc;
+}
+
 int
 sl_rpc_h_policy_would_deny(void *user, const struct sl_rpc_caller *caller,
 			   const struct sl_rpc_policy_would_deny *p, json_t **result,
 			   struct sl_error *e)
 {
 	struct ev_filter f = {.window_s = p->has_window_s ? (uint64_t)p->window_s : WINDOW_S};
-	struct sl_ctl *ctl = user;
-	struct sl_prefix *to = NULL;
-	struct question *q;
-	int rc = evidence_of(ctl, e);
 
-	if (rc == 0)
-		rc = places(ctl, p->target, &p->prefixes, &to, &f.n_to, e);
-	if (rc)
-		return rc;
-	f.to = to;
-	q = question_new(Q_DENY, p->has_after, p->after, p->has_limit, p->limit, e);
-	rc = -ENOMEM;
-	if (q != NULL) {
-		question_key(q, &f, "", 0);
-		rc = ask(ctl, caller, q, &f, result, e);
-	}
-	free(to);
-	return rc;
+	return ask_about(user, caller,
+			 question_new(Q_DENY, p->has_after, p->after, p->has_limit, p->limit, e),
+			 &f, p->target, &p->prefixes, result, e);
 }
 
 int
@@ -603,24 +620,24 @@ sl_rpc_h_policy_suggest(void *user, const struct sl_rpc_caller *caller,
 			const struct sl_rpc_policy_suggest *p, json_t **result, struct sl_error *e)
 {
 	struct ev_filter f = {.window_s = p->has_window_s ? (uint64_t)p->window_s : WINDOW_S};
-	struct sl_ctl *ctl = user;
-	struct sl_prefix *to = NULL;
-	struct question *q;
-	int rc = evidence_of(ctl, e);
+	struct question *q = question_new(Q_SUGGEST, false, 0, false, 0, e);
 
-	if (rc == 0)
-		rc = places(ctl, p->target, &p->prefixes, &to, &f.n_to, e);
-	if (rc)
-		return rc;
-	f.to = to;
-	q = question_new(Q_SUGGEST, false, 0, false, 0, e);
-	rc = -ENOMEM;
-	if (q != NULL) {
+	if (q != NULL)
 		q->min_flows = p->has_min_flows ? (uint64_t)p->min_flows : 1;
-		rc = ask(ctl, caller, q, &f, result, e);
-	}
-	free(to);
-	return rc;
+	return ask_about(user, caller, q, &f, p->target, &p->prefixes, result, e);
+}
+
+int
+sl_rpc_h_evidence_list(void *user, const struct sl_rpc_caller *caller,
+		       const struct sl_rpc_evidence_list *p, json_t **result, struct sl_error *e)
+{
+	struct ev_filter f = {.window_s =
+				      p->has_window_s ? (uint64_t)p->window_s : SL_EVIDENCE_KEEP_S,
+			      .peer = p->peer};
+
+	return ask_about(user, caller,
+			 question_new(Q_LIST, p->has_after, p->after, p->has_limit, p->limit, e),
+			 &f, p->target, &(const struct sl_schema_array){0}, result, e);
 }
 
 int
@@ -652,33 +669,6 @@ sl_rpc_h_policy_replay(void *user, const struct sl_rpc_caller *caller,
 		return e->err;
 	}
 	return ask(ctl, caller, q, &f, result, e);
-}
-
-int
-sl_rpc_h_evidence_list(void *user, const struct sl_rpc_caller *caller,
-		       const struct sl_rpc_evidence_list *p, json_t **result, struct sl_error *e)
-{
-	struct ev_filter f = {.window_s =
-				      p->has_window_s ? (uint64_t)p->window_s : SL_EVIDENCE_KEEP_S,
-			      .peer = p->peer};
-	struct sl_ctl *ctl = user;
-	struct sl_prefix *to = NULL;
-	struct question *q;
-	int rc = evidence_of(ctl, e);
-
-	if (rc == 0)
-		rc = places(ctl, p->target, &(struct sl_schema_array){0}, &to, &f.n_to, e);
-	if (rc)
-		return rc;
-	f.to = to;
-	q = question_new(Q_LIST, p->has_after, p->after, p->has_limit, p->limit, e);
-	rc = -ENOMEM;
-	if (q != NULL) {
-		question_key(q, &f, "", 0);
-		rc = ask(ctl, caller, q, &f, result, e);
-	}
-	free(to);
-	return rc;
 }
 
 int

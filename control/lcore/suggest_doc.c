@@ -368,8 +368,9 @@ rule_of(const struct sg *s, const struct sg_item *it, json_int_t id)
 	char proto[8], text[96];
 
 	name_targets(s, to);
-	snprintf(text, sizeof(text), "observed: %llu flows of %u peer%s",
-		 (unsigned long long)it->flows, it->n_who, it->n_who == 1 ? "" : "s");
+	snprintf(text, sizeof(text), "observed: %llu flow%s of %u peer%s",
+		 (unsigned long long)it->flows, it->flows == 1 ? "" : "s", it->n_who,
+		 it->n_who == 1 ? "" : "s");
 	r = json_pack("{sI,ss,so,so,ss}", "id", id, "role", role_text(s, it->role), "src",
 		      split(it->src), "to", to, "protocol", sl_proto_str(it->proto, proto));
 	if (it->ports[0] != '\0')

@@ -28,6 +28,7 @@ struct sl_rpc {
 	void *user;
 	enum sl_rpc_state state;
 	sl_rpc_handler *handler; /* [sl_schema_gateway_n] */
+	void (*refused)(void *user, const struct sl_rpc_caller *caller, const char *method);
 };
 
 /** A line whose answers are being collected. */
@@ -90,6 +91,13 @@ sl_rpc_set_state(struct sl_rpc *r, enum sl_rpc_state state)
 	r->state = state;
 }
 
+void
+sl_rpc_on_refusal(struct sl_rpc *r,
+		  void (*fn)(void *user, const struct sl_rpc_caller *caller, const char *method))
+{
+	r->refused = fn;
+}
+
 int
 sl_rpc_bind(struct sl_rpc *r, const char *method, sl_rpc_handler fn)
 {
@@ -118,12 +126,15 @@ refuse_local_only(const struct sl_schema_method *m, const struct sl_rpc_caller *
 
 /** Attempts to change what is local from afar leave a trace (D6). */
 static void
-audit_refusal(const struct sl_schema_method *m, const struct sl_rpc_caller *caller,
-	      const struct sl_error *e)
+audit_refusal(const struct sl_rpc *r, const struct sl_schema_method *m,
+	      const struct sl_rpc_caller *caller, const struct sl_error *e)
 {
-	if (strcmp(e->reason, "local_only_setting") == 0)
-		sl_log(SL_LOG_NOTICE, "audit", "%s%s%s by %s refused: local_only_setting", m->name,
-		       e->path[0] ? " " : "", e->path[0] ? e->path + 1 : "", caller->principal);
+	if (strcmp(e->reason, "local_only_setting") != 0)
+		return;
+	sl_log(SL_LOG_NOTICE, "audit", "%s%s%s by %s refused: local_only_setting", m->name,
+	       e->path[0] ? " " : "", e->path[0] ? e->path + 1 : "", caller->principal);
+	if (r->refused)
+		r->refused(r->user, caller, m->name);
 }
 
 int
@@ -148,7 +159,7 @@ sl_rpc_call(struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *me
 			       "%s is not possible while the gateway starts", m->name);
 	rc = refuse_local_only(m, caller, e);
 	if (rc) {
-		audit_refusal(m, caller, e);
+		audit_refusal(r, m, caller, e);
 		return rc;
 	}
 	decoded = calloc(1, m->params_size ? m->params_size : 1);
@@ -156,7 +167,7 @@ sl_rpc_call(struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *me
 		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
 	rc = sl_schema_decode(m, params, caller, decoded, &arena, e);
 	if (rc)
-		audit_refusal(m, caller, e);
+		audit_refusal(r, m, caller, e);
 	else
 		rc = r->handler[m - sl_schema_gateway](r->user, caller, decoded, result, e);
 	if (rc < 0 && !e->err)

@@ -34,6 +34,10 @@ struct sl_rpc *sl_rpc_new(void *user);
 void sl_rpc_free(struct sl_rpc *rpc);
 /** What sl_rpc_new() was given. */
 void *sl_rpc_user(const struct sl_rpc *rpc);
+/** Call `fn` with the user for each call that is refused as local_only_setting (D6). */
+void sl_rpc_on_refusal(struct sl_rpc *rpc,
+		       void (*fn)(void *user, const struct sl_rpc_caller *caller,
+				  const char *method));
 void sl_rpc_set_state(struct sl_rpc *rpc, enum sl_rpc_state state);
 
 /**

@@ -149,6 +149,7 @@ rx_open(struct rx *r)
 	sl_log_set_level(SL_LOG_INFO);
 	rte_log_set_global_level(RTE_LOG_CRIT); /* the ports of the fixture are no devices */
 	make_drain(r);
+	sl_gw_set_drain(r->fx.gw, r->drain);
 	r->ctl = (struct sl_ctl){.gw = r->fx.gw,
 				 .dp = r->fx.dp,
 				 .drain = r->drain,

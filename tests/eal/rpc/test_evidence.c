@@ -337,6 +337,40 @@ test_logging(void **state)
 	json_decref(o);
 }
 
+/* Every change, and what was refused, in the audit records. */
+static void
+test_audit(void **state)
+{
+	json_t *o, *p = json_pack("{s:b}", "enabled", 0);
+	char *all = NULL;
+	size_t n;
+	FILE *f;
+
+	assert_int_equal(sl_rpc_call(r.rpc, &rx_tcp, "log.enabled.set", p, &o, &r.e), -EPERM);
+	json_decref(p);
+	rx_do(&r, "log.enabled.set", "{\"enabled\":false}");
+	rx_do(&r, "authz.mode.set",
+	      "{\"default\":\"enforce\",\"force\":true,\"confirm_within_s\":10}");
+	rx_pass(&r, 12);
+	rx_do(&r, "evidence.clear", "{}");
+	for (unsigned i = 0; i < 20; i++) {
+		r.fx.now_ns += S;
+		sl_drain_poll(r.drain);
+	}
+	f = fopen(r.audit_file, "r");
+	assert_non_null(f);
+	n = 0;
+	assert_true(getdelim(&all, &n, '\0', f) > 0);
+	fclose(f);
+	assert_non_null(strstr(all, "\"action\":\"local-only-refused\""));
+	assert_non_null(strstr(all, "\"action\":\"logging-set\""));
+	assert_non_null(strstr(all, "\"action\":\"authz-mode-set\""));
+	assert_non_null(strstr(all, "\"action\":\"authz-mode-reverted\""));
+	assert_non_null(strstr(all, "\"action\":\"evidence-cleared\""));
+	assert_non_null(strstr(all, "\"principal\":\"uid:0\""));
+	free(all);
+}
+
 static void
 test_store(void **state)
 {
@@ -362,7 +396,7 @@ main(int argc, char **argv)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_would_deny), T(test_pages), T(test_walk),    T(test_gate),  T(test_lost),
-		T(test_confirm),    T(test_drift), T(test_logging), T(test_store),
+		T(test_confirm),    T(test_drift), T(test_logging), T(test_store), T(test_audit),
 	};
 
 	(void)argc;
