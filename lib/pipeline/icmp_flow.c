@@ -9,6 +9,7 @@
 
 #define ICMP_HDR 8
 #define ICMP_ID_OFF 4
+#define TCP_HDR 20
 
 enum { ECHO_NONE, ECHO_REQUEST, ECHO_REPLY };
 
@@ -101,13 +102,20 @@ sl_authz_plain(struct sl_authz *a, unsigned i)
 	a->hash[i] = sl_flow_hash(a->w->flows, &a->key[i]);
 }
 
+/** It would write over the flags that the first one was judged by (RFC 1858 3, RFC 3128). */
+static bool
+hides_tcp(const struct sl_meta *meta)
+{
+	return meta->proto == SL_PROTO_TCP && meta->frag_off < TCP_HDR;
+}
+
 /** A later fragment: as its first one. */
 static void
 later_fragment(struct sl_authz *a, unsigned i)
 {
 	if (a->kind[i] == SL_AUTHZ_QUIET) /* its way is made by the first one */
 		a->kind[i] = SL_AUTHZ_OWN;
-	else if (!sl_frag_find(a, i))
+	else if (hides_tcp(sl_meta(a->m[i])) || !sl_frag_find(a, i))
 		a->kind[i] = SL_AUTHZ_ORPHAN;
 }
 

@@ -245,6 +245,12 @@ def midstream():
     check(tcp(0x10, dport=446), "an answer")
     check(not tcp(2, dport=446), "but it begins nothing")
     g.new_drops()
+    seg = pk.tcp_syn(DB, a.in4, 22, 448, flags=0x10)[20:] + bytes(12)
+    syn = seg[8:13] + b"\x02" + seg[14:]
+    for off, piece, n in ((0, seg[:24], 1), (8, syn, 0), (16, seg[16:], 0), (24, seg[24:], 1)):
+        got = a.opened(g.send_lan(pk.ip4(DB, a.in4, pk.TCP, piece, ident=7, mf=off < 24, off=off)))
+        equal(len(got), n, "a fragment at %d" % off)
+    g.expect_drops("over the header of the first", frag_orphan=2)
 
 
 def refused():
