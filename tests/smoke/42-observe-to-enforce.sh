@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# What a security engineer does: observe, ask what policy would deny, let it suggest the missing rule, replay the candidate,
+# load it, enforce, and see that traffic passes; then back to observe in one command.
+. "$(dirname "$0")/lib.sh"
+
+smoke_start alice bob
+cat >"$LAB_DIR/policy.json" <<-'EOF'
+	{ "version": 1,
+	  "targets": { "db": { "addresses": ["10.20.0.10/32"] } },
+	  "roles": { "engineer": { "id": 3, "members": ["peer:alice"] } },
+	  "rules": [ { "id": 1, "role": "engineer", "to": ["db"], "protocol": "icmp", "action": "allow" } ] }
+EOF
+lab_ctl policy load "$LAB_DIR/policy.json" >/dev/null || fail "policy load"
+started=$SECONDS
+step "observe: all passes, what policy would deny is kept"
+ping_all alice 10.20.0.10 3
+tcp_ok alice 10.20.0.10
+tcp_ok bob 10.20.0.10
+rows() { [ "$(rpc policy.would_deny '{"target":"db","window_s":3600}' | jq '.flows')" -ge "$1" ]; }
+lab_wait 15 rows 2 || fail "would_deny does not show the flows: $(rpc policy.would_deny '{"target":"db","window_s":3600}')"
+lab_ctl would-deny db || fail "would-deny"
+step "enforce is refused on this evidence"
+lab_ctl mode enforce 10.20.0.10/32 >"$LAB_DIR/out" 2>&1 && fail "enforce without force in spite of would-denies"
+grep -qi force "$LAB_DIR/out" || fail "the refusal does not say what to do: $(cat "$LAB_DIR/out")"
+step "suggest, replay, load"
+rpc policy.suggest '{"target":"db","window_s":3600}' >"$LAB_DIR/suggest.json" || fail "suggest"
+jq '.rules' "$LAB_DIR/suggest.json"
+jq -r '.candidate | if type == "string" then . else tojson end' "$LAB_DIR/suggest.json" >"$LAB_DIR/candidate.json"
+lab_ctl policy replay "$LAB_DIR/candidate.json" || fail "policy replay"
+replay=$(jq -n --rawfile t "$LAB_DIR/candidate.json" '{text: $t, window_s: 3600}' | xargs -0 -I{} /usr/bin/python3 -S "$SMOKE/rpc.py" "$LAB_RUN/mgmt.sock" policy.replay {})
+equal "newly denied" "$(jq '.newly_denied.flows' <<<"$replay")" 0
+at_least "newly allowed" "$(jq '.newly_allowed.flows' <<<"$replay")" 2
+lab_ctl policy load "$LAB_DIR/candidate.json" || fail "the candidate does not load"
+equal "would be denied now" "$(rpc policy.would_deny '{"target":"db","window_s":3600}' | jq .flows)" 0
+step "enforce, as long as there is evidence for it"
+sleep 1
+window=$((SECONDS - started))
+rpc authz.mode.set "{\"targets\":[\"db\"],\"mode\":\"enforce\",\"window_s\":$((window > 10 ? window - 5 : 5))}" >"$LAB_DIR/out" 2>&1 ||
+	fail "enforce is refused though nothing would be denied: $(cat "$LAB_DIR/out")"
+tcp_ok alice 10.20.0.10
+tcp_ok bob 10.20.0.10
+ping_all alice 10.20.0.10 3
+ping_none bob 10.20.0.10 2
+in_client bob timeout 3 bash -c 'exec 3<>/dev/tcp/10.20.0.10/22' 2>/dev/null && fail "bob reaches a port that was never seen"
+step "back to observe in one command"
+lab_ctl mode observe 10.20.0.10/32 >/dev/null || fail "mode observe"
+ping_all bob 10.20.0.10 2
+step "enforce with a time to confirm falls back by itself"
+rpc authz.mode.set '{"targets":["db"],"mode":"enforce","force":true,"confirm_within_s":10}' >/dev/null || fail "confirm_within_s"
+ping_none bob 10.20.0.10 2
+sleep 9
+reach bob 10.20.0.10 5
+no_fatal_drops
