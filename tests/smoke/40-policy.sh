@@ -77,7 +77,7 @@ for bad in '{"version":3' '{"version":3,"extra":1}' \
 	'{"roles":{"a":{"members":["peer:alice"]}},"rules":[{"id":1,"role":"a","to":["*"],"protocol":"any","action":"allow"}],"tests":[{"name":"t","from":{"peer":"alice"},"to":"10.20.0.10","protocol":"tcp","port":1,"expect":"deny"}]}'; do
 	echo "$bad" >"$LAB_DIR/bad.json"
 	lab_ctl policy load "$LAB_DIR/bad.json" >"$LAB_DIR/bad.out" 2>&1 && fail "loaded: $bad"
-	grep -qE '/|[0-9]+:[0-9]+' "$LAB_DIR/bad.out" || fail "no place named: $(cat "$LAB_DIR/bad.out")"
+	grep -qE '/|line [0-9]+ column' "$LAB_DIR/bad.out" || fail "no place named: $(cat "$LAB_DIR/bad.out")"
 done
 equal "version in force" "$(rpc policy.status | jq .version)" 2
 open alice 10.20.0.10 5201
