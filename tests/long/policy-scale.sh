@@ -27,11 +27,11 @@ for size in 10:32 100:32 500:64; do
 	sleep 1
 	in=$($BEAT first "$LAB_DIR/arrivals" "$(cut -d' ' -f1 "$LAB_DIR/answer")")
 	[ "$in" != none ] || fail "$size: nothing passes under the policy that allows it"
-	timing=$(cut -d' ' -f2- "$LAB_DIR/answer" | jq -r '"\(.compile_ms)  \(.publish_ms)"')
+	timing=$(cut -d' ' -f2- "$LAB_DIR/answer" | jq -r '"\(.compile_ms | round)  \(.publish_ms | round)"')
 	load "${size%:*}" "${size#*:}" deny
 	sleep 1
 	out=$($BEAT last "$LAB_DIR/arrivals" "$(cut -d' ' -f1 "$LAB_DIR/answer")")
 	printf '   %6d  %s  %s  %s\n' $((${size%:*} * ${size#*:})) "$timing" "$in" "$out"
 	at_most "ms to the cut, whole" "${out%.*}" 20000
 done
-echo "   $(rpc policy.status | jq -c '{entries4, acl_bytes, use}')"
+echo "   $(rpc policy.status | jq -c '{entries_v4, tables_bytes, limits}')"

@@ -28,4 +28,4 @@ ping_end bob
 stop_pid "$IPERF"
 no_drops denied no_role
 no_fatal_drops
-echo "   $SWAPS swaps in $took ms, generation $(rpc policy.status | jq .generation); $(grep sender "$LAB_DIR/iperf" | tail -n 1)"
+echo "   $SWAPS swaps in $took ms, generation $(rpc policy.status | jq .generation); $(grep -c 'bits/sec' "$LAB_DIR/iperf") seconds of TCP beside them"
