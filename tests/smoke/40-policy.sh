@@ -15,7 +15,7 @@ iperf_server
 iperf_server "$SRV" 5202
 mode() { rpc authz.mode.set "$1" >/dev/null || fail "authz.mode.set $1"; }
 # load DOCUMENT: from standard input.
-load() { cat >"$LAB_DIR/policy.json" && lab_ctl policy load "$LAB_DIR/policy.json" >"$LAB_DIR/load.out" 2>&1 || fail "policy load: $(cat "$LAB_DIR/load.out")"; }
+load() { sed "s/@IFACE/@$LAB_ID/" >"$LAB_DIR/policy.json" && lab_ctl policy load "$LAB_DIR/policy.json" >"$LAB_DIR/load.out" 2>&1 || fail "policy load: $(cat "$LAB_DIR/load.out")"; }
 # tcp CLIENT ADDRESS PORT: a connection opens.
 tcp() { in_client "$1" timeout 3 bash -c "exec 3<>/dev/tcp/$2/$3" 2>/dev/null; }
 open() { lab_wait 5 tcp "$@" || fail "$* is closed"; }
@@ -40,7 +40,7 @@ load <<-'EOF'
 	  "roles": {
 	    "engineer":   { "id": 3, "members": ["peer:alice", "peer:bob"] },
 	    "contractor": { "id": 7, "members": ["peer:bob"] },
-	    "reader":     { "id": 9, "members": ["10.7.0.4/32@*"] }
+	    "reader":     { "id": 9, "members": ["10.7.0.4/32@IFACE"] }
 	  },
 	  "rules": [
 	    { "id": 1, "role": "engineer", "to": ["db"], "protocol": "tcp", "ports": [5201], "action": "allow" },

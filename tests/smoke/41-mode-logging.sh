@@ -7,7 +7,8 @@
 lab_start
 lab_keys alice bob
 AUDIT=$LAB_DIR/audit.json
-lab_config "$(peers_text alice bob)" "audit = { sinks = ( { type = \"file\"; name = \"main\"; path = \"$AUDIT\"; flush_ms = 100; } ); };"
+lab_config "$(peers_text alice bob)" "control = { tcp = \"127.0.0.1:5190\"; insecure_tcp = true; };
+	audit = { sinks = ( { type = \"file\"; name = \"main\"; path = \"$AUDIT\"; flush_ms = 100; } ); };"
 lab_gateway
 lab_client alice 2
 lab_client bob 3
@@ -57,4 +58,11 @@ grep -q '198\.18\.5\.1[0-9]' "$AUDIT" && fail "an outer address of a client is i
 grep -qF "$(cat "$LAB_DIR/gateway.key")" "$AUDIT" && fail "a private key is in the audit file"
 jq -e . "$AUDIT" >/dev/null || fail "the audit file holds something that is no JSON"
 step "both are local: refused over TCP, told in the audit file"
+for call in 'authz.mode.set {"default":"observe"}' 'log.enabled.set {"enabled":false}'; do
+	# shellcheck disable=SC2086
+	error=$(in_gateway_rpc $call 2>&1) && fail "${call%% *} works over TCP"
+	equal "reason" "$(jq -r .data.reason <<<"$error")" local_only_setting
+done
+refused() { [ "$(grep -c local_only_setting "$AUDIT")" -ge 2 ]; }
+lab_wait 5 refused || fail "the audit file does not tell of the refusals"
 no_fatal_drops
