@@ -204,6 +204,21 @@ title_of(const struct sl_table_column *c)
 	return t;
 }
 
+/** A member, or A/B: the member B of the member A. */
+static const json_t *
+member_of(const json_t *row, const char *key)
+{
+	char name[32];
+	size_t n;
+
+	for (; key[n = strcspn(key, "/")] && n < sizeof(name); key += n + 1) {
+		memcpy(name, key, n);
+		name[n] = 0;
+		row = json_object_get(row, name);
+	}
+	return json_object_get(row, key);
+}
+
 /** @return false without memory */
 static bool
 fill(struct grid *g, const json_t *rows, int64_t now)
@@ -213,9 +228,8 @@ fill(struct grid *g, const json_t *rows, int64_t now)
 
 		for (unsigned c = 0; c < g->n_cols; c++) {
 			const struct sl_table_column *col = &g->col[c];
-			char *text =
-				r ? sl_cell_text(json_object_get(row, col->key), col->format, now)
-				  : title_of(col);
+			char *text = r ? sl_cell_text(member_of(row, col->key), col->format, now)
+				       : title_of(col);
 
 			if (!text)
 				return false;

@@ -24,7 +24,7 @@ enum sl_cell {
 };
 
 struct sl_table_column {
-	const char *key;   /* member; NULL ends a list of columns */
+	const char *key;   /* member, A/B of a nested one; NULL ends a list of columns */
 	const char *title; /* NULL: the key with spaces for '_' */
 	enum sl_cell format;
 };

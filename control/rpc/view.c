@@ -234,8 +234,23 @@ static const struct sl_table_column considered[] = {
 	{"role", NULL, SL_CELL_TEXT}, {"through", NULL, SL_CELL_TEXT}, {"vote", NULL, SL_CELL_TEXT},
 	{"rule", NULL, SL_CELL_TEXT}, {"because", NULL, SL_CELL_TEXT}, {0},
 };
+static const struct sl_table_column records[] = {
+	{"@timestamp", "time", SL_CELL_TEXT},
+	{"event/action", "event", SL_CELL_TEXT},
+	{"sluice/peer/name", "peer", SL_CELL_TEXT},
+	{"source/ip", "src", SL_CELL_TEXT},
+	{"destination/ip", "dst", SL_CELL_TEXT},
+	{"network/transport", "protocol", SL_CELL_TEXT},
+	{"destination/port", "port", SL_CELL_NUMBER},
+	{"sluice/target/name", "target", SL_CELL_TEXT},
+	{"event/reason", "why", SL_CELL_TEXT},
+	{"rule/name", "rule", SL_CELL_TEXT},
+	{"sluice/count", "count", SL_CELL_NUMBER},
+	{0},
+};
 
 static const struct view views[] = {
+	{"audit.recent", "records", records},
 	{"peer.list", "peers", peers},
 	{"interface.list", "interfaces", interfaces},
 	{"port.list", "ports", ports},

@@ -91,6 +91,13 @@ test_views(void **state)
 {
 	view_is("peer.remove", "{}", "ok\n");
 	view_is("route.list", "{\"routes\":[]}", "no routes\n");
+	view_is("audit.recent",
+		"{\"records\":[{\"@timestamp\":\"t\",\"event\":{\"action\":\"policy-deny\"},"
+		"\"sluice\":{\"peer\":{\"name\":\"alice\"},\"count\":3}},"
+		"{\"event\":\"x\",\"sluice\":{\"peer\":7}}]}",
+		"time  event        peer   src  dst  protocol  port  target  why  rule  count\n"
+		"t     policy-deny  alice  -    -    -            -  -       -    -         3\n"
+		"-     -            -      -    -    -            -  -       -    -         -\n");
 	view_is("route.list",
 		"{\"routes\":[{\"prefix\":\"10.0.0.0/"
 		"8\",\"via\":\"10.1.0.1\",\"port\":\"lan\",\"kind\":\"static\"}]}",
