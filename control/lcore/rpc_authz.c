@@ -295,7 +295,7 @@ refuse(const struct sl_rpc_authz_mode_set *p, const struct evidence *ev, struct 
 			"force=yes",
 			strchr(what, ' ') && !strstr(what, "...") ? strchr(what, ' ') : "", what);
 	else
-		sl_hint(e, "wait, ask less (window-s=SECONDS), or: sluicectl mode %s force=yes",
+		sl_hint(e, "wait, ask less (window=SECONDS), or: sluicectl mode %s force=yes",
 			what);
 	return -EBUSY;
 }
