@@ -87,6 +87,7 @@ who_reclaim(struct sl_evidence *ev)
 			continue;
 		}
 		memset(w, 0, sizeof(*w));
+		w->id = SL_PEER_MAX; /* nobody's: 0 is a peer */
 		w->next = ev->free_who;
 		ev->free_who = i;
 	}

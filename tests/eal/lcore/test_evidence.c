@@ -486,6 +486,29 @@ test_peers(void **state)
 	assert_int_not_equal(r.key.peer_id, SL_PEER_MAX);
 }
 
+/* The place of a name that went is nobody's, not that of the peer with the id 0. */
+static void
+test_first_peer(void **state)
+{
+	struct sl_pubkey key = fx_key(0);
+
+	(void)state;
+	start(0, false, false);
+	assert_int_equal(peer_id(0), 0);
+	see(0, 0, 1, 80, 1);
+	settle();
+	assert_int_equal(ev->used, 1);
+	pass(31 * 24 * HOUR);
+	settle();
+	assert_int_equal(ev->used, 0);
+	see(0, 0, 1, 80, 5);
+	assert_int_equal(sl_gw_peer_del(fx.gw, "wg0", &key, &fx.e), 0);
+	fx_turn(&fx);
+	settle();
+	assert_int_equal(ev->used, 0);
+	assert_int_equal(ev->lost[0].flows, 5);
+}
+
 /* --- files --------------------------------------------------------------------------------------
  */
 
@@ -774,10 +797,10 @@ main(int argc, char **argv)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_random),	   T(test_bound),	T(test_bound_batch), T(test_table_full),
-		T(test_retention), T(test_peers),	T(test_kept),	     T(test_damaged),
-		T(test_old_rows),  T(test_not_written), T(test_clear),	     T(test_coverage),
-		T(test_no_lcores), T(test_stalled),
+		T(test_random),	   T(test_bound),     T(test_bound_batch), T(test_table_full),
+		T(test_retention), T(test_peers),     T(test_first_peer),  T(test_kept),
+		T(test_damaged),   T(test_old_rows),  T(test_not_written), T(test_clear),
+		T(test_coverage),  T(test_no_lcores), T(test_stalled),
 	};
 
 	(void)argc;
