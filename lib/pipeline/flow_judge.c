@@ -505,7 +505,36 @@ new_entry(struct sl_authz *a, unsigned i, const struct sl_judge_flow *flow,
 	return f;
 }
 
-/** The last resort against going round: each packet by the answer that it has. */
+/** Without an entry, is the first packet's verdict this one's too? */
+static bool
+judged_like(const struct sl_authz *a, unsigned i, unsigned first)
+{
+	return a->side[i] == a->side[first] && a->kind[i] == a->kind[first] &&
+	       is_midstream(a, i) == is_midstream(a, first);
+}
+
+/** A packet for which the first one's verdict does not hold, and no entry. */
+static void
+judge_alone(struct sl_authz *a, unsigned i)
+{
+	struct sl_judge_flow flow, mirrored;
+	bool midstream = is_midstream(a, i);
+	struct sl_judgement ans, other;
+
+	tuple_of_packet(a, i, &flow);
+	sl_judge(a->v, a->w->tick, &flow, &ans, 1);
+	if (midstream && !ans.allow) {
+		tuple_mirrored(a, i, &mirrored);
+		sl_judge(a->v, a->w->tick, &mirrored, &other, 1);
+		if (other.allow) {
+			ans = other;
+			flow = mirrored;
+		}
+	}
+	without_entry(a, i, &flow, &ans, &a->key[i], midstream ? SL_FLOW_MIDSTREAM : 0);
+}
+
+/** The last resort against going round: packets by the answer that they have. */
 static void
 begin_alone(struct sl_authz *a, struct round *r, unsigned k)
 {
@@ -513,6 +542,10 @@ begin_alone(struct sl_authz *a, struct round *r, unsigned k)
 	struct sl_judge_flow flow;
 
 	for (i = first; i != UINT8_MAX; i = a->chain[i]) {
+		if (r->q[k].about != SL_ABOUT_AGAIN && !judged_like(a, i, first)) {
+			judge_alone(a, i);
+			continue;
+		}
 		tuple_of_packet(a, i, &flow);
 		without_entry(a, i, &flow, &r->ans[k], &a->key[i], 0);
 	}
@@ -599,7 +632,11 @@ begin(struct sl_authz *a, struct round *r, unsigned k)
 			continue;
 		}
 		count_lookup(a, i, true);
-		without_entry(a, i, &r->flow[k], &r->ans[k], &a->key[first], flags_of_new(a, r, k));
+		if (judged_like(a, i, first))
+			without_entry(a, i, &r->flow[k], &r->ans[k], &a->key[first],
+				      flags_of_new(a, r, k));
+		else
+			judge_alone(a, i);
 	}
 }
 

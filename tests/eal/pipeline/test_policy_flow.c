@@ -474,6 +474,46 @@ table_full(void **state)
 	assert_int_equal(x->peer[1]->flow_head, 0);
 }
 
+/** Flows of the peer with answers, until there is room for no more of them. */
+static void
+fill_table(void)
+{
+	struct fx_spec s = up, back = down;
+	unsigned i, max = sl_flow_max(x->w->flows);
+
+	for (i = 0; i < max; i++) {
+		s.sport = (uint16_t)(1 + i);
+		back.dport = s.sport;
+		assert_true(send_up(&s));
+		if (x->w->stats->lcore.flow_full == 0)
+			assert_true(send_down(&back));
+	}
+}
+
+/* Without an entry the answer to one packet of a burst is none for one that differs. */
+static void
+full_table_judges_each(void **state)
+{
+	unsigned n = 0;
+	struct rte_mbuf *m;
+
+	fill_table();
+	sl_vec_add(&x->w->v[SL_NODE_INSIDE], of_server(ACK)); /* as if the peer had begun */
+	sl_vec_add(&x->w->v[SL_NODE_INSIDE], of_server(SYN)); /* begins: may not */
+	sl_vec_add(&x->w->v[SL_NODE_INSIDE], of_server(ACK));
+	sl_worker_run(x->w);
+	for (; (m = fx_frame(x, 0)) != NULL; n++)
+		rte_pktmbuf_free(m);
+	assert_int_equal(n, 2);
+	dropped(SL_DROP_NO_ROLE, 1);
+	/* the other way round */
+	sl_vec_add(&x->w->v[SL_NODE_INSIDE], of_server(SYN));
+	sl_vec_add(&x->w->v[SL_NODE_INSIDE], of_server(ACK));
+	sl_worker_run(x->w);
+	rte_pktmbuf_free(fx_frame(x, 0));
+	dropped(SL_DROP_NO_ROLE, 1);
+}
+
 /* Packets of one new flow in one burst are one flow. */
 static void
 burst_of_one_flow(void **state)
@@ -538,6 +578,7 @@ main(void)
 		CASE(revoked_under_observe),
 		CASE(peer_goes),
 		CASE(table_full),
+		CASE(full_table_judges_each),
 		CASE(burst_of_one_flow),
 		CASE(begins_amid_a_change),
 	};
