@@ -423,6 +423,12 @@ int gw_dir_make(const char *dir, struct sl_error *e);
 /** Write a file by way of a temporary one: fsync, rename, fsync of the directory. */
 int gw_file_write(const char *dir, const char *name, const char *text, size_t len,
 		  struct sl_error *e);
+/** Its parts: write the temporary one (fsynced), put it in place, make that last; or drop it. */
+int gw_file_stage(const char *dir, const char *name, const char *text, size_t len,
+		  struct sl_error *e);
+int gw_file_replace(const char *dir, const char *name, struct sl_error *e);
+int gw_file_sync_dir(const char *dir, struct sl_error *e);
+void gw_file_unstage(const char *dir, const char *name);
 /** Read a whole file of at most `max` bytes; malloc'ed, zero at its end. -ENOENT: not there. */
 int gw_file_read(const char *dir, const char *name, size_t max, char **text, size_t *len,
 		 struct sl_error *e);

@@ -41,6 +41,8 @@ gw_job_free(struct gw_job *j)
 		gw_doc_free(j->doc);
 	gw_rules_free(j->tables);
 	gw_who_free(j->who);
+	if (j->staged)
+		gw_file_unstage(j->state_dir, POLICY_FILE);
 	free(j->ifaces);
 	free(j->test_peers);
 	free(j->touch);
@@ -357,9 +359,37 @@ gw_job_test(struct gw_task *t)
 	uint64_t begin = sl_clock_mono_ns();
 
 	j->rc = j->load.run_tests ? run_tests(j) : 0;
-	if (j->rc == 0 && j->state_dir != NULL)
-		j->rc = gw_file_write(j->state_dir, POLICY_FILE, j->doc->text, j->doc->len, &j->e);
+	if (j->rc == 0 && j->state_dir != NULL) {
+		j->rc = gw_file_stage(j->state_dir, POLICY_FILE, j->doc->text, j->doc->len, &j->e);
+		j->staged = j->rc == 0;
+	}
 	j->compile_ns += sl_clock_mono_ns() - begin;
+}
+
+void
+gw_job_sync(struct gw_task *t)
+{
+	struct gw_job *j = SL_CONTAINER_OF(t, struct gw_job, task);
+	struct sl_error e;
+
+	if (gw_file_sync_dir(j->state_dir, &e) != 0)
+		sl_log(SL_LOG_ERR, "policy", "a power failure may undo the load: %s", e.message);
+}
+
+int
+gw_job_keep(struct gw_job *j)
+{
+	int rc = j->staged ? gw_file_replace(j->state_dir, POLICY_FILE, &j->e) : 0;
+
+	j->staged &= rc != 0;
+	return rc;
+}
+
+void
+gw_job_forget_staged(struct sl_gw *gw)
+{
+	if (gw->state_dir != NULL)
+		gw_file_unstage(gw->state_dir, POLICY_FILE);
 }
 
 /* --- on control ----------------------------------------------------------------------------------

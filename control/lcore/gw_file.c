@@ -61,12 +61,11 @@ sync_dir(const char *dir)
 }
 
 int
-gw_file_write(const char *dir, const char *name, const char *text, size_t len, struct sl_error *e)
+gw_file_stage(const char *dir, const char *name, const char *text, size_t len, struct sl_error *e)
 {
-	char path[4096], tmp[4096];
+	char tmp[4096];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	snprintf(tmp, sizeof(tmp), "%s/%s.new", dir, name);
 	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -78,11 +77,48 @@ gw_file_write(const char *dir, const char *name, const char *text, size_t len, s
 		return -EIO;
 	}
 	close(fd);
-	if (rename(tmp, path) != 0 || sync_dir(dir) != 0) {
-		fail_errno(e, "state_write", "cannot replace", path);
-		return -EIO;
-	}
 	return 0;
+}
+
+int
+gw_file_replace(const char *dir, const char *name, struct sl_error *e)
+{
+	char path[4096], tmp[4096];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	snprintf(tmp, sizeof(tmp), "%s/%s.new", dir, name);
+	if (rename(tmp, path) == 0)
+		return 0;
+	fail_errno(e, "state_write", "cannot replace", path);
+	return -EIO;
+}
+
+int
+gw_file_sync_dir(const char *dir, struct sl_error *e)
+{
+	if (sync_dir(dir) == 0)
+		return 0;
+	fail_errno(e, "state_write", "cannot write", dir);
+	return -EIO;
+}
+
+void
+gw_file_unstage(const char *dir, const char *name)
+{
+	char tmp[4096];
+
+	snprintf(tmp, sizeof(tmp), "%s/%s.new", dir, name);
+	unlink(tmp);
+}
+
+int
+gw_file_write(const char *dir, const char *name, const char *text, size_t len, struct sl_error *e)
+{
+	int rc = gw_file_stage(dir, name, text, len, e);
+
+	if (rc == 0)
+		rc = gw_file_replace(dir, name, e);
+	return rc == 0 ? gw_file_sync_dir(dir, e) : rc;
 }
 
 int

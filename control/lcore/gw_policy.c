@@ -242,7 +242,7 @@ tell_done(struct sl_gw *gw, struct gw_job *j)
 	struct sl_gw_policy_result r = {
 		.generation = j->load.dry_run ? 0 : j->generation,
 		.compile_ns = j->compile_ns,
-		.publish_ns = sl_clock_mono_ns() - j->begin_ns,
+		.publish_ns = j->load.dry_run ? sl_clock_mono_ns() - j->begin_ns : p->publish_ns,
 		.tests = j->n_tests,
 	};
 
@@ -261,6 +261,8 @@ finish_load(struct sl_gw *gw, struct gw_job *j)
 {
 	struct gw_policy *p = gw->policy;
 
+	if (j->rc == 0 && !j->load.dry_run)
+		j->rc = gw_job_keep(j); /* the last that can fail */
 	if (j->rc == 0 && !j->load.dry_run) {
 		install(gw, j);
 		p->compile_ns = j->compile_ns;
@@ -279,6 +281,11 @@ finish_load(struct sl_gw *gw, struct gw_job *j)
 				json_pack("{ss,ss,ss}", "reason", j->e.reason, "path", j->e.path,
 					  "origin", j->load.origin));
 	}
+}
+
+static void
+end_load(struct sl_gw *gw, struct gw_job *j)
+{
 	tell_done(gw, j);
 	/* a document is large: the helper frees it */
 	if (j->doc != NULL)
@@ -333,6 +340,12 @@ too_late(struct sl_gw *gw, struct gw_job *j)
 }
 
 static bool
+on_helper(const struct gw_job *j)
+{
+	return j->phase == GW_BUILD || j->phase == GW_TEST || j->phase == GW_SYNC;
+}
+
+static bool
 wants_helper(const struct gw_job *j)
 {
 	return j->load.run_tests || j->state_dir != NULL;
@@ -357,6 +370,20 @@ resolve(struct sl_gw *gw, struct gw_job *j)
 		j->phase = GW_FINISH;
 }
 
+static void
+end(struct sl_gw *gw, struct gw_job *j)
+{
+	if (j->kind == GW_JOB_LOAD)
+		end_load(gw, j);
+	if (j->who != NULL)
+		give_detached(gw, &j->who->task, free_who_task);
+	if (j->tables != NULL)
+		give_detached(gw, &j->tables->task, free_tables_task);
+	j->who = NULL;
+	j->tables = NULL;
+	gw_job_free(j);
+}
+
 /* @return true when the job is done with */
 static bool
 finish(struct sl_gw *gw, struct gw_job *j)
@@ -369,13 +396,11 @@ finish(struct sl_gw *gw, struct gw_job *j)
 		finish_load(gw, j);
 	else
 		finish_again(gw, j);
-	if (j->who != NULL)
-		give_detached(gw, &j->who->task, free_who_task);
-	if (j->tables != NULL)
-		give_detached(gw, &j->tables->task, free_tables_task);
-	j->who = NULL;
-	j->tables = NULL;
-	gw_job_free(j);
+	if (j->rc == 0 && j->state_dir != NULL) {
+		give(gw, j, GW_SYNC, gw_job_sync);
+		return false;
+	}
+	end(gw, j);
 	return true;
 }
 
@@ -389,7 +414,7 @@ step(struct sl_gw *gw)
 
 	if (j == NULL)
 		return false;
-	if ((j->phase == GW_BUILD || j->phase == GW_TEST) && !gw_task_done(&j->task))
+	if (on_helper(j) && !gw_task_done(&j->task))
 		return false;
 	if (j->phase == GW_BUILD) {
 		built(gw, j);
@@ -397,6 +422,10 @@ step(struct sl_gw *gw)
 		resolve(gw, j);
 	} else if (j->phase == GW_TEST) {
 		j->phase = GW_FINISH;
+	} else if (j->phase == GW_SYNC) {
+		gw->policy->job = NULL;
+		end(gw, j);
+		start_waiting(gw);
 	} else if (finish(gw, j)) {
 		gw->policy->job = NULL;
 		start_waiting(gw);
@@ -436,7 +465,7 @@ finish_all(struct sl_gw *gw)
 	struct gw_policy *p = gw->policy;
 
 	while (p->job != NULL) {
-		if (p->job->phase == GW_BUILD || p->job->phase == GW_TEST)
+		if (on_helper(p->job))
 			gw_helper_wait(p->helper, &p->job->task);
 		step(gw);
 	}
@@ -759,6 +788,7 @@ gw_policy_init(struct sl_gw *gw, struct sl_error *e)
 		gw->conf.policy_prefixes != 0 ? gw->conf.policy_prefixes : SL_POL_PREFIXES;
 	p->cap_roles = SL_POL_ROLES;
 	p->capacity_ns = gw_mono_ns(gw);
+	gw_job_forget_staged(gw);
 	gw_dyn_load(gw);
 	return 0;
 }
@@ -778,6 +808,10 @@ gw_policy_stop(struct sl_gw *gw)
 
 		if (j == NULL)
 			continue;
+		if (j->phase == GW_SYNC) {
+			end(gw, j); /* it is in force */
+			continue;
+		}
 		sl_fail(&j->e, -ECANCELED, "stopping", "", "the gateway ends");
 		if (j->load.done != NULL)
 			j->load.done(j->load.ctx, -ECANCELED, &j->e, NULL);

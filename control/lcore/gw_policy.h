@@ -119,8 +119,9 @@ enum gw_job_kind {
 enum gw_phase {
 	GW_BUILD,   /* helper: parse, check, compile */
 	GW_RESOLVE, /* control: peers, in slices */
-	GW_TEST,    /* helper: tests of the document, state file */
-	GW_FINISH,  /* control: what changed meanwhile; publish */
+	GW_TEST,    /* helper: tests of the document; the state file beside the old one */
+	GW_FINISH,  /* control: what changed meanwhile; state file into its place; publish */
+	GW_SYNC,    /* helper: the state directory; then the load is answered */
 };
 
 /** A peer that came or went while the helper had the members. */
@@ -160,6 +161,7 @@ struct gw_job {
 	uint8_t key[16];
 	char acl_prefix[12];
 	char *state_dir; /* not NULL: keep the text there */
+	bool staged;	 /* it lies there beside what is in force */
 	struct gw_iface_name *ifaces;
 	unsigned n_ifaces, n_iface_ids;
 	uint64_t iface_epoch;
@@ -185,6 +187,12 @@ void gw_job_free(struct gw_job *j);
 /** The two parts of the helper; rc and e of the job tell how it went. */
 void gw_job_build(struct gw_task *t);
 void gw_job_test(struct gw_task *t);
+/** The last part of the helper: what was published lasts. */
+void gw_job_sync(struct gw_task *t);
+/** The staged text becomes what the next start loads. @return 0, -EIO with the job's error */
+int gw_job_keep(struct gw_job *j);
+/** What a run that ended in the middle of a load left is not in force. */
+void gw_job_forget_staged(struct sl_gw *gw);
 /** Enter peers, at most `budget`. @return true when all are in */
 bool gw_job_resolve(struct sl_gw *gw, struct gw_job *j, unsigned budget);
 /** Catch up with what changed meanwhile. @return true when nothing is left */

@@ -7,8 +7,9 @@
  *
  * A load: parse, check, compile, self-test on the helper; look up the peers of members on control's
  * thread in slices; run the document's tests (which know the document's own members) and write the
- * state file on the helper; then publish {rules, identity} with one root. A failure leaves
- * everything as it was.
+ * text beside the state file on the helper; when nothing else can fail put it in the place of the
+ * state file and publish {rules, identity} with one root; sync the directory on the helper, and
+ * answer. A failure leaves everything as it was, on the disk too.
  * Rules that begin or end, members and peers change by themselves: rule times by a new compile of
  * the same document, members by an incremental change of the identity, at most 1 s late.
  */

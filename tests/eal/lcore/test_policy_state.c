@@ -288,6 +288,124 @@ test_state_write(void **state)
 	rmdir(path);
 }
 
+/* --- a load that is refused after its text was written
+ * --------------------------------------------
+ */
+
+static bool
+file_has(const char *name, const char *what)
+{
+	char path[512], text[4096];
+	size_t n = 0;
+	FILE *in;
+
+	snprintf(path, sizeof(path), "%s/%s", px_state_dir, name);
+	in = fopen(path, "r");
+	if (in != NULL) {
+		n = fread(text, 1, sizeof(text) - 1, in);
+		fclose(in);
+	}
+	text[n] = '\0';
+	return in != NULL && strstr(text, what) != NULL;
+}
+
+/* its test fails where there is no wg1 */
+#define NEXT                                                                                       \
+	"{\"version\":8,\"targets\":{\"far\":{\"addresses\":[\"10.20.0.10/32@wg1\"]}},"            \
+	"\"roles\":{\"eng\":{\"members\":[\"peer:alice\"]}},"                                      \
+	"\"rules\":[{\"id\":1,\"role\":\"eng\",\"to\":[\"far\"],\"protocol\":\"tcp\","             \
+	"\"action\":\"allow\"}],"                                                                  \
+	"\"tests\":[{\"name\":\"t\",\"from\":{\"roles\":[\"eng\"]},\"to\":\"far\","                \
+	"\"protocol\":\"tcp\",\"port\":1,\"expect\":\"allow\"}]}"
+
+/* DOC in force, NEXT on the disk but not decided on: the helper has it, and no turn was made since.
+ */
+static void
+load_until_written(struct fx *f)
+{
+	struct timespec ts = {.tv_nsec = 1000000};
+	unsigned i;
+
+	f->conf.lockstep = false;
+	px_n_done = 0;
+	restart(f, NULL, 0);
+	fx_iface(f, "wg1", 51821);
+	assert_int_equal(px_submit(f, DOC, NULL), 0);
+	for (i = 0; i < 5000 && px_n_done == 0; i++) {
+		nanosleep(&ts, NULL);
+		sl_gw_poll(f->gw);
+	}
+	assert_int_equal(px_last_rc, 0);
+	assert_true(file_has("policy.json", "\"version\":7"));
+	assert_int_equal(px_submit(f, NEXT, NULL), 0);
+	for (i = 0; i < 3; i++) { /* build; peers; test and text */
+		sl_gw_poll(f->gw);
+		ts.tv_nsec = 100000000;
+		nanosleep(&ts, NULL);
+	}
+	assert_int_equal(px_n_done, 1);
+	assert_true(file_has("policy.json.new", "\"version\":8") ||
+		    file_has("policy.json", "\"version\":8"));
+}
+
+static void
+old_one_is_kept(struct fx *f)
+{
+	struct sl_gw_policy_info i;
+
+	assert_true(file_has("policy.json", "\"version\":7"));
+	assert_false(file_has("policy.json.new", ""));
+	f->conf.lockstep = true;
+	restart(f, NULL, 0);
+	sl_gw_policy_info(f->gw, &i);
+	assert_int_equal(i.version, 7);
+}
+
+/* An interface that goes makes the rules be compiled anew, and then a test fails. */
+static void
+test_refused_late(void **state)
+{
+	struct timespec ts = {.tv_nsec = 1000000};
+	struct fx *f = *state;
+
+	load_until_written(f);
+	assert_int_equal(sl_gw_iface_del(f->gw, "wg1", &f->e), 0);
+	for (unsigned i = 0; i < 5000 && px_n_done == 1; i++) {
+		nanosleep(&ts, NULL);
+		sl_gw_poll(f->gw);
+	}
+	assert_int_equal(px_n_done, 2);
+	assert_string_equal(px_last_e.reason, "test_failed");
+	old_one_is_kept(f);
+}
+
+static void
+test_ended_late(void **state)
+{
+	struct fx *f = *state;
+
+	load_until_written(f);
+	fx_close(f);
+	assert_int_equal(px_n_done, 2);
+	assert_string_equal(px_last_e.reason, "stopping");
+	fx_open(f);
+	old_one_is_kept(f);
+}
+
+/* The process was killed there: the file that was on its way is nothing. */
+static void
+test_killed_late(void **state)
+{
+	struct fx *f = *state;
+
+	restart(f, NULL, 0);
+	px_load(f, DOC);
+	fx_close(f);
+	write_file("policy.json.new", NEXT);
+	fx_open(f);
+	old_one_is_kept(f);
+}
+
 int
 main(void)
 {
@@ -301,6 +419,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_broken_members, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_file, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_state_write, px_setup_state, px_teardown),
+		cmocka_unit_test_setup_teardown(test_refused_late, px_setup_state, px_teardown),
+		cmocka_unit_test_setup_teardown(test_ended_late, px_setup_state, px_teardown),
+		cmocka_unit_test_setup_teardown(test_killed_late, px_setup_state, px_teardown),
 	};
 
 	fx_start("test_policy_state");
