@@ -337,7 +337,7 @@ void gw_peer_free(struct sl_gw *gw, struct gw_peer *p);
 /** Recompute every expiry tick after a step of the wall clock. */
 void gw_peers_expiry(struct sl_gw *gw);
 void gw_peer_endpoint(const struct gw_peer *p, struct sl_endpoint *out);
-/** Check the list of a spec against interface f (p NULL: a new peer). */
+/** Check the list of a spec against interface f (p NULL: a new peer) and the policy in force. */
 int gw_allowed_check(struct sl_gw *gw, const struct gw_iface *f, const struct gw_peer *p,
 		     const struct sl_gw_peer_spec *s, struct sl_error *e);
 /** Carry it out: all or nothing. */

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "gw.h"
+#include "gw_policy.h"
 
 #define LIST_FIELDS (SL_PF_ALLOWED_IPS | SL_PF_ALLOWED_ADD | SL_PF_ALLOWED_DEL)
 
@@ -38,6 +38,22 @@ check_conflict(struct sl_gw *gw, const struct gw_iface *f, const struct gw_peer 
 	return -EEXIST;
 }
 
+/* A role for "*" is for sources that no tunnel owns; it would become the peer's. */
+static int
+check_any(const struct sl_gw *gw, const struct gw_iface *f, const struct sl_prefix *p,
+	  const char *path, struct sl_error *e)
+{
+	char text[SL_PREFIX_STR];
+
+	if (!gw_any_member(gw, p))
+		return 0;
+	sl_fail(e, -EINVAL, "any_member_overlap", path,
+		"%s overlaps a role's member PREFIX@*, which is for sources that no tunnel owns",
+		sl_prefix_str(p, text));
+	sl_hint(e, "name an interface in the policy in force first: PREFIX@%s", f->name);
+	return -EINVAL;
+}
+
 int
 gw_allowed_check(struct sl_gw *gw, const struct gw_iface *f, const struct gw_peer *p,
 		 const struct sl_gw_peer_spec *s, struct sl_error *e)
@@ -64,6 +80,8 @@ gw_allowed_check(struct sl_gw *gw, const struct gw_iface *f, const struct gw_pee
 			rc = check_conflict(gw, f, p, s, i, e);
 		if (rc == 0)
 			rc = gw_check_shared_prefix(gw, f, &s->allowed[i], path, e);
+		if (rc == 0)
+			rc = check_any(gw, f, &s->allowed[i], path, e);
 	}
 	return rc;
 }
@@ -215,6 +233,7 @@ gw_allowed_apply(struct sl_gw *gw, struct gw_peer *p, const struct sl_gw_peer_sp
 		p->n_allowed = d.n_after;
 		d.after = NULL;
 		filter_losers(gw, &d);
+		gw->policy->allowed_epoch += d.n_add > 0;
 		gw_iface_dirty(gw, p->iface);
 	}
 	edit_free(&d);

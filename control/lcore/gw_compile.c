@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The job that makes tables of a document: what runs on the helper, and what control adds to it. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -427,15 +428,17 @@ any_is_tunnel(struct gw_job *j, const struct gw_member *m, const struct gw_iface
 	sl_hint(&j->e, "name the interface: %s@%s", text, f->name);
 }
 
-/* Prefixes for "*" may overlap no tunnel of this gateway; what is in force already stays. */
+/* Prefixes for "*" may overlap no tunnel of this gateway. */
 static unsigned
 check_any(struct sl_gw *gw, struct gw_job *j, unsigned budget)
 {
 	const struct gw_who *w = j->who;
 	const struct gw_iface *f;
 
-	if (j->kind != GW_JOB_LOAD || j->load.lenient)
+	if (j->kind != GW_JOB_LOAD) /* in force: gw_allowed_check() sees to it */
 		j->next_any = w->n_doc;
+	if (j->next_any == 0)
+		j->allowed_epoch = gw->policy->allowed_epoch;
 	for (; budget > 0 && j->rc == 0 && j->next_any < w->n_doc; j->next_any++, budget--) {
 		const struct gw_member *m = &w->doc[j->next_any];
 
@@ -472,12 +475,22 @@ catch_dyn(struct sl_gw *gw, struct gw_job *j, const struct gw_dyn *d)
 {
 	int role = gw_policy_role(j->doc->policy, d->role), rc;
 
+	if (gw_dyn_is_tunnels(gw, d)) /* gw_dyn_prune() tells */
+		return;
 	rc = role < 0 ? 0 : gw_who_dyn_add(gw, j->who, &j->when, (uint16_t)role, &d->m);
 	if (rc == -ENOSPC)
 		j->rc = sl_fail(&j->e, rc, "limit_roles", "",
 				"a holder would have more than %u roles", SL_CLASS_ROLES_MAX);
 	else if (rc != 0)
 		j->rc = gw_no_memory(&j->e);
+}
+
+static bool
+has_any(const struct gw_who *w)
+{
+	static const struct sl_prefix v4 = {.ip = {.family = 4}}, v6 = {.ip = {.family = 6}};
+
+	return sl_who_any_overlaps(w->b, &v4) || sl_who_any_overlaps(w->b, &v6);
 }
 
 bool
@@ -493,6 +506,11 @@ gw_job_catch_up(struct sl_gw *gw, struct gw_job *j, unsigned budget)
 			j->rc = gw_no_memory(&j->e);
 	}
 	j->n_touch = 0;
+	if (j->rc == 0 && j->kind == GW_JOB_LOAD && j->allowed_epoch != p->allowed_epoch &&
+	    has_any(j->who)) {
+		j->next_any = 0; /* rare, and all at once: others may come every turn */
+		check_any(gw, j, UINT_MAX);
+	}
 	for (; budget > 0 && j->rc == 0 && j->next_dyn < p->n_dyn; j->next_dyn++, budget--)
 		catch_dyn(gw, j, p->dyn[j->next_dyn]);
 	return j->rc != 0 || j->next_dyn >= p->n_dyn;

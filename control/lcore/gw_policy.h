@@ -92,6 +92,8 @@ int gw_who_dyn_del(struct sl_gw *gw, struct gw_who *w, const struct gw_when *whe
 unsigned gw_who_expire(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when);
 /** An interface whose AllowedIPs overlap a prefix that is given for "*", NULL: none. */
 const struct gw_iface *gw_any_overlaps(struct sl_gw *gw, const struct sl_prefix *p);
+/** Does a prefix overlap one that a member in force has for "*"? No tunnel may own it then. */
+bool gw_any_member(const struct sl_gw *gw, const struct sl_prefix *p);
 /** Same holder, whatever the role. */
 bool gw_same_holder(const struct sl_pol_member *a, const struct sl_pol_member *b);
 
@@ -102,10 +104,13 @@ struct gw_dyn {
 	struct sl_pol_member m;
 };
 
+/** Is it a prefix for "*" of which a tunnel owns a part? It gives nothing then. */
+bool gw_dyn_is_tunnels(struct sl_gw *gw, const struct gw_dyn *d);
 /** Read the state file. A broken one is told and put aside. */
 void gw_dyn_load(struct sl_gw *gw);
 void gw_dyn_free(struct sl_gw *gw);
-/** Forget those that are over, and after a load those without a role; writes the file if any. */
+/** Forget those that are over, and after a load those without a role or for a tunnel's sources;
+ * writes the file if any. */
 void gw_dyn_prune(struct sl_gw *gw);
 
 /* --- jobs (gw_compile.c) ---------------------------------------------------------------------- */
@@ -165,6 +170,7 @@ struct gw_job {
 	struct gw_iface_name *ifaces;
 	unsigned n_ifaces, n_iface_ids;
 	uint64_t iface_epoch;
+	uint64_t allowed_epoch; /* when "*" was looked at */
 	unsigned reruns;
 	uint32_t next_peer; /* RESOLVE: id */
 	unsigned next_any;  /* RESOLVE: member of the document */
@@ -215,6 +221,7 @@ struct gw_policy {
 	bool rules_due, all_due;
 	uint64_t retry_ns; /* after a failed recompilation, not before */
 	uint64_t iface_epoch;
+	uint64_t allowed_epoch; /* AllowedIPs were added */
 	struct gw_dyn **dyn;
 	unsigned n_dyn, cap_dyn, n_dyn_prefixes;
 	bool dyn_stale;			  /* the file is to be written again */

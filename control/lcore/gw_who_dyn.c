@@ -311,6 +311,21 @@ gw_any_overlaps(struct sl_gw *gw, const struct sl_prefix *p)
 	return NULL;
 }
 
+bool
+gw_any_member(const struct sl_gw *gw, const struct sl_prefix *p)
+{
+	const struct gw_who *w = gw->policy != NULL ? gw->policy->who : NULL;
+
+	return w != NULL && sl_who_any_overlaps(w->b, p);
+}
+
+bool
+gw_dyn_is_tunnels(struct sl_gw *gw, const struct gw_dyn *d)
+{
+	return is_prefix(d) && d->m.place.iface[0] == '\0' &&
+	       gw_any_overlaps(gw, &d->m.place.prefix) != NULL;
+}
+
 static int
 check_any(struct sl_gw *gw, const struct sl_pol_member *m, struct sl_error *e)
 {
@@ -487,6 +502,33 @@ sl_gw_member_del(struct sl_gw *gw, const char *role, const struct sl_pol_member 
 	return rc;
 }
 
+/* "*" for what a tunnel owns now: peers came while no policy was in force. */
+static void
+tell_any(struct sl_gw *gw, const struct gw_dyn *d)
+{
+	struct gw_policy *p = gw->policy;
+	char text[SL_PREFIX_STR];
+
+	snprintf(
+		p->broken, sizeof(p->broken),
+		"the member %s@* of role %s was given beside the document and is removed: a tunnel "
+		"owns part of it (any_interface_is_tunnel)",
+		sl_prefix_str(&d->m.place.prefix, text), d->role);
+	sl_log(SL_LOG_ERR, "policy", "%s", p->broken);
+}
+
+static const char *
+why_not(struct sl_gw *gw, const struct gw_dyn *d, const struct sl_policy *doc, uint64_t now)
+{
+	if (d->m.expires_ns != 0 && d->m.expires_ns <= now)
+		return "expired";
+	if (doc == NULL)
+		return NULL;
+	if (gw_policy_role(doc, d->role) < 0)
+		return "role_gone";
+	return gw_dyn_is_tunnels(gw, d) ? "any_interface_is_tunnel" : NULL;
+}
+
 void
 gw_dyn_prune(struct sl_gw *gw)
 {
@@ -495,21 +537,21 @@ gw_dyn_prune(struct sl_gw *gw)
 	uint64_t now = gw_wall_ns(gw);
 	bool changed = p->dyn_stale;
 	struct sl_error e = {0};
+	const char *why;
 	struct gw_dyn *d;
 	unsigned i = 0;
 
 	while (i < p->n_dyn) {
 		d = p->dyn[i];
-		if ((d->m.expires_ns == 0 || d->m.expires_ns > now) &&
-		    (doc == NULL || gw_policy_role(doc, d->role) >= 0)) {
+		why = why_not(gw, d, doc, now);
+		if (why == NULL) {
 			i++;
 			continue;
 		}
 		gw_policy_event(gw, "member_removed", "success",
-				json_pack("{ss,ss}", "role", d->role, "why",
-					  d->m.expires_ns != 0 && d->m.expires_ns <= now
-						  ? "expired"
-						  : "role_gone"));
+				json_pack("{ss,ss}", "role", d->role, "why", why));
+		if (strcmp(why, "any_interface_is_tunnel") == 0)
+			tell_any(gw, d);
 		if (leave(gw, i) != 0)
 			break;
 		dyn_drop(list_del(p, i));

@@ -226,6 +226,8 @@ struct sl_who_member {
 int sl_who_add(struct sl_who_builder *b, const struct sl_who_member *m);
 /** Of the role only its number counts. @return 0, -ENOENT, -ENOMEM (it still has the role) */
 int sl_who_del(struct sl_who_builder *b, const struct sl_who_member *m);
+/** Does a prefix that is entered for "*" overlap this one? Host bits are ignored. */
+bool sl_who_any_overlaps(const struct sl_who_builder *b, const struct sl_prefix *p);
 /**
  * Make room for interface ids below n, so that each has a table of its own; sl_who_add() does it
  * by itself. @return 0, -EINVAL (more than 65,535), -ENOMEM

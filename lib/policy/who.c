@@ -520,6 +520,12 @@ sl_who_publish(struct sl_who_builder *b, uint64_t generation, struct sl_who_garb
 	return &v->id;
 }
 
+bool
+sl_who_any_overlaps(const struct sl_who_builder *b, const struct sl_prefix *p)
+{
+	return sl_lpm_overlaps(&b->any[p->ip.family == 6], p->ip.b, p->len);
+}
+
 void
 sl_who_garbage_free(struct sl_who_garbage *g)
 {

@@ -256,10 +256,52 @@ test_any_interface(void **state)
 		"\"10.0.0.0/8@*\"]}}}";
 	struct fx *f = *state;
 
-	px_load(f, text);
 	px_peer(f, "wg0", 1, "alice", "10.7.0.2/32");
 	px_load_refused(f, text, "any_interface_is_tunnel", "/roles/a/members/1");
 	assert_non_null(strstr(px_last_e.hint, "10.0.0.0/8@wg0"));
+}
+
+/* ... and what it gives does not become a tunnel's when AllowedIPs change. */
+static void
+test_any_member(void **state)
+{
+	static const char text[] =
+		"{\"version\":1," ZONES "\"roles\":{\"a\":{\"members\":[\"10.30.0.0/16@*\"]}},"
+		"\"rules\":[{\"id\":1,\"role\":\"a\",\"to\":[\"db1\"],\"protocol\":\"tcp\","
+		"\"action\":\"allow\"}]}";
+	struct sl_prefix own = fx_prefix("10.30.0.9/32"), all = fx_prefix("0.0.0.0/0");
+	struct sl_pol_member any = px_member(NULL, "10.40.0.0/24", "", 0);
+	struct fx *f = *state;
+	struct sl_gw_peer_spec s = {.iface = "wg0",
+				    .public_key = fx_key(2),
+				    .fields = SL_PF_ALLOWED_IPS,
+				    .allowed = &own,
+				    .n_allowed = 1};
+
+	px_peer(f, "wg0", 1, "alice", "10.7.0.2/32");
+	px_load(f, text);
+	fx_refused(f, sl_gw_peer_set(f->gw, &s, &f->e), -EINVAL, "any_member_overlap",
+		   "/allowed_ips/0");
+	assert_non_null(strstr(f->e.hint, "PREFIX@wg0"));
+	s.public_key = fx_key(1);
+	s.fields = SL_PF_ALLOWED_ADD;
+	fx_refused(f, sl_gw_peer_set(f->gw, &s, &f->e), -EINVAL, "any_member_overlap",
+		   "/allowed_ips/0");
+	s.allowed = &all;
+	fx_refused(f, sl_gw_peer_set(f->gw, &s, &f->e), -EINVAL, "any_member_overlap",
+		   "/allowed_ips/0");
+	s.fields = SL_PF_ALLOWED_DEL;
+	assert_int_equal(sl_gw_peer_set(f->gw, &s, &f->e), 0);
+	assert_int_equal(px_judge(f, "wg0", 1, "10.7.0.2", "10.20.0.10", 1).why, SL_WHY_NO_ROLE);
+	/* a member beside the document counts as long as it is there */
+	own = fx_prefix("10.40.0.7/32");
+	s.allowed = &own;
+	s.fields = SL_PF_ALLOWED_ADD;
+	assert_int_equal(sl_gw_member_add(f->gw, "a", &any, &f->e), 0);
+	fx_refused(f, sl_gw_peer_set(f->gw, &s, &f->e), -EINVAL, "any_member_overlap",
+		   "/allowed_ips/0");
+	assert_int_equal(sl_gw_member_del(f->gw, "a", &any, &f->e), 0);
+	assert_int_equal(sl_gw_peer_set(f->gw, &s, &f->e), 0);
 }
 
 static void
@@ -566,6 +608,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_member_expires, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(test_peers, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(test_any_interface, px_setup, px_teardown),
+		cmocka_unit_test_setup_teardown(test_any_member, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(test_interfaces, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(test_helper, setup_helper, px_teardown),
 		cmocka_unit_test_setup_teardown(test_helper_busy, setup_helper, px_teardown),

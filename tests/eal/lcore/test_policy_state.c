@@ -237,6 +237,44 @@ test_broken_state(void **state)
 	assert_true(px_allows(f, "wg0", 1, "10.7.0.2", "10.20.0.10", 5432));
 }
 
+/* Peers come first at a start: what is kept for "*" and theirs now gives them nothing. */
+static void
+test_kept_any(void **state)
+{
+	static const char text[] =
+		"{\"version\":3," ZONES "\"roles\":{\"eng\":{\"members\":[\"10.7.0.0/24@*\"]}},"
+		"\"rules\":[{\"id\":1,\"role\":\"eng\",\"to\":[\"db1\"],\"protocol\":\"tcp\","
+		"\"action\":\"allow\"}]}";
+	struct sl_pol_member any = px_member(NULL, "10.7.0.0/24", "", 0);
+	struct fx *f = *state;
+	struct sl_gw_policy_info i;
+	char path[512];
+
+	px_load(f, text);
+	restart(f, NULL, 0);
+	sl_gw_policy_info(f->gw, &i);
+	assert_false(i.loaded);
+	assert_non_null(strstr(i.broken, "any_interface_is_tunnel"));
+	assert_int_equal(px_judge(f, "wg0", 1, "10.7.0.2", "10.20.0.10", 5432).why, SL_WHY_NO_ROLE);
+	/* the same beside the document, which is in force then */
+	snprintf(path, sizeof(path), "%s/policy.json", px_state_dir);
+	assert_int_equal(unlink(path), 0);
+	fx_turn(f);
+	fx_close(f);
+	fx_open(f);
+	fx_ports(f);
+	fx_iface(f, "wg0", 51820);
+	px_load(f, DOC);
+	assert_int_equal(sl_gw_member_add(f->gw, "eng", &any, &f->e), 0);
+	restart(f, NULL, 0);
+	sl_gw_policy_info(f->gw, &i);
+	assert_true(i.loaded);
+	assert_non_null(strstr(i.broken, "any_interface_is_tunnel"));
+	assert_int_equal(sl_gw_members_beside(f->gw, "eng"), 0);
+	assert_true(px_allows(f, "wg0", 1, "10.7.0.2", "10.20.0.10", 5432)); /* as alice */
+	assert_int_equal(px_judge(f, "wg0", 2, "10.7.0.3", "10.20.0.10", 5432).why, SL_WHY_NO_ROLE);
+}
+
 static void
 test_broken_members(void **state)
 {
@@ -416,6 +454,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_capacity, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(test_kept, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_broken_state, px_setup_state, px_teardown),
+		cmocka_unit_test_setup_teardown(test_kept_any, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_broken_members, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_file, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_state_write, px_setup_state, px_teardown),
