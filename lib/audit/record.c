@@ -45,6 +45,8 @@ sl_rec_commit(struct sl_rec_ring *r, struct sl_rec *s)
 	struct sl_rec_slot *slot = &r->slot[n & r->mask];
 	_Atomic uint64_t *recorded = &r->counts.recorded[s->type];
 
+	sl_prefetch(&r->slot[(n + 1) & r->mask]);
+	sl_prefetch((const char *)&r->slot[(n + 1) & r->mask] + SL_CACHE_LINE);
 	memcpy(w, (const char *)s + sizeof(s->seq), sizeof(w));
 	atomic_store_explicit(&slot->seq, WRITING(n), memory_order_relaxed);
 	/* each store below is a release: whoever reads its value finds WRITING(n) or newer */

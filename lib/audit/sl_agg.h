@@ -65,12 +65,18 @@ size_t sl_agg_table_size(unsigned rows);
 void sl_agg_init(struct sl_agg *a, void *mem0, void *mem1, unsigned rows,
 		 const uint64_t hash_key[2]);
 
-/** Worker: bring the row of a key into the cache. */
-void sl_agg_prefetch(const struct sl_agg *a, const struct sl_agg_key *k);
+/** Where the row of a key belongs: of all but its flags, never 0. */
+uint32_t sl_agg_hash(const struct sl_agg *a, const struct sl_agg_key *k);
+/** Worker: bring the row of a key into the cache. @param hash sl_agg_hash() */
+void sl_agg_prefetch(const struct sl_agg *a, const struct sl_agg_key *k, uint32_t hash);
 /** Worker: fold. @param flows 1 at the begin of a flow, 0 for later packets and bytes (which take a
  * row of their own where the tables were swapped since the begin) */
 void sl_agg_add(struct sl_agg *a, const struct sl_agg_key *k, uint32_t rule_id, uint32_t role_id,
 		unsigned flows, uint64_t packets, uint64_t bytes, uint64_t now_ns);
+/** The same, with the hash at hand. */
+void sl_agg_add_hashed(struct sl_agg *a, const struct sl_agg_key *k, uint32_t hash,
+		       uint32_t rule_id, uint32_t role_id, unsigned flows, uint64_t packets,
+		       uint64_t bytes, uint64_t now_ns);
 /** Worker, once a tick: swap when control wishes. */
 void sl_agg_poll(struct sl_agg *a);
 

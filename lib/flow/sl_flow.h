@@ -93,7 +93,7 @@ struct sl_flow {
 	uint32_t rule_id, role_id;	       /* of the document; 0: none */
 	uint32_t listed[2], next[2], prev[2];  /* lists of the peers at its ends: the user's */
 	uint32_t next_free;
-	uint8_t pad2[SL_CACHE_LINE - 60];
+	uint32_t agg_hash; /* the user's, of its aggregate; 0: not yet known */
 } SL_ALIGNED(SL_CACHE_LINE);
 _Static_assert(sizeof(struct sl_flow) == 3 * SL_CACHE_LINE, "three lines");
 

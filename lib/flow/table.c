@@ -258,17 +258,28 @@ bucket_with_room(const struct sl_flow_table *t, uint32_t hash)
 	return b->used == 0xff ? NULL : b;
 }
 
+static void
+fetch(const struct sl_flow *f)
+{
+	sl_prefetch(f);
+	sl_prefetch(f->packets);
+	sl_prefetch(&f->next_free);
+}
+
 static struct sl_flow *
 take_free(struct sl_flow_table *t)
 {
 	struct sl_flow *f;
 
-	if (t->free == SL_FLOW_NONE)
-		return &t->entry[t->fresh++];
+	if (t->free == SL_FLOW_NONE) {
+		f = &t->entry[t->fresh++];
+		fetch(f + (t->fresh < t->max));
+		return f;
+	}
 	f = &t->entry[t->free];
 	t->free = f->next_free;
 	if (t->free != SL_FLOW_NONE)
-		sl_prefetch(&t->entry[t->free].next_free);
+		fetch(&t->entry[t->free]);
 	return f;
 }
 

@@ -114,7 +114,7 @@ bool sl_frag_find(struct sl_authz *a, unsigned i);
 /* --- flow_note.c: records and aggregates ------------------------------------------------- */
 
 /** What sl_note_fold() will touch of a new flow. */
-void sl_note_prefetch(struct sl_worker *w, const struct sl_flow *f);
+void sl_note_prefetch(struct sl_worker *w, struct sl_flow *f);
 /** A flow begins, or a phase of it: its begin record, its row. After its first packet is counted.
  */
 void sl_note_begin(struct sl_worker *w, struct sl_flow *f);

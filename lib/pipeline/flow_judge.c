@@ -656,6 +656,20 @@ answer(struct sl_authz *a, struct round *r, unsigned k)
 	}
 }
 
+/** New entries will stand before these on the lists of their peers. */
+static void
+fetch_heads(struct sl_authz *a)
+{
+	const struct sl_peer *p;
+	unsigned k;
+
+	for (k = 0; k < a->n_q; k++) {
+		p = sl_peer_get(a->w->dp->peers, a->flow[k].peer_id);
+		if (p != NULL && p->flow_head != 0)
+			sl_prefetch(sl_flow_get(a->w->flows, (p->flow_head - 1) / 2)->prev);
+	}
+}
+
 /* A packet asks for a new verdict of its entry, then perhaps for one of its own direction or, as
  * an ICMP error, as a packet; entries that went meanwhile may cost one round more. */
 void
@@ -665,6 +679,7 @@ sl_authz_answer(struct sl_authz *a)
 	struct round r;
 
 	for (rounds = 0; a->n_q != 0; rounds++) {
+		fetch_heads(a);
 		r.n = a->n_q;
 		memcpy(r.q, a->q, r.n * sizeof(r.q[0]));
 		memcpy(r.flow, a->flow, r.n * sizeof(r.flow[0]));

@@ -71,42 +71,50 @@ begin_record(struct sl_worker *w, enum sl_rec_type t, uint32_t count)
 	return r;
 }
 
-static struct sl_rec *
-flow_record(struct sl_worker *w, enum sl_rec_type t, const struct sl_flow *f, uint32_t count)
-{
-	struct sl_rec *r = begin_record(w, t, count);
-	bool from_tunnel = (f->flags & SL_FLOW_FROM_TUNNEL) != 0;
+_Static_assert(
+	offsetof(struct sl_rec, sport) == 48 && offsetof(struct sl_rec, dport) == 50 &&
+		offsetof(struct sl_rec, iface) == 52 && offsetof(struct sl_rec, proto) == 54 &&
+		offsetof(struct sl_rec, version) == 55 && offsetof(struct sl_rec, type) == 56 &&
+		offsetof(struct sl_rec, reason) == 57 && offsetof(struct sl_rec, flags) == 58 &&
+		offsetof(struct sl_rec, stage) == 59 && offsetof(struct sl_rec, peer_id) == 60 &&
+		offsetof(struct sl_rec, generation) == 64 && offsetof(struct sl_rec, rule) == 68 &&
+		offsetof(struct sl_rec, role) == 72 && offsetof(struct sl_rec, target) == 74 &&
+		offsetof(struct sl_rec, zone) == 76 && offsetof(struct sl_rec, count) == 80,
+	"written as words");
 
+/* By words: sl_rec_commit() reads it by words at once, and a load of what was stored in pieces
+ * waits. */
+static struct sl_rec *
+flow_record(struct sl_worker *w, enum sl_rec_type t, const struct sl_flow *f, uint32_t count,
+	    unsigned reason, unsigned flags)
+{
+	bool from_tunnel = (f->flags & SL_FLOW_FROM_TUNNEL) != 0;
+	unsigned stage = from_tunnel ? SL_STATS_POST_DECRYPT : SL_STATS_PRE_ENCRYPT;
+	struct sl_rec *r = sl_rec_begin(w->records);
+	uint64_t word[5];
+
+	r->mono_ns = w->now_ns;
 	memcpy(r->src, sl_flow_src(f), sizeof(r->src));
 	memcpy(r->dst, sl_flow_dst(f), sizeof(r->dst));
-	r->sport = sl_flow_sport(f);
-	r->dport = sl_flow_dport(f);
-	r->iface = f->key.iface;
-	r->proto = f->key.proto;
-	r->version = f->key.version;
-	r->reason = (uint8_t)reason_of(f);
-	r->flags = flags_of(f);
-	r->stage = from_tunnel ? SL_STATS_POST_DECRYPT : SL_STATS_PRE_ENCRYPT;
-	r->peer_id = f->peer_id;
-	r->generation = f->policy_gen;
-	r->rule = f->rule;
-	r->role = f->role;
-	r->target = f->target;
-	r->zone = f->zone;
+	word[0] = sl_flow_sport(f) | (uint64_t)sl_flow_dport(f) << 16 |
+		  (uint64_t)f->key.iface << 32 | (uint64_t)f->key.proto << 48 |
+		  (uint64_t)f->key.version << 56;
+	word[1] = (uint64_t)t | (uint64_t)reason << 8 | (uint64_t)(flags_of(f) | flags) << 16 |
+		  (uint64_t)stage << 24 | (uint64_t)f->peer_id << 32;
+	word[2] = f->policy_gen | (uint64_t)f->rule << 32;
+	word[3] = f->role | (uint64_t)f->target << 16 | (uint64_t)f->zone << 32;
+	word[4] = count;
+	memcpy((uint8_t *)r + offsetof(struct sl_rec, sport), word, sizeof(word));
 	return r;
 }
 
 static void
 note_flow(struct sl_worker *w, enum sl_rec_type t, const struct sl_flow *f, uint32_t count,
-	  uint8_t flags)
+	  unsigned flags)
 {
-	struct sl_rec *r;
-
 	if (!select_record(w, t, (f->note & SL_FLOW_LOG) != 0, f->role, count))
 		return;
-	r = flow_record(w, t, f, count);
-	r->flags |= flags;
-	sl_rec_commit(w->records, r);
+	sl_rec_commit(w->records, flow_record(w, t, f, count, reason_of(f), flags));
 }
 
 static enum sl_rec_type
@@ -168,14 +176,15 @@ agg_key(struct sl_agg_key *k, const struct sl_flow *f)
 }
 
 void
-sl_note_prefetch(struct sl_worker *w, const struct sl_flow *f)
+sl_note_prefetch(struct sl_worker *w, struct sl_flow *f)
 {
 	struct sl_agg_key k;
 
 	if ((f->flags & SL_FLOW_QUIET) != 0)
 		return;
 	agg_key(&k, f);
-	sl_agg_prefetch(w->agg, &k);
+	f->agg_hash = sl_agg_hash(w->agg, &k);
+	sl_agg_prefetch(w->agg, &k, f->agg_hash);
 }
 
 void
@@ -187,8 +196,10 @@ sl_note_fold(struct sl_worker *w, struct sl_flow *f, unsigned flows)
 	if ((f->flags & SL_FLOW_QUIET) != 0 || (packets == f->folded_packets && flows == 0))
 		return;
 	agg_key(&k, f);
-	sl_agg_add(w->agg, &k, f->rule_id, f->role_id, flows, packets - f->folded_packets,
-		   bytes - f->folded_bytes, w->now_ns);
+	if (sl_unlikely(f->agg_hash == 0)) /* it came from another worker, or has no entry */
+		f->agg_hash = sl_agg_hash(w->agg, &k);
+	sl_agg_add_hashed(w->agg, &k, f->agg_hash, f->rule_id, f->role_id, flows,
+			  packets - f->folded_packets, bytes - f->folded_bytes, w->now_ns);
 	f->folded_packets = packets;
 	f->folded_bytes = bytes;
 }
@@ -224,8 +235,7 @@ sl_note_end(struct sl_worker *w, struct sl_flow *f, unsigned reason)
 	    (f->flags & SL_FLOW_ALLOW_NOTED) == 0 ||
 	    !select_record(w, SL_REC_END, (f->note & SL_FLOW_LOG) != 0, f->role, 1))
 		return;
-	r = flow_record(w, SL_REC_END, f, 1);
-	r->reason = (uint8_t)reason;
+	r = flow_record(w, SL_REC_END, f, 1, reason, 0);
 	r->duration_ms = saturate((w->now_ns - f->start_ns) / SL_NS_PER_MS);
 	for (i = 0; i < 2; i++) {
 		r->packets[i] = saturate(f->packets[i]);
@@ -269,7 +279,7 @@ void
 sl_note_stale(struct sl_worker *w, const struct sl_flow *f)
 {
 	if (select_record(w, SL_REC_STALE, true, f->role, 1))
-		sl_rec_commit(w->records, flow_record(w, SL_REC_STALE, f, 1));
+		sl_rec_commit(w->records, flow_record(w, SL_REC_STALE, f, 1, reason_of(f), 0));
 }
 
 void
