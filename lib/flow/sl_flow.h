@@ -8,9 +8,11 @@
  * the same key. ICMP echo uses its identifier as the port of the side that asks, so that the other
  * side's own requests are another flow; other ICMP and protocols without ports use 0.
  *
- * Room: entries of allowed flows are never taken away before they are idle. Where a bucket or the
- * table is full, first what has timed out goes, then the oldest entry whose verdict is DENY; where
- * there is none, the new flow gets no entry and the caller is told. A key has two buckets, half of
+ * Room: where a bucket or the table is full, first what has timed out goes, then the oldest entry
+ * whose verdict is DENY, then the oldest allowed one with packets in one direction alone: it was
+ * never answered, and its next packet is judged as its first one was. Allowed flows that were
+ * answered stay until they are idle. Where nothing may go, the new flow gets no entry and the
+ * caller is told. A key has two buckets, half of
  * all places are empty when the table is full, and the hash is keyed: what is full is the table.
  */
 #ifndef SL_FLOW_H

@@ -179,25 +179,39 @@ timeout_reason(const struct sl_flow *f)
 	return shut ? SL_RR_CLOSED : SL_RR_IDLE;
 }
 
+enum rank { RANK_NONE, RANK_UNANSWERED, RANK_DENIED, RANK_TIMED_OUT };
+
 /** The entry that may be taken away, of those looked at so far. */
 struct victim {
 	struct sl_flow *f;
 	uint32_t age;
+	enum rank rank;
 	bool timed_out;
 };
 
-/** Timed out is better than denied, among denied the oldest. @return true: there is no better */
+/** What speaks for taking it away. Of this tick's entries the packets may not be counted yet. */
+static enum rank
+rank_of(const struct sl_flow *f, int32_t age)
+{
+	if (!(f->flags & SL_FLOW_ALLOW))
+		return RANK_DENIED;
+	return age > 0 && (f->packets[0] == 0 || f->packets[1] == 0) ? RANK_UNANSWERED : RANK_NONE;
+}
+
+/** The higher rank is better, then the older entry. @return true: there is no better */
 static bool
 consider(struct victim *v, struct sl_flow *f, uint32_t tick)
 {
 	int32_t age = (int32_t)(tick - f->last_tick);
+	enum rank rank;
 
 	if (timed_out(f, tick)) {
-		*v = (struct victim){.f = f, .timed_out = true};
+		*v = (struct victim){.f = f, .rank = RANK_TIMED_OUT, .timed_out = true};
 		return true;
 	}
-	if (!(f->flags & SL_FLOW_ALLOW) && (!v->f || age > (int32_t)v->age))
-		*v = (struct victim){.f = f, .age = (uint32_t)age};
+	rank = rank_of(f, age);
+	if (rank > v->rank || (rank != RANK_NONE && rank == v->rank && age > (int32_t)v->age))
+		*v = (struct victim){.f = f, .age = (uint32_t)age, .rank = rank};
 	return false;
 }
 

@@ -112,6 +112,7 @@ struct sl_peer {
 	/* lines 4-5: w: home; an IPv4 endpoint needs the first one alone */
 	struct sl_peer_way way SL_ALIGNED(SL_CACHE_LINE);
 	uint32_t flow_head; /* w: home; list of its flows (pipeline/flow_life.c), 0: none */
+	uint32_t n_flows;   /* w: home; of the list, those that are judged in its name */
 
 	/* cold: w: control, read by anyone after publish */
 	struct sl_pubkey key SL_ALIGNED(SL_CACHE_LINE);

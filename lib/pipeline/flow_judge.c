@@ -483,6 +483,19 @@ without_entry(struct sl_authz *a, unsigned i, const struct sl_judge_flow *flow,
 	sl_note_single(a->w, &f);
 }
 
+/** The last quarter of the table is not for a peer that holds more than a quarter already. */
+static bool
+has_its_share(const struct sl_worker *w, uint32_t peer_id)
+{
+	unsigned max = sl_flow_max(w->flows);
+	const struct sl_peer *p;
+
+	if (sl_likely(sl_flow_count(w->flows) < max - max / 4))
+		return false;
+	p = sl_peer_get(w->dp->peers, peer_id);
+	return p != NULL && sl_peer_home(p) == w->id && p->n_flows > max / 4;
+}
+
 static struct sl_flow *
 new_entry(struct sl_authz *a, unsigned i, const struct sl_judge_flow *flow,
 	  const struct sl_judgement *j, uint8_t flags)
@@ -490,6 +503,9 @@ new_entry(struct sl_authz *a, unsigned i, const struct sl_judge_flow *flow,
 	struct sl_worker *w = a->w;
 	struct sl_flow *f;
 
+	/* denied entries make way for others */
+	if (sl_unlikely(j->allow && has_its_share(w, flow->peer_id)))
+		return NULL;
 	f = sl_flow_add(w->flows, &a->key[i], a->hash[i], w->tick, sl_flow_evicted, w);
 	if (sl_unlikely(f == NULL)) /* the table is sized for its load */
 		return NULL;

@@ -37,6 +37,7 @@ sl_flow_link(struct sl_worker *w, struct sl_flow *f, enum sl_flow_side side, str
 		next->prev[next_side] = link;
 	}
 	p->flow_head = link;
+	p->n_flows += side == SL_FLOW_MAIN;
 }
 
 void
@@ -48,13 +49,14 @@ sl_flow_unlink(struct sl_worker *w, struct sl_flow *f, enum sl_flow_side side)
 
 	if (f->listed[side] == 0)
 		return;
+	p = sl_peer_get(w->dp->peers, f->listed[side] - 1);
+	if (p != NULL)
+		p->n_flows -= side == SL_FLOW_MAIN;
 	if (f->prev[side] != 0) {
 		other = link_get(w, f->prev[side], &s);
 		other->next[s] = f->next[side];
-	} else {
-		p = sl_peer_get(w->dp->peers, f->listed[side] - 1);
-		if (p != NULL)
-			p->flow_head = f->next[side];
+	} else if (p != NULL) {
+		p->flow_head = f->next[side];
 	}
 	if (f->next[side] != 0) {
 		other = link_get(w, f->next[side], &s);

@@ -208,6 +208,7 @@ flows_move(void **state)
 	assert_int_equal(lost(), 0);
 	gw_later(g, SL_NS_PER_S); /* all are where their peer is */
 	assert_int_equal(sl_flow_count(g->dp->worker[g->peer[1]->home]->flows), FLOWS);
+	assert_int_equal(g->peer[1]->n_flows, FLOWS);
 	assert_int_equal(sl_flow_count(g->dp->worker[1 - g->peer[1]->home]->flows), 0);
 	assert_int_equal(seen(SL_REC_ALLOW), FLOWS);
 	assert_int_equal(seen(SL_REC_END), 0);
@@ -261,6 +262,7 @@ flows_are_lost(void **state)
 	assert_int_equal(ends, 20);
 	assert_int_equal(sl_flow_count(g->dp->worker[0]->flows), 0);
 	assert_int_equal(g->peer[1]->flow_head, 0);
+	assert_int_equal(g->peer[1]->n_flows, 0);
 	for (i = 0; i < 20; i++)
 		send(1, PEER1, GW_SERVER4, (uint16_t)(1000 + i), 53);
 	gw_poll(g);
@@ -288,6 +290,7 @@ moves_then_goes(void **state)
 	assert_int_equal(ends, 20);
 	assert_int_equal(sl_flow_count(g->dp->worker[1]->flows), 0);
 	assert_int_equal(g->peer[1]->flow_head, 0);
+	assert_int_equal(g->peer[1]->n_flows, 0);
 }
 
 /* --- between peers ----------------------------------------------------------------------- */

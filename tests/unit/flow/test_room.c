@@ -132,6 +132,7 @@ full_buckets(void **state)
 		assert_non_null(f);
 		f->rule = i;
 		f->flags = SL_FLOW_ALLOW;
+		f->packets[0] = f->packets[1] = 1;
 	}
 	key_number(&k, 16, 17);
 	assert_null(sl_flow_add(t, &k, hash, 1020, note_end, last));
@@ -168,6 +169,47 @@ full_buckets(void **state)
 	free(t);
 }
 
+/** Of allowed flows those without an answer go, the oldest first; none that began in this tick. */
+static void
+unanswered_makes_room(void **state)
+{
+	const uint32_t hash = 0x12345678;
+	struct sl_flow_table *t = table_new(1000, 1);
+	struct sl_flow_key k;
+	struct sl_flow *f;
+	uint32_t last[3] = {0};
+
+	for (unsigned i = 0; i < 16; i++) {
+		key_number(&k, i, 17);
+		f = sl_flow_add(t, &k, hash, 1000 + i, note_end, last);
+		assert_non_null(f);
+		f->rule = i;
+		f->flags = SL_FLOW_ALLOW;
+		f->packets[0] = i != 6;
+		f->packets[1] = i != 3 && i != 15;
+	}
+	for (unsigned i = 0; i < 2; i++) { /* 3 has only sent, 6 was only sent to */
+		key_number(&k, 16 + i, 17);
+		f = sl_flow_add(t, &k, hash, 1015, note_end, last);
+		assert_non_null(f);
+		f->flags = SL_FLOW_ALLOW;
+		f->packets[0] = 1;
+		assert_int_equal(last[0], i ? 6 : 3);
+		assert_int_equal(last[1], SL_RR_EVICTED);
+	}
+	key_number(&k, 18, 17);
+	assert_null(sl_flow_add(t, &k, hash, 1015, note_end, last));
+	key_number(&k, 9, 17); /* denied goes before */
+	f = sl_flow_find(t, &k, hash);
+	assert_non_null(f);
+	f->flags = 0;
+	key_number(&k, 18, 17);
+	assert_non_null(sl_flow_add(t, &k, hash, 1016, note_end, last));
+	assert_int_equal(last[0], 9);
+	assert_int_equal(last[2], 3);
+	free(t);
+}
+
 /** A full table of allowed flows gives room as soon as one is idle, found by the hand in a few
  * adds.
  */
@@ -186,6 +228,7 @@ hand_finds_idle(void **state)
 		assert_non_null(f);
 		f->flags = SL_FLOW_ALLOW;
 		f->rule = i;
+		f->packets[0] = f->packets[1] = 1;
 	}
 	key_number(&k, max, 17);
 	for (unsigned tries = 0; tries < 10; tries++) {
@@ -202,9 +245,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(keys_are_symmetrical), cmocka_unit_test(ipv4_is_four_bytes),
-		cmocka_unit_test(every_field_counts),	cmocka_unit_test(fills_to_the_last),
-		cmocka_unit_test(full_buckets),		cmocka_unit_test(hand_finds_idle),
+		cmocka_unit_test(keys_are_symmetrical),	 cmocka_unit_test(ipv4_is_four_bytes),
+		cmocka_unit_test(every_field_counts),	 cmocka_unit_test(fills_to_the_last),
+		cmocka_unit_test(full_buckets),		 cmocka_unit_test(hand_finds_idle),
+		cmocka_unit_test(unanswered_makes_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
