@@ -517,8 +517,8 @@ load_job(struct sl_gw *gw, const struct sl_gw_policy_load *l)
 }
 
 /* The thread is made when it is first needed: after the change of user. */
-static int
-need_helper(struct sl_gw *gw, struct sl_error *e)
+int
+gw_policy_need_helper(struct sl_gw *gw, struct sl_error *e)
 {
 	struct gw_policy *p = gw->policy;
 
@@ -537,7 +537,7 @@ load(struct sl_gw *gw, const struct sl_gw_policy_load *l, bool here, struct sl_e
 
 	if (rc != 0)
 		return rc;
-	rc = here ? 0 : need_helper(gw, e);
+	rc = here ? 0 : gw_policy_need_helper(gw, e);
 	if (rc != 0)
 		return rc;
 	j = load_job(gw, l);
@@ -721,7 +721,7 @@ compile_again(struct sl_gw *gw)
 		return;
 	if (!p->rules_due && !p->all_due && (next == 0 || gw_wall_ns(gw) < next))
 		return;
-	if (need_helper(gw, &e) != 0)
+	if (gw_policy_need_helper(gw, &e) != 0)
 		return;
 	j = gw_job_new(gw, p->all_due ? GW_JOB_ALL : GW_JOB_RULES);
 	if (j == NULL)
@@ -761,6 +761,7 @@ gw_policy_poll(struct sl_gw *gw)
 	uint64_t now = gw_mono_ns(gw);
 	unsigned done = step(gw);
 
+	gw_dyn_poll(gw);
 	compile_again(gw);
 	done += expire(gw);
 	if (now - p->capacity_ns >= CAPACITY_NS) {
@@ -803,6 +804,7 @@ gw_policy_stop(struct sl_gw *gw)
 	gw_helper_free(p->helper);
 	p->helper = NULL;
 	p->job = p->waiting = NULL;
+	gw_dyn_stop(gw);
 	for (i = 0; i < 2; i++) {
 		struct gw_job *j = jobs[i];
 

@@ -99,9 +99,33 @@ bool gw_same_holder(const struct sl_pol_member *a, const struct sl_pol_member *b
 
 /* --- members beside the document (gw_who_dyn.c) ----------------------------------------------- */
 
+/** Does not change once it is made: the helper reads it. */
 struct gw_dyn {
 	char role[SL_POL_NAME];
 	struct sl_pol_member m;
+	unsigned refs; /* control's: of the list, and of a write */
+};
+
+/** A change that waits for its file. */
+struct gw_dyn_call {
+	struct gw_dyn_call *next;
+	bool add;
+	struct gw_dyn *d;
+	sl_gw_member_done done;
+	void *ctx;
+	int rc;
+	struct sl_error e;
+};
+
+/** The list with the changes of some calls, while the helper writes it. */
+struct gw_dyn_write {
+	struct gw_task task;
+	struct gw_dyn_call *calls;
+	struct gw_dyn **v;
+	unsigned n;
+	const char *dir;
+	int rc;
+	struct sl_error e;
 };
 
 /** Is it a prefix for "*" of which a tunnel owns a part? It gives nothing then. */
@@ -109,6 +133,10 @@ bool gw_dyn_is_tunnels(struct sl_gw *gw, const struct gw_dyn *d);
 /** Read the state file. A broken one is told and put aside. */
 void gw_dyn_load(struct sl_gw *gw);
 void gw_dyn_free(struct sl_gw *gw);
+/** Put in force what was written, write what waits. */
+void gw_dyn_poll(struct sl_gw *gw);
+/** The helper has ended: answers what waits. */
+void gw_dyn_stop(struct sl_gw *gw);
 /** Forget those that are over, and after a load those without a role or for a tunnel's sources;
  * writes the file if any. */
 void gw_dyn_prune(struct sl_gw *gw);
@@ -225,6 +253,9 @@ struct gw_policy {
 	struct gw_dyn **dyn;
 	unsigned n_dyn, cap_dyn, n_dyn_prefixes;
 	bool dyn_stale;			  /* the file is to be written again */
+	uint64_t dyn_retry_ns;		  /* after a failed write, not before */
+	struct gw_dyn_call *calls;	  /* waiting */
+	struct gw_dyn_write *write;	  /* at work, with its calls */
 	unsigned cap_prefixes, cap_roles; /* present capacity */
 	uint64_t capacity_ns;
 	uint64_t loaded_wall_ns, compile_ns, publish_ns;
@@ -240,6 +271,8 @@ int gw_policy_init(struct sl_gw *gw, struct sl_error *e);
 void gw_policy_stop(struct sl_gw *gw);
 void gw_policy_free(struct sl_gw *gw);
 unsigned gw_policy_poll(struct sl_gw *gw);
+/** Make the helper thread unless it is there (lockstep: none). */
+int gw_policy_need_helper(struct sl_gw *gw, struct sl_error *e);
 void gw_policy_wall_step(struct sl_gw *gw);
 /** A peer came (named and indexed) or goes (still so). */
 void gw_policy_peer(struct sl_gw *gw, const struct gw_peer *p, bool there);

@@ -8,9 +8,13 @@
 
 #define MEMBERS_FILE "members.json"
 #define MEMBERS_VERSION 1
+#define CALLS_MAX 64 /* of one write */
+#define RETRY_NS (1 * SL_NS_PER_S)
 #define MEMBERS_FILE_MAX (64U << 20)
 
 static const char *const source_text[] = {"static", "idp", "dynamic"};
+
+static void settle(struct sl_gw *gw);
 
 /* --- the list -------------------------------------------------------------------------------- */
 
@@ -23,8 +27,9 @@ is_prefix(const struct gw_dyn *d)
 static void
 dyn_drop(struct gw_dyn *d)
 {
-	if (d != NULL)
-		free(d->m.detail);
+	if (d == NULL || --d->refs > 0)
+		return;
+	free(d->m.detail);
 	free(d);
 }
 
@@ -36,6 +41,7 @@ dyn_new(const char *role, const struct sl_pol_member *m, struct gw_dyn **out)
 	if (d == NULL)
 		return -ENOMEM;
 	snprintf(d->role, sizeof(d->role), "%s", role);
+	d->refs = 1;
 	d->m = *m;
 	d->m.detail = m->detail != NULL ? strdup(m->detail) : NULL;
 	if (m->detail != NULL && d->m.detail == NULL) {
@@ -77,14 +83,20 @@ list_del(struct gw_policy *p, unsigned at)
 }
 
 static unsigned
-list_find(const struct gw_policy *p, const char *role, const struct sl_pol_member *m)
+find_in(struct gw_dyn *const *v, unsigned n, const char *role, const struct sl_pol_member *m)
 {
 	unsigned i;
 
-	for (i = 0; i < p->n_dyn; i++)
-		if (strcmp(p->dyn[i]->role, role) == 0 && gw_same_holder(&p->dyn[i]->m, m))
+	for (i = 0; i < n; i++)
+		if (strcmp(v[i]->role, role) == 0 && gw_same_holder(&v[i]->m, m))
 			break;
 	return i;
+}
+
+static unsigned
+list_find(const struct gw_policy *p, const char *role, const struct sl_pol_member *m)
+{
+	return find_in(p->dyn, p->n_dyn, role, m);
 }
 
 /* --- the file ----------------------------------------------------------------------------------
@@ -111,28 +123,33 @@ member_json(const struct gw_dyn *d)
 	return o;
 }
 
+/* Any thread. */
 static int
-save(struct sl_gw *gw, struct sl_error *e)
+write_list(const char *dir, struct gw_dyn *const *v, unsigned n, struct sl_error *e)
 {
-	struct gw_policy *p = gw->policy;
-	json_t *list, *root;
+	json_t *list = json_array(), *root;
 	char *text;
 	unsigned i;
 	int rc;
 
-	if (gw->state_dir == NULL)
-		return 0;
-	list = json_array();
-	for (i = 0; i < p->n_dyn; i++)
-		json_array_append_new(list, member_json(p->dyn[i]));
+	for (i = 0; i < n; i++)
+		json_array_append_new(list, member_json(v[i]));
 	root = json_pack("{si,so}", "version", MEMBERS_VERSION, "members", list);
 	text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
 	json_decref(root);
 	if (text == NULL)
 		return gw_no_memory(e);
-	rc = gw_file_write(gw->state_dir, MEMBERS_FILE, text, strlen(text), e);
+	rc = gw_file_write(dir, MEMBERS_FILE, text, strlen(text), e);
 	free(text);
 	return rc;
+}
+
+static int
+save(struct sl_gw *gw, struct sl_error *e)
+{
+	struct gw_policy *p = gw->policy;
+
+	return gw->state_dir != NULL ? write_list(gw->state_dir, p->dyn, p->n_dyn, e) : 0;
 }
 
 static int
@@ -431,9 +448,10 @@ member_event(struct sl_gw *gw, const char *action, const char *role, const struc
 				  "interface", m->place.iface, "source", source_text[m->source]));
 }
 
-int
-sl_gw_member_add(struct sl_gw *gw, const char *role, const struct sl_pol_member *m,
-		 struct sl_error *e)
+/* @param write: the file too; else it has the change already */
+static int
+add_now(struct sl_gw *gw, const char *role, const struct sl_pol_member *m, bool write,
+	struct sl_error *e)
 {
 	struct gw_policy *p = gw->policy;
 	unsigned at = list_find(p, role, m);
@@ -455,7 +473,7 @@ sl_gw_member_add(struct sl_gw *gw, const char *role, const struct sl_pol_member 
 		dyn_drop(d);
 		gw_no_memory(e);
 	} else {
-		rc = save(gw, e);
+		rc = write ? save(gw, e) : 0;
 		if (rc == 0 && enter(gw, d) != 0)
 			rc = gw_no_memory(e);
 		if (rc != 0)
@@ -472,9 +490,9 @@ sl_gw_member_add(struct sl_gw *gw, const char *role, const struct sl_pol_member 
 	return rc;
 }
 
-int
-sl_gw_member_del(struct sl_gw *gw, const char *role, const struct sl_pol_member *m,
-		 struct sl_error *e)
+static int
+del_now(struct sl_gw *gw, const char *role, const struct sl_pol_member *m, bool write,
+	struct sl_error *e)
 {
 	struct gw_policy *p = gw->policy;
 	unsigned at = list_find(p, role, m);
@@ -496,7 +514,7 @@ sl_gw_member_del(struct sl_gw *gw, const char *role, const struct sl_pol_member 
 	sl_gw_commit(gw);
 	if (rc == 0)
 		member_event(gw, "member_removed", role, m);
-	if (rc == 0)
+	if (rc == 0 && write)
 		rc = save(gw, e); /* it is out; a file that still has it would bring it back */
 	p->dyn_stale |= rc != 0;
 	return rc;
@@ -529,14 +547,26 @@ why_not(struct sl_gw *gw, const struct gw_dyn *d, const struct sl_policy *doc, u
 	return gw_dyn_is_tunnels(gw, d) ? "any_interface_is_tunnel" : NULL;
 }
 
+static void
+save_stale(struct sl_gw *gw)
+{
+	struct gw_policy *p = gw->policy;
+	struct sl_error e = {0};
+
+	if (!p->dyn_stale)
+		return;
+	p->dyn_stale = save(gw, &e) != 0;
+	if (p->dyn_stale)
+		sl_log(SL_LOG_ERR, "policy", "%s", e.message);
+}
+
 void
 gw_dyn_prune(struct sl_gw *gw)
 {
 	struct gw_policy *p = gw->policy;
 	const struct sl_policy *doc = sl_gw_policy(gw);
 	uint64_t now = gw_wall_ns(gw);
-	bool changed = p->dyn_stale;
-	struct sl_error e = {0};
+	bool changed = false;
 	const char *why;
 	struct gw_dyn *d;
 	unsigned i = 0;
@@ -557,11 +587,220 @@ gw_dyn_prune(struct sl_gw *gw)
 		dyn_drop(list_del(p, i));
 		changed = true;
 	}
-	if (!changed)
+	p->dyn_stale |= changed;
+	if (p->helper == NULL)
+		save_stale(gw); /* else with the next turn, on the helper */
+}
+
+/* --- changes whose file is written on the helper
+ * --------------------------------------------------
+ */
+
+int
+sl_gw_member_add(struct sl_gw *gw, const char *role, const struct sl_pol_member *m,
+		 struct sl_error *e)
+{
+	settle(gw);
+	return add_now(gw, role, m, true, e);
+}
+
+int
+sl_gw_member_del(struct sl_gw *gw, const char *role, const struct sl_pol_member *m,
+		 struct sl_error *e)
+{
+	settle(gw);
+	return del_now(gw, role, m, true, e);
+}
+
+int
+sl_gw_member_change(struct sl_gw *gw, bool add, const char *role, const struct sl_pol_member *m,
+		    sl_gw_member_done done, void *ctx, struct sl_error *e)
+{
+	struct gw_policy *p = gw->policy;
+	struct gw_dyn_call *c, **end;
+	int rc = add ? check_role(gw, role, e) : 0;
+
+	rc = rc < 0 ? rc : add ? check(gw, m, list_find(p, role, m) == p->n_dyn, e) : 0;
+	if (rc == 0)
+		rc = gw_policy_need_helper(gw, e);
+	if (rc != 0)
+		return rc;
+	c = calloc(1, sizeof(*c));
+	if (c == NULL || dyn_new(role, m, &c->d) != 0) {
+		free(c);
+		return gw_no_memory(e);
+	}
+	c->add = add;
+	c->done = done;
+	c->ctx = ctx;
+	for (end = &p->calls; *end != NULL; end = &(*end)->next)
+		;
+	*end = c;
+	if (p->helper == NULL)
+		settle(gw);
+	return 0;
+}
+
+static void
+write_task(struct gw_task *t)
+{
+	struct gw_dyn_write *w = SL_CONTAINER_OF(t, struct gw_dyn_write, task);
+
+	w->rc = write_list(w->dir, w->v, w->n, &w->e);
+}
+
+/* The list as it shall be. @return false: nothing of the file changes */
+static bool
+project(struct gw_dyn_write *w, const struct gw_dyn_call *c)
+{
+	unsigned at = find_in(w->v, w->n, c->d->role, &c->d->m);
+
+	if (!c->add && at == w->n)
+		return false;
+	if (c->add && at == w->n) {
+		w->v[w->n++] = c->d;
+	} else if (c->add) {
+		w->v[at] = c->d;
+	} else {
+		memmove(&w->v[at], &w->v[at + 1], (w->n - at - 1) * sizeof(w->v[0]));
+		w->n--;
+	}
+	return true;
+}
+
+/* Take calls that wait, and give the list that they make to the helper. */
+static void
+begin_write(struct sl_gw *gw)
+{
+	struct gw_policy *p = gw->policy;
+	bool changed = p->dyn_stale && gw_mono_ns(gw) >= p->dyn_retry_ns;
+	struct gw_dyn_write *w;
+	struct gw_dyn_call **end;
+	unsigned i, k;
+
+	if (p->write != NULL || (p->calls == NULL && !changed))
 		return;
-	p->dyn_stale = save(gw, &e) != 0;
-	if (p->dyn_stale)
-		sl_log(SL_LOG_ERR, "policy", "%s", e.message);
+	w = calloc(1, sizeof(*w));
+	if (w != NULL)
+		w->v = malloc((p->n_dyn + CALLS_MAX) * sizeof(w->v[0]));
+	if (w == NULL || w->v == NULL) {
+		free(w);
+		return; /* in the next turn */
+	}
+	memcpy(w->v, p->dyn, p->n_dyn * sizeof(w->v[0]));
+	w->n = p->n_dyn;
+	w->calls = p->calls;
+	for (end = &w->calls, k = 0; *end != NULL && k < CALLS_MAX; end = &(*end)->next, k++)
+		changed |= project(w, *end);
+	p->calls = *end;
+	*end = NULL;
+	for (i = 0; i < w->n; i++)
+		w->v[i]->refs++;
+	w->dir = gw->state_dir;
+	w->task.run = write_task;
+	p->write = w;
+	if (changed && w->dir != NULL) {
+		p->dyn_stale = false;
+		gw_helper_give(p->helper, &w->task);
+	} else {
+		atomic_store_explicit(&w->task.done, true, memory_order_relaxed);
+	}
+}
+
+/* It is on the disk: in force. What cannot be is taken out of the file again. */
+static void
+apply(struct sl_gw *gw, struct gw_dyn_write *w)
+{
+	struct gw_dyn_call *c;
+
+	sl_gw_begin(gw);
+	for (c = w->calls; c != NULL; c = c->next) {
+		c->rc = c->add ? add_now(gw, c->d->role, &c->d->m, false, &c->e)
+			       : del_now(gw, c->d->role, &c->d->m, false, &c->e);
+		gw->policy->dyn_stale |= c->rc != 0 && (c->add || c->rc != -ENOENT);
+	}
+	sl_gw_commit(gw);
+}
+
+static void
+answer(struct gw_dyn_call *c, int rc, const struct sl_error *e)
+{
+	struct gw_dyn_call *next;
+
+	for (; c != NULL; c = next) {
+		next = c->next;
+		if (rc != 0) {
+			c->rc = rc;
+			c->e = *e;
+		}
+		c->done(c->ctx, c->rc, &c->e);
+		dyn_drop(c->d);
+		free(c);
+	}
+}
+
+static void
+end_write(struct sl_gw *gw, bool stopping)
+{
+	struct gw_policy *p = gw->policy;
+	struct gw_dyn_write *w = p->write;
+	unsigned i;
+
+	p->write = NULL;
+	if (w->rc != 0) {
+		p->dyn_stale = true; /* what is on the disk may be the new list */
+		p->dyn_retry_ns = gw_mono_ns(gw) + RETRY_NS;
+		sl_log(SL_LOG_ERR, "policy", "%s", w->e.message);
+	} else if (!stopping) {
+		apply(gw, w);
+	}
+	answer(w->calls, w->rc, &w->e);
+	for (i = 0; i < w->n; i++)
+		dyn_drop(w->v[i]);
+	free(w->v);
+	free(w);
+}
+
+void
+gw_dyn_poll(struct sl_gw *gw)
+{
+	struct gw_policy *p = gw->policy;
+
+	if (p->write != NULL && gw_task_done(&p->write->task))
+		end_write(gw, false);
+	begin_write(gw);
+}
+
+static void
+settle(struct sl_gw *gw)
+{
+	struct gw_policy *p = gw->policy;
+
+	while (p->write != NULL || p->calls != NULL) {
+		begin_write(gw);
+		if (p->write == NULL)
+			return; /* no memory: the next turn */
+		if (!gw_task_done(&p->write->task))
+			gw_helper_wait(p->helper, &p->write->task);
+		end_write(gw, false);
+	}
+}
+
+void
+gw_dyn_stop(struct sl_gw *gw)
+{
+	struct gw_policy *p = gw->policy;
+	bool written = p->write != NULL && p->write->calls != NULL && p->write->rc == 0;
+	struct gw_dyn_call *waiting = p->calls;
+	struct sl_error e;
+
+	p->calls = NULL;
+	sl_fail(&e, -ECANCELED, "stopping", "", "the gateway ends");
+	if (p->write != NULL)
+		end_write(gw, true); /* in force at the next start */
+	answer(waiting, -ECANCELED, &e);
+	if (!written)
+		save_stale(gw);
 }
 
 unsigned

@@ -139,6 +139,59 @@ holder(const char *peer, const struct sl_prefix *prefix, const char *iface, stru
 	return 0;
 }
 
+struct change {
+	struct sl_rpc_later *later; /* NULL: the caller waits */
+	struct sl_gw *gw;
+	bool add;
+	char principal[64], role[SL_POL_NAME];
+};
+
+static json_t *
+change_done(const struct change *c)
+{
+	sl_log(SL_LOG_NOTICE, "audit", "role.member.%s by %s: role %s", c->add ? "add" : "remove",
+	       c->principal, c->role);
+	return json_pack("{s:I}", "generation", (json_int_t)sl_gw_generation(c->gw));
+}
+
+static void
+changed(void *ctx, int rc, const struct sl_error *e)
+{
+	struct change *c = ctx;
+
+	sl_rpc_answer(c->later, rc, rc == 0 ? change_done(c) : NULL, e);
+	free(c);
+}
+
+/** @return as a handler */
+static int
+change(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, bool add, const char *role,
+       const struct sl_pol_member *m, json_t **result, struct sl_error *e)
+{
+	struct change one = {.gw = ctl->gw, .add = add}, *c;
+	struct sl_rpc_later *later = sl_rpc_later(caller);
+	int rc;
+
+	snprintf(one.principal, sizeof(one.principal), "%s", caller->principal);
+	snprintf(one.role, sizeof(one.role), "%s", role);
+	if (!later) {
+		rc = add ? sl_gw_member_add(ctl->gw, role, m, e)
+			 : sl_gw_member_del(ctl->gw, role, m, e);
+		return rc ? rc : ctl_answer(result, change_done(&one));
+	}
+	one.later = later;
+	c = malloc(sizeof(*c));
+	if (c)
+		*c = one;
+	rc = c ? sl_gw_member_change(ctl->gw, add, role, m, changed, c, e)
+	       : sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+	if (rc) {
+		sl_rpc_answer(later, rc, NULL, e);
+		free(c);
+	}
+	return SL_RPC_LATER;
+}
+
 int
 sl_rpc_h_role_member_add(void *user, const struct sl_rpc_caller *caller,
 			 const struct sl_rpc_role_member_add *p, json_t **result,
@@ -163,13 +216,7 @@ sl_rpc_h_role_member_add(void *user, const struct sl_rpc_caller *caller,
 		snprintf(m.provider, sizeof(m.provider), "%s", p->provider);
 	}
 	m.detail = (char *)(uintptr_t)(p->has_provider ? p->user : p->reason);
-	rc = sl_gw_member_add(ctl->gw, p->role, &m, e);
-	if (rc)
-		return rc;
-	sl_log(SL_LOG_NOTICE, "audit", "role.member.add by %s: role %s", caller->principal,
-	       p->role);
-	return ctl_answer(result,
-			  json_pack("{s:I}", "generation", (json_int_t)sl_gw_generation(ctl->gw)));
+	return change(ctl, caller, true, p->role, &m, result, e);
 }
 
 int
@@ -181,11 +228,5 @@ sl_rpc_h_role_member_remove(void *user, const struct sl_rpc_caller *caller,
 	struct sl_pol_member m;
 	int rc = holder(p->peer, p->has_prefix ? &p->prefix : NULL, p->interface, &m, e);
 
-	rc = rc ? rc : sl_gw_member_del(ctl->gw, p->role, &m, e);
-	if (rc)
-		return rc;
-	sl_log(SL_LOG_NOTICE, "audit", "role.member.remove by %s: role %s", caller->principal,
-	       p->role);
-	return ctl_answer(result,
-			  json_pack("{s:I}", "generation", (json_int_t)sl_gw_generation(ctl->gw)));
+	return rc ? rc : change(ctl, caller, false, p->role, &m, result, e);
 }

@@ -101,6 +101,15 @@ int sl_gw_member_add(struct sl_gw *gw, const char *role, const struct sl_pol_mem
 		     struct sl_error *e);
 int sl_gw_member_del(struct sl_gw *gw, const char *role, const struct sl_pol_member *m,
 		     struct sl_error *e);
+typedef void (*sl_gw_member_done)(void *ctx, int rc, const struct sl_error *e);
+/**
+ * Add or remove, the file written on the helper: one write for all that wait. In force once it is
+ * on the disk, and then `done` is called, from sl_gw_poll() (in lockstep before the return). A
+ * failed write leaves what was. The two above wait for it.
+ * @return 0, or an error that is known at once: `done` is not called
+ */
+int sl_gw_member_change(struct sl_gw *gw, bool add, const char *role, const struct sl_pol_member *m,
+			sl_gw_member_done done, void *ctx, struct sl_error *e);
 void sl_gw_member_walk(struct sl_gw *gw,
 		       bool (*fn)(void *ctx, const char *role, const struct sl_pol_member *m,
 				  bool dynamic),

@@ -326,10 +326,6 @@ test_state_write(void **state)
 	rmdir(path);
 }
 
-/* --- a load that is refused after its text was written
- * --------------------------------------------
- */
-
 static bool
 file_has(const char *name, const char *what)
 {
@@ -346,6 +342,121 @@ file_has(const char *name, const char *what)
 	text[n] = '\0';
 	return in != NULL && strstr(text, what) != NULL;
 }
+
+/* --- changes whose file the helper writes
+ * ---------------------------------------------------------
+ */
+
+static unsigned n_changes, n_refused;
+static char refused_for[48];
+
+static void
+change_done(void *ctx, int rc, const struct sl_error *e)
+{
+	n_changes++;
+	n_refused += rc != 0;
+	if (rc != 0)
+		snprintf(refused_for, sizeof(refused_for), "%s", e->reason);
+}
+
+static void
+change(struct fx *f, bool add, const struct sl_pol_member *m)
+{
+	assert_int_equal(sl_gw_member_change(f->gw, add, "eng", m, change_done, NULL, &f->e), 0);
+}
+
+static void
+until_changes(struct fx *f, unsigned n)
+{
+	struct timespec ts = {.tv_nsec = 1000000};
+
+	for (unsigned i = 0; i < 5000 && n_changes < n; i++) {
+		nanosleep(&ts, NULL);
+		sl_gw_poll(f->gw);
+	}
+	assert_int_equal(n_changes, n);
+}
+
+static void
+with_helper(struct fx *f)
+{
+	f->conf.lockstep = true;
+	restart(f, NULL, 0);
+	px_load(f, DOC);
+	f->conf.lockstep = false;
+	n_changes = n_refused = 0;
+	restart(f, NULL, 0);
+}
+
+static void
+test_change(void **state)
+{
+	struct sl_pol_member bob = px_member("bob", NULL, "", 0), no;
+	struct sl_pol_member net = px_member(NULL, "10.7.9.0/24", "wg0", 0);
+	struct fx *f = *state;
+
+	with_helper(f);
+	no = px_member("nobody", NULL, "", 0);
+	assert_int_equal(sl_gw_member_change(f->gw, true, "eng", &no, change_done, NULL, &f->e),
+			 -ENOENT);
+	change(f, true, &bob);
+	change(f, true, &net);
+	change(f, false, &net);
+	change(f, false, &net); /* is not there any more */
+	assert_int_equal(n_changes, 0);
+	assert_false(px_allows(f, "wg0", 2, "10.7.0.3", "10.20.0.10", 5432));
+	until_changes(f, 4);
+	assert_int_equal(n_refused, 1);
+	assert_string_equal(refused_for, "not_found");
+	assert_true(file_has("members.json", "bob"));
+	assert_false(file_has("members.json", "10.7.9.0"));
+	assert_true(px_allows(f, "wg0", 2, "10.7.0.3", "10.20.0.10", 5432));
+	assert_false(px_allows(f, "wg0", 0, "10.7.9.1", "10.20.0.10", 5432));
+	/* one that is under way when the gateway ends is answered, and does what the answer says */
+	change(f, false, &bob);
+	sl_gw_poll(f->gw);
+	change(f, true, &net);
+	fx_close(f);
+	assert_int_equal(n_changes, 6);
+	assert_int_equal(n_refused, 2);
+	assert_string_equal(refused_for, "stopping");
+	fx_open(f);
+	restart(f, NULL, 0);
+	assert_false(px_allows(f, "wg0", 2, "10.7.0.3", "10.20.0.10", 5432));
+	assert_int_equal(sl_gw_members_beside(f->gw, "eng"), 0);
+}
+
+/* The disk refuses: what was is in force. */
+static void
+test_change_refused(void **state)
+{
+	struct sl_pol_member bob = px_member("bob", NULL, "", 0);
+	struct sl_pol_member net = px_member(NULL, "10.7.9.0/24", "wg0", 0);
+	struct fx *f = *state;
+	char path[512];
+
+	with_helper(f);
+	change(f, true, &net);
+	until_changes(f, 1);
+	snprintf(path, sizeof(path), "%s/members.json.new", px_state_dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	change(f, true, &bob);
+	change(f, false, &net);
+	until_changes(f, 3);
+	rmdir(path);
+	assert_int_equal(n_refused, 2);
+	assert_string_equal(refused_for, "state_write");
+	assert_false(px_allows(f, "wg0", 2, "10.7.0.3", "10.20.0.10", 5432));
+	assert_true(px_allows(f, "wg0", 0, "10.7.9.1", "10.20.0.10", 5432));
+	change(f, true, &bob);
+	until_changes(f, 4);
+	assert_int_equal(n_refused, 2);
+	assert_true(px_allows(f, "wg0", 2, "10.7.0.3", "10.20.0.10", 5432));
+}
+
+/* --- a load that is refused after its text was written
+ * --------------------------------------------
+ */
 
 /* its test fails where there is no wg1 */
 #define NEXT                                                                                       \
@@ -458,6 +569,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_broken_members, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_file, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_state_write, px_setup_state, px_teardown),
+		cmocka_unit_test_setup_teardown(test_change, px_setup_state, px_teardown),
+		cmocka_unit_test_setup_teardown(test_change_refused, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_refused_late, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_ended_late, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_killed_late, px_setup_state, px_teardown),
