@@ -284,8 +284,8 @@ gw_job_build(struct gw_task *t)
 	if (j->rc == 0 && j->kind != GW_JOB_RULES) {
 		gw_who_free(j->who);
 		j->who = gw_who_new(j->doc->policy, j->key, j->n_iface_ids, &j->when,
-				    snapshot_iface, j);
-		j->rc = j->who != NULL ? 0 : gw_no_memory(&j->e);
+				    snapshot_iface, j, &j->e);
+		j->rc = j->who != NULL ? 0 : j->e.err;
 	}
 	if (j->rc == 0 && j->load.run_tests)
 		j->rc = list_test_peers(j);
@@ -456,6 +456,7 @@ gw_job_resolve(struct sl_gw *gw, struct gw_job *j, unsigned budget)
 {
 	struct sl_peer *dp;
 	struct gw_peer *p;
+	int rc;
 
 	budget = check_any(gw, j, budget);
 	for (; budget > 0 && j->rc == 0 && j->next_peer < gw->next_id; j->next_peer++, budget--) {
@@ -464,8 +465,9 @@ gw_job_resolve(struct sl_gw *gw, struct gw_job *j, unsigned budget)
 		if (p == NULL || p->iface == NULL)
 			continue;
 		note_test_peer(j, p);
-		if (gw_who_peer(j->who, &j->when, dp->id, p->iface->name, dp->name, true) != 0)
-			j->rc = gw_no_memory(&j->e);
+		rc = gw_who_peer(j->who, &j->when, dp->id, p->iface->name, dp->name, true);
+		if (rc != 0)
+			j->rc = gw_who_fail(&j->e, rc, "");
 	}
 	return j->rc != 0 || (j->next_any >= j->who->n_doc && j->next_peer >= gw->next_id);
 }
@@ -478,11 +480,8 @@ catch_dyn(struct sl_gw *gw, struct gw_job *j, const struct gw_dyn *d)
 	if (gw_dyn_is_tunnels(gw, d)) /* gw_dyn_prune() tells */
 		return;
 	rc = role < 0 ? 0 : gw_who_dyn_add(gw, j->who, &j->when, (uint16_t)role, &d->m);
-	if (rc == -ENOSPC)
-		j->rc = sl_fail(&j->e, rc, "limit_roles", "",
-				"a holder would have more than %u roles", SL_CLASS_ROLES_MAX);
-	else if (rc != 0)
-		j->rc = gw_no_memory(&j->e);
+	if (rc != 0)
+		j->rc = gw_who_fail(&j->e, rc, "");
 }
 
 static bool
@@ -499,11 +498,13 @@ gw_job_catch_up(struct sl_gw *gw, struct gw_job *j, unsigned budget)
 	struct gw_policy *p = gw->policy;
 	const struct gw_touch *t;
 	unsigned i;
+	int rc;
 
 	for (i = 0; i < j->n_touch && j->rc == 0; i++) {
 		t = &j->touch[i];
-		if (gw_who_peer(j->who, &j->when, t->id, t->iface, t->name, t->there) != 0)
-			j->rc = gw_no_memory(&j->e);
+		rc = gw_who_peer(j->who, &j->when, t->id, t->iface, t->name, t->there);
+		if (rc != 0)
+			j->rc = gw_who_fail(&j->e, rc, "");
 	}
 	j->n_touch = 0;
 	if (j->rc == 0 && j->kind == GW_JOB_LOAD && j->allowed_epoch != p->allowed_epoch &&

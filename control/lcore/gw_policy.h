@@ -72,9 +72,15 @@ struct gw_when {
 /** Id of an interface by name, 0: none; of a snapshot or of the gateway itself. */
 typedef uint16_t (*gw_iface_id_fn)(void *ctx, const char *name);
 
-/** Members of a checked document with the prefixes entered; peers come later. Any thread. */
+/**
+ * Members of a checked document with the prefixes entered; peers come later. Any thread.
+ * @return NULL: e tells; reasons limit_roles, no_memory
+ */
 struct gw_who *gw_who_new(const struct sl_policy *p, const uint8_t key[16], unsigned n_ifaces,
-			  const struct gw_when *when, gw_iface_id_fn iface_id, void *ctx);
+			  const struct gw_when *when, gw_iface_id_fn iface_id, void *ctx,
+			  struct sl_error *e);
+/** What an error of entering a member means. @return rc */
+int gw_who_fail(struct sl_error *e, int rc, const char *path);
 void gw_who_free(struct gw_who *w);
 /** Enter or take out a peer's roles. @return 0 or a negative errno */
 int gw_who_peer(struct gw_who *w, const struct gw_when *when, uint32_t id, const char *iface,

@@ -288,11 +288,17 @@ free_objs(struct gw_obj *o)
 	}
 }
 
+/* In the order in which they were retired: versions before the builder that made them. */
 static void
-run_later(struct sl_gw *gw, struct gw_later *l)
+run_later(struct sl_gw *gw, struct gw_later *newest)
 {
-	struct gw_later *next;
+	struct gw_later *next, *l = NULL;
 
+	for (; newest != NULL; newest = next) {
+		next = newest->next;
+		newest->next = l;
+		l = newest;
+	}
 	for (; l != NULL; l = next) {
 		next = l->next;
 		l->fn(gw, l);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Who has which role here: members by holder (a peer's name, or a prefix of an interface). Of
  * several members that give one holder the same role, the one that lasts longest holds. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "gw_policy.h"
@@ -179,16 +180,30 @@ enter_doc(struct gw_who *w, struct gw_member *m, const struct gw_when *when,
 	return settle_prefix(w, when, m->role, id, m->m);
 }
 
+int
+gw_who_fail(struct sl_error *e, int rc, const char *path)
+{
+	if (rc == -ENOSPC)
+		return sl_fail(e, rc, "limit_roles", path, "a holder would have more than %u roles",
+			       SL_CLASS_ROLES_MAX);
+	if (rc == -EINVAL)
+		return sl_fail(e, rc, "prefix_invalid", path, "no prefix that can have a role");
+	return gw_no_memory(e);
+}
+
 struct gw_who *
 gw_who_new(const struct sl_policy *p, const uint8_t key[16], unsigned n_ifaces,
-	   const struct gw_when *when, gw_iface_id_fn iface_id, void *ctx)
+	   const struct gw_when *when, gw_iface_id_fn iface_id, void *ctx, struct sl_error *e)
 {
 	struct gw_who *w = calloc(1, sizeof(*w));
 	unsigned r, i, n = 0, at = 0;
+	char path[160] = "";
 	int rc = 0;
 
-	if (w == NULL)
+	if (w == NULL) {
+		gw_no_memory(e);
 		return NULL;
+	}
 	memcpy(w->key, key, sizeof(w->key));
 	for (r = 0; r < p->n_roles; r++)
 		n += p->roles[r].n_members;
@@ -203,11 +218,15 @@ gw_who_new(const struct sl_policy *p, const uint8_t key[16], unsigned n_ifaces,
 			w->doc[at].role = (uint16_t)r;
 			w->n_doc = at + 1;
 			rc = enter_doc(w, &w->doc[at], when, iface_id, ctx);
+			if (rc != 0)
+				snprintf(path, sizeof(path), "/roles/%s/members/%u",
+					 p->roles[r].name, i);
 		}
 	}
 	w->dirty = true;
 	if (rc == 0)
 		return w;
+	gw_who_fail(e, rc, path);
 	gw_who_free(w);
 	return NULL;
 }
