@@ -453,6 +453,26 @@ questions(struct sl_ctl *ctl)
 	return ctl->questions;
 }
 
+/** Questions whose askers have gone make room. */
+static void
+drop_unwanted(struct ctl_questions *all)
+{
+	struct question **at = &all->first, *q;
+	struct sl_error e;
+
+	sl_fail(&e, -ECANCELED, "cancelled", "", "nobody listens");
+	while ((q = *at) != NULL) {
+		if (sl_rpc_wanted(q->later)) {
+			at = &q->next;
+			continue;
+		}
+		*at = q->next;
+		all->n--;
+		sl_rpc_answer(q->later, -ECANCELED, NULL, &e);
+		question_free(q);
+	}
+}
+
 /** Take over a question with its filter, and answer now or later. @return as a handler */
 static int
 ask(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, struct question *q,
@@ -467,6 +487,8 @@ ask(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, struct question *q,
 		question_free(q);
 		return ctl_answer(result, answer(ctl, kept));
 	}
+	if (all != NULL)
+		drop_unwanted(all);
 	if (all == NULL || all->n == QUEUE_MAX) {
 		question_free(q);
 		sl_fail(e, -EBUSY, "busy", "", "%u questions are under way", QUEUE_MAX);
@@ -505,6 +527,8 @@ ctl_questions_poll(struct sl_ctl *ctl)
 		question_free(all->kept);
 		all->kept = NULL;
 	}
+	if (all != NULL)
+		drop_unwanted(all);
 	q = all != NULL ? all->first : NULL;
 	while (q != NULL && !done && now - begin < SLICE_NS) {
 		done = ev_scan_step(q->scan, SLICE);

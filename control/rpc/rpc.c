@@ -409,6 +409,12 @@ sl_rpc_answer(struct sl_rpc_later *l, int rc, json_t *result, const struct sl_er
 	free(l);
 }
 
+bool
+sl_rpc_wanted(const struct sl_rpc_later *l)
+{
+	return !l->line->cancelled;
+}
+
 void
 sl_rpc_line_cancel(struct sl_rpc_line *l)
 {

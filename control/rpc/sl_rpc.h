@@ -64,6 +64,9 @@ struct sl_rpc_later *sl_rpc_later(const struct sl_rpc_caller *caller);
  * @param rc 0, or a negative errno with `e`; @param result reference is taken over, may be NULL
  */
 void sl_rpc_answer(struct sl_rpc_later *l, int rc, json_t *result, const struct sl_error *e);
+/** Does somebody still listen? If not, the work may be left; sl_rpc_answer() is due all the same.
+ */
+bool sl_rpc_wanted(const struct sl_rpc_later *l);
 
 struct sl_rpc_line;
 /** @param answer malloc'ed, without newline, taken over; NULL when nothing is to be answered */
@@ -77,7 +80,7 @@ typedef void (*sl_rpc_line_done)(void *ctx, char *answer);
 struct sl_rpc_line *sl_rpc_line_start(struct sl_rpc *rpc, const struct sl_rpc_caller *caller,
 				      const char *line, size_t len, sl_rpc_line_done done,
 				      void *ctx);
-/** Nobody listens any more: `done` is not called. The work itself goes on. */
+/** Nobody listens any more: `done` is not called. Changes go on; sl_rpc_wanted() is false. */
 void sl_rpc_line_cancel(struct sl_rpc_line *l);
 
 /**

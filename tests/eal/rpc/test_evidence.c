@@ -390,13 +390,54 @@ test_store(void **state)
 	is("policy.would_deny", "{}", "flows", 0);
 }
 
+static unsigned n_answers;
+
+static void
+line_done(void *ctx, char *answer)
+{
+	n_answers++;
+	assert_null(strstr(answer, "error"));
+	free(answer);
+}
+
+static struct sl_rpc_line *
+ask_later(void)
+{
+	static const char line[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":"
+				   "\"policy.would_deny\",\"params\":{}}";
+
+	return sl_rpc_line_start(r.rpc, &rx_unix, line, strlen(line), line_done, NULL);
+}
+
+/* Questions whose askers have gone leave room for others. */
+static void
+test_gone(void **state)
+{
+	struct sl_rpc_line *gone[8];
+
+	rx_see(&r, "10.20.0.10", 80, 1);
+	n_answers = 0;
+	for (unsigned i = 0; i < 8; i++) {
+		gone[i] = ask_later();
+		assert_non_null(gone[i]);
+	}
+	rx_refused(&r, "policy.would_deny", "{}", -EBUSY, "busy", "");
+	for (unsigned i = 0; i < 8; i++)
+		sl_rpc_line_cancel(gone[i]);
+	assert_non_null(ask_later());
+	sl_ctl_poll(&r.ctl);
+	sl_ctl_poll(&r.ctl);
+	assert_int_equal(n_answers, 1);
+}
+
 int
 main(int argc, char **argv)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_would_deny), T(test_pages), T(test_walk),    T(test_gate),  T(test_lost),
-		T(test_confirm),    T(test_drift), T(test_logging), T(test_store), T(test_audit),
+		T(test_would_deny), T(test_pages),   T(test_walk),  T(test_gate),
+		T(test_lost),	    T(test_confirm), T(test_drift), T(test_logging),
+		T(test_store),	    T(test_audit),   T(test_gone),
 	};
 
 	(void)argc;
