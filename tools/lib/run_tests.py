@@ -95,7 +95,9 @@ def suite_smoke():
 
 
 def suite_fuzz():
-    build("fuzz")
+    build("fuzz", "build.ninja")
+    build("fuzz", *sorted(os.path.relpath(f, os.path.join(TOP, "build-fuzz")) for t in introspect("build-fuzz", "targets")
+                          if t["name"].startswith("fuzz_") for f in t["filename"]))
     seconds = os.environ.get("SL_FUZZ_SECONDS", "10")
     tests = []
     for exe in sorted(glob.glob(os.path.join(TOP, "build-fuzz", "tests", "fuzz", "*", "fuzz_*"))):
@@ -106,6 +108,7 @@ def suite_fuzz():
         scratch = os.path.join(TOP, "build-fuzz", "corpus-" + name)
         os.makedirs(scratch, exist_ok=True)
         cmd = [exe, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=4096", "-print_final_stats=0",
+               "-error_exitcode=1",  # its own choice, 77, would count as skipped
                f"-artifact_prefix={scratch}/", scratch] + ([corpus] if os.path.isdir(corpus) else [])
         tests.append(("fuzz/" + name, cmd, int(seconds) + 90, None))
     return tests

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "config_int.h"
+#include "sl_gw_policy.h"
 #include "sl_log.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -32,6 +33,23 @@ void
 sl_gw_commit(struct sl_gw *gw)
 {
 	(void)gw;
+}
+
+int
+sl_gw_policy_boot(struct sl_gw *gw, const char *file, struct sl_error *e)
+{
+	(void)gw;
+	(void)file;
+	return sl_fail(e, -ENOSYS, "file", "/file", "no gateway here");
+}
+
+/* documents have a target of their own */
+int
+sl_gw_policy_read(const char *file, char **text, size_t *len, struct sl_error *e)
+{
+	(void)text;
+	(void)len;
+	return sl_fail(e, -ENOENT, "file", "/file", "%.100s: not read here", file);
 }
 
 static void

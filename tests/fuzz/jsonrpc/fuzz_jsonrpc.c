@@ -79,16 +79,16 @@ handler(void *user, const struct sl_rpc_caller *caller, const void *params, json
 		return handler(u, c, p, r, e);                                                     \
 	}
 /* clang-format off */
-THUNK(0) THUNK(1) THUNK(2) THUNK(3) THUNK(4) THUNK(5) THUNK(6) THUNK(7) THUNK(8) THUNK(9)
-THUNK(10) THUNK(11) THUNK(12) THUNK(13) THUNK(14) THUNK(15) THUNK(16) THUNK(17) THUNK(18) THUNK(19)
-THUNK(20) THUNK(21) THUNK(22) THUNK(23) THUNK(24) THUNK(25) THUNK(26) THUNK(27) THUNK(28) THUNK(29)
-THUNK(30) THUNK(31) THUNK(32) THUNK(33) THUNK(34) THUNK(35) THUNK(36) THUNK(37) THUNK(38) THUNK(39)
+#define THUNKS(d)                                                                                  \
+	THUNK(d##0) THUNK(d##1) THUNK(d##2) THUNK(d##3) THUNK(d##4) THUNK(d##5) THUNK(d##6)        \
+	THUNK(d##7) THUNK(d##8) THUNK(d##9)
+#define NAMES(d)                                                                                   \
+	thunk##d##0, thunk##d##1, thunk##d##2, thunk##d##3, thunk##d##4, thunk##d##5, thunk##d##6, \
+		thunk##d##7, thunk##d##8, thunk##d##9
+THUNKS() THUNKS(1) THUNKS(2) THUNKS(3) THUNKS(4) THUNKS(5) THUNKS(6) THUNKS(7) THUNKS(8) THUNKS(9) THUNKS(10) THUNKS(11) THUNKS(12) THUNKS(13) THUNKS(14) THUNKS(15)
 
 static const sl_rpc_handler thunks[] = {
-	thunk0, thunk1, thunk2, thunk3, thunk4, thunk5, thunk6, thunk7, thunk8, thunk9,
-	thunk10, thunk11, thunk12, thunk13, thunk14, thunk15, thunk16, thunk17, thunk18, thunk19,
-	thunk20, thunk21, thunk22, thunk23, thunk24, thunk25, thunk26, thunk27, thunk28, thunk29,
-	thunk30, thunk31, thunk32, thunk33, thunk34, thunk35, thunk36, thunk37, thunk38, thunk39,
+	NAMES(), NAMES(1), NAMES(2), NAMES(3), NAMES(4), NAMES(5), NAMES(6), NAMES(7), NAMES(8), NAMES(9), NAMES(10), NAMES(11), NAMES(12), NAMES(13), NAMES(14), NAMES(15),
 };
 /* clang-format on */
 
