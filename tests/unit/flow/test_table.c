@@ -7,7 +7,7 @@
 static struct {
 	struct sl_flow_table *t;
 	struct {
-		bool used, allow;
+		bool used, allow, answered;
 		uint32_t last;
 	} m[KEYS];
 	unsigned count, max;
@@ -28,6 +28,16 @@ model_timed_out(unsigned i)
 	return w.tick - w.m[i].last >= idle_of(i);
 }
 
+/** Who goes first when there is no room: denied ones, then allowed ones of an earlier tick that
+ * were never answered. */
+static unsigned
+rank(unsigned i)
+{
+	if (!w.m[i].allow)
+		return 2;
+	return !w.m[i].answered && w.tick != w.m[i].last ? 1 : 0;
+}
+
 /** Number of key i is kept in the entry's rule. */
 static void
 ended(void *ctx, struct sl_flow *f, unsigned reason)
@@ -38,13 +48,14 @@ ended(void *ctx, struct sl_flow *f, unsigned reason)
 	assert_true(w.m[i].used);
 	w.ends[reason]++;
 	if (reason == SL_RR_EVICTED) {
-		assert_false(w.m[i].allow);
+		assert_int_not_equal(rank(i), 0);
 		assert_false(model_timed_out(i));
 		for (unsigned k = 0; w.looked_at_all && k < KEYS; k++)
-			if (w.m[k].used) { /* nothing timed out, no older one denied */
+			if (w.m[k].used) { /* nothing timed out, none that goes before it */
 				assert_false(model_timed_out(k));
-				assert_true(w.m[k].allow ||
-					    w.tick - w.m[k].last <= w.tick - w.m[i].last);
+				assert_true(rank(k) < rank(i) ||
+					    (rank(k) == rank(i) &&
+					     w.tick - w.m[k].last <= w.tick - w.m[i].last));
 			}
 	} else {
 		assert_int_equal(reason, SL_RR_IDLE);
@@ -73,7 +84,7 @@ find(unsigned i, struct sl_flow_key *k, uint32_t *hash)
 }
 
 static void
-add(unsigned i, bool allow)
+add(unsigned i, bool allow, bool answered)
 {
 	struct sl_flow_key k;
 	uint32_t hash;
@@ -85,14 +96,17 @@ add(unsigned i, bool allow)
 	if (!f) {
 		assert_int_equal(w.count, w.max);
 		for (unsigned n = 0; w.looked_at_all && n < KEYS; n++)
-			assert_false(w.m[n].used && (!w.m[n].allow || model_timed_out(n)));
+			assert_false(w.m[n].used && (rank(n) > 0 || model_timed_out(n)));
 		return;
 	}
 	assert_int_equal(f->packets[0] + f->packets[1] + f->flags + f->start_ns + f->tcp, 0);
 	f->rule = i;
 	f->flags = allow ? SL_FLOW_ALLOW : 0;
+	f->packets[0] = 1;
+	f->packets[1] = answered;
 	w.m[i].used = true;
 	w.m[i].allow = allow;
+	w.m[i].answered = answered;
 	w.m[i].last = w.tick;
 	w.count++;
 }
@@ -150,7 +164,7 @@ step(uint64_t *seed, unsigned allow_percent)
 		find_many(seed);
 		break;
 	default:
-		add(i, rnd(seed, 100) < allow_percent);
+		add(i, rnd(seed, 100) < allow_percent, allow_percent == 100 || rnd(seed, 2));
 	}
 	assert_int_equal(sl_flow_count(w.t), w.count);
 }
