@@ -69,7 +69,8 @@ turn(struct sl_drain *d)
 	}
 	if (atomic_exchange_explicit(&d->reopen, false, memory_order_relaxed))
 		for (i = 0; i < d->n_sinks; i++)
-			d->sink[i]->ops->reopen(d->sink[i]);
+			if (d->sink[i]->ops->reopen != NULL)
+				d->sink[i]->ops->reopen(d->sink[i]);
 	for (i = 0; i < d->n_sinks; i++)
 		d->sink[i]->ops->turn(d->sink[i], sl_clock_mono_ns());
 	return taken;
@@ -269,7 +270,7 @@ free_sinks(struct sl_drain *d)
 
 	for (i = 0; i < d->n_sinks; i++) {
 		struct sl_sink *s = d->sink[i];
-		bool ended = s->ops->stop(s, deadline);
+		bool ended = s->ops->stop == NULL || s->ops->stop(s, deadline);
 		struct sl_queue_counts c;
 
 		sl_queue_counts(&s->q, &c);

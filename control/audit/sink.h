@@ -44,10 +44,11 @@ struct sl_sink;
 struct sl_sink_ops {
 	/** Each 10 ms, of the host's monotonic clock; drain's thread. */
 	void (*turn)(struct sl_sink *s, uint64_t now_ns);
-	/** SIGHUP; drain's thread. */
+	/** SIGHUP; drain's thread. NULL: nothing to do. */
 	void (*reopen)(struct sl_sink *s);
 	/** No more records come: end what is of other threads until the deadline (monotonic).
-	 * @return false: one did not end in time, and the sink must not be freed */
+	 * @return false: one did not end in time, and the sink must not be freed. NULL: it has none
+	 */
 	bool (*stop)(struct sl_sink *s, uint64_t deadline_ns);
 	void (*free)(struct sl_sink *s);
 };

@@ -378,14 +378,6 @@ reopen(struct sl_sink *s)
 		       e.message);
 }
 
-static bool
-stop(struct sl_sink *s, uint64_t deadline_ns)
-{
-	(void)s;
-	(void)deadline_ns;
-	return true;
-}
-
 static void
 destroy(struct sl_sink *s)
 {
@@ -401,7 +393,7 @@ destroy(struct sl_sink *s)
 	free(h);
 }
 
-static const struct sl_sink_ops ops = {turn, reopen, stop, destroy};
+static const struct sl_sink_ops ops = {.turn = turn, .reopen = reopen, .free = destroy};
 
 struct sl_sink *
 sl_sink_http_new(const struct sl_sink_env *env)

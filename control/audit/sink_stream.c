@@ -197,20 +197,6 @@ turn(struct sl_sink *s, uint64_t now_ns)
 }
 
 static void
-reopen(struct sl_sink *s)
-{
-	(void)s;
-}
-
-static bool
-stop(struct sl_sink *s, uint64_t deadline_ns)
-{
-	(void)s;
-	(void)deadline_ns;
-	return true;
-}
-
-static void
 destroy(struct sl_sink *s)
 {
 	struct stream *t = of(s);
@@ -225,7 +211,7 @@ destroy(struct sl_sink *s)
 	free(t);
 }
 
-static const struct sl_sink_ops ops = {turn, reopen, stop, destroy};
+static const struct sl_sink_ops ops = {.turn = turn, .free = destroy};
 
 struct sl_sink *
 sl_sink_stream_new(const struct sl_sink_env *env)

@@ -110,7 +110,7 @@ drop_long(struct udp *u)
 	u->n_held = k;
 }
 
-/** @return false: enough for now */
+/** @return false: the rest waits for the next turn */
 static bool
 send_some(struct udp *u, uint64_t now_ns)
 {
@@ -156,20 +156,6 @@ turn(struct sl_sink *s, uint64_t now_ns)
 }
 
 static void
-reopen(struct sl_sink *s)
-{
-	(void)s;
-}
-
-static bool
-stop(struct sl_sink *s, uint64_t deadline_ns)
-{
-	(void)s;
-	(void)deadline_ns;
-	return true;
-}
-
-static void
 destroy(struct sl_sink *s)
 {
 	struct udp *u = of(s);
@@ -181,7 +167,7 @@ destroy(struct sl_sink *s)
 	free(u);
 }
 
-static const struct sl_sink_ops ops = {turn, reopen, stop, destroy};
+static const struct sl_sink_ops ops = {.turn = turn, .free = destroy};
 
 struct sl_sink *
 sl_sink_udp_new(const struct sl_sink_env *env)
