@@ -94,6 +94,11 @@ def suite_smoke():
     return scripts("smoke")
 
 
+def suite_control():
+    build("release")
+    return meson_tests("build", "control") + scripts("control")
+
+
 def suite_fuzz():
     build("fuzz", "build.ninja")
     build("fuzz", *sorted(os.path.relpath(f, os.path.join(TOP, "build-fuzz")) for t in introspect("build-fuzz", "targets")
@@ -126,12 +131,13 @@ SUITES = {
     "eal": (suite_eal, 2),
     "replay": (suite_replay, 2),
     "smoke": (suite_smoke, 1),
+    "control": (suite_control, 1),
     "fuzz": (suite_fuzz, 2),
     "long": (suite_long, 1),
 }
 # Real clients on real clocks: what fails on a busy machine is run once more, alone, and said.
-AGAIN = {"smoke"}
-DEFAULT = ["lint", "unit", "eal", "replay", "smoke", "fuzz"]
+AGAIN = {"smoke", "control"}
+DEFAULT = ["lint", "unit", "eal", "replay", "smoke", "control", "fuzz"]
 
 
 def run_one(test):

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * Replication: whoever holds a log serves it (publisher), whoever wants it dials (subscriber): a
+ * gateway its scope, a data store everything, so that trees grow. Methods and notifications are
+ * those of control/rpc/schema/control.json; docs/replication.md tells the protocol.
+ *
+ * A state's name is (epoch, seq). A transaction is applied iff its epoch is ours and its `prev` is
+ * where we stand; else we subscribe again, and the source sends what is missing or a snapshot.
+ * Equal states have equal sums of hashes; each heartbeat carries it.
+ */
+#ifndef SL_REPL_H
+#define SL_REPL_H
+
+#include <event2/event.h>
+
+#include "sl_rpc_client.h"
+#include "sl_object.h"
+
+#define SL_REPL_ALPN "sluice-repl/1"
+#define SL_REPL_SCHEMA 1 /* of objects on the wire; n - 1 is served too */
+#define SL_REPL_HEARTBEAT_S 10
+
+/* --- subscriber --------------------------------------------------------------------------------
+ */
+
+struct sl_sub;
+
+struct sl_sub_source {
+	char host[128];
+	uint16_t port;
+};
+
+/** Where we stand. Zero epoch number: nowhere. */
+struct sl_position {
+	struct sl_epoch epoch;
+	uint64_t seq; /* last transaction in scope, or a head that a heartbeat told at equal
+			 scope_seq */
+	char chain[SL_CHAIN_STR];
+	struct sl_hash_sum sum;
+};
+
+/**
+ * What the subscriber asks of the state's owner. Each may take its time: it returns 0 and later
+ * calls sl_sub_done(); the next one comes only then. A negative errno, at once or by sl_sub_done(),
+ * is told to the source as a NACK where `e` says what is wrong, and the connection is made anew
+ * only for -EPROTO and -EBADMSG.
+ */
+struct sl_sub_ops {
+	void (*position)(void *ctx, struct sl_position *out);
+	/** May we take this epoch? -EPERM: lower, or the same number with another id, and nobody
+	 * confirmed it: the subscriber tries the next source. */
+	int (*epoch)(void *ctx, const struct sl_epoch *epoch, struct sl_error *e);
+	int (*snapshot_begin)(void *ctx, const struct sl_epoch *epoch, uint64_t seq,
+			      const char *reason, struct sl_error *e);
+	int (*snapshot_part)(void *ctx, json_t *objects, struct sl_error *e);
+	/** Count and sum are what the source claims. */
+	int (*snapshot_end)(void *ctx, uint64_t count, const struct sl_hash_sum *sum,
+			    const char *chain, struct sl_error *e);
+	void (*snapshot_abort)(void *ctx);
+	/** A whole transaction (its parts put together). */
+	int (*txn)(void *ctx, json_t *txn, struct sl_error *e);
+	/** Alive at wall time `now_ns` of the source; `head` is its newest seq. Return false where
+	 * our sum differs from `sum` at equal seq: a snapshot is asked for, at most one in 10
+	 * minutes. */
+	bool (*heartbeat)(void *ctx, uint64_t head, uint64_t scope_seq,
+			  const struct sl_hash_sum *sum, uint64_t now_ns);
+	/** Connected and subscribed (`source` counts from 0), or not any more (e says why). */
+	void (*state)(void *ctx, bool up, unsigned source, const struct sl_error *e);
+};
+
+struct sl_sub_conf {
+	struct event_base *base;
+	struct evdns_base *dns;
+	const struct sl_sub_source *sources; /* in order of preference; copied */
+	unsigned n_sources;
+	struct sl_tls *tls;  /* NULL: in clear on loopback (tests) */
+	const char *token;   /* NULL: the certificate is the login */
+	const char *node;    /* our name */
+	bool follower;	     /* scope "all" */
+	const char *program; /* "sluiced/0.1.0" */
+	const struct sl_sub_ops *ops;
+	void *ctx;
+};
+
+/** Dials at once; after a failure the next source, the first again after all; between rounds it
+ * waits 0.2 s doubling to 10 s, with jitter. NULL without memory. */
+struct sl_sub *sl_sub_new(const struct sl_sub_conf *c, struct sl_error *e);
+void sl_sub_free(struct sl_sub *s); /* NULL allowed */
+/** What was begun by the last op is done. @param ack merged into repl.ack or repl.nack (generation,
+ * serving_seq, overlay, ignored ...); taken over, may be NULL. `e` as of sl_sub_ops */
+void sl_sub_done(struct sl_sub *s, int rc, json_t *ack, const struct sl_error *e);
+/** Ask for a snapshot, or dial anew at once. */
+void sl_sub_resync(struct sl_sub *s, const char *reason);
+/** Call a method of the source: gateway.register, stats.report, log.push. As sl_rpc_client_call();
+ * -ENOTCONN while there is none. */
+int sl_sub_call(struct sl_sub *s, const char *method, json_t *params, sl_rpc_answered done,
+		void *ctx);
+struct sl_sub_info {
+	bool up;	 /* subscribed */
+	unsigned source; /* index of the one in use or tried last */
+	uint64_t snapshots, txns, connects, heartbeats;
+	uint64_t head;
+	uint64_t last_heartbeat_mono_ns; /* 0 never */
+	char last_error[160];
+};
+void sl_sub_info(const struct sl_sub *s, struct sl_sub_info *out);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * The data store of the control plane: SQLite 3 in WAL mode. Objects, a log of transactions, what
+ * is not in the log (sessions, usage, aggregates, audit), tombstones.
+ *
+ * Every change is one transaction: BEGIN IMMEDIATE, the checks inside it, the rows, one log row
+ * with seq + 1, COMMIT. Several processes may open one store (the server and the command line); a
+ * reader notices the changes of others by sl_store_head(). One thread a handle. Calls block for
+ * disk.
+ *
+ * The state's name is (epoch, seq). Litestream may run beside: the store never truncates the WAL
+ * behind its back and checkpoints passively.
+ */
+#ifndef SL_STORE_H
+#define SL_STORE_H
+
+#include "sl_object.h"
+
+struct sl_store;
+struct sl_store_txn;
+
+enum sl_store_mode { SL_STORE_READ, SL_STORE_WRITE };
+/** One primary writes; a follower's objects come from its source alone. */
+enum sl_store_role { SL_STORE_PRIMARY, SL_STORE_FOLLOWER };
+
+/**
+ * Make a new store with a new epoch (number 1).
+ * @return 0; -EEXIST exists (hint: restore or remove), -EIO store_io, ...
+ */
+int sl_store_init(const char *path, enum sl_store_role role, struct sl_error *e);
+/** @return NULL with store_missing (hint: sluice-control init), store_schema_newer (hint: the
+ * version to run), store_corrupt, store_io. An older layout is migrated in one transaction; the
+ * former file is kept beside it as PATH.schema-N. */
+struct sl_store *sl_store_open(const char *path, enum sl_store_mode mode, struct sl_error *e);
+void sl_store_close(struct sl_store *s); /* NULL allowed */
+enum sl_store_role sl_store_role(const struct sl_store *s);
+void sl_store_epoch(struct sl_store *s, struct sl_epoch *out);
+/** Wall clock, injected by tests. */
+void sl_store_set_clock(struct sl_store *s, uint64_t (*wall_ns)(void *ctx), void *ctx);
+/** The pepper with which token secrets are hashed (a credential file, the same on every node).
+ * sl_store_init() does not make it; see sl_token.h. */
+
+/** The newest seq, also of other processes' commits. */
+uint64_t sl_store_head(struct sl_store *s);
+/** Chain of a log row; "" where it is compacted away. */
+int sl_store_chain(struct sl_store *s, uint64_t seq, char out[SL_CHAIN_STR]);
+/** Oldest seq in the log (head + 1: empty). */
+uint64_t sl_store_oldest(struct sl_store *s);
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+/** @param[out] body new reference. @return 0 or -ENOENT */
+int sl_store_get(struct sl_store *s, enum sl_kind k, const char *id, uint64_t *rev, json_t **body);
+/** Objects of a kind in the order of their ids, after `after` ("" = from the start); fn returns
+ * false to stop. `text` is canonical JSON. */
+typedef bool (*sl_store_row)(void *ctx, enum sl_kind k, const char *id, uint64_t rev,
+			     const char *text, size_t len);
+int sl_store_walk(struct sl_store *s, enum sl_kind k, const char *after, sl_store_row fn, void *ctx,
+		  struct sl_error *e);
+uint64_t sl_store_count(struct sl_store *s, enum sl_kind k);
+/** Who holds a unique value: ("peer_key", "wg0/BASE64"), ("prefix", "wg0/10.7.0.2/32") ...
+ * @return 0 with its id, -ENOENT */
+int sl_store_unique(struct sl_store *s, const char *what, const char *value, char id[SL_OBJ_ID]);
+
+/** All objects of one moment, in pieces, while others write: a read transaction of its own. */
+struct sl_store_snap;
+struct sl_store_snap *sl_store_snap_open(struct sl_store *s, struct sl_error *e);
+void sl_store_snap_pos(const struct sl_store_snap *p, struct sl_epoch *epoch, uint64_t *seq,
+		       char chain[SL_CHAIN_STR]);
+/** Up to `max` rows more. @return rows given, 0 at the end, negative errno */
+int sl_store_snap_next(struct sl_store_snap *p, unsigned max, sl_store_row fn, void *ctx);
+void sl_store_snap_close(struct sl_store_snap *p);
+
+/** A row of the log: {prev, seq, ts, actor, cause, policy_version, chain, ops: [{op, kind, id, rev,
+ * obj, scope}]}. `scope` of an op names the interface or gateway of sl_object_scope(). */
+typedef bool (*sl_store_log_row)(void *ctx, uint64_t seq, json_t *txn);
+int sl_store_log_read(struct sl_store *s, uint64_t from, sl_store_log_row fn, void *ctx,
+		      struct sl_error *e);
+
+/* --- changing (primary) ----------------------------------------------------------------------- */
+
+/** @param actor "token:ab12…", "uid:0"; @param cause request id or command
+ * @return NULL with readonly (a follower: `hint` names the primary), store_busy, store_io */
+struct sl_store_txn *sl_store_begin(struct sl_store *s, const char *actor, const char *cause,
+				    struct sl_error *e);
+#define SL_REV_ANY UINT64_MAX /* whatever is there */
+#define SL_REV_NONE 0	      /* must not be there */
+/**
+ * Put whole, with all checks: the object's own (sl_object_check), references, unique values,
+ * if_rev. Checks that look at several objects are made at commit, when all puts are there.
+ * @return 0; -ENOENT not_found, -EEXIST exists, -ESTALE rev_mismatch, -EINVAL ... with the path
+ */
+int sl_store_put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev,
+		 json_t *body, struct sl_error *e);
+/** @return 0; -ENOENT not_found, -ESTALE rev_mismatch, -EBUSY referenced (who refers: /with) */
+int sl_store_del(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev,
+		 struct sl_error *e);
+/** As it stands inside the transaction. */
+int sl_store_txn_get(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t *rev,
+		     json_t **body);
+int sl_store_txn_walk(struct sl_store_txn *t, enum sl_kind k, const char *after, sl_store_row fn,
+		      void *ctx, struct sl_error *e);
+/** Replace the policy document as a whole: split, diffed against what is there; a name that others
+ * refer to is not removed (-EBUSY referenced). @return 0; version_mismatch, ... */
+int sl_store_put_policy(struct sl_store_txn *t, json_t *doc, const char *text, uint64_t if_version,
+			uint32_t *version, struct sl_error *e);
+/** What the transaction would do: array of {op, kind, id, obj, was}. New reference. */
+json_t *sl_store_diff(struct sl_store_txn *t);
+/** @param[out] seq of the new log row; of the head if nothing changed.
+ * On an error everything is as before. */
+int sl_store_commit(struct sl_store_txn *t, uint64_t *seq, struct sl_error *e);
+void sl_store_abort(struct sl_store_txn *t); /* NULL allowed */
+
+/* --- following -------------------------------------------------------------------------------- */
+
+/** Apply one row of the source's log, its seq, epoch and chain as they are, in one transaction.
+ * @return 0; -EPROTO prev is not our head; -EINVAL the chain does not fit; -EIO */
+int sl_store_follow(struct sl_store *s, json_t *txn, struct sl_error *e);
+/** Replace everything by a snapshot: begin, parts, end in one transaction; abort leaves what was.
+ */
+int sl_store_load_begin(struct sl_store *s, const struct sl_epoch *epoch, uint64_t seq,
+			const char *chain, struct sl_error *e);
+int sl_store_load_part(struct sl_store *s, json_t *objects, struct sl_error *e);
+/** Checks count and sum before it commits. -EBADMSG hash_mismatch */
+int sl_store_load_end(struct sl_store *s, uint64_t count, const struct sl_hash_sum *sum,
+		      struct sl_error *e);
+void sl_store_load_abort(struct sl_store *s);
+/** Follower: the address of the primary, told in refusals; kept in the store. */
+int sl_store_set_primary(struct sl_store *s, const char *url, struct sl_error *e);
+const char *sl_store_primary(struct sl_store *s);
+
+/* --- epochs, backup --------------------------------------------------------------------------- */
+
+/** A new epoch: number + 1, parent = the present one at the head. */
+int sl_store_new_epoch(struct sl_store *s, const char *why, struct sl_error *e);
+/** A follower becomes the primary: role and new epoch in one transaction. */
+int sl_store_promote(struct sl_store *s, struct sl_error *e);
+/** SQLite online backup to a new file, 0600, while the store is in use. */
+int sl_store_backup(const char *path, const char *to, struct sl_error *e);
+/** Verify a backup (integrity, layout, chain, sum), put it at `path` (kept: PATH.before-restore)
+ * and give it a new epoch. */
+int sl_store_restore(const char *path, const char *from, struct sl_error *e);
+/** Drop log rows older than `age_s` beyond the newest `rows`, never above `keep_from` (running
+ * snapshots). @return rows dropped or negative errno */
+int64_t sl_store_compact(struct sl_store *s, uint64_t age_s, uint64_t rows, uint64_t keep_from,
+			 struct sl_error *e);
+
+/** Tombstones: what was deleted, so that nothing older brings it back. */
+struct sl_tombstone {
+	enum sl_kind kind;
+	char id[SL_OBJ_ID];
+	uint64_t rev, epoch_number, seq, wall_ns;
+};
+int sl_store_tombstones(struct sl_store *s, bool (*fn)(void *ctx, const struct sl_tombstone *t),
+			void *ctx, struct sl_error *e);
+
+/** The database handle, for tables that are not objects (control/server keeps sessions, usage,
+ * aggregates, audit and idempotency keys there, each module its own tables by sl_store_table()). */
+struct sqlite3;
+struct sqlite3 *sl_store_db(struct sl_store *s);
+/** Make sure that a module's own table is there (CREATE TABLE IF NOT EXISTS ...). */
+int sl_store_table(struct sl_store *s, const char *sql, struct sl_error *e);
+
+#endif

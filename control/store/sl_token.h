@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * Tokens: slt_<10-character id>_<43 characters of base62>, shown once; kept as BLAKE2b-256 keyed
+ * with a pepper from a credential file. As HTTP Basic the user is the id, the password the secret.
+ */
+#ifndef SL_TOKEN_H
+#define SL_TOKEN_H
+
+#include "sl_object.h"
+#include "sl_service.h"
+#include "sl_store.h"
+
+#define SL_TOKEN_ID 11 /* with the zero */
+#define SL_TOKEN_TEXT 64
+
+struct sl_pepper {
+	uint8_t key[32];
+};
+/** Read, or make with `create` (0600): 64 hex digits. Errors: file, file_mode, pepper_invalid. */
+int sl_pepper_load(const char *file, bool create, struct sl_pepper *out, struct sl_error *e);
+
+/** Make a token: text (to be shown once and wiped) and the body of its object.
+ * @param creator who asks; NULL: the local command line. -EPERM token_too_strong */
+int sl_token_make(const struct sl_pepper *p, const struct sl_principal *creator, uint16_t roles,
+		  const char *bound, uint64_t expires_wall_ns, const char *source_cidr,
+		  const char *description, char id[SL_TOKEN_ID], char text[SL_TOKEN_TEXT],
+		  json_t **body, struct sl_error *e);
+/**
+ * Who holds this token? Time does not depend on the secret. Revoked, expired and foreign sources
+ * are refused. last_used is kept in a table beside the log, at most once a minute.
+ * @param from address of the caller; @return 0 or -EACCES
+ */
+int sl_token_check(struct sl_store *s, const struct sl_pepper *p, const char *text,
+		   const struct sl_ip *from, uint64_t now_wall_ns, struct sl_principal *out);
+
+#endif
