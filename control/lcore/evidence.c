@@ -195,7 +195,7 @@ ev_row_drop(struct sl_evidence *ev, uint32_t at)
 	while (*link != at)
 		link = &ev->row[*link].next;
 	*link = r->next;
-	ev->who[r->who].refs--;
+	ev->n_seen -= --ev->who[r->who].refs == 0;
 	memset(r, 0, sizeof(*r));
 	r->next = ev->free;
 	ev->free = at;
@@ -267,6 +267,9 @@ ev_row_add(struct sl_evidence *ev, const struct ev_row *r)
 	struct ev_row *o;
 
 	ev->changes++;
+	ev->newest_ns = SL_MAX(ev->newest_ns, r->last_ns);
+	ev->oldest_ns = SL_MIN(ev->oldest_ns, r->first_ns);
+	ev->sweep_oldest_ns = SL_MIN(ev->sweep_oldest_ns, r->first_ns);
 	for (; at != EV_NONE; at = ev->row[at].next) {
 		o = &ev->row[at];
 		if (memcmp(o, r, EV_KEY_LEN) != 0)
@@ -282,7 +285,7 @@ ev_row_add(struct sl_evidence *ev, const struct ev_row *r)
 		}
 		return 0;
 	}
-	ev->who[r->who].refs++; /* before rows go, so that the name stays */
+	ev->n_seen += ev->who[r->who].refs++ == 0; /* before rows go, so that the name stays */
 	if (ev->used == ev->max)
 		evict(ev);
 	at = ev->free;
@@ -386,11 +389,19 @@ sweep(struct sl_evidence *ev)
 
 	if (ev->sweep == 0 && gw_mono_ns(ev->gw) - ev->swept_ns < SWEEP_NS)
 		return;
-	for (; ev->sweep < end; ev->sweep++)
-		if (ev->row[ev->sweep].version != 0 && ev->row[ev->sweep].last_ns < oldest)
+	if (ev->sweep == 0)
+		ev->sweep_oldest_ns = UINT64_MAX;
+	for (; ev->sweep < end; ev->sweep++) {
+		const struct ev_row *r = &ev->row[ev->sweep];
+
+		if (r->version != 0 && r->last_ns < oldest)
 			ev_row_drop(ev, ev->sweep);
+		else if (r->version != 0)
+			ev->sweep_oldest_ns = SL_MIN(ev->sweep_oldest_ns, r->first_ns);
+	}
 	if (ev->sweep < ev->n_slots)
 		return;
+	ev->oldest_ns = ev->sweep_oldest_ns;
 	ev->sweep = 0;
 	ev->swept_ns = gw_mono_ns(ev->gw);
 	ev_cover_prune(ev, now);
@@ -429,6 +440,7 @@ init(struct sl_evidence *ev, const struct sl_evidence_conf *c)
 	for (i = 0; i < size; i++)
 		ev->bucket[i] = EV_NONE;
 	ev->free = ev->free_who = EV_NONE;
+	ev->oldest_ns = ev->sweep_oldest_ns = UINT64_MAX;
 	return 0;
 }
 
@@ -514,6 +526,8 @@ ev_drop_all(struct sl_evidence *ev)
 		if (ev->row[i].version != 0)
 			ev_row_drop(ev, i);
 	ev->n_spans = ev->n_lost = 0;
+	ev->newest_ns = 0;
+	ev->oldest_ns = ev->sweep_oldest_ns = UINT64_MAX;
 }
 
 void

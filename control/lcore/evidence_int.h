@@ -89,6 +89,9 @@ struct sl_evidence {
 	unsigned n_lost;
 	uint32_t sweep;
 	uint64_t swept_ns;
+	uint32_t n_seen; /* names with rows */
+	/* of all rows, wall clock; the oldest of what went since the last sweep may still count */
+	uint64_t newest_ns, oldest_ns, sweep_oldest_ns;
 
 	enum ev_save save;
 	uint64_t saved_changes, saved_ns; /* of the last save that began: mono */

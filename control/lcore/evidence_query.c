@@ -67,13 +67,18 @@ ev_flow_iface(const struct sl_evidence *ev, const struct ev_flow *f)
 /* --- folding -------------------------------------------------------------------------------------
  */
 
+/* Room for as many flows as there are rows now: memory that is not touched costs nothing, and to
+ * enter many flows anew would take long. */
 static int
 grow(struct ev_scan *s)
 {
 	uint32_t cap = s->cap > 0 ? 2 * s->cap : 256, i;
-	struct ev_flow *flow = realloc(s->flow, cap * sizeof(*flow));
+	struct ev_flow *flow;
 	uint32_t *bucket;
 
+	while (cap < s->ev->used)
+		cap *= 2;
+	flow = realloc(s->flow, cap * sizeof(*flow));
 	if (flow == NULL)
 		return -ENOMEM;
 	s->flow = flow;
@@ -330,6 +335,12 @@ const char *
 ev_scan_role(const struct ev_scan *s, uint16_t role)
 {
 	return role < s->n_roles ? s->roles[role].name : "";
+}
+
+uint64_t
+ev_scan_generation(const struct ev_scan *s)
+{
+	return s->generation - 1;
 }
 
 struct ev_flow *

@@ -63,6 +63,8 @@ bool ev_scan_step(struct ev_scan *s, unsigned budget);
 bool ev_scan_failed(const struct ev_scan *s);
 /** Name of a role as the policy in force had it when it judged; "" for SL_POL_NONE16. */
 const char *ev_scan_role(const struct ev_scan *s, uint16_t role);
+/** Of the policy that judged, 0: none. */
+uint64_t ev_scan_generation(const struct ev_scan *s);
 /** Of a scan that is done, in no order. */
 struct ev_flow *ev_scan_flows(struct ev_scan *s, unsigned *n);
 /** As it was when the scan began. */
@@ -98,7 +100,7 @@ const char *ev_flow_iface(const struct sl_evidence *ev, const struct ev_flow *f)
 /** Rows, names, memory: for the status. */
 struct ev_status {
 	unsigned rows, rows_max, peers, lcores;
-	uint64_t oldest_ns, newest_ns; /* 0: none */
+	uint64_t oldest_ns, newest_ns; /* 0: none; the oldest may lag by a sweep (10 min) */
 	uint64_t saved_age_s;	       /* UINT64_MAX: never */
 	bool kept, save_failed;
 };

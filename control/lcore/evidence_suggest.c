@@ -3,11 +3,13 @@
  * is merged with its like in three passes: same source and destination, all ports; same destination
  * and ports, all sources; same sources and ports, all destinations. So each rule is a product of
  * which every element was seen. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "evidence_int.h"
 #include "evidence_suggest.h"
+#include "gw_policy.h"
 #include "suggest_int.h"
 
 /* --- items ---------------------------------------------------------------------------------------
@@ -78,19 +80,6 @@ cmp_dst(const void *x, const void *y)
 	return c != 0 ? c : cmp_text(a->dst, b->dst);
 }
 
-/* "A,B": none of the texts holds a comma. @return 0 or -ENOMEM */
-static int
-join(char **to, const char *more)
-{
-	char *text = NULL;
-
-	if (asprintf(&text, "%s,%s", *to, more) < 0)
-		return -ENOMEM;
-	free(*to);
-	*to = text;
-	return 0;
-}
-
 static int
 cmp_u32(const void *a, const void *b)
 {
@@ -99,54 +88,51 @@ cmp_u32(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Evidence of b to that of a. */
+/* Evidence of n items to that of the first. */
 static int
-absorb(struct sg_item *a, const struct sg_item *b)
+absorb(struct sg_item *a, unsigned n)
 {
-	uint32_t *who = realloc(a->who, (a->n_who + b->n_who) * sizeof(*who));
-	unsigned i, n = 0;
+	size_t all = 0, k = 0, i;
+	uint32_t *who;
 
+	for (i = 0; i < n; i++)
+		all += a[i].n_who;
+	who = malloc(all * sizeof(*who));
 	if (who == NULL)
 		return -ENOMEM;
-	memcpy(who + a->n_who, b->who, b->n_who * sizeof(*who));
-	qsort(who, a->n_who + b->n_who, sizeof(*who), cmp_u32);
-	for (i = 0; i < a->n_who + b->n_who; i++)
-		if (n == 0 || who[n - 1] != who[i])
-			who[n++] = who[i];
+	for (i = 0; i < n; i++) {
+		memcpy(who + k, a[i].who, a[i].n_who * sizeof(*who));
+		k += a[i].n_who;
+	}
+	qsort(who, all, sizeof(*who), cmp_u32);
+	for (i = k = 0; i < all; i++)
+		if (k == 0 || who[k - 1] != who[i])
+			who[k++] = who[i];
+	free(a->who);
 	a->who = who;
-	a->n_who = n;
-	a->flows += b->flows;
-	a->first_ns = SL_MIN(a->first_ns, b->first_ns);
-	a->last_ns = SL_MAX(a->last_ns, b->last_ns);
+	a->n_who = (unsigned)k;
+	for (i = 1; i < n; i++) {
+		a->flows += a[i].flows;
+		a->first_ns = SL_MIN(a->first_ns, a[i].first_ns);
+		a->last_ns = SL_MAX(a->last_ns, a[i].last_ns);
+	}
 	return 0;
 }
 
-/* Consecutive ports become a range. */
-static int
-join_port(struct sg_item *a, unsigned port)
+/* Consecutive ports become a range; the same one is there again for other source ports. */
+static void
+write_ports(FILE *f, const struct sg_item *a, unsigned n)
 {
-	char text[16];
-	char *last;
+	unsigned i = 0, first, last;
 
-	if (port == a->port)
-		return 0; /* other source ports of the same service */
-	if (port == a->port + 1U) {
-		last = strrchr(a->ports, ',');
-		last = last != NULL ? last + 1 : a->ports;
-		last[strcspn(last, "-")] = '\0'; /* the begin of the range stays */
-		snprintf(text, sizeof(text), "-%u", port);
-		last = NULL;
-		if (asprintf(&last, "%s%s", a->ports, text) < 0)
-			return -ENOMEM;
-		free(a->ports);
-		a->ports = last;
-	} else {
-		snprintf(text, sizeof(text), "%u", port);
-		if (join(&a->ports, text) != 0)
-			return -ENOMEM;
+	while (i < n) {
+		first = last = a[i].port;
+		while (i < n && a[i].port - last <= 1U)
+			last = a[i++].port;
+		fprintf(f, "%s%u", ftell(f) > 0 ? "," : "", first);
+		if (last > first)
+			fprintf(f, "-%u", last);
 	}
-	a->port = (uint16_t)port;
-	return 0;
 }
 
 enum pass { BY_PORT, BY_SRC, BY_DST };
@@ -163,31 +149,54 @@ alike(enum pass pass, const struct sg_item *a, const struct sg_item *b)
 	return pass == BY_PORT || strcmp(a->ports, b->ports) == 0;
 }
 
+/* The list that differs among n items alike: "A,B"; none of the texts holds a comma. */
+static int
+join(struct sg_item *a, unsigned n, enum pass pass)
+{
+	char **to = pass == BY_PORT ? &a->ports : pass == BY_SRC ? &a->src : &a->dst;
+	char *text = NULL;
+	size_t len;
+	FILE *f;
+
+	if (pass == BY_PORT && a->ports[0] == '\0')
+		return 0;
+	f = open_memstream(&text, &len);
+	if (f == NULL)
+		return -ENOMEM;
+	if (pass == BY_PORT)
+		write_ports(f, a, n);
+	for (unsigned i = 0; pass != BY_PORT && i < n; i++)
+		fprintf(f, "%s%s", i > 0 ? "," : "", pass == BY_SRC ? a[i].src : a[i].dst);
+	if (fclose(f) != 0) {
+		free(text);
+		return -ENOMEM;
+	}
+	free(*to);
+	*to = text;
+	return 0;
+}
+
 static int
 merge(struct sg *s, enum pass pass)
 {
 	static int (*const cmp[])(const void *, const void *) = {cmp_ports, cmp_src, cmp_dst};
-	unsigned i, n = 0;
+	unsigned i, k, last, n = 0;
 	int rc = 0;
 
 	if (s->n > 1)
 		qsort(s->item, s->n, sizeof(*s->item), cmp[pass]);
-	for (i = 0; i < s->n; i++) {
-		struct sg_item *it = &s->item[i], *last = n > 0 ? &s->item[n - 1] : NULL;
+	for (i = 0; i < s->n; i = last) {
+		struct sg_item *it = &s->item[i];
 
-		if (last == NULL || rc != 0 || !alike(pass, last, it)) {
-			s->item[n++] = *it;
-			continue;
-		}
-		if (pass == BY_PORT && it->ports[0] != '\0')
-			rc = join_port(last, it->port);
-		else if (pass == BY_SRC)
-			rc = join(&last->src, it->src);
-		else if (pass == BY_DST)
-			rc = join(&last->dst, it->dst);
-		if (rc == 0)
-			rc = absorb(last, it);
-		item_free(it);
+		for (last = i + 1; last < s->n && alike(pass, it, &s->item[last]); last++)
+			;
+		if (rc == 0 && last - i > 1)
+			rc = join(it, last - i, pass);
+		if (rc == 0 && last - i > 1)
+			rc = absorb(it, last - i);
+		for (k = i + 1; k < last; k++)
+			item_free(&s->item[k]);
+		s->item[n++] = *it;
 	}
 	s->n = n;
 	return rc;
@@ -218,18 +227,18 @@ best_role(const struct sl_class *c, const struct sl_policy *p, const struct sl_c
 	}
 }
 
-/* Place of the role for the rule of a flow, a new one if need be. @return -ENOMEM, or SG_NONE */
+/* Place of the role for the rule of a flow, a new one if need be. @return -ENOMEM, or SG_NONE or
+ * SG_FULL */
 static int
 role_of(struct sg *s, const struct ev_flow *f)
 {
-	const struct sl_root *root =
-		atomic_load_explicit(&s->c->gw->dp->root, memory_order_acquire);
+	const struct sl_root *root = atomic_load_explicit(&s->c.gw->dp->root, memory_order_acquire);
 	const struct sl_policy_view *v = &root->authz.policy;
 	const struct sl_class_role *best = NULL;
 
-	best_role(source_class(v, f), s->c->policy, &best);
+	best_role(source_class(v, f), s->policy, &best);
 	if (f->flags & SL_AGG_FROM_TUNNEL && v->who != NULL)
-		best_role(sl_identity_peer(v->who, f->peer_id), s->c->policy, &best);
+		best_role(sl_identity_peer(v->who, f->peer_id), s->policy, &best);
 	if (best != NULL)
 		return best->role;
 	return sg_new_role(s, f);
@@ -249,7 +258,7 @@ address_text(const struct sg *s, const struct ev_flow *f, bool dst)
 	p.len = f->version == 4 ? 32 : 128;
 	sl_prefix_str(&p, text);
 	if (asprintf(&out, "%s%s%s", text, dst && s->many_ifaces ? "@" : "",
-		     dst && s->many_ifaces ? ev_flow_iface(s->c->ev, f) : "") < 0)
+		     dst && s->many_ifaces ? ev_flow_iface(s->c.ev, f) : "") < 0)
 		return NULL;
 	return out;
 }
@@ -268,6 +277,7 @@ add_item(struct sg *s, const struct ev_flow *f, int role)
 			       .first_ns = f->first_ns,
 			       .last_ns = f->last_ns,
 			       .n_who = 1};
+	snprintf(it->iface, sizeof(it->iface), "%s", ev_flow_iface(s->c.ev, f));
 	it->src = address_text(s, f, false);
 	it->dst = address_text(s, f, true);
 	it->who = malloc(sizeof(*it->who));
@@ -295,13 +305,13 @@ take(struct sg *s, const struct ev_flow *f)
 		sg_leave(s, f, "protocol");
 		return 0;
 	}
-	if (ev_flow_count(f) < s->c->min_flows) {
+	if (ev_flow_count(f) < s->c.min_flows) {
 		sg_leave(s, f, "few");
 		return 0;
 	}
 	role = role_of(s, f);
-	if (role == SG_NONE) {
-		sg_leave(s, f, "zone_default_allow");
+	if (role == SG_NONE || role == SG_FULL) {
+		sg_leave(s, f, role == SG_NONE ? "zone_default_allow" : "limit_roles");
 		return 0;
 	}
 	return role < 0 ? role : add_item(s, f, role);
@@ -314,32 +324,203 @@ count_iface(void *ctx, const struct sl_gw_iface_info *i)
 	++*(unsigned *)ctx;
 }
 
-json_t *
-ev_suggest(const struct ev_suggest_conf *c, struct ev_flow *const *flows, unsigned n)
+/* --- stages --------------------------------------------------------------------------------------
+ */
+
+enum stage { READ, TAKE, MERGE, DONE };
+
+struct ev_suggest {
+	struct gw_task task;
+	struct gw_task end; /* to free it */
+	enum stage stage;
+	struct sg s;
+	char *document;
+	struct ev_flow *const *flows;
+	unsigned n_flows, taken;
+	int rc;
+	struct sl_error e;
+	json_t *out;
+};
+
+static void
+release(struct ev_suggest *u)
 {
-	struct sg s = {.c = c, .left_out = json_array()};
-	unsigned i, ifaces = 0;
-	json_t *out = NULL;
+	for (unsigned i = 0; i < u->s.n; i++)
+		item_free(&u->s.item[i]);
+	free(u->s.item);
+	sg_end(&u->s);
+	sl_policy_free(u->s.policy);
+	json_decref(u->out);
+	free(u->document);
+	free(u);
+}
+
+static void
+release_task(struct gw_task *t)
+{
+	release(SL_CONTAINER_OF(t, struct ev_suggest, end));
+}
+
+void
+ev_suggest_free(struct ev_suggest *u)
+{
+	if (u == NULL)
+		return;
+	u->end.run = release_task; /* behind what the helper may still do for it */
+	u->end.detached = true;
+	gw_helper_give(u->s.c.gw->policy->helper, &u->end);
+}
+
+/* On the helper: a model of our own, for that in force may go while we look. */
+static void
+read_task(struct gw_task *t)
+{
+	struct ev_suggest *u = SL_CONTAINER_OF(t, struct ev_suggest, task);
+
+	if (u->document != NULL)
+		u->rc = sl_policy_doc_parse(u->document, u->s.c.document_len, &u->s.policy, &u->e);
+	if (u->rc == 0)
+		sg_begin(&u->s);
+}
+
+static void
+merge_task(struct gw_task *t)
+{
+	struct ev_suggest *u = SL_CONTAINER_OF(t, struct ev_suggest, task);
+
+	for (enum pass pass = BY_PORT; pass <= BY_DST && u->rc == 0; pass++)
+		u->rc = merge(&u->s, pass);
+	if (u->rc == 0)
+		u->out = sg_document(&u->s);
+	if (u->out == NULL)
+		u->rc = gw_no_memory(&u->e);
+}
+
+static void
+give(struct ev_suggest *u, enum stage stage, void (*run)(struct gw_task *t))
+{
+	u->stage = stage;
+	u->task.run = run;
+	gw_helper_give(u->s.c.gw->policy->helper, &u->task);
+}
+
+struct ev_suggest *
+ev_suggest_new(const struct ev_suggest_conf *c, struct ev_flow *const *flows, unsigned n,
+	       struct sl_error *e)
+{
+	struct ev_suggest *u;
+	unsigned ifaces = 0;
+
+	if (gw_policy_need_helper(c->gw, e) != 0)
+		return NULL;
+	u = calloc(1, sizeof(*u));
+	if (u == NULL) {
+		gw_no_memory(e);
+		return NULL;
+	}
+	u->s.c = *c;
+	u->flows = flows;
+	u->n_flows = n;
+	u->s.left_out = json_array();
+	u->s.item = calloc((size_t)n + 1, sizeof(*u->s.item));
+	u->document = c->document != NULL ? malloc(c->document_len + 1) : NULL;
+	if (u->s.left_out == NULL || u->s.item == NULL ||
+	    (c->document != NULL && u->document == NULL)) {
+		release(u);
+		gw_no_memory(e);
+		return NULL;
+	}
+	if (u->document != NULL)
+		memcpy(u->document, c->document, c->document_len + 1);
+	u->s.c.document = u->document;
+	sl_gw_iface_walk(c->gw, count_iface, &ifaces);
+	u->s.many_ifaces = ifaces > 1;
+	give(u, READ, read_task);
+	return u;
+}
+
+static bool
+failed(struct ev_suggest *u, int rc)
+{
+	u->rc = rc;
+	if (u->e.err == 0)
+		gw_no_memory(&u->e);
+	u->stage = DONE;
+	return true;
+}
+
+/* The flows were judged by the policy of the scan, and the roles of the identity are places in it.
+ */
+static bool
+moved(struct ev_suggest *u)
+{
+	const struct sl_root *root =
+		atomic_load_explicit(&u->s.c.gw->dp->root, memory_order_acquire);
+	const struct sl_polset *set = root->authz.policy.set;
+
+	if (ev_scan_generation(u->s.c.scan) == (set != NULL ? set->generation : 0))
+		return false;
+	sl_fail(&u->e, -EBUSY, "policy_busy", "", "the policy changed while flows were judged");
+	sl_hint(&u->e, "ask again");
+	return true;
+}
+
+static bool
+take_some(struct ev_suggest *u, unsigned budget)
+{
 	int rc = 0;
 
-	sl_gw_iface_walk(c->gw, count_iface, &ifaces);
-	s.many_ifaces = ifaces > 1;
-	s.item = calloc(n + 1, sizeof(*s.item));
-	if (s.item == NULL || s.left_out == NULL || sg_begin(&s) != 0)
-		rc = -ENOMEM;
-	for (i = 0; i < n && rc == 0; i++)
-		rc = take(&s, flows[i]);
-	if (rc == 0)
-		rc = merge(&s, BY_PORT);
-	if (rc == 0)
-		rc = merge(&s, BY_SRC);
-	if (rc == 0)
-		rc = merge(&s, BY_DST);
-	if (rc == 0)
-		out = sg_document(&s);
-	for (i = 0; i < s.n; i++)
-		item_free(&s.item[i]);
-	free(s.item);
-	sg_end(&s);
+	if (moved(u))
+		return failed(u, -EBUSY);
+	for (; budget > 0 && rc == 0 && u->taken < u->n_flows; u->taken++, budget--)
+		rc = take(&u->s, u->flows[u->taken]);
+	if (rc != 0)
+		return failed(u, rc);
+	if (u->taken == u->n_flows)
+		give(u, MERGE, merge_task);
+	return false;
+}
+
+bool
+ev_suggest_step(struct ev_suggest *u, unsigned budget)
+{
+	if (u->stage != TAKE && u->stage != DONE && !gw_task_done(&u->task))
+		return false;
+	if (u->stage == DONE)
+		return true;
+	if (u->rc != 0)
+		return failed(u, u->rc);
+	if (u->stage == READ)
+		u->stage = TAKE;
+	else if (u->stage == TAKE)
+		return take_some(u, budget);
+	else
+		u->stage = DONE;
+	return u->stage == DONE;
+}
+
+void
+ev_suggest_wait(struct ev_suggest *u)
+{
+	do
+		if (u->stage == READ || u->stage == MERGE)
+			gw_helper_wait(u->s.c.gw->policy->helper, &u->task);
+	while (!ev_suggest_step(u, UINT_MAX));
+}
+
+bool
+ev_suggest_waits(const struct ev_suggest *u)
+{
+	return u->stage == READ || u->stage == MERGE;
+}
+
+json_t *
+ev_suggest_result(struct ev_suggest *u, struct sl_error *e)
+{
+	json_t *out = u->out;
+
+	if (u->rc != 0)
+		*e = u->e;
+	u->out = NULL;
 	return out;
 }

@@ -1,84 +1,229 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A policy that is not in force, for questions: compiled here and now, judged by plain scans. */
+/* A policy that is not in force, for questions: compiled on the helper as a load is, but for the
+ * tables of the data path; judged by plain scans. */
 #include <stdlib.h>
 
 #include "gw_policy.h"
 
+#define RESOLVE_BATCH 2000 /* peers looked up in one turn */
+#define DYN_BATCH 256
+#define RERUNS_MAX 5
+
+enum stage { BUILD, RESOLVE, TEST, CATCH_UP, READY, FAILED };
+
 struct sl_gw_candidate {
+	struct gw_task task; /* to free it */
+	struct sl_gw_candidate *next;
 	struct sl_gw *gw;
 	struct gw_job *job;
+	enum stage stage;
 	const struct sl_identity *id;
+	uint64_t versions; /* of the identity */
 };
 
-void
-sl_gw_candidate_free(struct sl_gw_candidate *c)
+/* --- life ----------------------------------------------------------------------------------------
+ */
+
+static void
+release(struct sl_gw_candidate *c)
 {
-	if (c == NULL)
-		return;
 	gw_job_free(c->job);
 	free(c);
 }
 
+static void
+release_task(struct gw_task *t)
+{
+	release(SL_CONTAINER_OF(t, struct sl_gw_candidate, task));
+}
+
+void
+sl_gw_candidate_free(struct sl_gw_candidate *c)
+{
+	struct gw_policy *p = c != NULL ? c->gw->policy : NULL;
+	struct sl_gw_candidate **at;
+
+	if (c == NULL)
+		return;
+	for (at = &p->candidates; *at != c; at = &(*at)->next)
+		;
+	*at = c->next;
+	c->task.run = release_task; /* behind what the helper may still do for it */
+	c->task.detached = true;
+	gw_helper_give(p->helper, &c->task);
+}
+
 static int
-make_identity(struct sl_gw_candidate *c)
+take_text(struct gw_doc *d, const char *text, size_t len)
+{
+	d->text = malloc(len + 1);
+	if (d->text == NULL)
+		return -ENOMEM;
+	memcpy(d->text, text, len);
+	d->text[len] = '\0';
+	d->len = len;
+	return 0;
+}
+
+static void
+give(struct sl_gw_candidate *c, enum stage stage, void (*run)(struct gw_task *t))
+{
+	c->stage = stage;
+	c->job->task.run = run;
+	gw_helper_give(c->gw->policy->helper, &c->job->task);
+}
+
+struct sl_gw_candidate *
+sl_gw_candidate_begin(struct sl_gw *gw, const char *text, size_t len, bool run_tests,
+		      struct sl_error *e)
+{
+	struct sl_gw_candidate *c;
+
+	if (gw_policy_need_helper(gw, e) != 0)
+		return NULL;
+	c = calloc(1, sizeof(*c));
+	if (c != NULL)
+		c->job = gw_job_new(gw, GW_JOB_LOAD);
+	if (c == NULL || c->job == NULL || take_text(c->job->doc, text, len) != 0) {
+		if (c != NULL)
+			release(c);
+		gw_no_memory(e);
+		return NULL;
+	}
+	c->gw = gw;
+	c->job->no_acl = true;
+	c->job->load.run_tests = run_tests;
+	c->next = gw->policy->candidates;
+	gw->policy->candidates = c;
+	give(c, BUILD, gw_job_build);
+	return c;
+}
+
+/* --- steps ---------------------------------------------------------------------------------------
+ */
+
+/* As too_late() of a load. */
+static bool
+begins_anew(struct sl_gw_candidate *c)
+{
+	struct gw_job *j = c->job;
+
+	if (j->rc != 0 || j->iface_epoch == c->gw->policy->iface_epoch)
+		return false;
+	if (j->reruns++ < RERUNS_MAX && gw_job_snapshot(c->gw, j) == 0) {
+		j->next_peer = j->next_any = j->next_dyn = 0;
+		j->n_touch = 0;
+		give(c, BUILD, gw_job_build);
+		return true;
+	}
+	j->rc = sl_fail(&j->e, -EBUSY, "policy_busy", "",
+			"interfaces come and go too quickly to compile a policy");
+	return false;
+}
+
+/* Those who came meanwhile, and a version of the identity that knows them. */
+static bool
+catch_up(struct sl_gw_candidate *c)
 {
 	struct gw_job *j = c->job;
 	struct sl_who_garbage *old = NULL;
 
-	while (!gw_job_catch_up(c->gw, j, UINT_MAX))
-		;
+	if (!gw_job_catch_up(c->gw, j, DYN_BATCH))
+		return false;
 	if (j->rc != 0)
-		return j->rc;
-	c->id = sl_who_publish(j->who->b, 2, &old);
+		return true;
+	c->id = sl_who_publish(j->who->b, ++c->versions + 1, &old); /* tests had the first */
 	sl_who_garbage_free(old);
-	return c->id != NULL ? 0 : gw_no_memory(&j->e);
+	j->rc = c->id != NULL ? 0 : gw_no_memory(&j->e);
+	return true;
 }
 
 static void
-make(struct sl_gw_candidate *c, const char *text, size_t len)
+resolve(struct sl_gw_candidate *c)
 {
 	struct gw_job *j = c->job;
 
-	j->no_acl = true;
-	j->doc->text = malloc(len + 1);
-	if (j->doc->text == NULL) {
-		j->rc = gw_no_memory(&j->e);
+	if (!gw_job_resolve(c->gw, j, RESOLVE_BATCH))
 		return;
-	}
-	memcpy(j->doc->text, text, len);
-	j->doc->text[len] = '\0';
-	j->doc->len = len;
-	gw_job_build(&j->task);
-	while (j->rc == 0 && !gw_job_resolve(c->gw, j, UINT_MAX))
-		;
 	if (j->rc == 0 && j->load.run_tests)
-		gw_job_test(&j->task);
-	if (j->rc == 0)
-		j->rc = make_identity(c);
+		give(c, TEST, gw_job_test);
+	else
+		c->stage = CATCH_UP;
+}
+
+static bool
+on_helper(const struct sl_gw_candidate *c)
+{
+	return c->stage == BUILD || c->stage == TEST;
+}
+
+bool
+sl_gw_candidate_step(struct sl_gw_candidate *c)
+{
+	struct gw_job *j = c->job;
+
+	if (on_helper(c) && !gw_task_done(&j->task))
+		return false;
+	if (c->stage < READY && begins_anew(c))
+		return false;
+	if (c->stage < READY && j->rc != 0)
+		c->stage = FAILED;
+	if (c->stage == BUILD)
+		c->stage = RESOLVE;
+	if (c->stage == RESOLVE)
+		resolve(c);
+	else if (c->stage == TEST)
+		c->stage = CATCH_UP;
+	else if (c->stage == CATCH_UP && catch_up(c))
+		c->stage = j->rc == 0 ? READY : FAILED;
+	else if (c->stage == READY && j->n_touch > 0 && catch_up(c) && j->rc != 0)
+		c->stage = FAILED;
+	return c->stage >= READY;
+}
+
+const struct sl_error *
+sl_gw_candidate_error(const struct sl_gw_candidate *c)
+{
+	return c->stage == FAILED ? &c->job->e : NULL;
+}
+
+void
+sl_gw_candidate_wait(struct sl_gw_candidate *c)
+{
+	do
+		if (on_helper(c))
+			gw_helper_wait(c->gw->policy->helper, &c->job->task);
+	while (!sl_gw_candidate_step(c));
+}
+
+void
+gw_candidates_peer(struct sl_gw *gw, const struct gw_peer *p, bool there)
+{
+	struct sl_gw_candidate *c;
+
+	for (c = gw->policy->candidates; c != NULL; c = c->next)
+		if (c->stage != BUILD && c->stage != FAILED)
+			gw_job_touch(c->job, p, there);
 }
 
 struct sl_gw_candidate *
 sl_gw_candidate_new(struct sl_gw *gw, const char *text, size_t len, bool run_tests,
 		    struct sl_error *e)
 {
-	struct sl_gw_candidate *c = calloc(1, sizeof(*c));
+	struct sl_gw_candidate *c = sl_gw_candidate_begin(gw, text, len, run_tests, e);
 
-	if (c != NULL)
-		c->job = gw_job_new(gw, GW_JOB_LOAD);
-	if (c == NULL || c->job == NULL) {
-		free(c);
-		gw_no_memory(e);
+	if (c == NULL)
 		return NULL;
-	}
-	c->gw = gw;
-	c->job->load.run_tests = run_tests;
-	make(c, text, len);
-	if (c->job->rc == 0)
+	sl_gw_candidate_wait(c);
+	if (c->stage == READY)
 		return c;
 	*e = c->job->e;
 	sl_gw_candidate_free(c);
 	return NULL;
 }
+
+/* --- judging -------------------------------------------------------------------------------------
+ */
 
 const struct sl_policy *
 sl_gw_candidate_policy(const struct sl_gw_candidate *c)

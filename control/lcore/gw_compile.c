@@ -492,6 +492,27 @@ has_any(const struct gw_who *w)
 	return sl_who_any_overlaps(w->b, &v4) || sl_who_any_overlaps(w->b, &v6);
 }
 
+void
+gw_job_touch(struct gw_job *j, const struct gw_peer *p, bool there)
+{
+	unsigned cap = j->cap_touch != 0 ? j->cap_touch * 2 : 64;
+	struct gw_touch *t;
+
+	if (j->n_touch == j->cap_touch) {
+		t = realloc(j->touch, cap * sizeof(*t));
+		if (t == NULL) {
+			j->iface_epoch--; /* it begins anew */
+			return;
+		}
+		j->touch = t;
+		j->cap_touch = cap;
+	}
+	t = &j->touch[j->n_touch++];
+	*t = (struct gw_touch){.id = p->p->id, .there = there};
+	snprintf(t->iface, sizeof(t->iface), "%s", p->iface->name);
+	snprintf(t->name, sizeof(t->name), "%s", p->p->name);
+}
+
 bool
 gw_job_catch_up(struct sl_gw *gw, struct gw_job *j, unsigned budget)
 {

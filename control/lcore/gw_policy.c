@@ -641,27 +641,6 @@ sl_gw_policy_boot(struct sl_gw *gw, const char *file, struct sl_error *e)
 /* --- what comes and goes -------------------------------------------------------------------------
  */
 
-static void
-touch(struct gw_job *j, const struct gw_peer *p, bool there)
-{
-	unsigned cap = j->cap_touch != 0 ? j->cap_touch * 2 : 64;
-	struct gw_touch *t;
-
-	if (j->n_touch == j->cap_touch) {
-		t = realloc(j->touch, cap * sizeof(*t));
-		if (t == NULL) {
-			j->iface_epoch--; /* it begins anew */
-			return;
-		}
-		j->touch = t;
-		j->cap_touch = cap;
-	}
-	t = &j->touch[j->n_touch++];
-	*t = (struct gw_touch){.id = p->p->id, .there = there};
-	snprintf(t->iface, sizeof(t->iface), "%s", p->iface->name);
-	snprintf(t->name, sizeof(t->name), "%s", p->p->name);
-}
-
 void
 gw_policy_peer(struct sl_gw *gw, const struct gw_peer *peer, bool there)
 {
@@ -677,7 +656,8 @@ gw_policy_peer(struct sl_gw *gw, const struct gw_peer *peer, bool there)
 		gw->dirty |= p->who->dirty;
 	}
 	if (j != NULL && j->kind != GW_JOB_RULES && j->phase != GW_BUILD)
-		touch(j, peer, there);
+		gw_job_touch(j, peer, there);
+	gw_candidates_peer(gw, peer, there);
 }
 
 void

@@ -235,6 +235,8 @@ int gw_job_keep(struct gw_job *j);
 void gw_job_forget_staged(struct sl_gw *gw);
 /** Enter peers, at most `budget`. @return true when all are in */
 bool gw_job_resolve(struct sl_gw *gw, struct gw_job *j, unsigned budget);
+/** A peer came or goes while the job is at work. */
+void gw_job_touch(struct gw_job *j, const struct gw_peer *p, bool there);
 /** Catch up with what changed meanwhile. @return true when nothing is left */
 bool gw_job_catch_up(struct sl_gw *gw, struct gw_job *j, unsigned budget);
 void gw_doc_free(struct gw_doc *d);
@@ -252,6 +254,7 @@ struct gw_policy {
 	uint64_t identity_generation;
 	struct gw_job *job;	/* at work */
 	struct gw_job *waiting; /* a load behind a recompilation */
+	struct sl_gw_candidate *candidates;
 	bool rules_due, all_due;
 	uint64_t retry_ns; /* after a failed recompilation, not before */
 	uint64_t iface_epoch;
@@ -282,6 +285,8 @@ int gw_policy_need_helper(struct sl_gw *gw, struct sl_error *e);
 void gw_policy_wall_step(struct sl_gw *gw);
 /** A peer came (named and indexed) or goes (still so). */
 void gw_policy_peer(struct sl_gw *gw, const struct gw_peer *p, bool there);
+/** The same for candidates (gw_candidate.c). */
+void gw_candidates_peer(struct sl_gw *gw, const struct gw_peer *p, bool there);
 void gw_policy_iface(struct sl_gw *gw, const struct gw_iface *f, bool there);
 /** Make a version of the identity if it changed, before a root is stored. @return 0, -ENOMEM */
 int gw_who_publish(struct sl_gw *gw);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "evidence_query.h"
+#include "evidence_rows.h"
 #include "evidence_suggest.h"
 #include "rpc_int.h"
 #include "sl_crypto.h"
@@ -14,7 +15,7 @@
 #include "sl_policy_doc.h"
 
 #define WINDOW_S (14 * EV_DAY_S)
-#define SLICE 512	       /* judgements between two looks at the clock */
+#define SLICE 256	       /* judgements between two looks at the clock */
 #define SLICE_NS (2 * 1000000) /* of one turn of the loop */
 #define KEEP_NS (60 * SL_NS_PER_S)
 #define QUEUE_MAX 8
@@ -32,8 +33,9 @@ struct question {
 	uint64_t after;
 	unsigned limit;
 	uint64_t min_flows;
-	struct ev_flow **row;
-	unsigned n_rows;
+	struct ev_rows *rows;
+	bool scanned, sorted;
+	struct ev_suggest *suggest;
 	json_t *head; /* the answer without its rows, for further pages */
 };
 
@@ -48,10 +50,11 @@ question_free(struct question *q)
 {
 	if (q == NULL)
 		return;
+	ev_suggest_free(q->suggest);
+	ev_rows_free(q->rows);
 	ev_scan_free(q->scan);
 	sl_gw_candidate_free(q->cand);
 	json_decref(q->head);
-	free(q->row);
 	free(q);
 }
 
@@ -211,23 +214,20 @@ row_json(const struct sl_ctl *ctl, const struct question *q, const struct ev_flo
 static void
 put_rows(const struct sl_ctl *ctl, const struct question *q, json_t *o)
 {
-	uint64_t end = SL_MIN(q->after + q->limit, (uint64_t)q->n_rows), i;
 	json_t *rows = json_array();
+	unsigned n;
+	struct ev_flow *const *row = ev_rows_get(q->rows, &n);
+	uint64_t end = SL_MIN(q->after + q->limit, (uint64_t)n), i;
 
 	for (i = q->after; i < end; i++)
-		json_array_append_new(rows, row_json(ctl, q, q->row[i]));
+		json_array_append_new(rows, row_json(ctl, q, row[i]));
 	json_object_set_new(o, "rows", rows);
-	if (end < q->n_rows)
+	if (end < n)
 		json_object_set_new(o, "next", json_integer((json_int_t)end));
 }
 
 /* --- finishing -----------------------------------------------------------------------------------
  */
-
-struct total {
-	uint64_t flows, packets, bytes;
-	unsigned rows, peers;
-};
 
 static bool
 changed(const struct ev_flow *f)
@@ -235,52 +235,17 @@ changed(const struct ev_flow *f)
 	return f->here && f->allow != f->cand_allow;
 }
 
-/** Rows of the answer, in order. */
-static int
-pick(struct sl_ctl *ctl, struct question *q)
+static bool
+is_any(const struct ev_flow *f)
 {
-	unsigned n, i;
-	struct ev_flow *f = ev_scan_flows(q->scan, &n);
-
-	q->row = malloc((n + 1) * sizeof(*q->row));
-	if (q->row == NULL || ev_scan_failed(q->scan))
-		return -ENOMEM;
-	for (i = 0; i < n; i++)
-		if (q->kind == Q_LIST ||
-		    (q->kind == Q_REPLAY ? changed(&f[i]) : ev_flow_denied(&f[i])))
-			q->row[q->n_rows++] = &f[i];
-	qsort_r(q->row, q->n_rows, sizeof(*q->row), ev_flow_cmp, ctl->evidence);
-	return 0;
+	(void)f;
+	return true;
 }
 
-/** Sum of the flows that `takes` says. */
-static void
-sum(const struct question *q, bool (*takes)(const struct ev_flow *f), struct total *t)
+static bool
+is_denied(const struct ev_flow *f)
 {
-	unsigned n, i, cap = 0;
-	struct ev_flow *f = ev_scan_flows(q->scan, &n);
-	uint8_t *seen = NULL, *grown;
-
-	*t = (struct total){0};
-	for (i = 0; i < n; i++) {
-		if (!takes(&f[i]))
-			continue;
-		t->rows++;
-		t->flows += ev_flow_count(&f[i]);
-		t->packets += f[i].packets;
-		t->bytes += f[i].bytes;
-		if (f[i].who >= cap) {
-			grown = realloc(seen, 2 * (size_t)f[i].who + 64);
-			if (grown == NULL)
-				continue;
-			seen = grown;
-			memset(seen + cap, 0, 2 * (size_t)f[i].who + 64 - cap);
-			cap = 2 * f[i].who + 64;
-		}
-		t->peers += !seen[f[i].who];
-		seen[f[i].who] = 1;
-	}
-	free(seen);
+	return ev_flow_denied(f);
 }
 
 static bool
@@ -313,95 +278,96 @@ is_unchanged(const struct ev_flow *f)
 	return f->here && !changed(f);
 }
 
+/** What is picked and counted; the answers name the totals by their places. */
+static const struct ev_rows_conf wishes[] = {
+	[Q_DENY] = {is_denied, {is_denied, is_gone, is_midstream}, 3},
+	[Q_REPLAY] = {changed, {is_newly_denied, is_newly_allowed, is_unchanged, is_gone}, 4},
+	[Q_SUGGEST] = {is_denied, {is_denied}, 1},
+	[Q_LIST] = {is_any, {is_any}, 1},
+};
+
 static json_t *
-answer_denied(const struct sl_ctl *ctl, const struct question *q)
+answer_denied(const struct question *q)
 {
 	const struct sl_coverage *c = ev_scan_coverage(q->scan);
-	struct total denied, gone, mid;
-	json_t *o;
+	const struct ev_total *denied = ev_rows_total(q->rows, 0);
 
-	sum(q, ev_flow_denied, &denied);
-	sum(q, is_gone, &gone);
-	sum(q, is_midstream, &mid);
-	o = json_pack("{s:I, s:i, s:i, s:I, s:I, s:b, s:I, s:I, s:o}", "flows",
-		      (json_int_t)denied.flows, "rows_total", (int)denied.rows, "peers",
-		      (int)denied.peers, "packets", (json_int_t)denied.packets, "bytes",
-		      (json_int_t)denied.bytes, "ready",
-		      denied.flows == 0 && c->covered_s >= c->window_s && c->lost == 0,
-		      "gone_flows", (json_int_t)gone.flows, "midstream_flows",
-		      (json_int_t)mid.flows, "coverage", ctl_coverage(c));
-	return o;
+	return json_pack("{s:I, s:i, s:i, s:I, s:I, s:b, s:I, s:I, s:o}", "flows",
+			 (json_int_t)denied->flows, "rows_total", (int)denied->rows, "peers",
+			 (int)denied->peers, "packets", (json_int_t)denied->packets, "bytes",
+			 (json_int_t)denied->bytes, "ready",
+			 denied->flows == 0 && c->covered_s >= c->window_s && c->lost == 0,
+			 "gone_flows", (json_int_t)ev_rows_total(q->rows, 1)->flows,
+			 "midstream_flows", (json_int_t)ev_rows_total(q->rows, 2)->flows,
+			 "coverage", ctl_coverage(c));
 }
 
 static json_t *
-total_json(const struct total *t)
+total_json(const struct ev_total *t)
 {
 	return json_pack("{s:I, s:i, s:i}", "flows", (json_int_t)t->flows, "peers", (int)t->peers,
 			 "rows", (int)t->rows);
 }
 
 static json_t *
-answer_replay(const struct sl_ctl *ctl, const struct question *q)
+answer_replay(const struct question *q)
 {
-	struct total denied, allowed, same, gone;
-	json_t *o;
-
-	sum(q, is_newly_denied, &denied);
-	sum(q, is_newly_allowed, &allowed);
-	sum(q, is_unchanged, &same);
-	sum(q, is_gone, &gone);
-	o = json_pack("{s:I, s:o, s:o, s:I, s:I, s:o}", "version",
-		      (json_int_t)sl_gw_candidate_policy(q->cand)->version, "newly_denied",
-		      total_json(&denied), "newly_allowed", total_json(&allowed), "unchanged_flows",
-		      (json_int_t)same.flows, "gone_flows", (json_int_t)gone.flows, "coverage",
-		      ctl_coverage(ev_scan_coverage(q->scan)));
-	return o;
+	return json_pack("{s:I, s:o, s:o, s:I, s:I, s:o}", "version",
+			 (json_int_t)sl_gw_candidate_policy(q->cand)->version, "newly_denied",
+			 total_json(ev_rows_total(q->rows, 0)), "newly_allowed",
+			 total_json(ev_rows_total(q->rows, 1)), "unchanged_flows",
+			 (json_int_t)ev_rows_total(q->rows, 2)->flows, "gone_flows",
+			 (json_int_t)ev_rows_total(q->rows, 3)->flows, "coverage",
+			 ctl_coverage(ev_scan_coverage(q->scan)));
 }
 
-static json_t *
-answer_suggest(struct sl_ctl *ctl, const struct question *q)
+static int
+begin_suggest(struct sl_ctl *ctl, struct question *q, struct sl_error *e)
 {
 	struct ev_suggest_conf c = {.gw = ctl->gw,
 				    .ev = ctl->evidence,
 				    .scan = q->scan,
-				    .policy = sl_gw_policy(ctl->gw),
 				    .min_flows = q->min_flows};
 	struct sl_gw_policy_info info;
-	struct total denied;
-	json_t *o;
+	struct ev_flow *const *row;
+	unsigned n;
 
 	c.document = sl_gw_policy_canonical(ctl->gw, &c.document_len);
 	sl_gw_policy_info(ctl->gw, &info);
 	c.rules_cap = info.use.rules_cap > 0 ? info.use.rules_cap : SL_POL_RULES;
-	sum(q, ev_flow_denied, &denied);
-	o = ev_suggest(&c, q->row, q->n_rows);
-	if (o == NULL)
-		return NULL;
-	json_object_set_new(o, "flows", json_integer((json_int_t)denied.flows));
-	json_object_set_new(o, "coverage", ctl_coverage(ev_scan_coverage(q->scan)));
-	return o;
+	row = ev_rows_get(q->rows, &n);
+	q->suggest = ev_suggest_new(&c, row, n, e);
+	return q->suggest != NULL ? 0 : e->err;
 }
 
-static json_t *
-answer_list(const struct sl_ctl *ctl, const struct question *q)
+static void
+end_suggest(struct question *q, struct sl_error *e)
 {
-	(void)ctl;
-	return json_pack("{s:i, s:o}", "rows_total", (int)q->n_rows, "coverage",
-			 ctl_coverage(ev_scan_coverage(q->scan)));
+	q->head = ev_suggest_result(q->suggest, e);
+	if (q->head == NULL)
+		return;
+	json_object_set_new(q->head, "flows",
+			    json_integer((json_int_t)ev_rows_total(q->rows, 0)->flows));
+	json_object_set_new(q->head, "coverage", ctl_coverage(ev_scan_coverage(q->scan)));
 }
 
 static json_t *
-head_of(struct sl_ctl *ctl, const struct question *q)
+answer_list(const struct question *q)
+{
+	return json_pack("{s:i, s:o}", "rows_total", (int)ev_rows_total(q->rows, 0)->rows,
+			 "coverage", ctl_coverage(ev_scan_coverage(q->scan)));
+}
+
+static json_t *
+head_of(const struct question *q)
 {
 	switch (q->kind) {
 	case Q_DENY:
-		return answer_denied(ctl, q);
+		return answer_denied(q);
 	case Q_REPLAY:
-		return answer_replay(ctl, q);
-	case Q_SUGGEST:
-		return answer_suggest(ctl, q);
+		return answer_replay(q);
 	default:
-		return answer_list(ctl, q);
+		return answer_list(q);
 	}
 }
 
@@ -412,7 +378,7 @@ answer(struct sl_ctl *ctl, struct question *q)
 	json_t *o;
 
 	if (q->head == NULL)
-		q->head = head_of(ctl, q);
+		q->head = head_of(q);
 	o = q->head != NULL ? json_copy(q->head) : NULL;
 	if (o != NULL && q->kind != Q_SUGGEST)
 		put_rows(ctl, q, o);
@@ -428,21 +394,83 @@ keep(struct sl_ctl *ctl, struct question *q)
 	struct ctl_questions *all = ctl->questions;
 
 	question_free(all->kept);
+	sl_gw_candidate_free(q->cand); /* it has judged */
+	q->cand = NULL;
 	q->made_ns = ctl->mono_ns(ctl->clock_ctx);
 	all->kept = q;
 }
 
-/** Done: the answer, and the rows are kept if there are more pages. */
-static json_t *
-finish(struct sl_ctl *ctl, struct question *q)
+/** A step of what comes after the rows. */
+static bool
+step_suggest(struct sl_ctl *ctl, struct question *q, struct sl_error *e)
 {
-	json_t *o = pick(ctl, q) == 0 ? answer(ctl, q) : NULL;
+	if (q->suggest == NULL)
+		return begin_suggest(ctl, q, e) != 0;
+	if (!ev_suggest_step(q->suggest, SLICE))
+		return false;
+	end_suggest(q, e);
+	return true;
+}
 
-	if (o != NULL && json_object_get(o, "next") != NULL)
+static bool
+step_rows(struct sl_ctl *ctl, struct question *q, struct sl_error *e)
+{
+	if (!q->scanned) {
+		q->scanned = ev_scan_step(q->scan, SLICE);
+		if (!q->scanned)
+			return false;
+		q->rows = ev_scan_failed(q->scan)
+				  ? NULL
+				  : ev_rows_new(ctl->evidence, q->scan, &wishes[q->kind]);
+	}
+	if (q->rows != NULL)
+		return ev_rows_step(q->rows, SLICE);
+	sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+	return true;
+}
+
+/** One step of a question. @return true when it is done or has failed: `e` says so then */
+static bool
+step(struct sl_ctl *ctl, struct question *q, struct sl_error *e)
+{
+	const struct sl_error *failed = NULL;
+
+	if (q->cand != NULL && !sl_gw_candidate_step(q->cand))
+		return false;
+	if (q->cand != NULL)
+		failed = sl_gw_candidate_error(q->cand);
+	if (failed != NULL) {
+		*e = *failed;
+		return true;
+	}
+	if (!q->sorted)
+		q->sorted = step_rows(ctl, q, e);
+	if (!q->sorted || e->err != 0 || q->kind != Q_SUGGEST)
+		return q->sorted;
+	return step_suggest(ctl, q, e);
+}
+
+/** The helper is at work for it: there is nothing to do in this turn. */
+static bool
+waits(struct question *q)
+{
+	return (q->cand != NULL && !sl_gw_candidate_step(q->cand)) ||
+	       (q->suggest != NULL && ev_suggest_waits(q->suggest) &&
+		!ev_suggest_step(q->suggest, 0));
+}
+
+/** Done: the answer, and the rows are kept if there are more pages. @return rc of `e` */
+static int
+finish(struct sl_ctl *ctl, struct question *q, json_t **result, struct sl_error *e)
+{
+	*result = e->err == 0 ? answer(ctl, q) : NULL;
+	if (e->err == 0 && *result == NULL)
+		sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+	if (*result != NULL && json_object_get(*result, "next") != NULL)
 		keep(ctl, q);
 	else
 		question_free(q);
-	return o;
+	return e->err;
 }
 
 static struct ctl_questions *
@@ -501,9 +529,13 @@ ask(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, struct question *q,
 	}
 	q->later = sl_rpc_later(caller);
 	if (q->later == NULL) {
-		while (!ev_scan_step(q->scan, SLICE))
-			;
-		return ctl_answer(result, finish(ctl, q));
+		*e = (struct sl_error){0};
+		if (q->cand != NULL)
+			sl_gw_candidate_wait(q->cand);
+		while (!step(ctl, q, e))
+			if (q->suggest != NULL)
+				ev_suggest_wait(q->suggest);
+		return finish(ctl, q, result, e);
 	}
 	for (end = &all->first; *end != NULL; end = &(*end)->next)
 		;
@@ -518,10 +550,11 @@ ctl_questions_poll(struct sl_ctl *ctl)
 	struct ctl_questions *all = ctl->questions;
 	uint64_t now = ctl->mono_ns(ctl->clock_ctx), begin = now;
 	struct sl_rpc_later *later;
+	struct sl_error e = {0};
 	struct question *q;
-	struct sl_error e;
 	bool done = false;
 	json_t *o;
+	int rc;
 
 	if (all != NULL && all->kept != NULL && now - all->kept->made_ns > KEEP_NS) {
 		question_free(all->kept);
@@ -530,8 +563,8 @@ ctl_questions_poll(struct sl_ctl *ctl)
 	if (all != NULL)
 		drop_unwanted(all);
 	q = all != NULL ? all->first : NULL;
-	while (q != NULL && !done && now - begin < SLICE_NS) {
-		done = ev_scan_step(q->scan, SLICE);
+	while (q != NULL && !done && now - begin < SLICE_NS && !waits(q)) {
+		done = step(ctl, q, &e);
 		now = ctl->mono_ns(ctl->clock_ctx);
 	}
 	if (!done)
@@ -539,10 +572,8 @@ ctl_questions_poll(struct sl_ctl *ctl)
 	all->first = q->next;
 	all->n--;
 	later = q->later;
-	o = finish(ctl, q);
-	if (o == NULL)
-		sl_fail(&e, -ENOMEM, "no_memory", "", "no memory");
-	sl_rpc_answer(later, o != NULL ? 0 : -ENOMEM, o, &e);
+	rc = finish(ctl, q, &o, &e);
+	sl_rpc_answer(later, rc, o, &e);
 }
 
 void
@@ -686,7 +717,7 @@ sl_rpc_h_policy_replay(void *user, const struct sl_rpc_caller *caller,
 		return -ENOMEM;
 	}
 	question_key(q, &f, text, len);
-	q->cand = sl_gw_candidate_new(ctl->gw, text, len, false, e);
+	q->cand = sl_gw_candidate_begin(ctl->gw, text, len, false, e);
 	free(text);
 	if (q->cand == NULL) {
 		question_free(q);

@@ -165,12 +165,27 @@ struct sl_gw_explanation {
 int sl_gw_explain(struct sl_gw *gw, const struct sl_gw_question *q, struct sl_gw_explanation *out,
 		  struct sl_error *e);
 
-/** A policy that is not in force, compiled for questions: this gateway's peers and interfaces,
- * the candidate's rules and members. */
+/**
+ * A policy that is not in force, compiled for questions: this gateway's peers and interfaces,
+ * the candidate's rules and members. It compiles on the helper while steps are taken.
+ * @return NULL: no_memory, thread
+ */
 struct sl_gw_candidate;
+struct sl_gw_candidate *sl_gw_candidate_begin(struct sl_gw *gw, const char *text, size_t len,
+					      bool run_tests, struct sl_error *e);
+/** Go on; as long as it is used, once a turn: it follows peers. @return true: it is compiled, or
+ * has failed */
+bool sl_gw_candidate_step(struct sl_gw_candidate *c);
+/** Take steps until it is compiled or has failed. */
+void sl_gw_candidate_wait(struct sl_gw_candidate *c);
+/** Of parse, check, compilation and tests; NULL: none yet. */
+const struct sl_error *sl_gw_candidate_error(const struct sl_gw_candidate *c);
+/** Begin and wait. @return NULL with any of these errors */
 struct sl_gw_candidate *sl_gw_candidate_new(struct sl_gw *gw, const char *text, size_t len,
 					    bool run_tests, struct sl_error *e);
+/** Before the gateway; NULL allowed. */
 void sl_gw_candidate_free(struct sl_gw_candidate *c);
+/** Of one that is compiled. */
 const struct sl_policy *sl_gw_candidate_policy(const struct sl_gw_candidate *c);
 /** By plain scans, same semantics as sl_judge(). */
 void sl_gw_candidate_judge(const struct sl_gw_candidate *c, const struct sl_judge_flow *f,

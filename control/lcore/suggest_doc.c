@@ -14,15 +14,14 @@
 /* --- roles ---------------------------------------------------------------------------------------
  */
 
-int
+void
 sg_begin(struct sg *s)
 {
-	const struct sl_policy *p = s->c->policy;
+	const struct sl_policy *p = s->policy;
 	unsigned i;
 
 	for (i = 0; p != NULL && i < p->n_zones; i++)
 		s->zone_allows |= p->zones[i].allow;
-	return 0;
 }
 
 void
@@ -32,6 +31,7 @@ sg_end(struct sg *s)
 
 	for (i = 0; i < s->n_roles; i++) {
 		json_decref(s->role[i].members);
+		json_decref(s->role[i].known);
 		json_decref(s->role[i].sources[0]);
 		json_decref(s->role[i].sources[1]);
 	}
@@ -42,7 +42,7 @@ sg_end(struct sg *s)
 static bool
 role_taken(const struct sg *s, const char *name)
 {
-	const struct sl_policy *p = s->c->policy;
+	const struct sl_policy *p = s->policy;
 	unsigned i;
 
 	for (i = 0; p != NULL && i < p->n_roles; i++)
@@ -82,48 +82,38 @@ name_fits(const char *name)
 	return i > 0;
 }
 
-static bool
-list_has(const json_t *list, const char *text)
-{
-	json_t *v;
-	size_t i;
-
-	json_array_foreach ((json_t *)(uintptr_t)list, i, v)
-		if (strcmp(json_string_value(v), text) == 0)
-			return true;
-	return false;
-}
-
 static void
-list_add(json_t *list, const char *text)
+list_add(struct sg_role *r, json_t *list, const char *text)
 {
-	if (!list_has(list, text))
-		json_array_append_new(list, json_string(text));
+	if (json_object_get(r->known, text) != NULL)
+		return;
+	json_object_set_new(r->known, text, json_true());
+	json_array_append_new(list, json_string(text));
 }
 
 /* Who is to have it: the peer, or where that would say more than was seen its source alone. */
 static void
 add_member(struct sg *s, struct sg_role *r, const struct ev_flow *f)
 {
-	const char *peer = ev_flow_peer(s->c->ev, f), *iface = ev_flow_iface(s->c->ev, f);
+	const char *peer = ev_flow_peer(s->c.ev, f), *iface = ev_flow_iface(s->c.ev, f);
 	char text[SL_PREFIX_STR], member[SL_PREFIX_STR + 96];
 	struct sl_prefix p;
 
 	ev_flow_ip(f, false, &p.ip);
 	p.len = f->version == 4 ? 32 : 128;
-	list_add(r->sources[f->version == 6], sl_prefix_str(&p, text));
+	list_add(r, r->sources[f->version == 6], sl_prefix_str(&p, text));
 	if (!r->inside && !s->zone_allows && name_fits(peer))
 		snprintf(member, sizeof(member), "peer:%s@%s", peer, iface);
 	else
 		snprintf(member, sizeof(member), "%s@%s", text, iface);
-	list_add(r->members, member);
+	list_add(r, r->members, member);
 }
 
 int
 sg_new_role(struct sg *s, const struct ev_flow *f)
 {
 	bool inside = !(f->flags & SL_AGG_FROM_TUNNEL);
-	unsigned n = s->c->policy != NULL ? s->c->policy->n_roles : 0, i;
+	unsigned n = s->policy != NULL ? s->policy->n_roles : 0, i;
 	char who[64];
 	struct sg_role *r;
 	struct sl_ip src;
@@ -140,6 +130,8 @@ sg_new_role(struct sg *s, const struct ev_flow *f)
 		add_member(s, r, f);
 		return (int)(n + i);
 	}
+	if (n + s->n_roles >= SL_POL_ROLES * SL_POL_GROW_MAX)
+		return SG_FULL;
 	if (s->n_roles == s->cap_roles) {
 		unsigned cap = s->cap_roles > 0 ? 2 * s->cap_roles : 16;
 
@@ -153,8 +145,9 @@ sg_new_role(struct sg *s, const struct ev_flow *f)
 	*r = (struct sg_role){.who = f->who, .inside = inside, .src = src};
 	if (inside)
 		sl_ip_str(&src, who);
-	role_name(s, inside ? who : ev_flow_peer(s->c->ev, f), r->name);
+	role_name(s, inside ? who : ev_flow_peer(s->c.ev, f), r->name);
 	r->members = json_array();
+	r->known = json_object();
 	r->sources[0] = json_array();
 	r->sources[1] = json_array();
 	s->n_roles++;
@@ -165,10 +158,9 @@ sg_new_role(struct sg *s, const struct ev_flow *f)
 static const char *
 role_text(const struct sg *s, int role)
 {
-	unsigned n = s->c->policy != NULL ? s->c->policy->n_roles : 0;
+	unsigned n = s->policy != NULL ? s->policy->n_roles : 0;
 
-	return (unsigned)role < n ? s->c->policy->roles[role].name
-				  : s->role[(unsigned)role - n].name;
+	return (unsigned)role < n ? s->policy->roles[role].name : s->role[(unsigned)role - n].name;
 }
 
 /* --- what is left out ----------------------------------------------------------------------------
@@ -186,13 +178,13 @@ sg_leave(struct sg *s, const struct ev_flow *f, const char *reason)
 	ev_flow_ip(f, false, &a);
 	ev_flow_ip(f, true, &b);
 	o = json_pack("{ss,ss,ss,ss,ss,ss,sI}", "reason", reason, "interface",
-		      ev_flow_iface(s->c->ev, f), "peer", ev_flow_peer(s->c->ev, f), "src",
+		      ev_flow_iface(s->c.ev, f), "peer", ev_flow_peer(s->c.ev, f), "src",
 		      sl_ip_str(&a, src), "dst", sl_ip_str(&b, dst), "protocol",
 		      sl_proto_str(f->proto, proto), "flows", (json_int_t)ev_flow_count(f));
 	if (f->proto == 6 || f->proto == 17)
 		json_object_set_new(o, "port", json_integer(f->dport));
 	if (f->why == SL_WHY_RULE) {
-		snprintf(rule, sizeof(rule), "%s/%u", ev_scan_role(s->c->scan, f->role), f->rule);
+		snprintf(rule, sizeof(rule), "%s/%u", ev_scan_role(s->c.scan, f->role), f->rule);
 		json_object_set_new(o, "rule", json_string(rule));
 	}
 	json_array_append_new(s->left_out, o);
@@ -203,6 +195,8 @@ leave_rule(struct sg *s, const struct sg_item *it)
 {
 	char proto[8];
 
+	if (json_array_size(s->left_out) >= LEFT_MAX)
+		return;
 	json_array_append_new(s->left_out,
 			      json_pack("{ss,ss,ss,ss,ss,sI}", "reason", "limit_rules", "role",
 					role_text(s, it->role), "src", it->src, "dst", it->dst,
@@ -273,7 +267,7 @@ list_find(const json_t *list, const char *text)
 static void
 name_targets(const struct sg *s, json_t *to)
 {
-	const struct sl_policy *p = s->c->policy;
+	const struct sl_policy *p = s->policy;
 	char text[SL_PREFIX_STR + SL_POL_IFACE + 1];
 	unsigned i, k;
 
@@ -296,22 +290,28 @@ name_targets(const struct sg *s, json_t *to)
 	}
 }
 
-/* How many rules a role has, and the highest id of one. */
-static unsigned
-rules_of(json_t *rules, const char *role, json_int_t *last)
+/* Rules of a role in the document, and the highest id of one. */
+struct use {
+	bool counted;
+	unsigned n;
+	json_int_t last;
+};
+
+static void
+count_rules(json_t *rules, const char *role, struct use *u)
 {
-	unsigned n = 0;
 	json_t *r;
 	size_t i;
 
-	*last = 0;
+	if (u->counted)
+		return;
+	u->counted = true;
 	json_array_foreach (rules, i, r) {
 		if (strcmp(json_string_value(json_object_get(r, "role")), role) != 0)
 			continue;
-		n++;
-		*last = SL_MAX(*last, json_integer_value(json_object_get(r, "id")));
+		u->n++;
+		u->last = SL_MAX(u->last, json_integer_value(json_object_get(r, "id")));
 	}
-	return n;
 }
 
 /* A free id: behind the highest, or in a gap where there is nothing behind. */
@@ -341,7 +341,6 @@ free_id(json_t *rules, const char *role, json_int_t last)
 static json_t *
 test_of(const struct sg *s, const struct sg_item *it, json_int_t id)
 {
-	const struct ev_flow f = {.who = it->who[0]};
 	char name[256], rule[96], buf[8], src[64], dst[64], iface[SL_POL_IFACE];
 	const char *proto = sl_proto_str(it->proto, buf), *at = strchr(it->dst, '@');
 	json_t *t;
@@ -349,7 +348,7 @@ test_of(const struct sg *s, const struct sg_item *it, json_int_t id)
 	snprintf(src, sizeof(src), "%.*s", (int)strcspn(it->src, "/,"), it->src);
 	snprintf(dst, sizeof(dst), "%.*s", (int)strcspn(it->dst, "/,"), it->dst);
 	snprintf(iface, sizeof(iface), "%.*s", at != NULL ? (int)strcspn(at + 1, ",") : 15,
-		 at != NULL ? at + 1 : ev_flow_iface(s->c->ev, &f));
+		 at != NULL ? at + 1 : it->iface);
 	snprintf(rule, sizeof(rule), "%s/%lld", role_text(s, it->role), (long long)id);
 	snprintf(name, sizeof(name), "observed: %s to %s, %s%s%s", src, dst, proto,
 		 it->ports[0] != '\0' ? " " : "", it->ports);
@@ -383,7 +382,7 @@ rule_of(const struct sg *s, const struct sg_item *it, json_int_t id)
 static json_t *
 with_evidence(const struct sg *s, const struct sg_item *it, json_t *rule)
 {
-	unsigned n = s->c->policy != NULL ? s->c->policy->n_roles : 0;
+	unsigned n = s->policy != NULL ? s->policy->n_roles : 0;
 	json_t *o = json_deep_copy(rule);
 
 	if (it->ports[0] != '\0')
@@ -417,11 +416,12 @@ member_of(json_t *doc, const char *name, bool is_array)
 static void
 close_zones(struct sg *s, const struct sg_role *role, json_t *rules)
 {
-	const struct sl_policy *p = s->c->policy;
+	const struct sl_policy *p = s->policy;
 	char text[SL_PREFIX_STR + SL_POL_IFACE + 1], prefix[SL_PREFIX_STR];
-	json_int_t last;
+	struct use u = {0};
 	unsigned v, i, k;
 
+	count_rules(rules, role->name, &u);
 	for (v = 0; v < 2; v++) {
 		json_t *to = json_array();
 
@@ -443,9 +443,8 @@ close_zones(struct sg *s, const struct sg_role *role, json_t *rules)
 			json_decref(to);
 			continue;
 		}
-		rules_of(rules, role->name, &last);
 		json_array_append_new(rules,
-				      json_pack("{sI,ss,sO,so,ss,ss,si,ss}", "id", last + 1, "role",
+				      json_pack("{sI,ss,sO,so,ss,ss,si,ss}", "id", ++u.last, "role",
 						role->name, "src", role->sources[v], "to", to,
 						"protocol", "any", "action", "deny", "priority",
 						LAST_PRIORITY, "description",
@@ -473,9 +472,9 @@ document_now(const struct sg *s)
 {
 	json_t *doc;
 
-	if (s->c->document == NULL)
+	if (s->c.document == NULL)
 		return json_pack("{si}", "version", 1);
-	doc = json_loadb(s->c->document, s->c->document_len, 0, NULL);
+	doc = json_loadb(s->c.document, s->c.document_len, 0, NULL);
 	if (doc != NULL)
 		json_object_set_new(
 			doc, "version",
@@ -488,11 +487,12 @@ sg_document(struct sg *s)
 {
 	json_t *doc = document_now(s), *rules, *tests, *out_rules = json_array(),
 	       *out_tests = json_array(), *out;
+	unsigned n_roles = s->n_roles + (s->policy != NULL ? s->policy->n_roles : 0), i;
+	struct use *use = calloc(n_roles + 1, sizeof(*use)), *u;
 	json_int_t id;
 	char *text;
-	unsigned i;
 
-	if (doc == NULL)
+	if (doc == NULL || use == NULL)
 		goto fail;
 	add_roles(s, doc);
 	rules = member_of(doc, "rules", true);
@@ -502,11 +502,15 @@ sg_document(struct sg *s)
 		const char *role = role_text(s, it->role);
 		json_t *rule, *test;
 
-		if (rules_of(rules, role, &id) >= s->c->rules_cap) {
+		u = &use[it->role];
+		count_rules(rules, role, u);
+		if (u->n >= s->c.rules_cap) {
 			leave_rule(s, it);
 			continue;
 		}
-		id = free_id(rules, role, id);
+		id = free_id(rules, role, u->last);
+		u->n++;
+		u->last = SL_MAX(u->last, id);
 		rule = rule_of(s, it, id);
 		test = test_of(s, it, id);
 		json_array_append_new(out_rules, with_evidence(s, it, rule));
@@ -515,14 +519,17 @@ sg_document(struct sg *s)
 		json_array_append_new(tests, test);
 	}
 	text = json_dumps(doc, JSON_INDENT(2));
-	json_decref(doc);
 	if (text == NULL)
 		goto fail;
 	out = json_pack("{so,so,sO,ss}", "rules", out_rules, "tests", out_tests, "left_out",
 			s->left_out, "candidate", text);
 	free(text);
+	free(use);
+	json_decref(doc);
 	return out;
 fail:
+	free(use);
+	json_decref(doc);
 	json_decref(out_rules);
 	json_decref(out_tests);
 	return NULL;

@@ -590,6 +590,15 @@ test_candidate(void **state)
 	sl_gw_candidate_judge(c, &flow, &j);
 	assert_false(j.allow);
 	assert_int_equal(j.why, SL_WHY_ZONE_DEFAULT);
+	/* the peer goes, and another one gets its place */
+	flow.f.dport = 22;
+	assert_int_equal(sl_gw_peer_del(f->gw, "wg0", &key, &f->e), 0);
+	assert_true(sl_gw_candidate_step(c));
+	assert_null(sl_gw_candidate_error(c));
+	sl_gw_candidate_judge(c, &flow, &j);
+	assert_false(j.allow);
+	assert_int_equal(j.why, SL_WHY_NO_ROLE);
+	px_peer(f, "wg0", 2, "bob", "10.7.0.3/32");
 	sl_gw_candidate_free(c);
 	assert_true(px_allows(f, "wg0", 2, "10.7.0.3", "10.20.0.10", 5432));
 }

@@ -441,13 +441,10 @@ scan(const struct sl_gw_candidate *c)
 static json_t *
 suggest(struct ev_scan *s)
 {
-	struct ev_suggest_conf c = {.gw = fx.gw,
-				    .ev = ev,
-				    .scan = s,
-				    .policy = sl_gw_policy(fx.gw),
-				    .min_flows = 1,
-				    .rules_cap = 32};
+	struct ev_suggest_conf c = {
+		.gw = fx.gw, .ev = ev, .scan = s, .min_flows = 1, .rules_cap = 32};
 	struct ev_flow *row[SEEN];
+	struct ev_suggest *u;
 	unsigned n, k = 0;
 	struct ev_flow *f = ev_scan_flows(s, &n);
 	json_t *o;
@@ -456,8 +453,13 @@ suggest(struct ev_scan *s)
 	for (unsigned i = 0; i < n; i++)
 		if (ev_flow_denied(&f[i]))
 			row[k++] = &f[i];
-	o = ev_suggest(&c, row, k);
+	u = ev_suggest_new(&c, row, k, &fx.e);
+	assert_non_null(u);
+	while (!ev_suggest_step(u, 3)) /* in small steps */
+		;
+	o = ev_suggest_result(u, &fx.e);
 	assert_non_null(o);
+	ev_suggest_free(u);
 	return o;
 }
 

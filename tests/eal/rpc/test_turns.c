@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Calls that look at much leave the loop free: with 200,000 rows of evidence and 3,200 rules each
+ * is answered after many turns, and in each turn somebody else is answered as well. The clock of
+ * the slices is a count, so that the number of turns does not depend on the machine; the processor
+ * time of the longest turn is printed.
+ */
+#include <time.h>
+
+#include "evidence_int.h"
+#include "rpc_fixture.h"
+
+#define ROWS 200000
+#define ROLES 100
+#define RULES 32
+#define TURNS_MAX 2000000
+#define LOOK_NS 2000000 /* the count goes on at each look: a turn takes one step */
+
+static struct rx r;
+static char *document, *answer;
+static unsigned pings;
+
+static uint64_t
+count(void *ctx)
+{
+	static uint64_t now;
+
+	now += LOOK_NS;
+	return now;
+}
+
+static uint64_t
+cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * S + (uint64_t)t.tv_nsec;
+}
+
+static char *
+make_document(void)
+{
+	json_t *roles = json_object(), *rules = json_array(), *doc;
+	char name[16], to[32], *text;
+
+	for (int i = 0; i < ROLES; i++) {
+		snprintf(name, sizeof(name), "r%d", i);
+		json_object_set_new(roles, name,
+				    json_pack("{s:[s]}", "members",
+					      i == 0 ? "peer:alice@wg0" : "10.99.0.0/24@wg0"));
+		for (int k = 1; k <= RULES; k++) {
+			snprintf(to, sizeof(to), "10.20.%d.%d", i, k);
+			json_array_append_new(rules,
+					      json_pack("{s:i, s:s, s:[s], s:s, s:[i], s:s}", "id",
+							k, "role", name, "to", to, "protocol",
+							"tcp", "ports", 443, "action", "allow"));
+		}
+	}
+	doc = json_pack("{s:i, s:{s:{s:i, s:s, s:[s]}}, s:o, s:o}", "version", 1, "zones", "in",
+			"id", 1, "type", "internal", "networks", "10.20.0.0/16", "roles", roles,
+			"rules", rules);
+	text = json_dumps(doc, JSON_COMPACT);
+	json_decref(doc);
+	return text;
+}
+
+/* Flows of alice to many services, most of which nothing allows. */
+static void
+fill(void)
+{
+	struct ev_row row = {.proto = 6,
+			     .version = 4,
+			     .flags = SL_AGG_FROM_TUNNEL,
+			     .flows = 1,
+			     .packets = 2,
+			     .bytes = 200,
+			     .src = {10, 7, 0, 2}};
+
+	row.who = ev_who_get(r.evidence, "wg0", "alice");
+	row.first_ns = row.last_ns = r.fx.wall_ns;
+	row.hour = (uint32_t)(row.last_ns / EV_HOUR_NS);
+	for (uint32_t i = 0; i < ROWS; i++) {
+		uint32_t k = i * 2654435761U; /* in no order */
+
+		sl_store_be32(row.dst, 0x0a140000 | (k >> 16 & 0xffff));
+		row.dport = (uint16_t)(1 + (k & 3));
+		row.sport = (uint16_t)(i >> 16);
+		assert_int_equal(ev_row_add(r.evidence, &row), 0);
+	}
+}
+
+static int
+setup(void **state)
+{
+	json_t *p, *o;
+
+	fx_init(&r.fx);
+	r.fx.conf.lockstep = false;
+	r.fx.conf.policy_rules = RULES;
+	rx_open(&r);
+	rx_do(&r, "interface.set",
+	      "{\"interface\":\"wg0\",\"listen_port\":51820,\"key_store\":\"memory\","
+	      "\"inside\":{\"port\":\"lan\",\"prefixes\":[\"10.20.0.0/16\"]}}");
+	rx_do(&r, "peer.set",
+	      "{\"interface\":\"wg0\",\"public_key\":\"" ALICE "\",\"name\":\"alice\","
+	      "\"allowed_ips\":[\"10.7.0.2/32\"]}");
+	document = make_document();
+	p = json_pack("{s:s}", "text", document);
+	if (sl_rpc_call(r.rpc, &rx_unix, "policy.load", p, &o, &r.e) != 0)
+		fail_msg("%s at %s", r.e.message, r.e.path);
+	json_decref(o);
+	json_decref(p);
+	fx_turn(&r.fx);
+	fill();
+	r.ctl.mono_ns = count;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	rx_fini(&r);
+	free(document);
+	return 0;
+}
+
+static void
+answered(void *ctx, char *text)
+{
+	answer = text;
+}
+
+static void
+ponged(void *ctx, char *text)
+{
+	pings += text != NULL && strstr(text, "result") != NULL;
+	free(text);
+}
+
+/* Ask, and turn until it is answered. @return turns */
+static unsigned
+ask(const char *method, json_t *params)
+{
+	static const char ping[] = "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"rpc.ping\"}";
+	json_t *call = json_pack("{s:s, s:i, s:s, s:o}", "jsonrpc", "2.0", "id", 1, "method",
+				 method, "params", params);
+	char *line = json_dumps(call, JSON_COMPACT);
+	struct timespec rest = {.tv_nsec = 100000};
+	uint64_t longest = 0, last = 0, begin, first;
+	unsigned turns = 0;
+
+	json_decref(call);
+	answer = NULL;
+	pings = 0;
+	begin = cpu_ns();
+	sl_rpc_line_start(r.rpc, &rx_unix, line, strlen(line), answered, NULL);
+	first = cpu_ns() - begin;
+	free(line);
+	for (; answer == NULL && turns < TURNS_MAX; turns++) {
+		assert_null(sl_rpc_line_start(r.rpc, &rx_unix, ping, strlen(ping), ponged, NULL));
+		begin = cpu_ns();
+		sl_ctl_poll(&r.ctl);
+		sl_gw_poll(r.fx.gw);
+		last = cpu_ns() - begin;
+		longest = SL_MAX(longest, answer == NULL ? last : 0);
+		if (turns % 64 == 0)
+			nanosleep(&rest, NULL); /* the helper works */
+	}
+	assert_non_null(answer);
+	if (strstr(answer, "\"error\"") != NULL)
+		fail_msg("%s: %.200s", method, answer);
+	assert_int_equal(pings, turns);
+	print_message(
+		"%s: %u turns, an answer of %zu bytes; processor time of the call %.1f ms, of the "
+		"longest turn %.1f ms, of the last %.1f ms\n",
+		method, turns, strlen(answer), (double)first / 1e6, (double)longest / 1e6,
+		(double)last / 1e6);
+	free(answer);
+	return turns;
+}
+
+/* A step judges 256 rows at most; sorting makes 12 passes over them, 256 a step. */
+#define JUDGED (ROWS / 256)
+#define SORTED (JUDGED + 12 * ROWS / 256)
+
+static void
+test_questions(void **state)
+{
+	assert_true(ask("policy.would_deny", json_pack("{s:i}", "window_s", 3600)) > SORTED);
+	assert_true(ask("evidence.list", json_pack("{s:i}", "window_s", 3600)) > SORTED);
+}
+
+static void
+test_replay(void **state)
+{
+	assert_true(ask("policy.replay",
+			json_pack("{s:s, s:i}", "text", document, "window_s", 3600)) > JUDGED);
+}
+
+/* Even that a document is broken is found on the helper. */
+static void
+test_broken(void **state)
+{
+	static const char line[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"policy.replay\","
+				   "\"params\":{\"text\":\"{}x\"}}";
+	struct timespec rest = {.tv_nsec = 100000};
+
+	answer = NULL;
+	assert_non_null(sl_rpc_line_start(r.rpc, &rx_unix, line, strlen(line), answered, NULL));
+	assert_null(answer);
+	for (unsigned i = 0; answer == NULL && i < TURNS_MAX; i++) {
+		sl_ctl_poll(&r.ctl);
+		nanosleep(&rest, NULL);
+	}
+	assert_non_null(strstr(answer, "json_syntax"));
+	free(answer);
+}
+
+static void
+test_suggest(void **state)
+{
+	assert_true(ask("policy.suggest", json_pack("{s:i}", "window_s", 3600)) > SORTED);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_questions),
+		cmocka_unit_test(test_replay),
+		cmocka_unit_test(test_broken),
+		cmocka_unit_test(test_suggest),
+	};
+
+	fx_start(argv[0]);
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
