@@ -24,9 +24,9 @@ struct sl_publisher_conf {
 	void (*rewound)(void *ctx, const char *node, uint64_t its_seq, uint64_t our_seq);
 	/** Register, stats, log push, acks as they come in: `node` is who it is about
 	 * (authenticated here or by a follower on the way). A handler answers as those of sl_rpc
-	 * do. */
-	int (*upstream)(void *ctx, const char *method, const char *node, json_t *params,
-			json_t **result, struct sl_error *e);
+	 * do, also later (SL_RPC_LATER). */
+	int (*upstream)(void *ctx, const struct sl_rpc_caller *caller, const char *method,
+			const char *node, json_t *params, json_t **result, struct sl_error *e);
 	void *ctx;
 };
 

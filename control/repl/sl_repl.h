@@ -34,17 +34,18 @@ struct sl_sub_source {
 /** Where we stand. Zero epoch number: nowhere. */
 struct sl_position {
 	struct sl_epoch epoch;
-	uint64_t seq; /* last transaction in scope, or a head that a heartbeat told at equal
-			 scope_seq */
-	char chain[SL_CHAIN_STR];
+	uint64_t seq;		  /* of the last transaction or snapshot received */
+	char chain[SL_CHAIN_STR]; /* told by it */
 	struct sl_hash_sum sum;
 };
 
 /**
- * What the subscriber asks of the state's owner. Each may take its time: it returns 0 and later
- * calls sl_sub_done(); the next one comes only then. A negative errno, at once or by sl_sub_done(),
- * is told to the source as a NACK where `e` says what is wrong, and the connection is made anew
- * only for -EPROTO and -EBADMSG.
+ * What the subscriber asks of the state's owner. snapshot_begin, snapshot_part, snapshot_end and
+ * txn may take their time: they return 0 and call sl_sub_done(), later or from within; the next one
+ * comes only then. A negative errno, at once or by sl_sub_done(), is told to the source as a NACK
+ * where `e` says what is wrong. After it the position decides: at the seq of what was refused (it
+ * was received and folded in) the stream goes on, else, and always for -EPROTO and -EBADMSG, the
+ * connection is made anew. The other ops answer at once; none may free the subscriber.
  */
 struct sl_sub_ops {
 	void (*position)(void *ctx, struct sl_position *out);

@@ -73,7 +73,8 @@ int sl_store_snap_next(struct sl_store_snap *p, unsigned max, sl_store_row fn, v
 void sl_store_snap_close(struct sl_store_snap *p);
 
 /** A row of the log: {prev, seq, ts, actor, cause, policy_version, chain, ops: [{op, kind, id, rev,
- * obj, scope}]}. `scope` of an op names the interface or gateway of sl_object_scope(). */
+ * obj, scope, was}]}. `scope` of an op names the interface or gateway of sl_object_scope(), of what
+ * it deletes for a del; `was`: the scope before it, only where it changed. */
 typedef bool (*sl_store_log_row)(void *ctx, uint64_t seq, json_t *txn);
 int sl_store_log_read(struct sl_store *s, uint64_t from, sl_store_log_row fn, void *ctx,
 		      struct sl_error *e);
