@@ -28,6 +28,8 @@ help_all(void)
 		snprintf(left, sizeof(left), "%s %s", verbs[i].words, verbs[i].syntax);
 		printf("  %-44s %s\n", left, verbs[i].help);
 	}
+	printf("  %-44s %s\n", "ca init|issue|renew|list ...",
+	       "certificates (no gateway is asked)");
 	puts("\nMethods (docs/rpc.md):");
 	for (unsigned i = 0; i < sl_schema_gateway_n; i++)
 		printf("  %-20s %s\n", sl_schema_gateway[i].name, sl_schema_gateway[i].summary);

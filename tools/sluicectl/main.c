@@ -255,11 +255,13 @@ main(int argc, char **argv)
 		help_completion();
 		return EXIT_OK;
 	}
-	if (choose_socket(&o, &e) || request_parse(&r, argc, argv, &e))
+	if (strcmp(argv[0], "ca") == 0)
+		rc = ca_command(argc, argv, o.json, &e);
+	else if (choose_socket(&o, &e) || request_parse(&r, argc, argv, &e))
 		rc = EXIT_USAGE;
 	else
 		rc = carry_out(&o, &r, &e);
-	if (rc)
+	if (rc && e.err)
 		tell(&e);
 	json_decref(r.params);
 	return rc;

@@ -68,6 +68,11 @@ struct request {
 /** Understand METHOD or a verb with its arguments. @return 0 or -EINVAL with `e` filled */
 int request_parse(struct request *r, int argc, char **argv, struct sl_error *e);
 
+/* --- ca.c ----------------------------------------------------------------------------------- */
+
+/** sluicectl ca ...: needs no gateway. @param argv[0] "ca"; @return an exit code */
+int ca_command(int argc, char **argv, bool json, struct sl_error *e);
+
 /* --- help.c --------------------------------------------------------------------------------- */
 
 void help_all(void);
