@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* authz.mode.*, log.enabled.*: local state (D6); each change leaves a line with what was and what
  * is, and who. What raises enforcement asks the evidence first (D10). */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -234,30 +235,23 @@ struct evidence {
 	struct sl_coverage cov;
 };
 
-/** What the evidence says about a change, where it raises enforcement. */
+/** Does a change raise enforcement, and of which addresses? */
 static int
-ask(struct sl_ctl *ctl, const struct sl_gw_mode_change *c, uint64_t window_s, struct evidence *ev,
-    struct sl_error *e)
+weigh(struct sl_ctl *ctl, const struct sl_gw_mode_change *c, struct raise *r, bool *raised,
+      struct sl_error *e)
 {
-	struct ev_filter f = {.window_s = window_s, .takes = is_raised};
 	struct sl_gw_mode before, after;
-	struct raise r = {0};
 	int rc = sl_gw_mode_preview(ctl->gw, c, &after, e);
 
-	*ev = (struct evidence){.cov.window_s = window_s};
 	if (rc)
 		return rc;
 	sl_gw_mode_get(ctl->gw, &before);
-	r.deflt_before = before.deflt;
-	r.deflt_after = after.deflt;
-	rc = fill(r.before, &before);
+	r->deflt_before = before.deflt;
+	r->deflt_after = after.deflt;
+	rc = fill(r->before, &before);
 	if (rc == 0)
-		rc = fill(r.after, &after);
-	f.ctx = &r;
-	ev->asked = rc == 0 && raises(&before, &after, c);
-	if (ev->asked && ctl->evidence)
-		ev->ready = ev_ready(ctl->evidence, &f, &ev->denied, &ev->cov);
-	raise_free(&r);
+		rc = fill(r->after, &after);
+	*raised = rc == 0 && raises(&before, &after, c);
 	free((void *)(uintptr_t)after.prefixes);
 	return rc ? sl_fail(e, rc, "no_memory", "", "no memory") : 0;
 }
@@ -401,17 +395,37 @@ trail_end(struct sl_ctl *ctl, const struct sl_rpc_caller *caller,
 /* --- methods -------------------------------------------------------------------------------------
  */
 
+static json_t *
+changed_json(struct sl_ctl *ctl, const struct sl_rpc_authz_mode_set *p, const struct evidence *ev,
+	     json_t *previous)
+{
+	json_t *o = json_pack("{s:o, s:I}", "previous", previous, "generation",
+			      (json_int_t)sl_gw_generation(ctl->gw));
+	struct sl_gw_mode mode;
+
+	put_evidence(o, ev);
+	sl_gw_mode_get(ctl->gw, &mode);
+	if (o && p->has_confirm_within_s) {
+		json_t *pending = pending_json(&mode.pending);
+
+		json_object_update(o, pending);
+		json_decref(pending);
+	}
+	return o;
+}
+
+/** Change the modes, unless what the evidence says forbids it. */
 static int
-set(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, const struct sl_rpc_authz_mode_set *p,
-    struct evidence *ev, struct sl_error *e)
+carry_out(struct sl_ctl *ctl, const struct sl_rpc_caller *caller,
+	  const struct sl_rpc_authz_mode_set *p, const struct evidence *ev, json_t **result,
+	  struct sl_error *e)
 {
 	struct sl_gw_mode_prefix *list = NULL;
+	json_t *previous = mode_json(ctl, 0, CTL_PAGE);
 	struct sl_gw_mode_change c;
 	struct trail t = {0};
 	int rc = change_of(ctl, caller, p, &c, &list, e);
 
-	if (rc == 0)
-		rc = ask(ctl, &c, p->has_window_s ? (uint64_t)p->window_s : WINDOW_S, ev, e);
 	/* the file of a first start says what shall be, not what is safe now */
 	if (rc == 0 && ev->asked && !ev->ready && !p->force && caller->via != SL_RPC_VIA_CONFIG)
 		rc = refuse(p, ev, e);
@@ -423,40 +437,144 @@ set(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, const struct sl_rpc_
 		trail_end(ctl, caller, p, &c, ev, &t);
 	free(t.old);
 	free(list);
+	if (rc == 0)
+		return ctl_answer(result, changed_json(ctl, p, ev, previous));
+	json_decref(previous);
 	return rc;
+}
+
+/** A change that waits for the evidence. */
+struct setting {
+	struct sl_ctl *ctl;
+	struct sl_rpc_later *later;
+	const struct sl_rpc_authz_mode_set *p;
+	struct sl_rpc_caller caller;
+	char principal[64];
+	struct raise raise;
+	json_t *modes; /* as they were, and the policy that resolved targets */
+	uint64_t generation;
+};
+
+static uint64_t
+policy_generation(struct sl_ctl *ctl)
+{
+	const struct sl_policy_view *v = sl_gw_policy_view(ctl->gw);
+
+	return v->set ? v->set->generation : 0;
+}
+
+static void
+setting_free(struct setting *s)
+{
+	raise_free(&s->raise);
+	json_decref(s->modes);
+	free(s);
+}
+
+/** What the evidence was asked about is what changes now. */
+static int
+still_same(struct setting *s, struct sl_error *e)
+{
+	json_t *now = mode_json(s->ctl, 0, UINT_MAX);
+	bool same = now && json_equal(now, s->modes) && policy_generation(s->ctl) == s->generation;
+
+	json_decref(now);
+	if (same)
+		return 0;
+	sl_fail(e, -EBUSY, "mode_busy", "",
+		"modes or the policy changed while the evidence was read");
+	sl_hint(e, "look at them (authz.mode.get) and ask again");
+	return -EBUSY;
+}
+
+static void
+weighed(void *ctx, int rc, const struct sl_error *why, const struct ctl_ready *r)
+{
+	struct setting *s = ctx;
+	struct evidence ev = {.asked = true};
+	struct sl_error e = {0};
+	json_t *result = NULL;
+
+	if (rc)
+		e = *why;
+	else
+		rc = still_same(s, &e);
+	if (rc == 0) {
+		ev.ready = r->ready;
+		ev.denied = r->denied;
+		ev.cov = r->cov;
+		rc = carry_out(s->ctl, &s->caller, s->p, &ev, &result, &e);
+	}
+	sl_rpc_answer(s->later, rc, result, &e);
+	setting_free(s);
+}
+
+/** @param raise taken over. @return SL_RPC_LATER, or an error */
+static int
+set_later(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, struct sl_rpc_later *later,
+	  const struct sl_rpc_authz_mode_set *p, uint64_t window_s, struct raise *raise,
+	  struct sl_error *e)
+{
+	struct setting *s = calloc(1, sizeof(*s));
+	struct ev_filter f = {.window_s = window_s, .takes = is_raised};
+	int rc;
+
+	if (!s) {
+		raise_free(raise);
+		rc = sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+		sl_rpc_answer(later, rc, NULL, e);
+		return SL_RPC_LATER;
+	}
+	s->ctl = ctl;
+	s->later = later;
+	s->p = p;
+	s->caller.via = caller->via;
+	s->caller.principal = s->principal;
+	snprintf(s->principal, sizeof(s->principal), "%s", caller->principal);
+	s->raise = *raise;
+	s->modes = mode_json(ctl, 0, UINT_MAX);
+	s->generation = policy_generation(ctl);
+	f.ctx = &s->raise;
+	rc = ctl_ask_ready(ctl, later, &f, weighed, s, e);
+	if (rc) {
+		sl_rpc_answer(later, rc, NULL, e);
+		setting_free(s);
+	}
+	return SL_RPC_LATER;
 }
 
 int
 sl_rpc_h_authz_mode_set(void *user, const struct sl_rpc_caller *caller,
 			const struct sl_rpc_authz_mode_set *p, json_t **result, struct sl_error *e)
 {
-	struct evidence ev = {0};
+	uint64_t window_s = p->has_window_s ? (uint64_t)p->window_s : WINDOW_S;
+	struct evidence ev = {.cov.window_s = window_s};
+	struct sl_gw_mode_prefix *list = NULL;
+	struct sl_rpc_later *later = NULL;
+	struct sl_gw_mode_change c;
+	struct raise raise = {0};
 	struct sl_ctl *ctl = user;
-	struct sl_gw_mode mode;
-	json_t *previous, *o;
 	int rc = check(p, e);
 
 	if (rc)
 		return rc;
-	previous = mode_json(ctl, 0, CTL_PAGE);
 	/* what was kept goes before the file, so that a restart never lowers enforcement */
-	if (caller->via != SL_RPC_VIA_CONFIG || !sl_gw_mode_from_state(ctl->gw))
-		rc = set(ctl, caller, p, &ev, e);
-	if (rc) {
-		json_decref(previous);
-		return rc;
-	}
-	o = json_pack("{s:o, s:I}", "previous", previous, "generation",
-		      (json_int_t)sl_gw_generation(ctl->gw));
-	put_evidence(o, &ev);
-	sl_gw_mode_get(ctl->gw, &mode);
-	if (o && p->has_confirm_within_s) {
-		json_t *pending = pending_json(&mode.pending);
+	if (caller->via == SL_RPC_VIA_CONFIG && sl_gw_mode_from_state(ctl->gw))
+		return ctl_answer(result, changed_json(ctl, p, &ev, mode_json(ctl, 0, CTL_PAGE)));
+	rc = change_of(ctl, caller, p, &c, &list, e);
+	if (rc == 0)
+		rc = weigh(ctl, &c, &raise, &ev.asked, e);
+	free(list);
+	if (rc == 0 && ev.asked && ctl->evidence) {
+		struct ev_filter f = {.window_s = window_s, .takes = is_raised, .ctx = &raise};
 
-		json_object_update(o, pending);
-		json_decref(pending);
+		later = sl_rpc_later(caller);
+		if (later)
+			return set_later(ctl, caller, later, p, window_s, &raise, e);
+		ev.ready = ev_ready(ctl->evidence, &f, &ev.denied, &ev.cov);
 	}
-	return ctl_answer(result, o);
+	raise_free(&raise);
+	return rc ? rc : carry_out(ctl, caller, p, &ev, result, e);
 }
 
 int

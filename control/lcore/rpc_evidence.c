@@ -20,13 +20,15 @@
 #define KEEP_NS (60 * SL_NS_PER_S)
 #define QUEUE_MAX 8
 
-enum kind { Q_DENY, Q_REPLAY, Q_SUGGEST, Q_LIST };
+enum kind { Q_DENY, Q_REPLAY, Q_SUGGEST, Q_LIST, Q_READY };
 
 struct question {
 	struct question *next;
 	enum kind kind;
 	uint8_t key[32]; /* equal: the same question */
 	struct sl_rpc_later *later;
+	ctl_ready_fn ready; /* answers instead */
+	void *ready_ctx;
 	struct sl_gw_candidate *cand;
 	struct ev_scan *scan;
 	uint64_t made_ns;
@@ -56,6 +58,22 @@ question_free(struct question *q)
 	sl_gw_candidate_free(q->cand);
 	json_decref(q->head);
 	free(q);
+}
+
+static struct question *
+question_new(enum kind kind, bool has_after, int64_t after, bool has_limit, int64_t limit,
+	     struct sl_error *e)
+{
+	struct question *q = calloc(1, sizeof(*q));
+
+	if (q == NULL) {
+		sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+		return NULL;
+	}
+	q->kind = kind;
+	q->after = has_after ? (uint64_t)after : 0;
+	q->limit = has_limit ? (unsigned)limit : CTL_PAGE;
+	return q;
 }
 
 /* --- what to look at -----------------------------------------------------------------------------
@@ -236,6 +254,13 @@ changed(const struct ev_flow *f)
 }
 
 static bool
+is_none(const struct ev_flow *f)
+{
+	(void)f;
+	return false;
+}
+
+static bool
 is_any(const struct ev_flow *f)
 {
 	(void)f;
@@ -284,6 +309,7 @@ static const struct ev_rows_conf wishes[] = {
 	[Q_REPLAY] = {changed, {is_newly_denied, is_newly_allowed, is_unchanged, is_gone}, 4},
 	[Q_SUGGEST] = {is_denied, {is_denied}, 1},
 	[Q_LIST] = {is_any, {is_any}, 1},
+	[Q_READY] = {is_none, {is_denied}, 1},
 };
 
 static json_t *
@@ -481,6 +507,17 @@ questions(struct sl_ctl *ctl)
 	return ctl->questions;
 }
 
+/** It comes to nothing. */
+static void
+cancel(struct question *q, const struct sl_error *e)
+{
+	if (q->ready != NULL)
+		q->ready(q->ready_ctx, e->err, e, NULL);
+	else
+		sl_rpc_answer(q->later, e->err, NULL, e);
+	question_free(q);
+}
+
 /** Questions whose askers have gone make room. */
 static void
 drop_unwanted(struct ctl_questions *all)
@@ -496,9 +533,59 @@ drop_unwanted(struct ctl_questions *all)
 		}
 		*at = q->next;
 		all->n--;
-		sl_rpc_answer(q->later, -ECANCELED, NULL, &e);
-		question_free(q);
+		cancel(q, &e);
 	}
+}
+
+static int
+room(struct sl_ctl *ctl, struct sl_error *e)
+{
+	struct ctl_questions *all = questions(ctl);
+
+	if (all != NULL)
+		drop_unwanted(all);
+	if (all != NULL && all->n < QUEUE_MAX)
+		return 0;
+	sl_fail(e, -EBUSY, "busy", "", "%u questions are under way", QUEUE_MAX);
+	return -EBUSY;
+}
+
+int
+ctl_ask_ready(struct sl_ctl *ctl, struct sl_rpc_later *later, const struct ev_filter *f,
+	      ctl_ready_fn done, void *ctx, struct sl_error *e)
+{
+	struct question *q = NULL;
+	int rc = room(ctl, e);
+
+	if (rc == 0)
+		q = question_new(Q_READY, false, 0, false, 0, e);
+	if (q != NULL)
+		q->scan = ev_scan_new(ctl->evidence, f, NULL);
+	if (q == NULL || q->scan == NULL) {
+		question_free(q);
+		return rc != 0 ? rc : sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+	}
+	q->later = later;
+	q->ready = done;
+	q->ready_ctx = ctx;
+	q->next = ((struct ctl_questions *)ctl->questions)->first;
+	((struct ctl_questions *)ctl->questions)->first = q;
+	((struct ctl_questions *)ctl->questions)->n++;
+	return 0;
+}
+
+static void
+finish_ready(struct question *q, const struct sl_error *e)
+{
+	const struct sl_coverage *c = ev_scan_coverage(q->scan);
+	struct ctl_ready r = {.cov = *c};
+
+	if (e->err == 0) {
+		r.denied = ev_rows_total(q->rows, 0)->flows;
+		r.ready = r.denied == 0 && c->covered_s >= c->window_s && c->lost == 0;
+	}
+	q->ready(q->ready_ctx, e->err, e, &r);
+	question_free(q);
 }
 
 /** Take over a question with its filter, and answer now or later. @return as a handler */
@@ -508,6 +595,7 @@ ask(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, struct question *q,
 {
 	struct ctl_questions *all = questions(ctl);
 	struct question *kept = all != NULL ? all->kept : NULL, **end;
+	int rc;
 
 	if (kept != NULL && q->after > 0 && memcmp(kept->key, q->key, sizeof(q->key)) == 0) {
 		kept->after = q->after;
@@ -515,12 +603,10 @@ ask(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, struct question *q,
 		question_free(q);
 		return ctl_answer(result, answer(ctl, kept));
 	}
-	if (all != NULL)
-		drop_unwanted(all);
-	if (all == NULL || all->n == QUEUE_MAX) {
+	rc = room(ctl, e);
+	if (rc) {
 		question_free(q);
-		sl_fail(e, -EBUSY, "busy", "", "%u questions are under way", QUEUE_MAX);
-		return -EBUSY;
+		return rc;
 	}
 	q->scan = ev_scan_new(ctl->evidence, f, q->cand);
 	if (q->scan == NULL) {
@@ -571,6 +657,10 @@ ctl_questions_poll(struct sl_ctl *ctl)
 		return;
 	all->first = q->next;
 	all->n--;
+	if (q->ready != NULL) {
+		finish_ready(q, &e);
+		return;
+	}
 	later = q->later;
 	rc = finish(ctl, q, &o, &e);
 	sl_rpc_answer(later, rc, o, &e);
@@ -589,8 +679,7 @@ ctl_questions_free(struct sl_ctl *ctl)
 		struct question *q = all->first;
 
 		all->first = q->next;
-		sl_rpc_answer(q->later, -ECANCELED, NULL, &e);
-		question_free(q);
+		cancel(q, &e);
 	}
 	question_free(all->kept);
 	free(all);
@@ -615,22 +704,6 @@ question_key(struct question *q, const struct ev_filter *f, const char *text, si
 	if (f->peer != NULL)
 		sl_blake2s_2(key, key, sizeof(q->key), f->peer, strlen(f->peer));
 	sl_blake2s_2(key, key, sizeof(q->key), text, len);
-}
-
-static struct question *
-question_new(enum kind kind, bool has_after, int64_t after, bool has_limit, int64_t limit,
-	     struct sl_error *e)
-{
-	struct question *q = calloc(1, sizeof(*q));
-
-	if (q == NULL) {
-		sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
-		return NULL;
-	}
-	q->kind = kind;
-	q->after = has_after ? (uint64_t)after : 0;
-	q->limit = has_limit ? (unsigned)limit : CTL_PAGE;
-	return q;
 }
 
 /* --- methods -------------------------------------------------------------------------------------

@@ -112,8 +112,23 @@ int ctl_role_check(struct sl_ctl *ctl, const char *name, struct sl_error *e);
  */
 int ctl_resolve(struct sl_ctl *ctl, const char *name, const char *path,
 		struct sl_gw_mode_prefix **list, unsigned *n, struct sl_error *e);
-struct sl_coverage;
 json_t *ctl_coverage(const struct sl_coverage *c);
+/** What sl_evidence_ready() would say. */
+struct ctl_ready {
+	bool ready;
+	uint64_t denied;
+	struct sl_coverage cov;
+};
+struct ev_filter;
+/** @param rc not 0: `e` says why there is no answer (as the gateway ends, or nobody listens) */
+typedef void (*ctl_ready_fn)(void *ctx, int rc, const struct sl_error *e,
+			     const struct ctl_ready *r);
+/**
+ * Ask in slices, before other questions. @param later whose asker wants to know it; `done` answers
+ * it. @return 0: `done` will be called; or an error
+ */
+int ctl_ask_ready(struct sl_ctl *ctl, struct sl_rpc_later *later, const struct ev_filter *f,
+		  ctl_ready_fn done, void *ctx, struct sl_error *e);
 /** Go on with questions that are answered later. */
 void ctl_questions_poll(struct sl_ctl *ctl);
 void ctl_questions_free(struct sl_ctl *ctl);

@@ -45,12 +45,18 @@ struct sl_rpc_ask {
 	struct sl_rpc_line *line;
 	size_t at;  /* place of the answer */
 	json_t *id; /* NULL: a notification */
+	struct sl_rpc_later *later;
 };
 
 struct sl_rpc_later {
+	struct sl_rpc_ask *ask; /* while the handler runs */
 	struct sl_rpc_line *line;
 	size_t at;
 	json_t *id;
+	/* the handler's parameters, and what they point to */
+	json_t *params;
+	void *decoded;
+	struct sl_schema_arena *arena;
 };
 
 struct sl_rpc *
@@ -137,6 +143,23 @@ audit_refusal(const struct sl_rpc *r, const struct sl_schema_method *m,
 		r->refused(r->user, caller, m->name);
 }
 
+/** The answer is still due: the parameters stay for whoever gives it. */
+static bool
+later_keeps(const struct sl_rpc_caller *caller, json_t *params, void *decoded,
+	    struct sl_schema_arena *arena)
+{
+	struct sl_rpc_later *l = caller->ask ? caller->ask->later : NULL;
+
+	if (!l)
+		return false;
+	l->ask->later = NULL;
+	l->ask = NULL;
+	l->params = json_incref(params);
+	l->decoded = decoded;
+	l->arena = arena;
+	return true;
+}
+
 int
 sl_rpc_call(struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *method,
 	    json_t *params, json_t **result, struct sl_error *e)
@@ -178,6 +201,8 @@ sl_rpc_call(struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *me
 	} else if (!*result) {
 		*result = json_object();
 	}
+	if (later_keeps(caller, params, decoded, arena))
+		return rc;
 	sl_schema_free(arena);
 	free(decoded);
 	return rc;
@@ -359,6 +384,8 @@ sl_rpc_later(const struct sl_rpc_caller *caller)
 	l->line = ask->line;
 	l->id = json_incref(ask->id);
 	l->at = ask->at;
+	l->ask = ask;
+	ask->later = l;
 	ask->line->open++;
 	return l;
 }
@@ -405,6 +432,11 @@ sl_rpc_answer(struct sl_rpc_later *l, int rc, json_t *result, const struct sl_er
 	if (answer)
 		json_array_set_new(l->line->answers, l->at, answer);
 	line_closes(l->line);
+	if (l->ask)
+		l->ask->later = NULL; /* answered in the call */
+	sl_schema_free(l->arena);
+	free(l->decoded);
+	json_decref(l->params);
 	json_decref(l->id);
 	free(l);
 }

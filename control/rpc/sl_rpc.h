@@ -53,7 +53,8 @@ int sl_rpc_call(struct sl_rpc *rpc, const struct sl_rpc_caller *caller, const ch
  *
  * A handler whose work takes long asks for sl_rpc_later(), starts the work and returns
  * SL_RPC_LATER; when it is done it calls sl_rpc_answer(), once. Where the caller waits for the
- * return (sl_rpc_call(), sl_rpc_line()) sl_rpc_later() is NULL, and the handler does the work. */
+ * return (sl_rpc_call(), sl_rpc_line()) sl_rpc_later() is NULL, and the handler does the work.
+ * Parameters stay valid until the answer; the caller and its name do not. */
 
 #define SL_RPC_LATER 1
 struct sl_rpc_later;

@@ -198,6 +198,58 @@ test_replay(void **state)
 			json_pack("{s:s, s:i}", "text", document, "window_s", 3600)) > JUDGED);
 }
 
+/* A mode that is raised waits for the evidence; others can be set meanwhile. */
+static void
+test_mode(void **state)
+{
+	json_t *o;
+
+	assert_true(ask("authz.mode.set", json_pack("{s:s, s:b, s:i}", "default", "enforce",
+						    "force", 1, "window_s", 3600)) > JUDGED);
+	o = rx_call(&r, "authz.mode.get", NULL);
+	assert_string_equal(json_string_value(json_object_get(o, "default")), "enforce");
+	json_decref(o);
+	assert_non_null(strstr(r.log, "default: observe -> enforce, forced: "));
+	rx_do(&r, "authz.mode.set", "{\"default\":\"observe\"}");
+}
+
+/* What the evidence was asked about is not what it would be now. */
+static void
+test_mode_moved(void **state)
+{
+	static const char line[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"authz.mode.set\","
+				   "\"params\":{\"default\":\"enforce\",\"force\":true}}";
+
+	answer = NULL;
+	assert_non_null(sl_rpc_line_start(r.rpc, &rx_unix, line, strlen(line), answered, NULL));
+	sl_ctl_poll(&r.ctl);
+	rx_do(&r, "authz.mode.set", "{\"prefixes\":[\"10.20.0.9/32\"],\"mode\":\"observe\"}");
+	for (unsigned i = 0; answer == NULL && i < TURNS_MAX; i++)
+		sl_ctl_poll(&r.ctl);
+	assert_non_null(strstr(answer, "mode_busy"));
+	free(answer);
+	rx_do(&r, "authz.mode.set", "{\"prefixes\":[\"10.20.0.9/32\"],\"mode\":\"default\"}");
+}
+
+/* Who asked has gone: nothing is changed. */
+static void
+test_mode_gone(void **state)
+{
+	static const char line[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"authz.mode.set\","
+				   "\"params\":{\"default\":\"enforce\",\"force\":true}}";
+	struct sl_rpc_line *l;
+	json_t *o;
+
+	l = sl_rpc_line_start(r.rpc, &rx_unix, line, strlen(line), answered, NULL);
+	sl_ctl_poll(&r.ctl);
+	sl_rpc_line_cancel(l);
+	sl_ctl_poll(&r.ctl);
+	sl_ctl_poll(&r.ctl);
+	o = rx_call(&r, "authz.mode.get", NULL);
+	assert_string_equal(json_string_value(json_object_get(o, "default")), "observe");
+	json_decref(o);
+}
+
 /* Even that a document is broken is found on the helper. */
 static void
 test_broken(void **state)
@@ -227,9 +279,9 @@ int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_questions),
-		cmocka_unit_test(test_replay),
-		cmocka_unit_test(test_broken),
+		cmocka_unit_test(test_questions),  cmocka_unit_test(test_replay),
+		cmocka_unit_test(test_broken),	   cmocka_unit_test(test_mode),
+		cmocka_unit_test(test_mode_moved), cmocka_unit_test(test_mode_gone),
 		cmocka_unit_test(test_suggest),
 	};
 
