@@ -93,6 +93,7 @@ gw_job_snapshot(struct sl_gw *gw, struct gw_job *j)
 		j->n_ifaces++;
 	}
 	qsort(j->ifaces, j->n_ifaces, sizeof(*j->ifaces), by_iface_name);
+	j->n_beside = p->n_dyn + p->fed.n;
 	gw_policy_when(gw, &j->when);
 	j->generation = ++p->generation;
 	return 0;
@@ -283,7 +284,7 @@ gw_job_build(struct gw_task *t)
 		j->rc = compile(j);
 	if (j->rc == 0 && j->kind != GW_JOB_RULES) {
 		gw_who_free(j->who);
-		j->who = gw_who_new(j->doc->policy, j->key, j->n_iface_ids, &j->when,
+		j->who = gw_who_new(j->doc->policy, j->key, j->n_iface_ids, j->n_beside, &j->when,
 				    snapshot_iface, j, &j->e);
 		j->rc = j->who != NULL ? 0 : j->e.err;
 	}
@@ -479,7 +480,17 @@ catch_dyn(struct sl_gw *gw, struct gw_job *j, const struct gw_dyn *d)
 
 	if (gw_dyn_is_tunnels(gw, d)) /* gw_dyn_prune() tells */
 		return;
-	rc = role < 0 ? 0 : gw_who_dyn_add(gw, j->who, &j->when, (uint16_t)role, &d->m);
+	rc = role < 0 ? 0 : gw_who_dyn_add(gw, j->who, &j->when, (uint16_t)role, &d->m, false);
+	if (rc != 0)
+		j->rc = gw_who_fail(&j->e, rc, "");
+}
+
+static void
+catch_fed(struct sl_gw *gw, struct gw_job *j, const struct gw_fed *f)
+{
+	int role = gw_fed_counts(f, j) ? gw_policy_role(j->doc->policy, f->role) : -1, rc;
+
+	rc = role < 0 ? 0 : gw_who_dyn_add(gw, j->who, &j->when, (uint16_t)role, &f->m, true);
 	if (rc != 0)
 		j->rc = gw_who_fail(&j->e, rc, "");
 }
@@ -535,5 +546,7 @@ gw_job_catch_up(struct sl_gw *gw, struct gw_job *j, unsigned budget)
 	}
 	for (; budget > 0 && j->rc == 0 && j->next_dyn < p->n_dyn; j->next_dyn++, budget--)
 		catch_dyn(gw, j, p->dyn[j->next_dyn]);
-	return j->rc != 0 || j->next_dyn >= p->n_dyn;
+	for (; budget > 0 && j->rc == 0 && j->next_fed < p->fed.n; j->next_fed++, budget--)
+		catch_fed(gw, j, p->fed.v[j->next_fed]);
+	return j->rc != 0 || (j->next_dyn >= p->n_dyn && j->next_fed >= p->fed.n);
 }

@@ -16,6 +16,7 @@ gw_policy_when(struct sl_gw *gw, struct gw_when *out)
 {
 	out->wall_ns = gw_wall_ns(gw);
 	out->wall_to_mono_ns = out->wall_ns - gw_mono_ns(gw);
+	out->idp = &gw->policy->idp;
 }
 
 void
@@ -35,7 +36,7 @@ gw_policy_prefixes(const struct sl_gw *gw)
 {
 	const struct gw_policy *p = gw->policy;
 
-	return (p->doc != NULL ? p->doc->n_prefixes : 0) + p->n_dyn_prefixes;
+	return (p->doc != NULL ? p->doc->n_prefixes : 0) + p->n_dyn_prefixes + p->fed.n_prefixes;
 }
 
 void
@@ -212,7 +213,11 @@ install(struct sl_gw *gw, struct gw_job *j)
 		retire_who(gw, p->who);
 		p->who = j->who;
 		j->who = NULL;
+		if (p->idp.all_since_ns != 0 || p->idp.n_down > 0)
+			gw_who_rescan(p->who);
 	}
+	if (j->load.staged)
+		gw_fed_settle(gw);
 	if (j->kind == GW_JOB_LOAD) {
 		if (p->doc != NULL)
 			give_detached(gw, &p->doc->task, free_doc_task);
@@ -330,6 +335,7 @@ too_late(struct sl_gw *gw, struct gw_job *j)
 		j->next_peer = 0;
 		j->next_any = 0;
 		j->next_dyn = 0;
+		j->next_fed = 0;
 		j->n_touch = 0;
 		give(gw, j, GW_BUILD, gw_job_build);
 		return true;
@@ -813,6 +819,8 @@ gw_policy_free(struct sl_gw *gw)
 	gw_who_free(p->who);
 	gw_doc_free(p->doc);
 	gw_dyn_free(gw);
+	gw_fed_free(gw);
+	free(p->idp.down);
 	free(p);
 	gw->policy = NULL;
 }

@@ -42,9 +42,29 @@ struct gw_rules {
 struct gw_member {
 	struct gw_link link; /* by holder */
 	const struct sl_pol_member *m;
-	uint16_t role; /* place in the model */
-	bool dynamic;  /* `m` belongs to it */
-	bool over;     /* its time is over */
+	uint64_t until_ns; /* when it ends, as far as is known now; 0: never */
+	unsigned at;	   /* place in gw_who.dyn[] */
+	uint16_t role;	   /* place in the model */
+	bool dynamic;	   /* `m` belongs to it */
+	bool fed;	   /* dynamic: of the control plane */
+	bool over;	   /* its time is over */
+	bool stale;	   /* past its expiry, served because its provider is down */
+};
+
+/** An identity provider that does not answer. */
+struct gw_idp_down {
+	char name[SL_POL_NAME];
+	uint64_t since_ns; /* wall clock */
+};
+
+/** What is known of identity providers. A member past its expiry is served on while its provider is
+ * down, if it was down already when the member expired: who expired while it answered was not
+ * renewed. */
+struct gw_idp {
+	uint64_t all_since_ns; /* nobody tells us any more; 0: somebody does */
+	struct gw_idp_down *down;
+	unsigned n_down;
+	uint64_t grace_ns; /* how long after the expiry; 0: without end */
 };
 
 /** Members by holder, and the builder of versions. */
@@ -58,15 +78,18 @@ struct gw_who {
 	unsigned n_doc;
 	struct gw_member **dyn;
 	unsigned n_dyn, cap_dyn;
+	bool *strict;		 /* [roles]: ends with its expiry, whatever the provider does */
 	uint64_t next_expiry_ns; /* wall clock; 0: none */
 	unsigned scan;		 /* members looked at in this turn of expiries */
 	uint64_t scan_next_ns;
-	bool dirty; /* a version is to be made */
+	bool scan_all; /* providers came or went: those that are over are looked at too */
+	bool dirty;    /* a version is to be made */
 };
 
-/** Clocks of a moment. */
+/** Clocks of a moment, and who answers in it. */
 struct gw_when {
 	uint64_t wall_ns, wall_to_mono_ns;
+	const struct gw_idp *idp; /* NULL: all providers do (the helper does not look) */
 };
 
 /** Id of an interface by name, 0: none; of a snapshot or of the gateway itself. */
@@ -74,11 +97,12 @@ typedef uint16_t (*gw_iface_id_fn)(void *ctx, const char *name);
 
 /**
  * Members of a checked document with the prefixes entered; peers come later. Any thread.
+ * @param beside how many more members are to come
  * @return NULL: e tells; reasons limit_roles, no_memory
  */
 struct gw_who *gw_who_new(const struct sl_policy *p, const uint8_t key[16], unsigned n_ifaces,
-			  const struct gw_when *when, gw_iface_id_fn iface_id, void *ctx,
-			  struct sl_error *e);
+			  unsigned beside, const struct gw_when *when, gw_iface_id_fn iface_id,
+			  void *ctx, struct sl_error *e);
 /** What an error of entering a member means. @return rc */
 int gw_who_fail(struct sl_error *e, int rc, const char *path);
 void gw_who_free(struct gw_who *w);
@@ -90,10 +114,12 @@ int gw_who_iface(struct gw_who *w, const struct gw_when *when, uint16_t id, cons
 		 bool there);
 /** Enter a member beside the document; copied. */
 int gw_who_dyn_add(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when, uint16_t role,
-		   const struct sl_pol_member *m);
+		   const struct sl_pol_member *m, bool fed);
 /** @return 0, -ENOENT */
 int gw_who_dyn_del(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when, uint16_t role,
-		   const struct sl_pol_member *m);
+		   const struct sl_pol_member *m, bool fed);
+/** Providers came or went: look at every member again, bit by bit. */
+void gw_who_rescan(struct gw_who *w);
 /** Take out members whose time is over, some of them. @return how many */
 unsigned gw_who_expire(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when);
 /** An interface whose AllowedIPs overlap a prefix that is given for "*", NULL: none. */
@@ -146,6 +172,37 @@ void gw_dyn_stop(struct sl_gw *gw);
 /** Forget those that are over, and after a load those without a role or for a tunnel's sources;
  * writes the file if any. */
 void gw_dyn_prune(struct sl_gw *gw);
+
+/* --- members of the control plane (gw_fed.c) ---------------------------------------------------
+ */
+
+struct gw_job;
+
+enum gw_fed_state {
+	GW_FED_HERE,
+	GW_FED_COMING,	/* with the next staged load */
+	GW_FED_LEAVING, /* the same */
+};
+
+struct gw_fed {
+	struct gw_link link; /* by role and holder */
+	unsigned at;	     /* place in the list */
+	enum gw_fed_state state;
+	char role[SL_POL_NAME];
+	struct sl_pol_member m;
+};
+
+struct gw_fed_list {
+	struct gw_hash by_key;
+	struct gw_fed **v;
+	unsigned n, cap, n_prefixes, n_staged;
+};
+
+/** Is it among the members that a job makes? */
+bool gw_fed_counts(const struct gw_fed *f, const struct gw_job *j);
+/** A staged load is in force: what was to come is here, what was to leave is gone. */
+void gw_fed_settle(struct sl_gw *gw);
+void gw_fed_free(struct sl_gw *gw);
 
 /* --- jobs (gw_compile.c) ---------------------------------------------------------------------- */
 
@@ -202,13 +259,14 @@ struct gw_job {
 	char *state_dir; /* not NULL: keep the text there */
 	bool staged;	 /* it lies there beside what is in force */
 	struct gw_iface_name *ifaces;
-	unsigned n_ifaces, n_iface_ids;
+	unsigned n_ifaces, n_iface_ids, n_beside;
 	uint64_t iface_epoch;
 	uint64_t allowed_epoch; /* when "*" was looked at */
 	unsigned reruns;
 	uint32_t next_peer; /* RESOLVE: id */
 	unsigned next_any;  /* RESOLVE: member of the document */
 	unsigned next_dyn;  /* FINISH */
+	unsigned next_fed;  /* the same */
 	struct gw_test_peer *test_peers;
 	unsigned n_test_peers;
 	struct gw_touch *touch;
@@ -261,10 +319,12 @@ struct gw_policy {
 	uint64_t allowed_epoch; /* AllowedIPs were added */
 	struct gw_dyn **dyn;
 	unsigned n_dyn, cap_dyn, n_dyn_prefixes;
-	bool dyn_stale;			  /* the file is to be written again */
-	uint64_t dyn_retry_ns;		  /* after a failed write, not before */
-	struct gw_dyn_call *calls;	  /* waiting */
-	struct gw_dyn_write *write;	  /* at work, with its calls */
+	bool dyn_stale;		    /* the file is to be written again */
+	uint64_t dyn_retry_ns;	    /* after a failed write, not before */
+	struct gw_dyn_call *calls;  /* waiting */
+	struct gw_dyn_write *write; /* at work, with its calls */
+	struct gw_fed_list fed;
+	struct gw_idp idp;
 	unsigned cap_prefixes, cap_roles; /* present capacity */
 	uint64_t capacity_ns;
 	uint64_t loaded_wall_ns, compile_ns, publish_ns;

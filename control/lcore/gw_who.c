@@ -59,16 +59,56 @@ tick_of(const struct gw_when *when, uint64_t wall_ns)
 	return sl_tick_of(when->wall_ns - when->wall_to_mono_ns + left);
 }
 
+/* Was the provider down when the member expired (or is it, and it will)? */
 static bool
-is_over(const struct sl_pol_member *m, const struct gw_when *when)
+provider_down(const struct gw_idp *idp, const struct sl_pol_member *m)
 {
-	return m->expires_ns != 0 && m->expires_ns <= when->wall_ns;
+	unsigned i;
+
+	if (idp == NULL || m->source != SL_SOURCE_IDP || m->expires_ns == 0)
+		return false;
+	if (idp->all_since_ns != 0 && m->expires_ns >= idp->all_since_ns)
+		return true;
+	for (i = 0; i < idp->n_down; i++)
+		if (strcmp(idp->down[i].name, m->provider) == 0)
+			return m->expires_ns >= idp->down[i].since_ns;
+	return false;
+}
+
+/* When it ends. @return true if that is not what it was */
+static bool
+reckon(const struct gw_who *w, const struct gw_when *when, struct gw_member *m)
+{
+	uint64_t until = m->m->expires_ns;
+	bool stale = false, over, changed;
+
+	if (!w->strict[m->role] && provider_down(when->idp, m->m)) {
+		stale = until <= when->wall_ns;
+		until = when->idp->grace_ns != 0 ? until + when->idp->grace_ns : 0;
+	}
+	over = until != 0 && until <= when->wall_ns;
+	changed = m->until_ns != until || m->stale != stale || m->over != over;
+	m->until_ns = until;
+	m->stale = stale;
+	m->over = over;
+	return changed;
+}
+
+/* The next time at which reckon() may say something else; 0: none. */
+static uint64_t
+next_look(const struct gw_member *m)
+{
+	if (m->over)
+		return 0;
+	return m->stale || m->until_ns == m->m->expires_ns ? m->until_ns : m->m->expires_ns;
 }
 
 static bool
-lasts_longer(const struct sl_pol_member *a, const struct sl_pol_member *b)
+is_better(const struct gw_member *a, const struct gw_member *b)
 {
-	return b->expires_ns != 0 && (a->expires_ns == 0 || a->expires_ns > b->expires_ns);
+	if (a->stale != b->stale)
+		return b->stale;
+	return b->until_ns != 0 && (a->until_ns == 0 || a->until_ns > b->until_ns);
 }
 
 /* What holds of one role for one holder now: enter the best member of the chain, or none. */
@@ -85,7 +125,8 @@ settle(struct gw_who *w, const struct gw_when *when, const struct gw_member *bes
 		return rc == -ENOENT ? 0 : rc;
 	}
 	h->role.source = (uint8_t)best->m->source;
-	h->role.expires_tick = tick_of(when, best->m->expires_ns);
+	h->role.stale = best->stale;
+	h->role.expires_tick = tick_of(when, best->until_ns);
 	return sl_who_add(w->b, h);
 }
 
@@ -100,7 +141,7 @@ settle_peer(struct gw_who *w, const struct gw_when *when, uint16_t role, uint32_
 	for (; l != NULL; l = gw_hash_next(l)) {
 		m = SL_CONTAINER_OF(l, struct gw_member, link);
 		if (m->role == role && !m->over && means_peer(m->m, iface, name) &&
-		    (best == NULL || lasts_longer(m->m, best->m)))
+		    (best == NULL || is_better(m, best)))
 			best = m;
 	}
 	return settle(w, when, best, role, &h);
@@ -117,7 +158,7 @@ settle_prefix(struct gw_who *w, const struct gw_when *when, uint16_t role, uint1
 	for (; l != NULL; l = gw_hash_next(l)) {
 		m = SL_CONTAINER_OF(l, struct gw_member, link);
 		if (m->role == role && !m->over && gw_same_holder(m->m, of) &&
-		    (best == NULL || lasts_longer(m->m, best->m)))
+		    (best == NULL || is_better(m, best)))
 			best = m;
 	}
 	return settle(w, when, best, role, &h);
@@ -155,10 +196,12 @@ settle_holder(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when, ui
  */
 
 static void
-next_expiry(struct gw_who *w, const struct sl_pol_member *m)
+next_expiry(struct gw_who *w, const struct gw_member *m)
 {
-	if (m->expires_ns != 0 && (w->next_expiry_ns == 0 || m->expires_ns < w->next_expiry_ns))
-		w->next_expiry_ns = m->expires_ns;
+	uint64_t at = next_look(m);
+
+	if (at != 0 && (w->next_expiry_ns == 0 || at < w->next_expiry_ns))
+		w->next_expiry_ns = at;
 }
 
 static int
@@ -168,10 +211,10 @@ enter_doc(struct gw_who *w, struct gw_member *m, const struct gw_when *when,
 	uint16_t id;
 
 	gw_hash_add(&w->holders, &m->link, holder_hash(w, m->m));
-	m->over = is_over(m->m, when);
+	reckon(w, when, m);
 	if (m->over)
 		return 0;
-	next_expiry(w, m->m);
+	next_expiry(w, m);
 	if (m->m->peer[0] != '\0')
 		return 0;
 	id = m->m->place.iface[0] != '\0' ? iface_id(ctx, m->m->place.iface) : 0;
@@ -192,9 +235,11 @@ gw_who_fail(struct sl_error *e, int rc, const char *path)
 }
 
 struct gw_who *
-gw_who_new(const struct sl_policy *p, const uint8_t key[16], unsigned n_ifaces,
+gw_who_new(const struct sl_policy *p, const uint8_t key[16], unsigned n_ifaces, unsigned beside,
 	   const struct gw_when *when, gw_iface_id_fn iface_id, void *ctx, struct sl_error *e)
 {
+	const struct gw_when clocks = {.wall_ns = when->wall_ns,
+				       .wall_to_mono_ns = when->wall_to_mono_ns};
 	struct gw_who *w = calloc(1, sizeof(*w));
 	unsigned r, i, n = 0, at = 0;
 	char path[160] = "";
@@ -209,15 +254,19 @@ gw_who_new(const struct sl_policy *p, const uint8_t key[16], unsigned n_ifaces,
 		n += p->roles[r].n_members;
 	w->b = sl_who_new();
 	w->doc = calloc(n + 1, sizeof(*w->doc));
-	if (w->b == NULL || w->doc == NULL || gw_hash_init(&w->holders, SL_MAX(n, 1024U)) != 0 ||
+	w->strict = calloc(p->n_roles + 1, sizeof(*w->strict));
+	if (w->b == NULL || w->doc == NULL || w->strict == NULL ||
+	    gw_hash_init(&w->holders, SL_MAX(n + beside, 1024U)) != 0 ||
 	    sl_who_ifaces(w->b, n_ifaces) != 0)
 		rc = -ENOMEM;
+	for (r = 0; rc == 0 && r < p->n_roles; r++)
+		w->strict[r] = p->roles[r].on_idp_down == SL_IDP_DENY;
 	for (r = 0; rc == 0 && r < p->n_roles; r++) {
 		for (i = 0; rc == 0 && i < p->roles[r].n_members; i++, at++) {
 			w->doc[at].m = &p->roles[r].members[i];
 			w->doc[at].role = (uint16_t)r;
 			w->n_doc = at + 1;
-			rc = enter_doc(w, &w->doc[at], when, iface_id, ctx);
+			rc = enter_doc(w, &w->doc[at], &clocks, iface_id, ctx);
 			if (rc != 0)
 				snprintf(path, sizeof(path), "/roles/%s/members/%u",
 					 p->roles[r].name, i);
@@ -251,6 +300,7 @@ gw_who_free(struct gw_who *w)
 	gw_hash_free(&w->holders);
 	free(w->doc);
 	free(w->dyn);
+	free(w->strict);
 	free(w);
 }
 
@@ -324,7 +374,7 @@ dyn_room(struct gw_who *w)
 
 int
 gw_who_dyn_add(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when, uint16_t role,
-	       const struct sl_pol_member *m)
+	       const struct sl_pol_member *m, bool fed)
 {
 	struct sl_pol_member *copy = malloc(sizeof(*copy));
 	struct gw_member *n = calloc(1, sizeof(*n));
@@ -340,11 +390,12 @@ gw_who_dyn_add(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when, u
 	n->m = copy;
 	n->role = role;
 	n->dynamic = true;
-	n->over = is_over(m, when);
+	n->fed = fed;
+	reckon(w, when, n);
 	gw_hash_add(&w->holders, &n->link, holder_hash(w, copy));
+	n->at = w->n_dyn;
 	w->dyn[w->n_dyn++] = n;
-	if (!n->over)
-		next_expiry(w, copy);
+	next_expiry(w, n);
 	rc = settle_holder(gw, w, when, role, copy);
 	if (rc == 0)
 		return 0;
@@ -355,20 +406,29 @@ gw_who_dyn_add(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when, u
 	return rc;
 }
 
+static struct gw_member *
+find_dyn(const struct gw_who *w, uint16_t role, const struct sl_pol_member *m, bool fed)
+{
+	struct gw_link *l = gw_hash_find(&w->holders, holder_hash(w, m));
+	struct gw_member *n;
+
+	for (; l != NULL; l = gw_hash_next(l)) {
+		n = SL_CONTAINER_OF(l, struct gw_member, link);
+		if (n->dynamic && n->fed == fed && n->role == role && gw_same_holder(n->m, m) &&
+		    (!fed || n->m->source == m->source))
+			return n;
+	}
+	return NULL;
+}
+
 int
 gw_who_dyn_del(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when, uint16_t role,
-	       const struct sl_pol_member *m)
+	       const struct sl_pol_member *m, bool fed)
 {
-	struct gw_member *n = NULL;
-	unsigned i;
+	struct gw_member *n = find_dyn(w, role, m, fed);
 	int rc;
 
-	for (i = 0; i < w->n_dyn; i++) {
-		n = w->dyn[i];
-		if (n->role == role && gw_same_holder(n->m, m))
-			break;
-	}
-	if (i == w->n_dyn)
+	if (n == NULL)
 		return -ENOENT;
 	gw_hash_del(&w->holders, &n->link);
 	rc = settle_holder(gw, w, when, role, n->m);
@@ -376,7 +436,8 @@ gw_who_dyn_del(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when, u
 		gw_hash_add(&w->holders, &n->link, holder_hash(w, n->m));
 		return rc;
 	}
-	w->dyn[i] = w->dyn[--w->n_dyn];
+	w->dyn[n->at] = w->dyn[--w->n_dyn];
+	w->dyn[n->at]->at = n->at;
 	dyn_free(n);
 	if (w->scan != 0) { /* one may have moved behind the scan: look at all again */
 		w->scan = 0;
@@ -394,6 +455,34 @@ member_at(struct gw_who *w, unsigned i)
 	return i < w->n_doc ? &w->doc[i] : w->dyn[i - w->n_doc];
 }
 
+void
+gw_who_rescan(struct gw_who *w)
+{
+	w->scan_all = true;
+	w->scan = 0;
+	w->next_expiry_ns = 1;
+}
+
+/* Look at one member. @return true if its holder's roles changed */
+static bool
+look(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when, struct gw_member *m)
+{
+	struct gw_member before = *m;
+	uint64_t at;
+	bool changed = reckon(w, when, m);
+
+	if (changed && settle_holder(gw, w, when, m->role, m->m) != 0) {
+		m->until_ns = before.until_ns; /* its tick ends it on the data path; tried again */
+		m->stale = before.stale;
+		m->over = before.over;
+		w->scan_next_ns = 1;
+	}
+	at = next_look(m);
+	if (at != 0 && (w->scan_next_ns == 0 || at < w->scan_next_ns))
+		w->scan_next_ns = at;
+	return changed;
+}
+
 unsigned
 gw_who_expire(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when)
 {
@@ -406,22 +495,12 @@ gw_who_expire(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when)
 		w->scan_next_ns = 0;
 	for (; w->scan < n && done < EXPIRE_BATCH && looked < SCAN_BATCH; w->scan++, looked++) {
 		m = member_at(w, w->scan);
-		if (m->over || m->m->expires_ns == 0)
-			continue;
-		if (!is_over(m->m, when)) {
-			if (w->scan_next_ns == 0 || m->m->expires_ns < w->scan_next_ns)
-				w->scan_next_ns = m->m->expires_ns;
-			continue;
-		}
-		m->over = true;
-		done++;
-		if (settle_holder(gw, w, when, m->role, m->m) != 0) {
-			m->over = false; /* its tick ends it on the data path; tried again */
-			w->scan_next_ns = m->m->expires_ns;
-		}
+		if (m->m->expires_ns != 0 && (!m->over || w->scan_all))
+			done += look(gw, w, when, m);
 	}
 	if (w->scan >= n) {
 		w->scan = 0;
+		w->scan_all = false;
 		w->next_expiry_ns = w->scan_next_ns;
 	}
 	return done;

@@ -408,7 +408,7 @@ enter(struct sl_gw *gw, const struct gw_dyn *d)
 	if (role < 0 || p->who == NULL)
 		return 0;
 	gw->dirty = true;
-	return gw_who_dyn_add(gw, p->who, &when, (uint16_t)role, &d->m);
+	return gw_who_dyn_add(gw, p->who, &when, (uint16_t)role, &d->m, false);
 }
 
 static int
@@ -423,14 +423,14 @@ leave(struct sl_gw *gw, unsigned at)
 	gw_policy_when(gw, &when);
 	role = gw_policy_role(sl_gw_policy(gw), d->role);
 	if (role >= 0 && p->who != NULL)
-		rc = gw_who_dyn_del(gw, p->who, &when, (uint16_t)role, &d->m);
+		rc = gw_who_dyn_del(gw, p->who, &when, (uint16_t)role, &d->m, false);
 	if (rc != 0 && rc != -ENOENT)
 		return rc;
 	gw->dirty = true;
 	if (j != NULL && j->who != NULL && j->phase == GW_FINISH && at < j->next_dyn) {
 		role = gw_policy_role(j->doc->policy, d->role);
 		if (role >= 0)
-			gw_who_dyn_del(gw, j->who, &when, (uint16_t)role, &d->m);
+			gw_who_dyn_del(gw, j->who, &when, (uint16_t)role, &d->m, false);
 		j->next_dyn--;
 	}
 	return 0;

@@ -61,6 +61,7 @@ struct sl_gw_policy_load {
 	bool lenient;	     /* what is over is no error */
 	bool dry_run;	     /* all but publishing */
 	bool keep;	     /* write it to the state directory: it is what the next start loads */
+	bool staged;	     /* together with the members that wait for it (sl_gw_fed_put()) */
 	bool wait;	     /* `done` is called before the return */
 	uint32_t if_version; /* not 0: refuse (-EBUSY version_mismatch) unless this one is in force
 			      */
@@ -120,6 +121,40 @@ unsigned sl_gw_members_beside(struct sl_gw *gw, const char *role);
 /** Is the peer or interface that a member names here? */
 bool sl_gw_member_here(struct sl_gw *gw, const struct sl_pol_member *m);
 uint64_t sl_gw_wall_ns(struct sl_gw *gw);
+
+/* --- what a control plane gives ------------------------------------------------------------------
+ */
+
+/**
+ * A member from the control plane: in memory only, beside those of the document and of
+ * sl_gw_member_add(). Its role and peer may come later. An equal one changes nothing.
+ * @param staged in force with the next load that is `staged`, by the same root; until then what was
+ * @return 0; limit_prefixes, any_interface_is_tunnel /member; no_memory
+ */
+int sl_gw_fed_put(struct sl_gw *gw, const char *role, const struct sl_pol_member *m, bool staged,
+		  struct sl_error *e);
+/** Role, holder and whether its source is static name it. @return 0, -ENOENT, -ENOMEM */
+int sl_gw_fed_del(struct sl_gw *gw, const char *role, const struct sl_pol_member *m, bool staged);
+/** There will be no such load: what was staged is forgotten. */
+void sl_gw_fed_cancel(struct sl_gw *gw);
+/** The one in force, without its detail. */
+bool sl_gw_fed_find(struct sl_gw *gw, const char *role, const struct sl_pol_member *m,
+		    struct sl_pol_member *out);
+unsigned sl_gw_fed_count(struct sl_gw *gw);
+
+struct sl_gw_provider {
+	const char *name;
+	uint64_t since_wall_ns;
+};
+/**
+ * The identity providers that do not answer. Members from them that expire after `since` are served
+ * on, marked as stale, unless their role ends with its members' expiry (on_idp_down: deny).
+ * @param all_since_wall_ns not 0: nothing is known of any provider since then
+ * @param grace_ns how long after the expiry; 0: without end
+ * @return 0 or -ENOMEM
+ */
+int sl_gw_providers_set(struct sl_gw *gw, const struct sl_gw_provider *down, unsigned n,
+			uint64_t all_since_wall_ns, uint64_t grace_ns);
 
 /* --- explaining ---------------------------------------------------------------------------------
  */

@@ -168,6 +168,8 @@ emit_role(const struct sl_pol_role *r)
 	if (r->id != 0)
 		set(o, &ok, "id", json_integer(r->id));
 	set_text(o, &ok, "description", r->desc);
+	if (r->on_idp_down == SL_IDP_DENY)
+		set(o, &ok, "on_idp_down", json_string("deny"));
 	for (unsigned i = 0; i < r->n_members; i++)
 		push(a, &ok, emit_member(&r->members[i]));
 	set(o, &ok, "members", a);

@@ -129,11 +129,23 @@ read_members(struct doc *d, json_t *v, void *out)
 }
 
 static int
+read_idp_down(struct doc *d, json_t *v, void *out)
+{
+	static const char *const words[] = {"serve", "deny"};
+	unsigned at = 0;
+	int rc = doc_word(d, v, words, SL_ARRAY_SIZE(words), &at);
+
+	*(enum sl_pol_idp_down *)out = (enum sl_pol_idp_down)at;
+	return rc;
+}
+
+static int
 read_role(struct doc *d, json_t *v, void *out)
 {
 	static const struct doc_field fields[] = {
 		{"id", read_role_id, offsetof(struct sl_pol_role, id), false},
 		{"description", doc_read_text, offsetof(struct sl_pol_role, desc), false},
+		{"on_idp_down", read_idp_down, offsetof(struct sl_pol_role, on_idp_down), false},
 		{"members", read_members, 0, false},
 	};
 	struct sl_pol_role *r = out;

@@ -67,10 +67,14 @@ struct sl_pol_member {
 	char *detail;		    /* IDP user, config file or reason; may be NULL */
 };
 
+/** Members from an identity provider that does not answer, past their expiry. */
+enum sl_pol_idp_down { SL_IDP_SERVE, SL_IDP_DENY };
+
 struct sl_pol_role {
 	uint32_t id; /* unique, 1..SL_POL_ID_MAX; 0 at entry: chosen by sl_policy_check() */
 	char name[SL_POL_NAME];
 	char *desc;
+	enum sl_pol_idp_down on_idp_down;
 	struct sl_pol_member *members;
 	unsigned n_members;
 };
