@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Pushes of gateways: each row counts once, whatever is sent again; what is lost is told. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sl_flows.h"
+
+#define T0 1800000000 /* 2027-01-15T08:00:00Z */
+
+static sqlite3 *db;
+static struct sl_flows *f;
+
+static int
+setup(void **state)
+{
+	struct sl_error e;
+
+	(void)state;
+	assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+	f = sl_flows_new(db, &e);
+	return f ? 0 : -1;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	sl_flows_free(f);
+	sqlite3_close(db);
+	return 0;
+}
+
+static json_t *
+row(const char *peer, const char *dst, int port, int flows, const char *last, const char *would)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s, "
+			 "s:s, s:s, s:s}",
+			 "interface", "wg0", "peer", peer, "src", "10.7.0.2", "dst", dst,
+			 "protocol", 6, "port", port, "from", "tunnel", "verdict", "allow", "would",
+			 would, "flows", flows, "packets", 10 * flows, "bytes", 1000 * flows,
+			 "first", "2027-01-15T08:00:00Z", "last", last, "role", "eng", "rule",
+			 strcmp(would, "allow") == 0 ? "eng/1" : "", "reason",
+			 strcmp(would, "allow") == 0 ? "rule" : "no_rule");
+}
+
+static int
+push(uint64_t first, uint64_t lost_before, json_t *rows, uint64_t *acked)
+{
+	struct sl_flows_push p = {.gateway = "gw1",
+				  .boot = "b1",
+				  .first = first,
+				  .lost_before = lost_before,
+				  .from_s = T0 + (int64_t)first * 10,
+				  .to_s = T0 + (int64_t)first * 10 + 10,
+				  .rows = rows};
+	struct sl_error e = {0};
+	int rc = sl_flows_push(f, &p, T0 + 100, acked, &e);
+
+	json_decref(rows);
+	return rc;
+}
+
+struct seen {
+	unsigned n;
+	uint64_t flows, bytes;
+	bool would;
+	char rule[80];
+	int64_t first, last;
+};
+
+static bool
+note(void *ctx, const struct sl_flow_row *r)
+{
+	struct seen *s = ctx;
+
+	s->n++;
+	s->flows += r->flows;
+	s->bytes += r->bytes;
+	s->would = r->would;
+	s->first = r->first_s;
+	s->last = r->last_s;
+	snprintf(s->rule, sizeof(s->rule), "%s", r->rule);
+	return true;
+}
+
+static struct seen
+all(const struct sl_flows_filter *q)
+{
+	static const struct sl_flows_filter any;
+	struct seen s = {0};
+	struct sl_error e;
+
+	assert_int_equal(sl_flows_walk(f, q ? q : &any, note, &s, &e), 0);
+	return s;
+}
+
+static void
+counts_once(void **state)
+{
+	uint64_t acked;
+	json_t *rows =
+		json_pack("[o, o]",
+			  row("alice", "10.20.0.10", 443, 3, "2027-01-15T08:01:00Z", "deny"),
+			  row("alice", "10.20.0.10", 22, 1, "2027-01-15T08:01:00Z", "allow"));
+	json_t *again = json_deep_copy(rows);
+	struct seen s;
+
+	(void)state;
+	assert_int_equal(push(0, 0, rows, &acked), 0);
+	assert_int_equal(acked, 1);
+	assert_int_equal(push(0, 0, again, &acked), 0); /* the answer was lost, all is sent again */
+	assert_int_equal(acked, 1);
+	/* one that is known and one that is new; of the next day, with another verdict */
+	rows = json_pack("[o, o]",
+			 row("alice", "10.20.0.10", 22, 1, "2027-01-15T08:01:00Z", "allow"),
+			 row("alice", "10.20.0.10", 443, 5, "2027-01-16T08:01:00Z", "allow"));
+	assert_int_equal(push(1, 0, rows, &acked), 0);
+	assert_int_equal(acked, 2);
+	s = all(NULL);
+	assert_int_equal(s.n, 2);
+	assert_int_equal(s.flows, 9);
+	assert_int_equal(s.bytes, 9000);
+	/* sorted by port: 443 is the last; the newest row says what was decided */
+	assert_true(s.would);
+	assert_string_equal(s.rule, "eng/1");
+	assert_int_equal(s.first, T0);
+	assert_int_equal(s.last, T0 + 86400 + 60);
+}
+
+static void
+filters(void **state)
+{
+	struct sl_prefix p;
+	struct sl_flows_filter q = {.to = &p, .n_to = 1};
+	uint64_t acked;
+
+	(void)state;
+	assert_int_equal(
+		push(0, 0,
+		     json_pack("[o, o, o]",
+			       row("alice", "10.20.0.10", 443, 3, "2027-01-15T08:01:00Z", "deny"),
+			       row("bob", "10.20.1.10", 443, 1, "2027-01-15T08:01:00Z", "deny"),
+			       row("bob", "10.20.1.11", 443, 1, "2027-01-15T09:01:00Z", "deny")),
+		     &acked),
+		0);
+	assert_int_equal(sl_prefix_parse("10.20.1.0/24", &p), 0);
+	assert_int_equal(all(&q).n, 2);
+	q.since_s = T0 + 1800;
+	assert_int_equal(all(&q).n, 1);
+	assert_int_equal(all(&(struct sl_flows_filter){.peer = "alice"}).n, 1);
+	assert_int_equal(all(&(struct sl_flows_filter){.gateway = "gw2"}).n, 0);
+}
+
+static json_int_t
+gap(const char *what, int64_t now)
+{
+	json_t *names = json_pack("[s, s]", "gw1", "gw9"), *g;
+	struct sl_error e;
+	json_int_t v;
+
+	g = sl_flows_gaps(f, names, T0, now, &e);
+	assert_non_null(g);
+	assert_int_equal(json_array_size(g), 2); /* one that never told anything is told too */
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(g, 1), "covered_s")), 0);
+	v = json_integer_value(json_object_get(json_array_get(g, 0), what));
+	json_decref(g);
+	json_decref(names);
+	return v;
+}
+
+static void
+gaps(void **state)
+{
+	uint64_t acked;
+
+	(void)state;
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(push(i, 0,
+				      json_pack("[o]", row("alice", "10.20.0.10", 443, 1,
+							   "2027-01-15T08:01:00Z", "deny")),
+				      &acked),
+				 0);
+	assert_int_equal(gap("covered_s", T0 + 40), 30);
+	assert_int_equal(gap("lost_rows", T0 + 40), 0);
+	assert_int_equal(gap("silent_s", T0 + 40), 10);
+	/* rows 3 and 4 never came, whatever the gateway thinks */
+	assert_int_equal(push(5, 0,
+			      json_pack("[o]", row("alice", "10.20.0.10", 443, 1,
+						   "2027-01-15T08:01:00Z", "deny")),
+			      &acked),
+			 0);
+	assert_int_equal(gap("lost_rows", T0 + 60), 2);
+	assert_int_equal(gap("covered_s", T0 + 60), 40);
+	assert_int_equal(gap("newest_gap_s", T0 + 60), T0 + 50);
+	/* the gateway had to drop 100 */
+	assert_int_equal(push(106, 100,
+			      json_pack("[o]", row("alice", "10.20.0.10", 443, 1,
+						   "2027-01-15T08:01:00Z", "deny")),
+			      &acked),
+			 0);
+	assert_int_equal(gap("lost_rows", T0 + 60), 102);
+	assert_int_equal(acked, 106);
+}
+
+static void
+refuses(void **state)
+{
+	static const char *const bad[][2] = {
+		{"src", "10.7.0"},
+		{"dst", "fd00::1"},
+		{"first", "yesterday"},
+		{"last", "2026-01-15T08:00:00Z"},
+		{"peer", "a-name-that-is-longer-than-sixty-three-characters-in-a-row-0123456789"}};
+	uint64_t acked;
+
+	(void)state;
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(bad); i++) {
+		json_t *good = row("alice", "10.20.0.10", 443, 1, "2027-01-15T08:01:00Z", "deny"),
+		       *one = json_deep_copy(good);
+		struct sl_flows_push p = {.gateway = "gw1",
+					  .boot = "b1",
+					  .rows = json_pack("[o, o]", good, one)};
+		struct sl_error e = {0};
+
+		json_object_set_new(one, bad[i][0], json_string(bad[i][1]));
+		assert_int_equal(sl_flows_push(f, &p, T0, &acked, &e), -EINVAL);
+		assert_string_equal(e.path, "/rows/1");
+		json_decref(p.rows);
+	}
+	assert_int_equal(all(NULL).n, 0); /* not even the good row before it */
+}
+
+static void
+forgets(void **state)
+{
+	struct sl_error e;
+	uint64_t acked;
+
+	(void)state;
+	push(0, 0,
+	     json_pack("[o, o]", row("alice", "10.20.0.10", 443, 1, "2027-01-15T08:01:00Z", "deny"),
+		       row("alice", "10.20.0.10", 443, 1, "2027-01-17T08:01:00Z", "deny")),
+	     &acked);
+	assert_int_equal(sl_flows_prune(f, T0 + 86400, &e), 1);
+	assert_int_equal(all(NULL).n, 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(counts_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(filters, setup, teardown),
+		cmocka_unit_test_setup_teardown(gaps, setup, teardown),
+		cmocka_unit_test_setup_teardown(refuses, setup, teardown),
+		cmocka_unit_test_setup_teardown(forgets, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
