@@ -5,6 +5,7 @@
 #include "sl_policy_doc.h"
 
 #define NS_PER_S UINT64_C(1000000000)
+#define NS_PER_MS UINT64_C(1000000)
 #define YEAR_MAX 2500 /* 64 bits of nanoseconds end in 2554 */
 
 static const struct {
@@ -63,34 +64,52 @@ parse_date(const char *s)
 	return days;
 }
 
-/** "Thh:mm:ssZ" as seconds; -1: no time. */
+/** ".f" to ".fffffffff" as milliseconds, nothing as 0; -1: none of these. @param s moved behind it
+ */
+static int
+parse_fraction(const char **s)
+{
+	unsigned n = 0, ms = 0;
+
+	if (**s != '.')
+		return 0;
+	for (++*s; **s >= '0' && **s <= '9'; ++*s, n++)
+		ms = n < 3 ? ms * 10 + (unsigned)(**s - '0') : ms;
+	for (unsigned k = n; k < 3; k++)
+		ms *= 10;
+	return n >= 1 && n <= 9 ? (int)ms : -1;
+}
+
+/** "Thh:mm:ss[.f]Z" as milliseconds; -1: no time. */
 static int
 parse_clock(const char *s)
 {
-	int h, m, sec;
+	int h, m, sec, ms;
 
 	if (s[0] != 'T')
 		return -1;
 	h = digits(s + 1, 2);
 	m = h >= 0 && s[3] == ':' ? digits(s + 4, 2) : -1;
 	sec = m >= 0 && s[6] == ':' ? digits(s + 7, 2) : -1;
-	if (sec < 0 || h > 23 || m > 59 || sec > 59 || strcmp(s + 9, "Z") != 0)
+	if (sec < 0 || h > 23 || m > 59 || sec > 59)
 		return -1;
-	return h * 3600 + m * 60 + sec;
+	s += 9;
+	ms = parse_fraction(&s);
+	return ms >= 0 && strcmp(s, "Z") == 0 ? ((h * 60 + m) * 60 + sec) * 1000 + ms : -1;
 }
 
 int
 sl_time_parse(const char *s, uint64_t *wall_ns)
 {
 	int64_t days = parse_date(s);
-	int seconds;
+	int ms;
 
 	if (days < 0)
 		return -EINVAL;
-	seconds = s[10] == '\0' ? 0 : parse_clock(s + 10);
-	if (seconds < 0 || (days == 0 && seconds == 0)) /* 0 means never */
+	ms = s[10] == '\0' ? 0 : parse_clock(s + 10);
+	if (ms < 0 || (days == 0 && ms == 0)) /* 0 means never */
 		return -EINVAL;
-	*wall_ns = ((uint64_t)days * 86400 + (uint64_t)seconds) * NS_PER_S;
+	*wall_ns = (uint64_t)days * 86400 * NS_PER_S + (uint64_t)ms * NS_PER_MS;
 	return 0;
 }
 
@@ -100,15 +119,18 @@ sl_time_str(uint64_t wall_ns, char buf[32])
 	uint64_t s = wall_ns / NS_PER_S;
 	int64_t days = (int64_t)(s / 86400);
 	int year = 1970, month = 1;
-	unsigned clock = (unsigned)(s % 86400);
+	unsigned clock = (unsigned)(s % 86400), ms = (unsigned)(wall_ns / NS_PER_MS % 1000);
+	char fraction[8] = "";
 
 	for (; days >= 365 + leap(year); year++)
 		days -= 365 + leap(year);
 	for (; days >= month_days(year, month); month++)
 		days -= month_days(year, month);
-	snprintf(buf, 32, "%04u-%02u-%02uT%02u:%02u:%02uZ", (unsigned)year % 10000,
+	if (ms != 0)
+		snprintf(fraction, sizeof(fraction), ".%03u", ms);
+	snprintf(buf, 32, "%04u-%02u-%02uT%02u:%02u:%02u%sZ", (unsigned)year % 10000,
 		 (unsigned)month % 100, ((unsigned)days + 1) % 100, clock / 3600, clock / 60 % 60,
-		 clock % 60);
+		 clock % 60, fraction);
 	return buf;
 }
 

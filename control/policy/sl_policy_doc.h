@@ -30,9 +30,10 @@ int sl_policy_doc_parse(const char *text, size_t len, struct sl_policy **out, st
 /** A canonical document of a model (without comments). @return NULL without memory */
 json_t *sl_policy_doc_emit(const struct sl_policy *p);
 
-/** RFC 3339 in UTC ("2027-01-31T00:00:00Z", a date alone is its begin). @return 0, -EINVAL */
+/** RFC 3339 in UTC ("2027-01-31T00:00:00Z", also with a fraction, of which milliseconds count; a
+ * date alone is its begin). @return 0, -EINVAL */
 int sl_time_parse(const char *s, uint64_t *wall_ns);
-/** @param buf at least 21 bytes */
+/** With milliseconds where there are any. @param buf at least 25 bytes */
 const char *sl_time_str(uint64_t wall_ns, char buf[32]);
 
 /** "tcp", "udp", "icmp", "icmpv6", "any" or a number. @return -1 if none of these */

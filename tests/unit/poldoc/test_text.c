@@ -26,6 +26,11 @@ test_time(void **state)
 					  "2027-01-01T00:00:00z",
 					  "2027-01-01T00:00:00+01:00",
 					  "2027-01-01T00:00:00Zx",
+					  "2027-01-01T00:00:00.Z",
+					  "2027-01-01T00:00:00.1",
+					  "2027-01-01T00:00:00.1234567890Z",
+					  "2027-01-01T00:00:00,5Z",
+					  "1970-01-01T00:00:00.0009Z",
 					  "2027-01-01 00:00:00Z",
 					  "x027-01-01"};
 	uint64_t ns = 0;
@@ -37,9 +42,15 @@ test_time(void **state)
 	}
 	assert_int_equal(sl_time_parse("2027-01-15T08:00:00Z", &ns), 0);
 	assert_int_equal(ns, NOW);
+	assert_int_equal(sl_time_parse("2027-01-15T08:00:00.1Z", &ns), 0);
+	assert_int_equal(ns, NOW + 100000000);
+	assert_string_equal(sl_time_str(ns, buf), "2027-01-15T08:00:00.100Z");
+	assert_int_equal(sl_time_parse("2027-01-15T08:00:00.004999999Z", &ns), 0);
+	assert_int_equal(ns, NOW + 4000000);
+	assert_string_equal(sl_time_str(ns, buf), "2027-01-15T08:00:00.004Z");
 	assert_int_equal(sl_time_parse("2028-02-29", &ns), 0);
 	assert_string_equal(sl_time_str(ns, buf), "2028-02-29T00:00:00Z");
-	assert_string_equal(sl_time_str(UINT64_MAX, buf), "2554-07-21T23:34:33Z");
+	assert_string_equal(sl_time_str(UINT64_MAX, buf), "2554-07-21T23:34:33.709Z");
 	assert_int_equal(sl_time_parse("2500-12-31T23:59:59Z", &ns), 0);
 }
 
