@@ -31,9 +31,10 @@ enum sl_kind {
 	SL_KIND_RULE,	  /* "ROLE/ID" */
 	SL_KIND_ROLE_MAP, /* "ROLE:MEMBER", MEMBER as the policy document writes it
 			     (10.7.0.2/32@wg0, peer:alice). {role, member, interface, expires_at,
-			     source{type idp|dynamic, provider, user}} */
+			     source{type idp|dynamic, provider, user, reason}} */
 	SL_KIND_PROVIDER, /* name: {state up|down, since} */
-	SL_KIND_CRL,	  /* "cert:SERIAL" or "token:ID": {until, reason} */
+	SL_KIND_CRL,	  /* "cert:SERIAL" (lower-case hex without leading zeros) or "token:ID":
+			     {until, reason} */
 	/* what only data stores hold */
 	SL_KIND_POLICY_TEXT, /* "VERSION": {text, actor, comment} */
 	SL_KIND_TOKEN, /* 10 characters: {hash, roles[], bound, expires_at, source, description} */
@@ -69,17 +70,23 @@ bool sl_kind_is_policy(enum sl_kind k);
 /**
  * Check one object by itself: the id's form, each field's type and range, that the id says what the
  * body says. References to others are checked where the store is.
- * @param unknown NULL: an unknown field is an error (REST, strict kinds); else each one's path is
- * appended to the array and ignored
+ * @param unknown NULL: an unknown field is an error (REST); else each one's path is appended to the
+ * array and ignored, but in strict kinds it is an error always
  * @return 0, or -EINVAL with the path inside the body ("/allowed_ips/0") and a reason:
- * kind_unknown, id_invalid, field_unknown, field_missing, field_type, field_range, name_invalid,
- * key_invalid, prefix_invalid, prefix_host_bits, endpoint_invalid, time_invalid, enum_invalid, ...;
+ * kind_unknown, id_invalid, id_mismatch, field_unknown, field_missing, field_type, field_range,
+ * name_invalid, interface_invalid, key_invalid, prefix_invalid, prefix_host_bits, endpoint_invalid,
+ * time_invalid, enum_invalid, text_invalid, value_duplicate, not_supported, and those of
+ * sl_policy_doc_parse() and sl_policy_check(); -ENOMEM no_memory;
  * -EPERM local_only_setting (authz_mode, logging_enabled), secret_field (private_key,
  * preshared_key, psk and what looks like one)
  */
 int sl_object_check(enum sl_kind k, const char *id, json_t *body, json_t *unknown,
 		    struct sl_error *e);
-/** The interface or gateway that the scope names, "" for the other scopes. 0 or -EINVAL. */
+/** Take out fields that no object may have (those for which sl_object_check() says -EPERM), at any
+ * depth; each one's path inside the body is appended to `paths`. */
+void sl_object_strip(enum sl_kind k, json_t *body, json_t *paths);
+/** The interface or gateway that the scope names, "" for the other scopes. A role_map of a prefix
+ * that no tunnel owns has "*": every gateway. 0 or -EINVAL. */
 int sl_object_scope(enum sl_kind k, const char *id, const json_t *body, char out[SL_OBJ_SCOPE]);
 /** Fields of a kind for documentation and the drift test of the OpenAPI page: walks name, JSON
  * type, required. */
@@ -87,19 +94,23 @@ void sl_kind_fields(enum sl_kind k,
 		    void (*fn)(void *ctx, const char *name, const char *type, bool required),
 		    void *ctx);
 
-/** RFC 3339 UTC "2026-11-20T17:00:00Z", also with a fraction. @return 0 or -EINVAL */
+/** RFC 3339 UTC "2026-11-20T17:00:00Z", also with a fraction, of which milliseconds count; a date
+ * alone is its begin. Those of control/policy. @return 0 or -EINVAL */
 int sl_time_parse(const char *text, uint64_t *wall_ns);
 #define SL_TIME_STR 32
 const char *sl_time_str(uint64_t wall_ns, char out[SL_TIME_STR]);
 
 /**
- * Canonical JSON: UTF-8, sorted keys, no spaces, integers only.
- * @return malloc'ed text, NULL without memory or with a fraction in it
+ * Canonical JSON: UTF-8, keys sorted by their bytes, no spaces, integers only; what Python's
+ * json.dumps(v, sort_keys=True, ensure_ascii=False, separators=(",", ":")) writes.
+ * @return malloc'ed text with a zero behind it; NULL without memory, with a fraction, or deeper
+ * than 64
  */
 char *sl_canon(const json_t *v, size_t *len);
 
 #define SL_HASH_LEN 32
-/** BLAKE2b-256 over kind, id and canonical body (each with its length before it). */
+/** BLAKE2b-256 over kind, id and canonical body, each with its length (64 bits, little endian)
+ * before it. */
 void sl_object_hash(enum sl_kind k, const char *id, const char *canon, size_t len,
 		    uint8_t out[SL_HASH_LEN]);
 /** Sum of hashes mod 2^256: the order of changes leaves no trace. A drift check, no authenticator.
@@ -111,6 +122,9 @@ void sl_hash_add(struct sl_hash_sum *s, const uint8_t h[SL_HASH_LEN]);
 void sl_hash_sub(struct sl_hash_sum *s, const uint8_t h[SL_HASH_LEN]);
 #define SL_HASH_STR 69 /* "b2b:" and 64 hex digits */
 const char *sl_hash_str(const struct sl_hash_sum *s, char out[SL_HASH_STR]);
+/** @return 0 or -EINVAL, then *out is zero */
+int sl_hash_parse(const char *text, struct sl_hash_sum *out);
+bool sl_hash_equal(const struct sl_hash_sum *a, const struct sl_hash_sum *b);
 
 /** State identity: (epoch, seq). */
 struct sl_epoch {
@@ -124,7 +138,12 @@ json_t *sl_epoch_json(const struct sl_epoch *e);
 int sl_epoch_parse(const json_t *v, struct sl_epoch *out);
 
 #define SL_CHAIN_STR 69
-/** chain' = BLAKE2b-256(chain, canonical txn). `chain` in and out: "b2b:…" text, "" at the start.
+/**
+ * chain' = BLAKE2b-256(chain, canonical txn), each with its length before it. Of the transaction
+ * count prev, seq, ts, actor, cause, policy_version and of each op op, kind, id, rev, obj: not what
+ * the log or the wire adds (chain, scope, sub).
+ * @param chain in and out: "b2b:…" text, "" at the start
+ * @return 0 or -EINVAL (no chain, no canonical form), then `chain` is as before
  */
 int sl_chain_next(char chain[SL_CHAIN_STR], const json_t *txn);
 

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The check of one object. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "model_int.h"
+
+/* --- where we are ------------------------------------------------------------------------------
+ */
+
+size_t
+model_down(struct model_check *c, const char *key)
+{
+	size_t was = strlen(c->path), n = was;
+
+	if (n < sizeof(c->path) - 1)
+		c->path[n++] = '/';
+	for (; *key != '\0' && n < sizeof(c->path) - 2; key++) { /* RFC 6901 */
+		if (*key == '~' || *key == '/') {
+			c->path[n++] = '~';
+			c->path[n++] = *key == '~' ? '0' : '1';
+		} else {
+			c->path[n++] = *key;
+		}
+	}
+	c->path[n] = '\0';
+	return was;
+}
+
+size_t
+model_down_at(struct model_check *c, size_t index)
+{
+	char key[24];
+
+	snprintf(key, sizeof(key), "%zu", index);
+	return model_down(c, key);
+}
+
+void
+model_up(struct model_check *c, size_t was)
+{
+	c->path[was] = '\0';
+}
+
+int
+model_fail(struct model_check *c, const char *reason, const char *fmt, ...)
+{
+	char text[sizeof(c->e->message)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return sl_fail(c->e, -EINVAL, reason, c->path, "%s", text);
+}
+
+int
+model_fail_at(struct model_check *c, const char *key, const char *reason, const char *fmt, ...)
+{
+	char text[sizeof(c->e->message)];
+	size_t was = model_down(c, key);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	sl_fail(c->e, -EINVAL, reason, c->path, "%s", text);
+	model_up(c, was);
+	return -EINVAL;
+}
+
+int
+model_wrong_type(struct model_check *c, const char *want, const json_t *v)
+{
+	static const char *const is[] = {
+		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array",
+		[JSON_STRING] = "a string",  [JSON_INTEGER] = "an integer",
+		[JSON_REAL] = "a fraction",  [JSON_TRUE] = "true",
+		[JSON_FALSE] = "false",	     [JSON_NULL] = "null",
+	};
+
+	model_fail(c, "field_type", "%s is wanted here, not %s", want, is[json_typeof(v)]);
+	if (json_is_null(v))
+		sl_hint(c->e, "leave the field out instead");
+	return -EINVAL;
+}
+
+const char *
+model_text(const json_t *body, const char *field)
+{
+	const char *s = json_string_value(json_object_get(body, field));
+
+	return s != NULL ? s : "";
+}
+
+/* --- fields ----------------------------------------------------------------------------------- */
+
+/** At the field. */
+static int
+unknown_field(struct model_check *c, const struct model_field *fields, const char *key, json_t *v)
+{
+	char known[200] = "";
+	size_t len = 0;
+
+	if (c->unknown != NULL) {
+		json_array_append_new(c->unknown, json_string(c->path));
+		return model_check_free(c, v);
+	}
+	model_fail(c, "field_unknown", "there is no field \"%.63s\" here", key);
+	for (; fields->name != NULL && len < sizeof(known); fields++)
+		len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s",
+					len > 0 ? ", " : "", fields->name);
+	sl_hint(c->e, "known are %s", known);
+	return -EINVAL;
+}
+
+int
+model_check_fields(struct model_check *c, const struct model_field *fields, json_t *v)
+{
+	const struct model_field *f;
+	const char *key;
+	json_t *value;
+	size_t was;
+	int rc;
+
+	if (!json_is_object(v))
+		return model_wrong_type(c, "an object", v);
+	json_object_foreach (v, key, value) {
+		f = model_field(fields, key);
+		was = model_down(c, key);
+		rc = f != NULL ? model_check_value(c, f, f->type, value)
+			       : unknown_field(c, fields, key, value);
+		if (rc < 0)
+			return rc;
+		model_up(c, was);
+	}
+	for (f = fields; f->name != NULL; f++) {
+		if (f->required && json_object_get(v, f->name) == NULL)
+			return model_fail_at(c, f->name, "field_missing", "\"%s\" is missing",
+					     f->name);
+	}
+	return 0;
+}
+
+/** Parts of the document: the table knows their fields, the parser what may stand in them. */
+static int
+check_policy(struct model_check *c, enum sl_kind k, const char *id, json_t *body)
+{
+	const struct model_kind *kind = model_kind(k);
+	json_t *known, *value;
+	const char *key;
+	size_t was;
+	int rc = 0;
+
+	if (!json_is_object(body))
+		return model_wrong_type(c, "an object", body);
+	known = json_object();
+	json_object_foreach (body, key, value) {
+		was = model_down(c, key);
+		if (model_field(kind->fields, key) == NULL)
+			rc = unknown_field(c, kind->fields, key, value);
+		else if (json_object_set(known, key, value) < 0)
+			rc = sl_fail(c->e, -ENOMEM, "no_memory", "", "no memory for the check");
+		if (rc < 0)
+			break;
+		model_up(c, was);
+	}
+	if (rc == 0)
+		rc = model_check_policy(c, k, id, known);
+	json_decref(known);
+	return rc;
+}
+
+int
+sl_object_check(enum sl_kind k, const char *id, json_t *body, json_t *unknown, struct sl_error *e)
+{
+	const struct model_kind *kind = model_kind(k);
+	struct sl_error own = {0};
+	struct model_check c = {.e = e != NULL ? e : &own, .unknown = unknown};
+	int rc;
+
+	if (kind == NULL)
+		return sl_fail(c.e, -EINVAL, "kind_unknown", "", "there is no kind %u",
+			       (unsigned)k);
+	if (kind->strict)
+		c.unknown = NULL;
+	rc = kind->id(&c, id);
+	if (rc == 0)
+		rc = model_check_forbidden(&c, kind, body);
+	if (rc == 0)
+		rc = kind->policy ? check_policy(&c, k, id, body)
+				  : model_check_fields(&c, kind->fields, body);
+	if (rc == 0 && kind->also != NULL)
+		rc = kind->also(&c, id, body);
+	return rc;
+}
+
+int
+sl_object_scope(enum sl_kind k, const char *id, const json_t *body, char out[SL_OBJ_SCOPE])
+{
+	const char *s = "";
+	size_t n;
+
+	switch (k) {
+	case SL_KIND_INTERFACE:
+	case SL_KIND_GATEWAY:
+		s = id;
+		break;
+	case SL_KIND_GATEWAY_INTERFACE:
+		s = model_text(body, "gateway");
+		break;
+	case SL_KIND_PEER:
+	case SL_KIND_ROLE_MAP:
+		s = model_text(body, "interface");
+		break;
+	default:
+		out[0] = '\0';
+		return (unsigned)k < SL_KIND_N ? 0 : -EINVAL;
+	}
+	n = strlen(s);
+	if (n == 0 || n >= SL_OBJ_SCOPE)
+		return -EINVAL;
+	memcpy(out, s, n + 1);
+	return 0;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the files of the object checks share: the table of kinds and where a check is. */
+#ifndef SL_MODEL_INT_H
+#define SL_MODEL_INT_H
+
+#include "sl_object.h"
+
+enum model_type {
+	MODEL_TEXT,	/* one line; max: bytes */
+	MODEL_DOCUMENT, /* text of many lines; max: bytes */
+	MODEL_BOOL,
+	MODEL_INT,	 /* min to max */
+	MODEL_WORD,	 /* one of `words` */
+	MODEL_NODE,	 /* name of a gateway or peer */
+	MODEL_NAME,	 /* name as the policy document has them */
+	MODEL_INTERFACE, /* name of an interface */
+	MODEL_KEY,	 /* public key, base64 */
+	MODEL_HASH,	 /* 64 hex digits */
+	MODEL_TIME,	 /* RFC 3339 UTC */
+	MODEL_IP,	 /* address */
+	MODEL_PREFIX,	 /* without host bits */
+	MODEL_ADDRESS,	 /* an address with the length of its network */
+	MODEL_ENDPOINT,	 /* ADDRESS:PORT */
+	MODEL_HOST_PORT, /* ADDRESS:PORT or NAME:PORT */
+	MODEL_LIST,	 /* of `item`, each once; min to max of them */
+	MODEL_PREFIXES,	 /* object: name of a gateway to a list of prefixes; max of both */
+	MODEL_OBJECT,	 /* of `fields` */
+	MODEL_MEMBER,	 /* a role's member as the policy document writes it */
+	MODEL_FREE,	 /* any JSON with whole numbers, of some depth */
+	MODEL_FREE_LIST,
+	MODEL_FREE_OBJECT,
+};
+
+struct model_field {
+	const char *name;
+	enum model_type type;
+	bool required;
+	int64_t min, max;
+	const char *const *words; /* ends with NULL */
+	enum model_type item;
+	const struct model_field *fields; /* end with a NULL name */
+	const char *doc;
+};
+
+struct model_check {
+	struct sl_error *e;
+	char path[sizeof(((struct sl_error *)0)->path)]; /* where we are, as a JSON pointer */
+	json_t *unknown;				 /* NULL: an unknown field is an error */
+};
+
+struct model_kind {
+	const char *name;
+	enum sl_scope scope;
+	bool strict, policy;
+	const char *doc, *id_doc, *example_id, *example;
+	const struct model_field *fields;		  /* end with a NULL name */
+	int (*id)(struct model_check *c, const char *id); /* form of the id */
+	/** What its fields and the id say of each other; may be NULL. */
+	int (*also)(struct model_check *c, const char *id, json_t *body);
+};
+
+/** @return NULL: there is no such kind */
+const struct model_kind *model_kind(enum sl_kind k);
+const struct model_field *model_field(const struct model_field *fields, const char *name);
+/** "string", "integer", ... */
+const char *model_json_type(enum model_type t);
+
+/* --- where we are ------------------------------------------------------------------------------
+ */
+
+/** Go down to a key. @return what model_up() needs */
+size_t model_down(struct model_check *c, const char *key);
+size_t model_down_at(struct model_check *c, size_t index);
+void model_up(struct model_check *c, size_t was);
+/** An error at the present place. @return -EINVAL */
+int model_fail(struct model_check *c, const char *reason, const char *fmt, ...) SL_PRINTF(3, 4);
+/** An error at a key below the present place. @return -EINVAL */
+int model_fail_at(struct model_check *c, const char *key, const char *reason, const char *fmt, ...)
+	SL_PRINTF(4, 5);
+int model_wrong_type(struct model_check *c, const char *want, const json_t *v);
+
+/* --- checks ------------------------------------------------------------------------------------
+ */
+
+/** The fields of an object by their table. */
+int model_check_fields(struct model_check *c, const struct model_field *fields, json_t *v);
+int model_check_value(struct model_check *c, const struct model_field *f, enum model_type t,
+		      json_t *v);
+/** Only whole numbers, not too deep, not too many. */
+int model_check_free(struct model_check *c, json_t *v);
+/** -EPERM for fields that no object may have. */
+int model_check_forbidden(struct model_check *c, const struct model_kind *k, json_t *body);
+/** -EPERM for a name that no field and no setting may have. */
+int model_check_forbidden_name(struct model_check *c, const char *name);
+/** A zone, target, role or rule, by the parser of documents. Unknown fields are out already. */
+int model_check_policy(struct model_check *c, enum sl_kind k, const char *id, json_t *body);
+/** A role_map as a member of its role, likewise. */
+int model_check_member(struct model_check *c, json_t *body);
+
+bool model_is_node(const char *s);
+bool model_is_name(const char *s);
+bool model_is_interface(const char *s);
+/** A string field's text, "" where it is none. */
+const char *model_text(const json_t *body, const char *field);
+
+/* forms of ids */
+int model_id_node(struct model_check *c, const char *id);
+int model_id_name(struct model_check *c, const char *id);
+int model_id_interface(struct model_check *c, const char *id);
+int model_id_policy(struct model_check *c, const char *id);
+int model_id_version(struct model_check *c, const char *id);
+int model_id_rule(struct model_check *c, const char *id);
+int model_id_gateway_interface(struct model_check *c, const char *id);
+int model_id_role_map(struct model_check *c, const char *id);
+int model_id_crl(struct model_check *c, const char *id);
+int model_id_token(struct model_check *c, const char *id);
+int model_id_allocation(struct model_check *c, const char *id);
+int model_id_migration(struct model_check *c, const char *id);
+int model_id_setting(struct model_check *c, const char *id);
+
+/* what fields and id say of each other */
+int model_also_interface(struct model_check *c, const char *id, json_t *body);
+int model_also_gateway_interface(struct model_check *c, const char *id, json_t *body);
+int model_also_peer(struct model_check *c, const char *id, json_t *body);
+int model_also_rule(struct model_check *c, const char *id, json_t *body);
+int model_also_role_map(struct model_check *c, const char *id, json_t *body);
+int model_also_pool(struct model_check *c, const char *id, json_t *body);
+int model_also_migration(struct model_check *c, const char *id, json_t *body);
+
+#endif
