@@ -10,10 +10,11 @@
  *
  * Room: where a bucket or the table is full, first what has timed out goes, then the oldest entry
  * whose verdict is DENY, then the oldest allowed one with packets in one direction alone: it was
- * never answered, and its next packet is judged as its first one was. Allowed flows that were
- * answered stay until they are idle. Where nothing may go, the new flow gets no entry and the
- * caller is told. A key has two buckets, half of
- * all places are empty when the table is full, and the hash is keyed: what is full is the table.
+ * never answered, and its next packet is judged as its first one was; a flow that is denied takes
+ * the place of none that is allowed. Allowed flows that were answered stay until they are idle.
+ * Where nothing may go, the new flow gets no entry and the caller is told. A key has two buckets,
+ * half of all places are empty when the table is full, and the hash is keyed: what is full is the
+ * table.
  */
 #ifndef SL_FLOW_H
 #define SL_FLOW_H
@@ -145,6 +146,10 @@ typedef void (*sl_flow_end_fn)(void *ctx, struct sl_flow *f, unsigned reason);
  */
 struct sl_flow *sl_flow_add(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash,
 			    uint32_t tick, sl_flow_end_fn end, void *ctx);
+/** The same for a flow that is denied: none that is allowed makes room for it, so that nobody can
+ * push out others' flows by what he may not do. */
+struct sl_flow *sl_flow_add_denied(struct sl_flow_table *t, const struct sl_flow_key *k,
+				   uint32_t hash, uint32_t tick, sl_flow_end_fn end, void *ctx);
 /** Free an entry; the caller has taken it off its peer's list. */
 void sl_flow_del(struct sl_flow_table *t, struct sl_flow *f);
 

@@ -239,10 +239,10 @@ hand_next(struct sl_flow_table *t)
 	return f->used ? f : NULL;
 }
 
-/** @return false if there is none that may go */
+/** @param least rank of what may go. @return false if there is none */
 static bool
-make_room(struct sl_flow_table *t, uint32_t hash, bool full, uint32_t tick, sl_flow_end_fn end,
-	  void *ctx)
+make_room(struct sl_flow_table *t, uint32_t hash, bool full, uint32_t tick, enum rank least,
+	  sl_flow_end_fn end, void *ctx)
 {
 	struct victim v = {0};
 
@@ -255,7 +255,7 @@ make_room(struct sl_flow_table *t, uint32_t hash, bool full, uint32_t tick, sl_f
 		if (f)
 			consider(&v, f, tick);
 	}
-	if (!v.f)
+	if (v.rank < least)
 		return false;
 	end_flow(t, v.f, v.timed_out ? timeout_reason(v.f) : SL_RR_EVICTED, end, ctx);
 	return true;
@@ -303,16 +303,16 @@ sl_flow_expired(const struct sl_flow *f, uint32_t tick)
 	return timed_out(f, tick) ? timeout_reason(f) : 0;
 }
 
-struct sl_flow *
-sl_flow_add(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash, uint32_t tick,
-	    sl_flow_end_fn end, void *ctx)
+static inline struct sl_flow *
+add(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash, uint32_t tick,
+    enum rank least, sl_flow_end_fn end, void *ctx)
 {
 	struct bucket *b = bucket_with_room(t, hash);
 	struct sl_flow *f;
 	unsigned i;
 
 	if (sl_unlikely(!b || t->count == t->max)) { /* the table is sized for its load */
-		if (!make_room(t, hash, b != NULL, tick, end, ctx))
+		if (!make_room(t, hash, b != NULL, tick, least, end, ctx))
 			return NULL;
 		b = bucket_with_room(t, hash);
 	}
@@ -328,6 +328,20 @@ sl_flow_add(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash,
 	b->used |= (uint8_t)(1u << i);
 	t->count++;
 	return f;
+}
+
+struct sl_flow *
+sl_flow_add(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash, uint32_t tick,
+	    sl_flow_end_fn end, void *ctx)
+{
+	return add(t, k, hash, tick, RANK_UNANSWERED, end, ctx);
+}
+
+struct sl_flow *
+sl_flow_add_denied(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash,
+		   uint32_t tick, sl_flow_end_fn end, void *ctx)
+{
+	return add(t, k, hash, tick, RANK_DENIED, end, ctx);
 }
 
 uint32_t

@@ -503,10 +503,14 @@ new_entry(struct sl_authz *a, unsigned i, const struct sl_judge_flow *flow,
 	struct sl_worker *w = a->w;
 	struct sl_flow *f;
 
-	/* denied entries make way for others */
-	if (sl_unlikely(j->allow && has_its_share(w, flow->peer_id)))
+	/* denied entries make way for others, and take nothing from them */
+	if (sl_unlikely(!j->allow))
+		f = sl_flow_add_denied(w->flows, &a->key[i], a->hash[i], w->tick, sl_flow_evicted,
+				       w);
+	else if (sl_unlikely(has_its_share(w, flow->peer_id)))
 		return NULL;
-	f = sl_flow_add(w->flows, &a->key[i], a->hash[i], w->tick, sl_flow_evicted, w);
+	else
+		f = sl_flow_add(w->flows, &a->key[i], a->hash[i], w->tick, sl_flow_evicted, w);
 	if (sl_unlikely(f == NULL)) /* the table is sized for its load */
 		return NULL;
 	write_tuple(f, flow, &a->key[i], flags);

@@ -198,7 +198,10 @@ receive(struct sl_worker *w, struct sl_flow *from, const struct sl_peer *p)
 	bool quiet = (from->flags & SL_FLOW_QUIET) != 0;
 
 	if (f == NULL) {
-		f = sl_flow_add(w->flows, &from->key, hash, w->tick, sl_flow_evicted, w);
+		f = ((from->flags & SL_FLOW_ALLOW) != 0 ? sl_flow_add
+							: sl_flow_add_denied)(w->flows, &from->key,
+									      hash, w->tick,
+									      sl_flow_evicted, w);
 		if (f == NULL) {
 			lose(w, from);
 			return;

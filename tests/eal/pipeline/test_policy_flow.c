@@ -517,6 +517,35 @@ flood_leaves_room(void **state)
 	assert_int_equal(x->peer[1]->n_flows + x->peer[2]->n_flows, max);
 }
 
+/* A peer that may do nothing pushes out no request of another one that is not answered yet. */
+static void
+denied_flood_takes_nothing(void **state)
+{
+	struct fx_spec bad = {.src = "10.7.0.3", .dst = "10.0.0.99"}, s = up, u = up;
+	unsigned i, max = sl_flow_max(x->w->flows), share = max - max / 4;
+
+	pol_grant(&pol, x->root, 2, "user", 0);
+	for (i = 0; i < share; i++) { /* two peers' requests fill the table */
+		s.sport = (uint16_t)(1 + i);
+		assert_true(send_up(&s));
+	}
+	u.src = "10.7.0.3";
+	for (; i < max; i++) {
+		u.sport = (uint16_t)(1 + i);
+		fx_run(x, SL_NODE_AUTHZ, fx_tunnel(x, &u, 2));
+		rte_pktmbuf_free(fx_frame(x, 1));
+	}
+	assert_int_equal(sl_flow_count(x->w->flows), max);
+	later(SL_NS_PER_S / 2);
+	for (i = 0; i < 4 * max; i++) {
+		bad.sport = (uint16_t)(1 + i);
+		fx_run(x, SL_NODE_AUTHZ, fx_tunnel(x, &bad, 2));
+	}
+	dropped(SL_DROP_DENIED, 4 * max);
+	assert_int_equal(x->peer[1]->n_flows, share);
+	assert_int_equal(pol_seen(x->w, SL_REC_END), 0);
+}
+
 /** Flows of the peer with answers, until there is room for no more of them. */
 static void
 fill_table(void)
@@ -616,6 +645,7 @@ main(void)
 		CASE(peer_goes),
 		CASE(table_full),
 		CASE(flood_leaves_room),
+		CASE(denied_flood_takes_nothing),
 		CASE(full_table_judges_each),
 		CASE(burst_of_one_flow),
 		CASE(begins_amid_a_change),

@@ -210,6 +210,45 @@ unanswered_makes_room(void **state)
 	free(t);
 }
 
+/** What is denied takes no place of what is allowed, in full buckets and in a full table. */
+static void
+denied_takes_nothing(void **state)
+{
+	struct sl_flow_table *t = table_new(1000, 1);
+	uint32_t last[3] = {0};
+	struct sl_flow_key k;
+	struct sl_flow *f;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		key_number(&k, i, 17);
+		f = sl_flow_add(t, &k, sl_flow_hash(t, &k), 1000, note_end, last);
+		assert_non_null(f);
+		f->rule = i;
+		f->flags = i % 50 ? SL_FLOW_ALLOW : 0;
+		f->packets[0] = 1; /* never answered */
+	}
+	for (unsigned i = 0; i < 5000; i++) {
+		key_number(&k, 1000 + i, 17);
+		f = sl_flow_add_denied(t, &k, sl_flow_hash(t, &k), 1010, note_end, last);
+		n += f != NULL;
+		if (f)
+			f->rule = 50;
+	}
+	assert_int_equal(last[2], n);
+	assert_true(n > 1000); /* mostly there is a denied one within reach */
+	for (unsigned i = 0; i < 1000; i++) {
+		key_number(&k, i, 17);
+		if (i % 50)
+			assert_non_null(sl_flow_find(t, &k, sl_flow_hash(t, &k)));
+	}
+	key_number(&k, 9999, 17);
+	f = sl_flow_add_denied(t, &k, sl_flow_hash(t, &k), 1000 + SL_FLOW_IDLE_UDP, note_end, last);
+	assert_non_null(f); /* in the place of one that is idle */
+	assert_int_equal(last[1], SL_RR_IDLE);
+	free(t);
+}
+
 /** A full table of allowed flows gives room as soon as one is idle, found by the hand in a few
  * adds.
  */
@@ -248,7 +287,7 @@ main(void)
 		cmocka_unit_test(keys_are_symmetrical),	 cmocka_unit_test(ipv4_is_four_bytes),
 		cmocka_unit_test(every_field_counts),	 cmocka_unit_test(fills_to_the_last),
 		cmocka_unit_test(full_buckets),		 cmocka_unit_test(hand_finds_idle),
-		cmocka_unit_test(unanswered_makes_room),
+		cmocka_unit_test(unanswered_makes_room), cmocka_unit_test(denied_takes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
