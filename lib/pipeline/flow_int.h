@@ -104,12 +104,36 @@ void sl_authz_special(struct sl_authz *a, unsigned i);
 /** An ICMP error whose flow does not carry it is judged as a packet of its own. */
 void sl_authz_plain(struct sl_authz *a, unsigned i);
 
+/** A packet in pieces (RFC 791, RFC 8200 4.5). */
+struct sl_frag_key {
+	uint8_t src[16], dst[16];
+	uint32_t id;
+	uint16_t iface;
+	uint8_t proto; /* IPv6: 0, as not all its fragments name the upper protocol */
+	uint8_t version;
+	uint8_t pad[8];
+};
+
+/** What is remembered of its first fragment. */
+struct sl_frag {
+	struct sl_frag_key key; /* version 0: free */
+	struct sl_flow_key flow;
+	uint32_t tick;
+	uint8_t side;
+};
+
+#define SL_FRAG_PLACES 1024 /* packets in pieces at a time */
+
 /** Memory of rte_malloc, or NULL. */
 void *sl_frag_table_new(const uint64_t hash_key[2]);
 /** Remember the flow of a first fragment. */
 void sl_frag_put(struct sl_authz *a, unsigned i);
 /** Key and side of a later fragment as of its first one. @return false: not seen within 30 s */
 bool sl_frag_find(struct sl_authz *a, unsigned i);
+/** The k-th, NULL: none. */
+const struct sl_frag *sl_frag_get(const struct sl_worker *w, unsigned k);
+/** Remember what another worker did. */
+void sl_frag_take(struct sl_worker *w, const struct sl_frag *f);
 
 /* --- flow_note.c: records and aggregates ------------------------------------------------- */
 

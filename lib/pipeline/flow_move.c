@@ -9,6 +9,9 @@
  * ended. What finds no buffer or no room in the ring ends here (evicted) and is counted; its next
  * packet is judged as one of a flow whose begin was not seen.
  *
+ * What leads from fragments to these flows goes before them; it stays as well, for fragments that
+ * are still on their way here and are handed on.
+ *
  * Between peers an entry may be needed at both homes: it goes with the peer that the judgement
  * names, and a quiet copy stays or goes for the other one.
  */
@@ -16,8 +19,12 @@
 
 #define MBUFS_MAX 512 /* as many as a ring takes */
 
+enum kind { FLOWS, FRAGS };
+
 struct head {
-	uint32_t peer_id, n;
+	uint32_t peer_id;
+	uint16_t n;
+	uint16_t kind;
 };
 
 /** Buffers on their way to one worker. */
@@ -35,16 +42,22 @@ head_of(struct rte_mbuf *m)
 	return rte_pktmbuf_mtod(m, struct head *);
 }
 
+static size_t
+size_of(unsigned kind)
+{
+	return kind == FLOWS ? sizeof(struct sl_flow) : sizeof(struct sl_frag);
+}
+
 static uint8_t *
 entry_at(struct rte_mbuf *m, uint32_t i)
 {
-	return rte_pktmbuf_mtod(m, uint8_t *) + sizeof(struct head) + i * sizeof(struct sl_flow);
+	return rte_pktmbuf_mtod(m, uint8_t *) + sizeof(struct head) + i * size_of(head_of(m)->kind);
 }
 
 /* --- out --------------------------------------------------------------------------------- */
 
 static bool
-open_buffer(struct parcel *c)
+open_buffer(struct parcel *c, enum kind kind)
 {
 	struct rte_mbuf *m;
 
@@ -56,31 +69,32 @@ open_buffer(struct parcel *c)
 		c->full = true;
 		return false;
 	}
-	*head_of(m) = (struct head){.peer_id = c->p->id};
+	*head_of(m) = (struct head){.peer_id = c->p->id, .kind = (uint16_t)kind};
 	c->m[c->n++] = m;
 	return true;
 }
 
 static bool
-has_room(const struct parcel *c)
+has_room(const struct parcel *c, enum kind kind)
 {
 	struct rte_mbuf *m;
 
 	if (c->n == 0)
 		return false;
 	m = c->m[c->n - 1];
-	return entry_at(m, head_of(m)->n + 1) <= (uint8_t *)m->buf_addr + m->buf_len;
+	return head_of(m)->kind == kind &&
+	       entry_at(m, head_of(m)->n + 1) <= (uint8_t *)m->buf_addr + m->buf_len;
 }
 
 static bool
-pack(struct parcel *c, const struct sl_flow *f)
+pack(struct parcel *c, enum kind kind, const void *entry)
 {
 	struct rte_mbuf *m;
 
-	if (!has_room(c) && !open_buffer(c))
+	if (!has_room(c, kind) && !open_buffer(c, kind))
 		return false;
 	m = c->m[c->n - 1];
-	memcpy(entry_at(m, head_of(m)->n), f, sizeof(*f));
+	memcpy(entry_at(m, head_of(m)->n), entry, size_of(kind));
 	head_of(m)->n++;
 	return true;
 }
@@ -113,7 +127,7 @@ send_entry(struct parcel *c, struct sl_flow *f, enum sl_flow_side side)
 	sl_flow_unlink(c->w, f, side);
 	if (side == SL_FLOW_OTHER)
 		make_quiet(&copy);
-	if (!pack(c, &copy))
+	if (!pack(c, FLOWS, &copy))
 		lose(c->w, &copy);
 	if (f->listed[other] == 0)
 		sl_flow_del(c->w->flows, f);
@@ -127,11 +141,29 @@ lose_buffer(struct sl_worker *w, struct rte_mbuf *m)
 	struct sl_flow f;
 	uint32_t i;
 
-	for (i = 0; i < head_of(m)->n; i++) {
+	for (i = 0; head_of(m)->kind == FLOWS && i < head_of(m)->n; i++) {
 		memcpy(&f, entry_at(m, i), sizeof(f));
 		lose(w, &f);
 	}
 	rte_pktmbuf_free(m);
+}
+
+/** Fragments of flows that the peer has a part in. What finds no buffer is not found there. */
+static void
+send_frags(struct parcel *c)
+{
+	struct sl_flow_table *t = c->w->flows;
+	const struct sl_frag *g;
+	const struct sl_flow *f;
+	unsigned k;
+
+	for (k = 0; k < SL_FRAG_PLACES; k++) {
+		g = sl_frag_get(c->w, k);
+		f = g != NULL ? sl_flow_find(t, &g->flow, sl_flow_hash(t, &g->flow)) : NULL;
+		if (f != NULL && (f->listed[SL_FLOW_MAIN] == c->p->id + 1 ||
+				  f->listed[SL_FLOW_OTHER] == c->p->id + 1))
+			(void)pack(c, FRAGS, g);
+	}
 }
 
 void
@@ -145,6 +177,8 @@ sl_flow_export(struct sl_worker *w, struct sl_peer *p, unsigned to)
 	if (to == w->id)
 		return;
 	sl_flow_import(w);
+	if (p->flow_head != 0)
+		send_frags(&c);
 	while (p->flow_head != 0) {
 		link = p->flow_head - 1;
 		send_entry(&c, sl_flow_get(w->flows, link / 2), link & 1);
@@ -220,9 +254,15 @@ unpack(struct sl_worker *w, struct rte_mbuf *m)
 {
 	const struct sl_peer *p = sl_peer_get(w->dp->peers, head_of(m)->peer_id);
 	struct sl_flow f;
+	struct sl_frag g;
 	uint32_t i;
 
 	for (i = 0; i < head_of(m)->n; i++) {
+		if (head_of(m)->kind == FRAGS) {
+			memcpy(&g, entry_at(m, i), sizeof(g));
+			sl_frag_take(w, &g);
+			continue;
+		}
 		memcpy(&f, entry_at(m, i), sizeof(f));
 		receive(w, &f, p);
 	}

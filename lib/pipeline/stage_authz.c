@@ -141,11 +141,26 @@ sl_authz_settle(struct sl_authz *a, unsigned i, struct sl_flow *f)
 		denied(a, i, f, mode);
 }
 
+/** From inside, and its peer has moved: there its first fragment may be known. */
+static bool
+has_moved(const struct sl_authz *a, unsigned i)
+{
+	const struct sl_meta *meta = sl_meta(a->m[i]);
+	const struct sl_peer *p = sl_peer_get(a->w->dp->peers, meta->peer_id);
+
+	return (meta->flags & SL_PKT_FROM_TUNNEL) == 0 && p != NULL && sl_peer_is_up(a->w, p) &&
+	       sl_peer_home(p) != a->w->id;
+}
+
 static void
 orphan(struct sl_authz *a, unsigned i)
 {
 	bool enforce = (a->mode[i] & 1) == SL_MODE_ENFORCE;
 
+	if (has_moved(a, i)) {
+		a->drop[i] = SL_AUTHZ_STEER;
+		return;
+	}
 	a->drop[i] = enforce ? SL_DROP_FRAG_ORPHAN : SL_DROP_NONE;
 	sl_note_orphan(a->w, a->m[i], a->mode[i]);
 }

@@ -219,6 +219,74 @@ flows_move(void **state)
 	assert_int_equal(packets, sent); /* counters went with them */
 }
 
+/* A piece of a UDP packet; the first one shows its ports. */
+static void
+send_piece(unsigned peer, const char *src, const char *dst, uint16_t id, unsigned off, bool more)
+{
+	static struct gw_pkt inner, frame;
+	uint8_t piece[80] = {0};
+
+	if (off == 0 && peer != 0) {
+		sl_store_be16(piece, 1000);
+		sl_store_be16(piece + 2, 53);
+	} else if (off == 0) {
+		sl_store_be16(piece, 53);
+		sl_store_be16(piece + 2, 1000);
+	}
+	if (off == 0)
+		sl_store_be16(piece + 4, 4 * sizeof(piece));
+	gw_ip(&inner, src, dst, 17, piece, sizeof(piece));
+	sl_store_be16(inner.b + 4, id);
+	sl_store_be16(inner.b + 6, (uint16_t)(off / 8 | (more ? 0x2000 : 0)));
+	gw_fix4(&inner);
+	if (peer != 0) {
+		gw_data(&frame, &s[peer], s[peer].counter++, &inner);
+		gw_in(g, GW_OUTSIDE, chance(2), &frame);
+	} else {
+		gw_eth(&inner, gw_mac[GW_INSIDE], 0);
+		gw_in(g, GW_INSIDE, chance(2), &inner);
+	}
+}
+
+/* Pieces of packets in both directions, with moves between any two of them: each is judged as its
+ * first one was, and those of a packet that has no right stay out. */
+static void
+fragments_move(void **state)
+{
+	unsigned i, k, sent = 0, got = 0, orphans = 0;
+
+	for (i = 0; i < 300; i++) {
+		bool up = chance(2) != 0;
+
+		if (i % 5 == 4) { /* nobody saw its begin */
+			send_piece(1, PEER1, GW_SERVER4, (uint16_t)(5000 + i), 80, true);
+			orphans++;
+		}
+		for (k = 0; k < 4; k++, sent++) {
+			if (up || i == 0)
+				send_piece(1, PEER1, GW_SERVER4, (uint16_t)i, 80 * k, k < 3);
+			else
+				send_piece(0, GW_SERVER4, PEER1, (uint16_t)i, 80 * k, k < 3);
+			turns(k == 0 ? 30 : chance(3)); /* the first one comes first */
+			if (chance(2) == 0)
+				move(1);
+		}
+		turns(8);
+		got += out(GW_INSIDE) + out(GW_OUTSIDE);
+		if (chance(20) == 0)
+			g->now_ns += 50 * SL_NS_PER_MS;
+	}
+	gw_poll(g);
+	got += out(GW_INSIDE) + out(GW_OUTSIDE);
+	assert_int_equal(gw_drops(g, SL_DROP_FRAG_ORPHAN), orphans);
+	assert_int_equal(got, sent);
+	assert_int_equal(lost(), 0);
+	pol_revoke(&pol, &g->root, 1, "user");
+	send_piece(1, PEER1, GW_SERVER4, 299, 320, false); /* not by a verdict that is gone */
+	gw_poll(g);
+	assert_int_equal(out(GW_INSIDE), 0);
+}
+
 /* Denied packets are told where they were, or where the flow has gone. */
 static void
 held_back_moves(void **state)
@@ -450,10 +518,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SAME(flows_move),	  SAME(held_back_moves),     SAME(flows_are_lost),
-		SAME(moves_then_goes),	  SAME(between_peers),	     APART(between_peers),
-		SAME(mode_between_peers), APART(mode_between_peers), SAME(peers_move),
-		APART(peers_move),	  SAME(sessions_are_told),
+		SAME(flows_move),     SAME(fragments_move),	SAME(held_back_moves),
+		SAME(flows_are_lost), SAME(moves_then_goes),	SAME(between_peers),
+		APART(between_peers), SAME(mode_between_peers), APART(mode_between_peers),
+		SAME(peers_move),     APART(peers_move),	SAME(sessions_are_told),
 	};
 
 	eal_start("test_policy_move");
