@@ -99,9 +99,13 @@ static const struct model_field target_fields[] = {
 	END,
 };
 
+static const char *const when_down[] = {"serve", "deny", NULL};
+
 static const struct model_field role_fields[] = {
 	{"id", MODEL_INT, .min = 1, .max = SL_POL_ID_MAX, .doc = "differs from all other roles'"},
 	DESCRIPTION,
+	{"on_idp_down", MODEL_WORD, .words = when_down,
+	 .doc = "members from a silent provider past their expiry: serve them on or not"},
 	{"members", MODEL_LIST, .item = MODEL_MEMBER, .doc = "its static members"},
 	END,
 };
@@ -113,13 +117,13 @@ static const struct model_field rule_fields[] = {
 	{"to", MODEL_LIST, true, .item = MODEL_TEXT, .doc = "target names, prefixes, *"},
 	{"protocol", MODEL_FREE, true, .doc = "tcp, udp, icmp, icmpv6, any or a number"},
 	{"ports", MODEL_FREE, .doc = "list of numbers and FIRST-LAST, or any"},
-	{"action", MODEL_WORD, true, .words = actions, .doc = ""},
+	{"action", MODEL_WORD, true, .words = actions, .doc = "its vote"},
 	{"priority", MODEL_INT, .min = 0, .max = 255, .doc = "lower goes first; default 128"},
 	{"bidirectional", MODEL_BOOL, .doc = "also mirrored; default false"},
 	{"log", MODEL_BOOL, .doc = "default true"},
 	{"enabled", MODEL_BOOL, .doc = "default true"},
-	{"not_before", MODEL_TIME, .doc = ""},
-	{"expires", MODEL_TIME, .doc = ""},
+	{"not_before", MODEL_TIME, .doc = "it does not hold before"},
+	{"expires", MODEL_TIME, .doc = "it does not hold from then on"},
 	DESCRIPTION,
 	END,
 };
@@ -151,13 +155,13 @@ static const char *const provider_states[] = {"up", "down", NULL};
 
 static const struct model_field provider_fields[] = {
 	{"state", MODEL_WORD, true, .words = provider_states, .doc = "does it answer?"},
-	{"since", MODEL_TIME, .doc = ""},
+	{"since", MODEL_TIME, .doc = "the state holds since then"},
 	END,
 };
 
 static const struct model_field crl_fields[] = {
 	{"until", MODEL_TIME, .doc = "when what is revoked would have ended by itself"},
-	{"reason", MODEL_TEXT, .max = 255, .doc = ""},
+	{"reason", MODEL_TEXT, .max = 255, .doc = "for people"},
 	END,
 };
 
@@ -181,8 +185,8 @@ static const struct model_field token_fields[] = {
 	{"bound", MODEL_NODE, .doc = "the gateway, follower, agent or peer it speaks for"},
 	{"expires_at", MODEL_TIME, .doc = "none: never"},
 	{"source", MODEL_PREFIX, .doc = "it is taken from there alone"},
-	{"created_at", MODEL_TIME, .doc = ""},
-	{"created_by", MODEL_TEXT, .max = 255, .doc = ""},
+	{"created_at", MODEL_TIME, .doc = "when it was made"},
+	{"created_by", MODEL_TEXT, .max = 255, .doc = "who made it"},
 	DESCRIPTION,
 	END,
 };
@@ -216,7 +220,7 @@ static const struct model_field migration_fields[] = {
 };
 
 static const struct model_field setting_fields[] = {
-	{"value", MODEL_FREE, true, .doc = ""},
+	{"value", MODEL_FREE, true, .doc = "whatever the setting takes"},
 	END,
 };
 

@@ -176,6 +176,8 @@ role(uint64_t *seed, unsigned r)
 		json_object_set_new(o, "members", members(seed, r));
 	if (next_random(seed) % 3 == 0)
 		json_object_set_new(o, "description", json_string("d\xc3\xa9"));
+	if (next_random(seed) % 3 == 0)
+		json_object_set_new(o, "on_idp_down", json_string("deny"));
 	return o;
 }
 
