@@ -144,7 +144,7 @@ apply(struct sl_lockstep *l, struct sl_config *c, uint64_t wall_ns, struct sl_er
 				 .clock_ctx = l,
 				 .start_wall_ns = wall_ns,
 				 .boot_id = "00000000000000000000000000000000"};
-	l->rpc = sl_rpc_new(&l->ctl);
+	l->rpc = sl_rpc_new(&sl_gateway_schema, &l->ctl);
 	if (!l->rpc)
 		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the dispatcher");
 	rc = sl_ctl_register(l->rpc);

@@ -9,6 +9,7 @@
 #include "sl_ctl.h"
 #include "sl_log.h"
 #include "sl_rpc_server.h"
+#include "sl_schema.h"
 #include "sl_uapi_server.h"
 #include "sluiced.h"
 
@@ -147,7 +148,7 @@ sluiced_loop(struct sl_assembly *a, struct sl_config *c, const struct sluiced_op
 	int rc = -ENOMEM;
 
 	l.base = event_base_new();
-	l.rpc = sl_rpc_new(&l.ctl);
+	l.rpc = sl_rpc_new(&sl_gateway_schema, &l.ctl);
 	if (!l.base || !l.rpc) {
 		sl_fail(e, rc, "no_memory", "", "no memory for the control loop");
 		goto out;

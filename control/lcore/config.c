@@ -789,7 +789,8 @@ int
 sl_config_apply(struct sl_config *c, struct sl_gw *gw, struct sl_rpc *rpc, struct sl_error *e)
 {
 	static const struct sl_rpc_caller caller = {.via = SL_RPC_VIA_CONFIG,
-						    .principal = "config"};
+						    .principal = "config",
+						    .who = &sl_service_local};
 	struct sl_error inner;
 	int rc = 0;
 

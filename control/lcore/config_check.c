@@ -29,7 +29,8 @@ static int
 check_params(const struct sl_config *c, struct sl_error *e)
 {
 	static const struct sl_rpc_caller caller = {.via = SL_RPC_VIA_CONFIG,
-						    .principal = "config"};
+						    .principal = "config",
+						    .who = &sl_service_local};
 
 	for (unsigned i = 0; i < c->n_calls; i++) {
 		const struct sl_config_call *call = &c->calls[i];

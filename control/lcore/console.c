@@ -16,7 +16,9 @@
 #define WRITE_WAIT_MS 500 /* a reader that takes nothing for so long loses the rest */
 #define PAGES_MAX 16
 
-static const struct sl_rpc_caller caller = {.via = SL_RPC_VIA_CONSOLE, .principal = "console"};
+static const struct sl_rpc_caller caller = {.via = SL_RPC_VIA_CONSOLE,
+					    .principal = "console",
+					    .who = &sl_service_local};
 
 /* --- output --------------------------------------------------------------------------------- */
 

@@ -302,7 +302,7 @@ static int
 carry_out(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, json_t *calls, struct sl_error *e)
 {
 	/* config.load is local itself; a file is loaded as the one at the start is */
-	const struct sl_rpc_caller file = {SL_RPC_VIA_CONFIG, caller->principal};
+	const struct sl_rpc_caller file = {SL_RPC_VIA_CONFIG, caller->principal, caller->who};
 	struct sl_error inner = {0};
 	json_t *call, *result;
 	int rc = 0;

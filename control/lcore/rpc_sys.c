@@ -25,18 +25,6 @@ sl_rpc_h_rpc_hello(void *user, const struct sl_rpc_caller *caller, const void *p
 }
 
 int
-sl_rpc_h_rpc_ping(void *user, const struct sl_rpc_caller *caller, const void *p, json_t **result,
-		  struct sl_error *e)
-{
-	(void)user;
-	(void)caller;
-	(void)p;
-	(void)result;
-	(void)e;
-	return 0;
-}
-
-int
 sl_rpc_h_rpc_methods(void *user, const struct sl_rpc_caller *caller, const void *p, json_t **result,
 		     struct sl_error *e)
 {

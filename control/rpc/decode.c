@@ -254,6 +254,9 @@ decode_value(struct decoder *d, const struct sl_schema_field *f, const char *pat
 		return decode_array(d, f, path, v, out);
 	case SL_T_OBJECT:
 		return decode_object(d, f->fields, f->n_fields, path, v, base);
+	case SL_T_JSON:
+		*(json_t **)out = v;
+		return 0;
 	default:
 		return decode_text_form(d, f, path, v, out);
 	}

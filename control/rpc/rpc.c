@@ -4,18 +4,20 @@
 #include <stdlib.h>
 
 #include "sl_log.h"
-#include "sl_schema.h"
+#include "sl_schema_common.h"
 
 #define BATCH_MAX 256
 #define VALUES_MAX 8192
 #define DEPTH_MAX 32
 #define ID_MAX 128
+#define INTEGER_MAX (1LL << 53) /* beyond, other languages' numbers are not exact */
 
 #define CODE_PARSE (-32700)
 #define CODE_REQUEST (-32600)
 #define CODE_METHOD (-32601)
 #define CODE_PARAMS (-32602)
 #define CODE_INTERNAL (-32603)
+#define CODE_UNAUTHENTICATED (-32001)
 #define CODE_FORBIDDEN (-32002)
 #define CODE_NOT_FOUND (-32003)
 #define CODE_STATE (-32004)
@@ -24,10 +26,17 @@
 #define CODE_NOT_APPLIED (-32007)
 #define CODE_BUSY (-32008)
 
+struct binding {
+	sl_rpc_handler fn;
+	void *user;
+	bool common; /* ours, until another takes its place */
+};
+
 struct sl_rpc {
+	const struct sl_schema *schema;
 	void *user;
 	enum sl_rpc_state state;
-	sl_rpc_handler *handler; /* [sl_schema_gateway_n] */
+	struct binding *bound; /* [schema->n] */
 	void (*refused)(void *user, const struct sl_rpc_caller *caller, const char *method);
 };
 
@@ -60,19 +69,23 @@ struct sl_rpc_later {
 };
 
 struct sl_rpc *
-sl_rpc_new(void *user)
+sl_rpc_new(const struct sl_schema *schema, void *user)
 {
 	struct sl_rpc *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		return NULL;
+	r->schema = schema;
 	r->user = user;
 	r->state = SL_RPC_STARTUP;
-	r->handler = calloc(sl_schema_gateway_n, sizeof(r->handler[0]));
-	if (!r->handler) {
+	r->bound = calloc(schema->n, sizeof(r->bound[0]));
+	if (!r->bound) {
 		free(r);
 		return NULL;
 	}
+	sl_rpc_bind_common(r);
+	for (unsigned i = 0; i < schema->n; i++)
+		r->bound[i].common = r->bound[i].fn != NULL;
 	return r;
 }
 
@@ -81,7 +94,7 @@ sl_rpc_free(struct sl_rpc *r)
 {
 	if (!r)
 		return;
-	free(r->handler);
+	free(r->bound);
 	free(r);
 }
 
@@ -105,17 +118,49 @@ sl_rpc_on_refusal(struct sl_rpc *r,
 }
 
 int
-sl_rpc_bind(struct sl_rpc *r, const char *method, sl_rpc_handler fn)
+sl_rpc_bind_to(struct sl_rpc *r, const char *method, sl_rpc_handler fn, void *user)
 {
-	const struct sl_schema_method *m =
-		sl_schema_find(sl_schema_gateway, sl_schema_gateway_n, method);
+	const struct sl_schema_method *m = sl_schema_find(r->schema->methods, r->schema->n, method);
+	struct binding *b;
 
 	if (!m)
 		return -ENOENT;
-	if (r->handler[m - sl_schema_gateway])
+	b = &r->bound[m - r->schema->methods];
+	if (b->fn && !b->common)
 		return -EEXIST;
-	r->handler[m - sl_schema_gateway] = fn;
+	*b = (struct binding){.fn = fn, .user = user};
 	return 0;
+}
+
+int
+sl_rpc_bind(struct sl_rpc *r, const char *method, sl_rpc_handler fn)
+{
+	return sl_rpc_bind_to(r, method, fn, r->user);
+}
+
+/** Who is not logged in learns nothing beyond the open methods, not even which others there are. */
+static int
+refuse_stranger(const struct sl_schema_method *m, const struct sl_rpc_caller *caller,
+		struct sl_error *e)
+{
+	if (caller->who || (m && m->open))
+		return 0;
+	sl_fail(e, -EPERM, "unauthenticated", "", "this connection is not logged in");
+	sl_hint(e, "auth.login with a token, or a client certificate that is known here");
+	return -EPERM;
+}
+
+static int
+refuse_role(const struct sl_schema_method *m, const struct sl_rpc_caller *caller,
+	    struct sl_error *e)
+{
+	if (m->open || sl_service_may(caller->who, m->roles))
+		return 0;
+	sl_log(SL_LOG_NOTICE, "audit", "%s by %s refused: forbidden", m->name, caller->principal);
+	sl_fail(e, -EPERM, "forbidden", "", "%s is not for the roles of %s", m->name,
+		caller->principal);
+	sl_hint(e, "it needs one of: %s", m->role);
+	return -EPERM;
 }
 
 static int
@@ -130,7 +175,7 @@ refuse_local_only(const struct sl_schema_method *m, const struct sl_rpc_caller *
 		       m->name);
 }
 
-/** Attempts to change what is local from afar leave a trace (D6). */
+/** Attempts to change what is local from afar leave a trace. */
 static void
 audit_refusal(const struct sl_rpc *r, const struct sl_schema_method *m,
 	      const struct sl_rpc_caller *caller, const struct sl_error *e)
@@ -160,31 +205,48 @@ later_keeps(const struct sl_rpc_caller *caller, json_t *params, void *decoded,
 	return true;
 }
 
-int
-sl_rpc_call(struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *method,
-	    json_t *params, json_t **result, struct sl_error *e)
+/** May this call be made here, now, by this caller? */
+static int
+admit(const struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *method,
+      const struct sl_schema_method *m, struct sl_error *e)
 {
-	const struct sl_schema_method *m =
-		sl_schema_find(sl_schema_gateway, sl_schema_gateway_n, method);
-	struct sl_schema_arena *arena = NULL;
-	void *decoded = NULL;
-	int rc;
+	int rc = refuse_stranger(m, caller, e);
 
-	*result = NULL;
-	memset(e, 0, sizeof(*e));
-	if (!m || !r->handler[m - sl_schema_gateway]) {
+	if (rc)
+		return rc;
+	if (!m || !r->bound[m - r->schema->methods].fn) {
 		sl_fail(e, -ENOSYS, "method_unknown", "", "no method \"%.60s\"", method);
 		sl_hint(e, "rpc.methods lists them");
 		return -ENOSYS;
 	}
-	if (!(m->states & r->state))
-		return sl_fail(e, -EBUSY, "invalid_state", "",
-			       "%s is not possible while the gateway starts", m->name);
 	rc = refuse_local_only(m, caller, e);
 	if (rc) {
 		audit_refusal(r, m, caller, e);
 		return rc;
 	}
+	rc = refuse_role(m, caller, e);
+	if (rc == 0 && !(m->states & r->state))
+		return sl_fail(e, -EBUSY, "invalid_state", "",
+			       "%s is not possible while the program starts", m->name);
+	return rc;
+}
+
+int
+sl_rpc_call(struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *method,
+	    json_t *params, json_t **result, struct sl_error *e)
+{
+	const struct sl_schema_method *m = sl_schema_find(r->schema->methods, r->schema->n, method);
+	struct sl_schema_arena *arena = NULL;
+	const struct binding *b;
+	void *decoded = NULL;
+	int rc;
+
+	*result = NULL;
+	memset(e, 0, sizeof(*e));
+	rc = admit(r, caller, method, m, e);
+	if (rc)
+		return rc;
+	b = &r->bound[m - r->schema->methods];
 	decoded = calloc(1, m->params_size ? m->params_size : 1);
 	if (!decoded)
 		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
@@ -192,7 +254,7 @@ sl_rpc_call(struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *me
 	if (rc)
 		audit_refusal(r, m, caller, e);
 	else
-		rc = r->handler[m - sl_schema_gateway](r->user, caller, decoded, result, e);
+		rc = b->fn(b->user, caller, decoded, result, e);
 	if (rc < 0 && !e->err)
 		sl_fail(e, rc, "internal", "", "%s failed: %s", m->name, strerror(-rc));
 	if (rc) {
@@ -221,7 +283,8 @@ code_of(const struct sl_error *e)
 	case EACCES: /* a file that was named, not the caller */
 		return CODE_PARAMS;
 	case EPERM:
-		return CODE_FORBIDDEN;
+		return strcmp(e->reason, "unauthenticated") == 0 ? CODE_UNAUTHENTICATED
+								 : CODE_FORBIDDEN;
 	case ENOENT:
 	case ENODEV:
 		return CODE_NOT_FOUND;
@@ -232,7 +295,8 @@ code_of(const struct sl_error *e)
 	case ENOBUFS:
 		return CODE_LIMIT;
 	case EBUSY:
-		if (strcmp(e->reason, "invalid_state") == 0)
+		if (strcmp(e->reason, "invalid_state") == 0 ||
+		    strcmp(e->reason, "already_authenticated") == 0)
 			return CODE_STATE;
 		return strcmp(e->reason, "would_deny") == 0 ||
 				       strcmp(e->reason, "not_covered") == 0 ||
@@ -271,6 +335,8 @@ error_answer(json_t *id, int code, const struct sl_error *e)
 		json_object_set_new(data, "path", json_text(e->path));
 	if (e->hint[0])
 		json_object_set_new(data, "hint", json_text(e->hint));
+	if (e->retry_after_ms)
+		json_object_set_new(data, "retry_after_ms", json_integer(e->retry_after_ms));
 	return json_pack("{s:s, s:O?, s:{s:i, s:o, s:o}}", "jsonrpc", "2.0", "id", id, "error",
 			 "code", code, "message", json_text(e->message), "data", data);
 }
@@ -350,25 +416,37 @@ handle_request(struct sl_rpc *r, const struct sl_rpc_caller *caller, json_t *req
 	return rc == SL_RPC_LATER ? NULL : call_answer(id, rc, result, &e);
 }
 
-/** Count values and depth. @return false above the limits. */
-static bool
-within_limits(json_t *v, unsigned depth, unsigned *values)
+/** What a line may hold beyond being JSON. */
+struct limits {
+	unsigned values_left;
+	bool too_large, inexact;
+};
+
+static void
+check_limits(json_t *v, unsigned depth, struct limits *l)
 {
 	const char *key;
 	json_t *item;
 	size_t i;
 
-	if (depth > DEPTH_MAX || ++*values > VALUES_MAX)
-		return false;
+	if (depth > DEPTH_MAX || l->values_left == 0) {
+		l->too_large = true;
+		return;
+	}
+	l->values_left--;
+	if (json_is_integer(v) &&
+	    (json_integer_value(v) > INTEGER_MAX || json_integer_value(v) < -INTEGER_MAX))
+		l->inexact = true;
 	json_object_foreach (v, key, item) {
-		if (!within_limits(item, depth + 1, values))
-			return false;
+		if (l->too_large)
+			return;
+		check_limits(item, depth + 1, l);
 	}
 	json_array_foreach (v, i, item) {
-		if (!within_limits(item, depth + 1, values))
-			return false;
+		if (l->too_large)
+			return;
+		check_limits(item, depth + 1, l);
 	}
-	return true;
 }
 
 /* --- lines ---------------------------------------------------------------------------------- */
@@ -490,8 +568,8 @@ line_start(struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *lin
 	   bool wait, sl_rpc_line_done done, void *ctx)
 {
 	struct sl_rpc_line *l = calloc(1, sizeof(*l));
-	char text[JSON_ERROR_TEXT_LENGTH + 40];
-	unsigned values = 0;
+	struct limits lim = {.values_left = caller->values_max ? caller->values_max : VALUES_MAX};
+	char text[64];
 	json_error_t je;
 	json_t *in;
 
@@ -501,15 +579,20 @@ line_start(struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *lin
 	}
 	*l = (struct sl_rpc_line){.done = done, .ctx = ctx, .answers = json_array(), .open = 1};
 	in = json_loadb(line, len, JSON_REJECT_DUPLICATES, &je);
+	check_limits(in, 1, &lim);
 	if (!in) {
 		/* jansson's text may quote the input, which may hold what must not be repeated */
 		snprintf(text, sizeof(text), "not JSON, at byte %d", je.position);
 		json_array_append_new(l->answers,
 				      simple_error(json_null(), CODE_PARSE, "parse", text));
-	} else if (!within_limits(in, 1, &values)) {
+	} else if (lim.too_large) {
+		snprintf(text, sizeof(text), "more than %u values or %u levels",
+			 caller->values_max ? caller->values_max : VALUES_MAX, DEPTH_MAX);
 		json_array_append_new(l->answers,
-				      simple_error(json_null(), CODE_REQUEST, "too_large",
-						   "more than 8,192 values or 32 levels"));
+				      simple_error(json_null(), CODE_REQUEST, "too_large", text));
+	} else if (lim.inexact) {
+		json_array_append_new(l->answers, simple_error(json_null(), CODE_PARSE, "parse",
+							       "an integer is beyond 2^53"));
 	} else if (json_is_array(in)) {
 		line_batch(r, caller, l, in, wait);
 	} else {

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Sockets of JSON-RPC on the control loop. */
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/listener.h>
+/* The server and its listeners: who may connect, and how many at once. */
+#include <arpa/inet.h>
 #include <grp.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -13,266 +11,138 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "conn_int.h"
+#include "sl_env.h"
 #include "sl_log.h"
-#include "sl_rpc_server.h"
 
-#define LINE_MAX_BYTES (1024 * 1024)
-#define OUT_PAUSE_BYTES (1024 * 1024) /* answers that wait: requests are not read meanwhile */
-#define CONNECTIONS_MAX 32
-#define IDLE_S 300
-#define LINES_PER_TURN 16
-#define DRAIN_MAX_BYTES (16 * 1024 * 1024)
-#define LINGER_S 2 /* for a client to read why it is being closed */
+#define BACKLOG 32
 
-struct conn {
-	struct sl_rpc_server *server;
-	struct conn *next, **pprev;
-	struct bufferevent *bev;
-	struct sl_rpc_caller caller;
-	char principal[64];
-	struct sl_rpc_line *line; /* its answer comes later: nothing is handled meanwhile */
-	bool answering;		  /* in the call that reads lines */
-	bool paused;		  /* its answers wait: nothing is read */
-	bool ended;		  /* it has sent everything: answer what is there, then close */
-	bool closing;		  /* one last answer; what still comes is thrown away */
-	size_t drained;
+static const struct sl_rpc_limits defaults = {
+	.line_max = 1024 * 1024,
+	.line_max_stranger = 8 * 1024,
+	.values_max = 8192,
+	.connections = 32,
+	.per_source = 4,
+	.login_s = 5,
+	.idle_s = 300,
+	.pause = 1024 * 1024,
+	.queue_max = 16 * 1024 * 1024,
 };
 
-struct sl_rpc_server {
-	struct event_base *base;
-	struct sl_rpc *rpc;
-	struct evconnlistener *unix_listener, *tcp_listener;
-	struct event *rest; /* accept again */
-	char *unix_path;
-	struct conn *conns;
-	unsigned n_conns;
-};
-
-static void
-conn_free(struct conn *c)
+static struct sl_rpc_limits
+limits_of(const struct sl_rpc_limits *l)
 {
-	*c->pprev = c->next;
-	if (c->next)
-		c->next->pprev = c->pprev;
-	c->server->n_conns--;
-	if (c->line)
-		sl_rpc_line_cancel(c->line);
-	bufferevent_free(c->bev);
-	free(c);
+	struct sl_rpc_limits out = l ? *l : defaults;
+
+#define DEFAULT(f) (out.f = out.f ? out.f : defaults.f)
+	DEFAULT(line_max);
+	DEFAULT(line_max_stranger);
+	DEFAULT(values_max);
+	DEFAULT(connections);
+	DEFAULT(per_source);
+	DEFAULT(login_s);
+	DEFAULT(idle_s);
+	DEFAULT(pause);
+	DEFAULT(queue_max);
+#undef DEFAULT
+	return out;
 }
 
-static void
-answer_and_close(struct conn *c, const char *line)
+bool
+rpc_may_tell(struct sl_rpc_server *s)
 {
-	struct evbuffer *in = bufferevent_get_input(c->bev);
-	struct timeval linger = {.tv_sec = LINGER_S};
+	uint64_t now = sl_clock_mono_ns();
 
-	bufferevent_write(c->bev, line, strlen(line));
-	c->closing = true;
-	evbuffer_drain(in, evbuffer_get_length(in));
-	bufferevent_set_timeouts(c->bev, &linger, &linger);
-}
-
-static void
-line_too_long(struct conn *c)
-{
-	answer_and_close(c, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,"
-			    "\"message\":\"a line is longer than 1 MiB\","
-			    "\"data\":{\"reason\":\"line_too_long\"}}}\n");
-}
-
-/** An answer, at once or later. */
-static void
-on_answer(void *ctx, char *answer)
-{
-	struct conn *c = ctx;
-
-	c->line = NULL;
-	if (answer) {
-		bufferevent_write(c->bev, answer, strlen(answer));
-		bufferevent_write(c->bev, "\n", 1);
-		free(answer);
-	}
-	if (!c->answering) /* go on with what has come meanwhile */
-		bufferevent_trigger(c->bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
-}
-
-/** Handle one whole line. @return false when the connection was freed or is closing. */
-static bool
-handle_line(struct conn *c, const char *line, size_t len)
-{
-	if (len == 0 || (len == 1 && line[0] == '\r'))
-		return true;
-	if (line[0] != '{' && line[0] != '[') {
-		conn_free(c); /* another protocol: not a word */
+	if (s->told_ns && now - s->told_ns < SL_NS_PER_S)
 		return false;
-	}
-	if (len > LINE_MAX_BYTES) {
-		line_too_long(c);
-		return false;
-	}
-	c->answering = true;
-	c->line = sl_rpc_line_start(c->server->rpc, &c->caller, line, len, on_answer, c);
-	c->answering = false;
+	s->told_ns = now;
 	return true;
 }
 
+static unsigned
+strangers_from(const struct sl_rpc_server *s, const struct rpc_listener *l, const struct sl_ip *ip)
+{
+	unsigned n = 0;
+
+	for (const struct sl_rpc_conn *c = s->conns; c; c = c->next)
+		n += c->from == l && !c->caller.who && sl_ip_equal(&c->ip, ip);
+	return n;
+}
+
+/** Room for one more? */
 static bool
-has_line(struct evbuffer *in)
+admit(struct rpc_listener *l, const struct sl_ip *ip, const char *label)
 {
-	return evbuffer_search_eol(in, NULL, NULL, EVBUFFER_EOL_LF).pos >= 0;
-}
+	struct sl_rpc_server *s = l->server;
+	const char *why = NULL;
 
-/** Does a connection speak another protocol? Known from its first byte. */
-static bool
-is_foreign(struct evbuffer *in)
-{
-	unsigned char first;
-
-	return evbuffer_copyout(in, &first, 1) == 1 && !memchr("{[\n\r", first, 4);
-}
-
-/** Go on with what has arrived. */
-static void
-on_read(struct bufferevent *bev, void *arg)
-{
-	struct evbuffer *in = bufferevent_get_input(bev), *out = bufferevent_get_output(bev);
-	struct conn *c = arg;
-	size_t len;
-
-	if (c->closing) {
-		c->drained += evbuffer_get_length(in);
-		evbuffer_drain(in, evbuffer_get_length(in));
-		if (c->drained > DRAIN_MAX_BYTES)
-			conn_free(c);
-		return;
+	if (l->n_conns >= l->limits.connections) {
+		s->stats.full++;
+		why = "too many are open";
+	} else if (l->login && strangers_from(s, l, ip) >= l->limits.per_source) {
+		s->stats.source_full++;
+		why = "too many of this address are not logged in";
 	}
-	if (c->line) /* the answer to an earlier line goes first */
-		return;
-	if (is_foreign(in)) {
-		conn_free(c);
-		return;
-	}
-	for (unsigned i = 0; i < LINES_PER_TURN && !c->paused && !c->line; i++) {
-		char *line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF);
-		bool alive;
-
-		if (!line)
-			break;
-		alive = handle_line(c, line, len);
-		free(line);
-		if (!alive)
-			return;
-		c->paused = evbuffer_get_length(out) > OUT_PAUSE_BYTES;
-	}
-	if (c->paused)
-		bufferevent_disable(bev, EV_READ);
-	else if (c->line)
-		return;
-	else if (has_line(in))
-		bufferevent_trigger(bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
-	else if (evbuffer_get_length(in) > LINE_MAX_BYTES)
-		line_too_long(c);
-	else if (c->ended && evbuffer_get_length(out) == 0)
-		conn_free(c);
-}
-
-/** All answers are written. */
-static void
-on_write(struct bufferevent *bev, void *arg)
-{
-	struct conn *c = arg;
-
-	if (c->closing) {
-		shutdown(bufferevent_getfd(bev), SHUT_WR);
-		return;
-	}
-	if (c->paused) {
-		c->paused = false;
-		if (!c->ended)
-			bufferevent_enable(bev, EV_READ);
-	}
-	if (has_line(bufferevent_get_input(bev)))
-		bufferevent_trigger(bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
-	else if (c->ended && !c->line)
-		conn_free(c);
+	if (why && rpc_may_tell(s))
+		sl_log(SL_LOG_WARN, "rpc", "connection of %s refused: %s", label, why);
+	return !why;
 }
 
 static void
-on_event(struct bufferevent *bev, short what, void *arg)
+accept_unix(struct evconnlistener *ev, evutil_socket_t fd, struct sockaddr *sa, int salen,
+	    void *arg)
 {
-	struct conn *c = arg;
-	bool more = c->line || has_line(bufferevent_get_input(bev)) ||
-		    evbuffer_get_length(bufferevent_get_output(bev)) > 0;
-
-	if (!(what & BEV_EVENT_EOF) || c->closing || !more) {
-		conn_free(c); /* an error, idle for too long, or nothing left to answer */
-		return;
-	}
-	c->ended = true;
-	bufferevent_trigger(bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
-}
-
-static void
-on_accept(struct sl_rpc_server *s, evutil_socket_t fd, enum sl_rpc_via via, const char *principal)
-{
-	struct timeval idle = {.tv_sec = IDLE_S};
-	struct conn *c;
-
-	if (s->n_conns >= CONNECTIONS_MAX) {
-		sl_log(SL_LOG_WARN, "rpc", "connection of %s refused: %u are open", principal,
-		       s->n_conns);
-		close(fd);
-		return;
-	}
-	c = calloc(1, sizeof(*c));
-	if (c)
-		c->bev = bufferevent_socket_new(s->base, fd, BEV_OPT_CLOSE_ON_FREE);
-	if (!c || !c->bev) {
-		free(c);
-		close(fd);
-		return;
-	}
-	c->server = s;
-	snprintf(c->principal, sizeof(c->principal), "%s", principal);
-	c->caller = (struct sl_rpc_caller){.via = via, .principal = c->principal};
-	c->next = s->conns;
-	c->pprev = &s->conns;
-	if (c->next)
-		c->next->pprev = &c->next;
-	s->conns = c;
-	s->n_conns++;
-	bufferevent_setcb(c->bev, on_read, on_write, on_event, c);
-	bufferevent_setwatermark(c->bev, EV_READ, 0, LINE_MAX_BYTES + 4096);
-	bufferevent_set_timeouts(c->bev, &idle, &idle);
-	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
-}
-
-static void
-accept_unix(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int salen, void *arg)
-{
+	struct sl_principal who = {.roles = SL_SR_BIT(SL_SR_ADMIN)};
 	struct ucred cred = {.uid = (uid_t)-1};
 	socklen_t len = sizeof(cred);
-	char who[32];
+	struct rpc_listener *l = arg;
+	struct sl_ip none = {0};
 
-	(void)l;
+	(void)ev;
 	(void)sa;
 	(void)salen;
+	l->server->stats.accepted++;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len)) {
 		close(fd);
 		return;
 	}
-	snprintf(who, sizeof(who), "uid:%u", (unsigned)cred.uid);
-	on_accept(arg, fd, SL_RPC_VIA_UNIX, who);
+	snprintf(who.name, sizeof(who.name), "uid:%u", (unsigned)cred.uid);
+	if (admit(l, &none, who.name))
+		rpc_conn_new(l, fd, &none, &who);
+	else
+		close(fd);
+}
+
+static struct sl_ip
+ip_of(const struct sockaddr *sa)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	const struct sockaddr_in6 *s6 = (const void *)sa;
+	const struct sockaddr_in *s4 = (const void *)sa;
+
+	if (sa->sa_family == AF_INET)
+		return sl_ip_v4((const uint8_t *)&s4->sin_addr);
+	if (memcmp(&s6->sin6_addr, mapped, sizeof(mapped)) == 0)
+		return sl_ip_v4((const uint8_t *)&s6->sin6_addr + 12);
+	return sl_ip_v6((const uint8_t *)&s6->sin6_addr);
 }
 
 static void
-accept_tcp(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int salen, void *arg)
+accept_ip(struct evconnlistener *ev, evutil_socket_t fd, struct sockaddr *sa, int salen, void *arg)
 {
-	(void)l;
-	(void)sa;
+	static const struct sl_principal local = {.name = "tcp:loopback",
+						  .roles = SL_SR_BIT(SL_SR_ADMIN)};
+	struct rpc_listener *l = arg;
+	struct sl_ip ip = ip_of(sa);
+	char text[SL_IP_STR];
+
+	(void)ev;
 	(void)salen;
-	on_accept(arg, fd, SL_RPC_VIA_TCP, "tcp:loopback");
+	l->server->stats.accepted++;
+	if (admit(l, &ip, sl_ip_str(&ip, text)))
+		rpc_conn_new(l, fd, &ip, l->login ? NULL : &local);
+	else
+		close(fd);
 }
 
 static void
@@ -282,22 +152,20 @@ accept_again(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (s->unix_listener)
-		evconnlistener_enable(s->unix_listener);
-	if (s->tcp_listener)
-		evconnlistener_enable(s->tcp_listener);
+	for (struct rpc_listener *l = s->listeners; l; l = l->next)
+		evconnlistener_enable(l->ev);
 }
 
 /** No descriptor is free: the waiting connection would wake us for ever. Rest a second. */
 static void
-on_accept_error(struct evconnlistener *l, void *arg)
+on_accept_error(struct evconnlistener *ev, void *arg)
 {
 	struct timeval rest = {.tv_sec = 1};
-	struct sl_rpc_server *s = arg;
+	struct rpc_listener *l = arg;
 
 	sl_log(SL_LOG_WARN, "rpc", "accept: %s", strerror(errno));
-	evconnlistener_disable(l);
-	event_add(s->rest, &rest);
+	evconnlistener_disable(ev);
+	event_add(l->server->rest, &rest);
 }
 
 struct sl_rpc_server *
@@ -318,36 +186,87 @@ sl_rpc_server_new(struct event_base *base, struct sl_rpc *rpc)
 	return s;
 }
 
-/** The loop has ended, perhaps by a call whose answer still waits here: send what goes. */
-static void
-last_answer(struct conn *c)
-{
-	struct evbuffer *out = bufferevent_get_output(c->bev);
-
-	/* a bufferevent keeps the front of its output to itself while the loop runs */
-	evbuffer_unfreeze(out, 1);
-	if (evbuffer_get_length(out) && evbuffer_write(out, bufferevent_getfd(c->bev)) < 0)
-		sl_log(SL_LOG_DEBUG, "rpc", "a last answer was not taken");
-}
-
 void
 sl_rpc_server_free(struct sl_rpc_server *s)
 {
 	if (!s)
 		return;
 	while (s->conns) {
-		last_answer(s->conns);
-		conn_free(s->conns);
+		rpc_conn_last_answer(s->conns);
+		rpc_conn_free(s->conns);
 	}
 	event_free(s->rest);
-	if (s->unix_listener)
-		evconnlistener_free(s->unix_listener);
-	if (s->tcp_listener)
-		evconnlistener_free(s->tcp_listener);
-	if (s->unix_path)
-		unlink(s->unix_path);
-	free(s->unix_path);
+	while (s->listeners) {
+		struct rpc_listener *l = s->listeners;
+
+		s->listeners = l->next;
+		evconnlistener_free(l->ev);
+		if (l->unix_path)
+			unlink(l->unix_path);
+		free(l->unix_path);
+		free(l);
+	}
 	free(s);
+}
+
+void
+sl_rpc_server_stats(const struct sl_rpc_server *s, struct sl_rpc_server_stats *out)
+{
+	*out = s->stats;
+	for (const struct sl_rpc_conn *c = s->conns; c; c = c->next) {
+		out->connections++;
+		out->strangers += !c->caller.who;
+	}
+}
+
+void
+sl_rpc_server_each(struct sl_rpc_server *s, void (*fn)(void *ctx, struct sl_rpc_conn *c), void *ctx)
+{
+	for (struct sl_rpc_conn *c = s->conns, *next; c; c = next) {
+		next = c->next;
+		fn(ctx, c);
+	}
+}
+
+/* --- listeners ------------------------------------------------------------------------------ */
+
+static struct rpc_listener *
+listener_new(struct sl_rpc_server *s, enum sl_rpc_via via, const struct sl_rpc_limits *limits,
+	     struct sl_error *e)
+{
+	struct rpc_listener *l = calloc(1, sizeof(*l));
+
+	if (!l) {
+		sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+		return NULL;
+	}
+	l->server = s;
+	l->via = via;
+	l->limits = limits_of(limits);
+	return l;
+}
+
+/** @return 0 or -errno; `l` is the server's or freed */
+static int
+listener_bind(struct rpc_listener *l, evconnlistener_cb on_accept, const struct sockaddr *sa,
+	      socklen_t len)
+{
+	unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC;
+	int rc;
+
+	if (sa->sa_family != AF_UNIX)
+		flags |= LEV_OPT_REUSEABLE;
+	l->ev = evconnlistener_new_bind(l->server->base, on_accept, l, flags, BACKLOG, sa,
+					(int)len);
+	if (!l->ev) {
+		rc = errno ? -errno : -EINVAL;
+		free(l);
+		return rc;
+	}
+	evconnlistener_set_error_cb(l->ev, on_accept_error);
+	l->next = l->server->listeners;
+	l->server->listeners = l;
+	return 0;
 }
 
 /** Does somebody listen there? A file that nobody serves is removed. */
@@ -403,6 +322,7 @@ int
 sl_rpc_server_unix(struct sl_rpc_server *s, const char *path, const char *group, struct sl_error *e)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	struct rpc_listener *l;
 	mode_t old;
 	int rc;
 
@@ -413,19 +333,18 @@ sl_rpc_server_unix(struct sl_rpc_server *s, const char *path, const char *group,
 	rc = clear_stale(&sa, e);
 	if (rc)
 		return rc;
+	l = listener_new(s, SL_RPC_VIA_UNIX, NULL, e);
+	if (!l)
+		return -ENOMEM;
 	old = umask(0177);
-	s->unix_listener = evconnlistener_new_bind(s->base, accept_unix, s,
-						   LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
-						   32, (struct sockaddr *)&sa, sizeof(sa));
-	rc = errno;
+	rc = listener_bind(l, accept_unix, (struct sockaddr *)&sa, sizeof(sa));
 	umask(old);
-	if (!s->unix_listener) {
-		sl_fail(e, -rc, "socket", "/control/socket", "%s: %s", path, strerror(rc));
+	if (rc) {
+		sl_fail(e, rc, "socket", "/control/socket", "%s: %s", path, strerror(-rc));
 		sl_hint(e, "is its directory there? See control.socket and system.run_dir");
-		return -rc;
+		return rc;
 	}
-	evconnlistener_set_error_cb(s->unix_listener, on_accept_error);
-	s->unix_path = strdup(path);
+	l->unix_path = strdup(path);
 	return set_owner(path, group, e);
 }
 
@@ -437,30 +356,51 @@ sl_rpc_is_loopback(const struct sl_ip *ip)
 	return ip->family == 4 ? ip->b[0] == 127 : memcmp(ip->b, v6, 16) == 0;
 }
 
-int
-sl_rpc_server_tcp(struct sl_rpc_server *s, const struct sl_endpoint *at, struct sl_error *e)
+static int
+bind_ip(struct rpc_listener *l, const struct sl_endpoint *at, const char *path, struct sl_error *e)
 {
 	struct sockaddr_in s4 = {.sin_family = AF_INET, .sin_port = htons(at->port)};
 	struct sockaddr_in6 s6 = {.sin6_family = AF_INET6, .sin6_port = htons(at->port)};
 	char text[SL_ENDPOINT_STR];
+	int rc;
 
 	sl_endpoint_str(at, text);
-	if (!sl_rpc_is_loopback(&at->ip)) {
-		sl_fail(e, -EINVAL, "not_loopback", "/control/tcp", "%s is not a loopback address",
-			text);
+	if (!l->tls && !sl_rpc_is_loopback(&at->ip)) {
+		free(l);
+		sl_fail(e, -EINVAL, "not_loopback", path, "%s is not a loopback address", text);
 		sl_hint(e, "127.0.0.1:7480; without encryption nothing else is served");
 		return -EINVAL;
 	}
 	memcpy(&s4.sin_addr, at->ip.b, 4);
 	memcpy(&s6.sin6_addr, at->ip.b, 16);
-	s->tcp_listener = evconnlistener_new_bind(
-		s->base, accept_tcp, s,
-		LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, 32,
-		at->ip.family == 4 ? (struct sockaddr *)&s4 : (struct sockaddr *)&s6,
-		at->ip.family == 4 ? sizeof(s4) : sizeof(s6));
-	if (!s->tcp_listener)
-		return sl_fail(e, -errno, "socket", "/control/tcp", "%s: %s", text,
-			       strerror(errno));
-	evconnlistener_set_error_cb(s->tcp_listener, on_accept_error);
-	return 0;
+	rc = at->ip.family == 4 ? listener_bind(l, accept_ip, (struct sockaddr *)&s4, sizeof(s4))
+				: listener_bind(l, accept_ip, (struct sockaddr *)&s6, sizeof(s6));
+	if (rc) {
+		sl_fail(e, rc, "socket", path, "%s: %s", text, strerror(-rc));
+		sl_hint(e, "is the address one of this host, and the port free?");
+	}
+	return rc;
+}
+
+int
+sl_rpc_server_tcp(struct sl_rpc_server *s, const struct sl_endpoint *at, struct sl_error *e)
+{
+	struct rpc_listener *l = listener_new(s, SL_RPC_VIA_TCP, NULL, e);
+
+	return l ? bind_ip(l, at, "/control/tcp", e) : -ENOMEM;
+}
+
+int
+sl_rpc_server_tls(struct sl_rpc_server *s, const struct sl_endpoint *at, struct sl_tls *tls,
+		  const struct sl_rpc_auth *auth, const struct sl_rpc_limits *limits,
+		  struct sl_error *e)
+{
+	struct rpc_listener *l = listener_new(s, SL_RPC_VIA_TCP, limits, e);
+
+	if (!l)
+		return -ENOMEM;
+	l->tls = tls;
+	l->auth = *auth;
+	l->login = true;
+	return bind_ip(l, at, "/listen", e);
 }

@@ -12,8 +12,11 @@
 
 #include "sl_base.h"
 #include "sl_error.h"
+#include "sl_service.h"
 
 struct sl_rpc;
+struct sl_rpc_conn;
+struct sl_schema;
 
 /** Who calls, and through what: decides on `local_only` methods and needed roles. */
 enum sl_rpc_via { SL_RPC_VIA_CONFIG, SL_RPC_VIA_CONSOLE, SL_RPC_VIA_UNIX, SL_RPC_VIA_TCP };
@@ -22,26 +25,31 @@ struct sl_rpc_ask;
 
 struct sl_rpc_caller {
 	enum sl_rpc_via via;
-	const char *principal;	/* for logs: "uid:0", "config", "console", "tcp:127.0.0.1" */
-	struct sl_rpc_ask *ask; /* set by the dispatcher where an answer may come later */
+	const char *principal;		/* for logs: "uid:0", "config", "console", "token:4f0c" */
+	const struct sl_principal *who; /* NULL: not logged in, may call open methods alone */
+	struct sl_rpc_conn *conn;	/* the connection it came by; NULL: in process */
+	unsigned values_max;		/* JSON values in a line; 0: 8,192 */
+	struct sl_rpc_ask *ask;		/* set by the dispatcher where an answer may come later */
 };
 
 /** States in which methods may be called. */
 enum sl_rpc_state { SL_RPC_STARTUP = 1, SL_RPC_RUNNING = 2 };
 
-/** @param user given to each handler. @return NULL without memory. */
-struct sl_rpc *sl_rpc_new(void *user);
+/** @param schema what is served: &sl_gateway_schema, &sl_control_schema
+ * @param user given to each handler. @return NULL without memory. */
+struct sl_rpc *sl_rpc_new(const struct sl_schema *schema, void *user);
 void sl_rpc_free(struct sl_rpc *rpc);
 /** What sl_rpc_new() was given. */
 void *sl_rpc_user(const struct sl_rpc *rpc);
-/** Call `fn` with the user for each call that is refused as local_only_setting (D6). */
+/** Call `fn` with the user for each call that is refused as local_only_setting. */
 void sl_rpc_on_refusal(struct sl_rpc *rpc,
 		       void (*fn)(void *user, const struct sl_rpc_caller *caller,
 				  const char *method));
 void sl_rpc_set_state(struct sl_rpc *rpc, enum sl_rpc_state state);
 
 /**
- * Validate and carry out one call in process (config file, console).
+ * Validate and carry out one call in process (config file, console). Every call, whatever it came
+ * by, is allowed or refused here, by the roles that the schema names.
  * @param params object or NULL; borrowed
  * @param[out] result new reference on success
  * @return 0, or a negative errno with `e` filled: reason and path as a client would see them

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * A client of JSON-RPC on the event loop: dials, logs in, calls, takes notifications. It does not
+ * A client of JSON-RPC on the event loop: dials (each address of a name in turn), logs in, calls,
+ * takes notifications. Where nothing else goes over the connection it sends rpc.ping. It does not
  * dial again by itself. One thread; no function blocks (names are resolved by evdns).
  */
 #ifndef SL_RPC_CLIENT_H
@@ -26,18 +27,20 @@ struct sl_rpc_client_conf {
 	unsigned connect_s; /* until the login has succeeded; 0: 5 */
 	unsigned idle_s;    /* nothing came for so long: down; 0: 35 */
 	size_t line_max;    /* bytes; 0: 1 MiB */
+	size_t queue_max;   /* bytes that wait to be sent; 0: 8 MiB */
 	/** Connected and logged in. */
 	void (*up)(void *ctx);
 	/** A notification; `params` is borrowed (may be NULL). */
 	void (*notify)(void *ctx, const char *method, json_t *params);
-	/** The end, once: refused, closed, idle, a protocol error. Only sl_rpc_client_free() is
-	 * left. Calls that still wait have been told before (-EPIPE). */
+	/** The end, once: unreachable, tls, timeout, closed, idle, protocol, or the server's reason
+	 * (unauthenticated, ...). Only sl_rpc_client_free() is left. Calls that still wait have
+	 * been told before (-EPIPE). */
 	void (*down)(void *ctx, const struct sl_error *e);
 	void *ctx;
 };
 
-/** @return NULL with an error (not_loopback, address_invalid, no_memory); what fails later comes
- * through `down`, never from within this call. */
+/** Strings are copied. @return NULL with an error (not_loopback, address_invalid, no_memory); what
+ * fails later comes through `down`, never from within this call. */
 struct sl_rpc_client *sl_rpc_client_new(const struct sl_rpc_client_conf *c, struct sl_error *e);
 /** Also from within its callbacks. Waiting calls are forgotten without a word. */
 void sl_rpc_client_free(struct sl_rpc_client *c);

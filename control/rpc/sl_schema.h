@@ -31,6 +31,7 @@ enum sl_schema_type {
 	SL_T_ARRAY,    /* struct sl_schema_array */
 	SL_T_OBJECT,   /* the nested struct */
 	SL_T_NUMBER,   /* results only: integer or fraction */
+	SL_T_JSON,     /* json_t *: anything, borrowed from the parameters */
 };
 
 struct sl_schema_array {
@@ -61,7 +62,9 @@ typedef int (*sl_rpc_handler)(void *user, const struct sl_rpc_caller *caller, co
 struct sl_schema_method {
 	const char *name;
 	const char *summary;
-	const char *role; /* viewer, operator, admin */
+	const char *role; /* words of sl_service_roles_parse() */
+	uint16_t roles;	  /* SL_SR_BIT() of those who may */
+	bool open;	  /* even who is not logged in may */
 	unsigned states;  /* enum sl_rpc_state bits */
 	bool local_only;
 	const struct sl_schema_field *params;
@@ -73,10 +76,18 @@ struct sl_schema_method {
 	bool example_runs;
 };
 
-/** Methods of the gateway, sorted by name (generated). */
-extern const struct sl_schema_method sl_schema_gateway[];
-extern const unsigned sl_schema_gateway_n;
-extern const char sl_schema_gateway_version[];
+/** A surface: the methods of schema/ID.json and common.json, sorted by name. */
+struct sl_schema {
+	const char *id, *version;
+	const struct sl_schema_method *methods;
+	unsigned n;
+};
+
+/* generated: sluiced; sluice-control's stream of replication */
+extern const struct sl_schema sl_gateway_schema, sl_control_schema;
+extern const struct sl_schema_method sl_schema_gateway[], sl_schema_control[];
+extern const unsigned sl_schema_gateway_n, sl_schema_control_n;
+extern const char sl_schema_gateway_version[], sl_schema_control_version[];
 
 const struct sl_schema_method *sl_schema_find(const struct sl_schema_method *m, unsigned n,
 					      const char *name);
@@ -95,7 +106,10 @@ int sl_schema_decode(const struct sl_schema_method *m, json_t *params,
 		     struct sl_error *e);
 void sl_schema_free(struct sl_schema_arena *arena);
 
-/** Attach the handler of a method. @return 0, -ENOENT (no such method), -EEXIST. */
+/** Attach the handler of a method; it gets what sl_rpc_new() was given. The methods of common.json
+ * have one already, which may be replaced. @return 0, -ENOENT (no such method), -EEXIST. */
 int sl_rpc_bind(struct sl_rpc *rpc, const char *method, sl_rpc_handler fn);
+/** As sl_rpc_bind(), for a handler that gets `user`. */
+int sl_rpc_bind_to(struct sl_rpc *rpc, const char *method, sl_rpc_handler fn, void *user);
 
 #endif

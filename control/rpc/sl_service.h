@@ -38,6 +38,9 @@ struct sl_principal {
 	char bound[SL_BOUND_NAME]; /* the gateway, follower, agent or peer it speaks for, or "" */
 };
 
+/** Who needs no login: the console, the configuration file; admin. */
+extern const struct sl_principal sl_service_local;
+
 /** "admin" ... @return NULL for no role */
 const char *sl_service_role_name(enum sl_service_role r);
 /** @return 0 or -EINVAL */
@@ -49,7 +52,7 @@ int sl_service_role_parse(const char *name, enum sl_service_role *out);
  * @return 0 or -EINVAL (a word that is none)
  */
 int sl_service_roles_parse(const char *words, uint16_t *out, bool *open);
-/** May it? An empty set denies. */
+/** May it? Nobody (NULL) and an empty set are denied. */
 bool sl_service_may(const struct sl_principal *who, uint16_t allowed);
 /** Does `who` hold every role that it would give away? A token makes none stronger than itself. */
 bool sl_service_may_grant(const struct sl_principal *who, uint16_t roles);

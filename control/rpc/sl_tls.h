@@ -39,15 +39,22 @@ struct bufferevent *sl_tls_accept(struct sl_tls *t, struct event_base *base, int
  * address). @return NULL without memory */
 struct bufferevent *sl_tls_connect(struct sl_tls *t, struct event_base *base, const char *host);
 
+/** The handshake is done, and it agreed on the protocol of `alpn`, if any was asked for. A server
+ * refuses clients that do not offer it; a client asks here. */
+bool sl_tls_agreed(struct bufferevent *bev);
+/** Send what waits as far as it goes without waiting, and that this was all (close_notify). */
+void sl_tls_bye(struct bufferevent *bev);
+
 /** Of a verified leaf certificate. */
 struct sl_tls_id {
-	char cn[64];		 /* of the subject, "" none */
+	char cn[65];		 /* of the subject; "": none, several, or no printable ASCII */
 	char kind[16], name[64]; /* of a SAN URI sluice://KIND/NAME, "" none */
 	char serial[48];	 /* hex */
 	char fingerprint[65];	 /* SHA-256 of the certificate, hex */
 	int64_t not_after_s;	 /* wall clock */
 };
-/** @return 0; -ENOENT: the other side gave no certificate; -EACCES: it is not valid */
+/** @return 0; -ENOENT: the other side gave no certificate; -EACCES: it is not valid, or it says
+ * sluice://... twice or in another form */
 int sl_tls_peer(struct bufferevent *bev, struct sl_tls_id *out);
 /** Why a handshake failed, in words; "" unknown. */
 const char *sl_tls_why(struct bufferevent *bev, char *buf, size_t room);

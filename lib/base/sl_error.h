@@ -16,6 +16,7 @@ struct sl_error {
 	char path[160];	   /* JSON pointer of the offending value, e.g. "/peers/0/public_key" */
 	char message[320]; /* one sentence, no trailing full stop */
 	char hint[200];	   /* the remedy, may be empty */
+	uint32_t retry_after_ms; /* 0: not to be tried again by itself */
 };
 
 /**

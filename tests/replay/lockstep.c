@@ -132,7 +132,8 @@ static const char *
 cmd_call(struct sl_lockstep *d, char *args)
 {
 	static const struct sl_rpc_caller caller = {.via = SL_RPC_VIA_UNIX,
-						    .principal = "lockstep"};
+						    .principal = "lockstep",
+						    .who = &sl_service_local};
 	char *params = strchr(args, ' '), *text;
 	json_t *p = NULL, *result = NULL;
 	struct sl_error e;

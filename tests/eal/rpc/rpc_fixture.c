@@ -5,9 +5,9 @@
 
 #define AGG_ROWS 1024
 
-const struct sl_rpc_caller rx_unix = {SL_RPC_VIA_UNIX, "uid:0"};
-const struct sl_rpc_caller rx_tcp = {SL_RPC_VIA_TCP, "tcp:loopback"};
-const struct sl_rpc_caller rx_config = {SL_RPC_VIA_CONFIG, "config"};
+const struct sl_rpc_caller rx_unix = {SL_RPC_VIA_UNIX, "uid:0", &sl_service_local};
+const struct sl_rpc_caller rx_tcp = {SL_RPC_VIA_TCP, "tcp:loopback", &sl_service_local};
+const struct sl_rpc_caller rx_config = {SL_RPC_VIA_CONFIG, "config", &sl_service_local};
 
 static void
 sink(void *ctx, enum sl_log_level level, const char *topic, const char *text)
@@ -160,7 +160,7 @@ rx_open(struct rx *r)
 				 .boot_id = "00112233445566778899aabbccddeeff",
 				 .quit = quit,
 				 .quit_ctx = r};
-	r->rpc = sl_rpc_new(&r->ctl);
+	r->rpc = sl_rpc_new(&sl_gateway_schema, &r->ctl);
 	assert_non_null(r->rpc);
 	assert_int_equal(sl_ctl_register(r->rpc), 0);
 	sl_rpc_set_state(r->rpc, SL_RPC_RUNNING);

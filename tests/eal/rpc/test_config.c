@@ -194,7 +194,7 @@ test_left_out(void **state)
 static void
 test_save_bounds(void **state)
 {
-	const struct sl_rpc_caller group = {SL_RPC_VIA_UNIX, "uid:1000"};
+	const struct sl_rpc_caller group = {SL_RPC_VIA_UNIX, "uid:1000", &sl_service_local};
 	char params[120], *text;
 	struct sl_config config = {.state_dir = dir};
 	json_t *p, *result;

@@ -153,7 +153,8 @@ test_parts(void **state)
 static void
 test_who_may(void **state)
 {
-	static const struct sl_rpc_caller someone = {SL_RPC_VIA_UNIX, "uid:1000"};
+	static const struct sl_rpc_caller someone = {SL_RPC_VIA_UNIX, "uid:1000",
+						     &sl_service_local};
 	json_t *p = json_pack("{s:s}", "file", "/etc/hostname"), *v;
 
 	assert_int_equal(sl_rpc_call(r.rpc, &rx_tcp, "policy.load", p, &v, &r.e), -EPERM);

@@ -112,8 +112,10 @@ quiet(void *ctx, enum sl_log_level level, const char *topic, const char *text)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct sl_rpc_caller callers[] = {{SL_RPC_VIA_UNIX, "uid:0"},
-						       {SL_RPC_VIA_TCP, "tcp:loopback"}};
+	static const struct sl_rpc_caller callers[] = {{SL_RPC_VIA_UNIX, "uid:0",
+							&sl_service_local},
+						       {SL_RPC_VIA_TCP, "tcp:loopback",
+							&sl_service_local}};
 	static struct sl_rpc *rpc;
 	json_t *answer, *item;
 	char *out;
@@ -121,7 +123,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!rpc) {
 		sl_log_set_sink(quiet, NULL);
-		rpc = sl_rpc_new(NULL);
+		rpc = sl_rpc_new(&sl_gateway_schema, NULL);
 		if (sl_schema_gateway_n > SL_ARRAY_SIZE(thunks))
 			abort();
 		for (i = 0; i < sl_schema_gateway_n; i++)

@@ -11,8 +11,8 @@
 
 #define KEY "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="
 
-static const struct sl_rpc_caller local = {SL_RPC_VIA_UNIX, "uid:0"};
-static const struct sl_rpc_caller far = {SL_RPC_VIA_TCP, "tcp:loopback"};
+static const struct sl_rpc_caller local = {SL_RPC_VIA_UNIX, "uid:0", &sl_service_local};
+static const struct sl_rpc_caller far = {SL_RPC_VIA_TCP, "tcp:loopback", &sl_service_local};
 
 static struct sl_schema_arena *arena;
 static struct sl_error err;

@@ -10,10 +10,10 @@
 #include "sl_log.h"
 #include "sl_schema_gateway.h"
 
-static const struct sl_rpc_caller local = {SL_RPC_VIA_UNIX, "uid:0"};
-static const struct sl_rpc_caller console = {SL_RPC_VIA_CONSOLE, "console"};
-static const struct sl_rpc_caller config = {SL_RPC_VIA_CONFIG, "config"};
-static const struct sl_rpc_caller far = {SL_RPC_VIA_TCP, "tcp:loopback"};
+static const struct sl_rpc_caller local = {SL_RPC_VIA_UNIX, "uid:0", &sl_service_local};
+static const struct sl_rpc_caller console = {SL_RPC_VIA_CONSOLE, "console", &sl_service_local};
+static const struct sl_rpc_caller config = {SL_RPC_VIA_CONFIG, "config", &sl_service_local};
+static const struct sl_rpc_caller far = {SL_RPC_VIA_TCP, "tcp:loopback", &sl_service_local};
 
 struct probe {
 	struct sl_rpc *rpc;
@@ -35,7 +35,7 @@ setup(void **state)
 {
 	struct probe *p = calloc(1, sizeof(*p));
 
-	p->rpc = sl_rpc_new(p);
+	p->rpc = sl_rpc_new(&sl_gateway_schema, p);
 	assert_non_null(p->rpc);
 	assert_ptr_equal(sl_rpc_user(p->rpc), p);
 	sl_log_set_sink(sink, p);

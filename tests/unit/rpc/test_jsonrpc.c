@@ -9,8 +9,8 @@
 
 #include "sl_schema_gateway.h"
 
-static const struct sl_rpc_caller local = {SL_RPC_VIA_UNIX, "uid:0"};
-static const struct sl_rpc_caller far = {SL_RPC_VIA_TCP, "tcp:loopback"};
+static const struct sl_rpc_caller local = {SL_RPC_VIA_UNIX, "uid:0", &sl_service_local};
+static const struct sl_rpc_caller far = {SL_RPC_VIA_TCP, "tcp:loopback", &sl_service_local};
 
 static struct sl_rpc *rpc;
 static unsigned calls;
@@ -32,7 +32,7 @@ handler(void *user, const struct sl_rpc_caller *caller, const void *params, json
 static int
 setup(void **state)
 {
-	rpc = sl_rpc_new(NULL);
+	rpc = sl_rpc_new(&sl_gateway_schema, NULL);
 	for (unsigned i = 0; i < sl_schema_gateway_n; i++)
 		sl_rpc_bind(rpc, sl_schema_gateway[i].name, handler);
 	sl_rpc_set_state(rpc, SL_RPC_RUNNING);
@@ -93,7 +93,7 @@ test_requests(void **state)
 	expect(PING("1"), OK("1"));
 	expect(PING("\"a\""), OK("\"a\""));
 	expect(PING("null"), OK("null"));
-	expect(PING("-9007199254740993"), OK("-9007199254740993"));
+	expect(PING("-9007199254740992"), OK("-9007199254740992"));
 	expect("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"rpc.ping\",\"params\":{}}\r", OK("1"));
 	expect("  " PING("1") "  ", OK("1"));
 	assert_int_equal(calls, 6);
@@ -137,6 +137,38 @@ test_errors(void **state)
 		     "param_type", "1");
 	expect_error("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"rpc.ping\",\"params\":{\"x\":1}}",
 		     -32602, "param_unknown", "1");
+	assert_int_equal(calls, 0);
+}
+
+/* What other languages would read as another number, or as none, is no request. */
+static void
+test_numbers(void **state)
+{
+	static const char *const bad[] = {
+		"9007199254740993",
+		"-9007199254740993",
+		"9223372036854775807",
+		"18446744073709551616",
+		"1e999",
+		"NaN",
+		"Infinity",
+		"-Infinity",
+		"01",
+		"+1",
+		".5",
+	};
+	char line[160];
+
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(bad); i++) {
+		snprintf(line, sizeof(line),
+			 "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"rpc.ping\",\"params\":"
+			 "{\"x\":[{\"y\":%s}]}}",
+			 bad[i]);
+		expect_error(line, -32700, "parse", "null");
+		snprintf(line, sizeof(line),
+			 "{\"jsonrpc\":\"2.0\",\"id\":%s,\"method\":\"rpc.ping\"}", bad[i]);
+		expect_error(line, -32700, "parse", "null");
+	}
 	assert_int_equal(calls, 0);
 }
 
@@ -350,7 +382,7 @@ line_done(void *ctx, char *answer)
 static int
 setup_later(void **state)
 {
-	rpc = sl_rpc_new(NULL);
+	rpc = sl_rpc_new(&sl_gateway_schema, NULL);
 	sl_rpc_bind(rpc, "rpc.ping", handler);
 	sl_rpc_bind(rpc, "sys.version", later);
 	sl_rpc_set_state(rpc, SL_RPC_RUNNING);
@@ -418,6 +450,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_requests, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_numbers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_duplicates, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_batches, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_id_length, setup, teardown),

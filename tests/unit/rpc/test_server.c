@@ -99,7 +99,7 @@ setup(void **state)
 	calls = 0;
 	who[0] = 0;
 	base = event_base_new();
-	rpc = sl_rpc_new(NULL);
+	rpc = sl_rpc_new(&sl_gateway_schema, NULL);
 	sl_rpc_bind(rpc, "rpc.ping", ping);
 	sl_rpc_bind(rpc, "drops.get", much);
 	sl_rpc_bind(rpc, "authz.mode.set", ping);
@@ -339,26 +339,30 @@ test_long_lines(void **state)
 	assert_int_equal(calls, 4);
 }
 
+/* Each listener has its own room: who fills one does not shut the other. */
 static void
 test_connections(void **state)
 {
-	int fd[33];
+	int (*const dial[])(void) = {dial_unix, dial_tcp};
+	int fd[2][33];
 
-	for (unsigned i = 0; i < 32; i++) {
-		fd[i] = i & 1 ? dial_tcp() : dial_unix();
-		expect(fd[i], PING, PONG);
+	for (unsigned k = 0; k < 2; k++) {
+		for (unsigned i = 0; i < 32; i++) {
+			fd[k][i] = dial[k]();
+			expect(fd[k][i], PING, PONG);
+		}
+		fd[k][32] = dial[k]();
+		assert_true(closed(fd[k][32]));
+		expect(fd[k][0], PING, PONG);
+		expect(fd[k][31], PING, PONG);
+		/* one leaves, one may come */
+		close(fd[k][5]);
+		pump();
+		fd[k][5] = dial[k]();
+		expect(fd[k][5], PING, PONG);
 	}
-	fd[32] = dial_unix();
-	assert_true(closed(fd[32]));
-	expect(fd[0], PING, PONG);
-	expect(fd[31], PING, PONG);
-	/* one leaves, one may come */
-	close(fd[5]);
-	pump();
-	fd[5] = dial_tcp();
-	expect(fd[5], PING, PONG);
-	for (unsigned i = 0; i < 33; i++)
-		close(fd[i]);
+	for (unsigned i = 0; i < 66; i++)
+		close(fd[i / 33][i % 33]);
 }
 
 /* Who asks and does not read is not served further, and the others do not notice. */

@@ -346,7 +346,7 @@ main(void)
 	pthread_t t;
 	int rc;
 
-	rpc = sl_rpc_new(NULL);
+	rpc = sl_rpc_new(&sl_gateway_schema, NULL);
 	if (!mkdtemp(dir) || evthread_use_pthreads())
 		return 1;
 	snprintf(sock, sizeof(sock), "%s/sock", dir);
