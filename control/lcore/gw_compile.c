@@ -429,25 +429,40 @@ any_is_tunnel(struct gw_job *j, const struct gw_member *m, const struct gw_iface
 	sl_hint(&j->e, "name the interface: %s@%s", text, f->name);
 }
 
+/* A document that is new says so; in one that was in force a member whose time was over may have
+ * come back with the clock, and AllowedIPs may have been given meanwhile: it alone gives nothing.
+ */
+static void
+bar(struct gw_job *j, struct gw_member *m, const struct gw_iface *f)
+{
+	int rc;
+
+	if (j->kind == GW_JOB_LOAD && (!j->load.lenient || m->m->expires_ns == 0)) {
+		any_is_tunnel(j, m, f);
+		return;
+	}
+	rc = gw_who_bar(j->who, &j->when, m, f);
+	if (rc != 0)
+		j->rc = gw_who_fail(&j->e, rc, "");
+}
+
 /* Prefixes for "*" may overlap no tunnel of this gateway. */
 static unsigned
 check_any(struct sl_gw *gw, struct gw_job *j, unsigned budget)
 {
-	const struct gw_who *w = j->who;
+	struct gw_who *w = j->who;
 	const struct gw_iface *f;
 
-	if (j->kind != GW_JOB_LOAD) /* in force: gw_allowed_check() sees to it */
-		j->next_any = w->n_doc;
 	if (j->next_any == 0)
 		j->allowed_epoch = gw->policy->allowed_epoch;
 	for (; budget > 0 && j->rc == 0 && j->next_any < w->n_doc; j->next_any++, budget--) {
-		const struct gw_member *m = &w->doc[j->next_any];
+		struct gw_member *m = &w->doc[j->next_any];
 
-		if (m->m->peer[0] != '\0' || m->m->place.iface[0] != '\0')
+		if (m->m->peer[0] != '\0' || m->m->place.iface[0] != '\0' || m->over || m->barred)
 			continue;
 		f = gw_any_overlaps(gw, &m->m->place.prefix);
 		if (f != NULL)
-			any_is_tunnel(j, m, f);
+			bar(j, m, f);
 	}
 	return budget;
 }
@@ -539,8 +554,7 @@ gw_job_catch_up(struct sl_gw *gw, struct gw_job *j, unsigned budget)
 			j->rc = gw_who_fail(&j->e, rc, "");
 	}
 	j->n_touch = 0;
-	if (j->rc == 0 && j->kind == GW_JOB_LOAD && j->allowed_epoch != p->allowed_epoch &&
-	    has_any(j->who)) {
+	if (j->rc == 0 && j->allowed_epoch != p->allowed_epoch && has_any(j->who)) {
 		j->next_any = 0; /* rare, and all at once: others may come every turn */
 		check_any(gw, j, UINT_MAX);
 	}

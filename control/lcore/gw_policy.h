@@ -48,6 +48,7 @@ struct gw_member {
 	bool dynamic;	   /* `m` belongs to it */
 	bool fed;	   /* dynamic: of the control plane */
 	bool over;	   /* its time is over */
+	bool barred;	   /* for "*", and a tunnel owns a part of it: gives nothing */
 	bool stale;	   /* past its expiry, served because its provider is down */
 };
 
@@ -120,6 +121,10 @@ int gw_who_dyn_del(struct sl_gw *gw, struct gw_who *w, const struct gw_when *whe
 		   const struct sl_pol_member *m, bool fed);
 /** Providers came or went: look at every member again, bit by bit. */
 void gw_who_rescan(struct gw_who *w);
+/** A member for "*" of which the tunnel of an interface owns a part gives nothing. @return 0 or a
+ * negative errno */
+int gw_who_bar(struct gw_who *w, const struct gw_when *when, struct gw_member *m,
+	       const struct gw_iface *f);
 /** Take out members whose time is over, some of them. @return how many */
 unsigned gw_who_expire(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when);
 /** An interface whose AllowedIPs overlap a prefix that is given for "*", NULL: none. */

@@ -157,7 +157,7 @@ settle_prefix(struct gw_who *w, const struct gw_when *when, uint16_t role, uint1
 
 	for (; l != NULL; l = gw_hash_next(l)) {
 		m = SL_CONTAINER_OF(l, struct gw_member, link);
-		if (m->role == role && !m->over && gw_same_holder(m->m, of) &&
+		if (m->role == role && !m->over && !m->barred && gw_same_holder(m->m, of) &&
 		    (best == NULL || is_better(m, best)))
 			best = m;
 	}
@@ -372,6 +372,35 @@ dyn_room(struct gw_who *w)
 	return 0;
 }
 
+static bool
+is_any(const struct sl_pol_member *m)
+{
+	return m->peer[0] == '\0' && m->place.iface[0] == '\0';
+}
+
+static void
+tell_barred(const struct gw_member *m, const struct gw_iface *f)
+{
+	char text[SL_PREFIX_STR];
+
+	sl_log(SL_LOG_ERR, "policy",
+	       "member %s@* gives no role: a tunnel of %s owns a part of it "
+	       "(any_interface_is_tunnel); name the interface: %s@%s",
+	       sl_prefix_str(&m->m->place.prefix, text), f->name, text, f->name);
+}
+
+/* Before it is entered: whoever gave it may not have known who owns what now. */
+static void
+look_for_tunnels(struct sl_gw *gw, struct gw_member *m)
+{
+	const struct gw_iface *f =
+		is_any(m->m) && !m->over ? gw_any_overlaps(gw, &m->m->place.prefix) : NULL;
+
+	if (f != NULL && !m->barred)
+		tell_barred(m, f);
+	m->barred = f != NULL;
+}
+
 int
 gw_who_dyn_add(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when, uint16_t role,
 	       const struct sl_pol_member *m, bool fed)
@@ -392,6 +421,7 @@ gw_who_dyn_add(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when, u
 	n->dynamic = true;
 	n->fed = fed;
 	reckon(w, when, n);
+	look_for_tunnels(gw, n);
 	gw_hash_add(&w->holders, &n->link, holder_hash(w, copy));
 	n->at = w->n_dyn;
 	w->dyn[w->n_dyn++] = n;
@@ -446,6 +476,15 @@ gw_who_dyn_del(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when, u
 	return 0;
 }
 
+int
+gw_who_bar(struct gw_who *w, const struct gw_when *when, struct gw_member *m,
+	   const struct gw_iface *f)
+{
+	m->barred = true;
+	tell_barred(m, f);
+	return settle_prefix(w, when, m->role, 0, m->m);
+}
+
 /* --- time ----------------------------------------------------------------------------------------
  */
 
@@ -471,10 +510,13 @@ look(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when, struct gw_m
 	uint64_t at;
 	bool changed = reckon(w, when, m);
 
+	if (before.over && !m->over)
+		look_for_tunnels(gw, m);
 	if (changed && settle_holder(gw, w, when, m->role, m->m) != 0) {
 		m->until_ns = before.until_ns; /* its tick ends it on the data path; tried again */
 		m->stale = before.stale;
 		m->over = before.over;
+		m->barred = before.barred;
 		w->scan_next_ns = 1;
 	}
 	at = next_look(m);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The policy of the gateway model: loads, what refuses them, time, peers and interfaces that come
  * and go, questions. Verdicts are asked of the published tables. */
+#include "gw_policy.h"
 #include "policy_fixture.h"
 
 #include <netinet/in.h>
@@ -304,6 +305,47 @@ test_any_member(void **state)
 	assert_int_equal(sl_gw_peer_set(f->gw, &s, &f->e), 0);
 }
 
+/* A member for "*" is over, a tunnel gets its prefix, the clock steps back: the member gives the
+ * tunnel's sources nothing. */
+static void
+test_any_revived(void **state)
+{
+	struct sl_prefix own = fx_prefix("10.30.0.9/32");
+	struct fx *f = *state;
+	uint64_t end = f->wall_ns + 60 * S;
+	struct sl_gw_peer_spec s = {.iface = "wg0",
+				    .public_key = fx_key(1),
+				    .fields = SL_PF_ALLOWED_ADD,
+				    .allowed = &own,
+				    .n_allowed = 1};
+	char text[1024];
+
+	snprintf(text, sizeof(text),
+		 "{\"version\":1," ZONES
+		 "\"roles\":{\"a\":{\"members\":[{\"prefix\":\"10.30.0.0/16@*\","
+		 "\"expires\":\"%s\"},\"10.50.0.0/16@*\"]}},\"rules\":[{\"id\":1,\"role\":\"a\","
+		 "\"to\":[\"db1\"],\"protocol\":\"tcp\",\"action\":\"allow\"}]}",
+		 px_at(end));
+	px_peer(f, "wg0", 1, "alice", "10.7.0.2/32");
+	px_load(f, text);
+	assert_true(px_allows(f, "wg0", 0, "10.30.0.9", "10.20.0.10", 1));
+	fx_refused(f, sl_gw_peer_set(f->gw, &s, &f->e), -EINVAL, "any_member_overlap",
+		   "/allowed_ips/0");
+	px_advance(f, 120);
+	assert_false(px_allows(f, "wg0", 0, "10.30.0.9", "10.20.0.10", 1));
+	assert_int_equal(sl_gw_peer_set(f->gw, &s, &f->e), 0);
+	f->wall_ns -= 110 * S;
+	for (unsigned i = 0; i < 4; i++)
+		px_advance(f, 1);
+	assert_true(f->wall_ns < end);
+	assert_int_equal(px_judge(f, "wg0", 1, "10.30.0.9", "10.20.0.10", 1).why, SL_WHY_NO_ROLE);
+	assert_int_equal(px_judge(f, "wg0", 0, "10.30.9.9", "10.20.0.10", 1).why, SL_WHY_NO_ROLE);
+	assert_true(px_allows(f, "wg0", 0, "10.50.0.9", "10.20.0.10", 1)); /* the others go on */
+	/* what gives nothing keeps nobody from giving AllowedIPs */
+	own = fx_prefix("10.30.1.0/24");
+	assert_int_equal(sl_gw_peer_set(f->gw, &s, &f->e), 0);
+}
+
 static void
 test_interfaces(void **state)
 {
@@ -387,6 +429,51 @@ test_helper(void **state)
 	assert_int_equal(px_submit(f, DOC, &waits), 0);
 	assert_int_equal(px_n_done, before + 2);
 	assert_int_equal(px_last_rc, 0);
+}
+
+/* Until a job has looked at "*" and its peers, and is not done yet. */
+static void
+until_resolved(struct fx *f)
+{
+	struct timespec ts = {.tv_nsec = 100000};
+
+	for (unsigned i = 0; i < 200000 && f->gw->policy->job->phase < GW_TEST; i++) {
+		sl_gw_poll(f->gw);
+		nanosleep(&ts, NULL);
+		assert_non_null(f->gw->policy->job);
+	}
+	assert_true(f->gw->policy->job->phase >= GW_TEST);
+}
+
+/* AllowedIPs are given after the load looked at them: it is refused. */
+static void
+test_any_race(void **state)
+{
+	static const char text[] =
+		"{\"version\":9," ZONES "\"roles\":{\"a\":{\"members\":[\"10.30.0.0/16@*\"]}},"
+		"\"rules\":[{\"id\":1,\"role\":\"a\",\"to\":[\"db1\"],\"protocol\":\"tcp\","
+		"\"action\":\"allow\"}]}";
+	struct fx *f = *state;
+	unsigned before = px_n_done;
+
+	px_peer(f, "wg0", 1, "alice", "10.7.0.2/32");
+	assert_int_equal(px_submit(f, text, NULL), 0);
+	until_resolved(f);
+	px_peer(f, "wg0", 2, "bob", "10.30.0.9/32"); /* nothing in force forbids it */
+	wait_done(f, before);
+	assert_int_equal(px_last_rc, -EINVAL);
+	assert_string_equal(px_last_e.reason, "any_interface_is_tunnel");
+	assert_string_equal(px_last_e.path, "/roles/a/members/0");
+	assert_null(sl_gw_policy(f->gw));
+	/* what has nothing to do with it does not stop it */
+	before = px_n_done;
+	px_peer(f, "wg0", 2, "bob", "10.7.0.3/32");
+	assert_int_equal(px_submit(f, text, NULL), 0);
+	until_resolved(f);
+	px_peer(f, "wg0", 3, "carol", "10.7.0.4/32");
+	wait_done(f, before);
+	assert_int_equal(px_last_rc, 0);
+	assert_true(px_allows(f, "wg0", 0, "10.30.0.9", "10.20.0.10", 1));
 }
 
 /* Peers, interfaces and members change in every phase of loads; in the end all is as if they had
@@ -618,6 +705,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_peers, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(test_any_interface, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(test_any_member, px_setup, px_teardown),
+		cmocka_unit_test_setup_teardown(test_any_revived, px_setup, px_teardown),
+		cmocka_unit_test_setup_teardown(test_any_race, setup_helper, px_teardown),
 		cmocka_unit_test_setup_teardown(test_interfaces, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(test_helper, setup_helper, px_teardown),
 		cmocka_unit_test_setup_teardown(test_helper_busy, setup_helper, px_teardown),
