@@ -115,13 +115,11 @@ model_check_forbidden(struct model_check *c, const struct model_kind *k, json_t 
 static void
 strip(struct model_check *c, const struct model_field *fields, json_t *v, json_t *paths)
 {
-	struct sl_error e;
 	const char *key;
 	json_t *x;
 	void *next;
 	size_t i, was;
 
-	c->e = &e;
 	json_object_foreach_safe(v, next, key, x)
 	{
 		was = model_down(c, key);
@@ -144,7 +142,8 @@ void
 sl_object_strip(enum sl_kind k, json_t *body, json_t *paths)
 {
 	const struct model_kind *kind = model_kind(k);
-	struct model_check c = {0};
+	struct sl_error e = {0};
+	struct model_check c = {.e = &e};
 
 	strip(&c, kind != NULL ? kind->fields : NULL, body, paths);
 }

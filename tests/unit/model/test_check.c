@@ -283,12 +283,12 @@ static void
 test_strip(void **state)
 {
 	json_t *body = json_of("{" PEER ", 'addresses': {'mode': []}, 'x': [{'PrivateKey': 1, 'y': "
-			       "2}], 'authz_mode': 1, 'preshared_key': 2}");
+			       "{'psk': 1}}], 'authz_mode': 1, 'preshared_key': 2}");
 	json_t *paths = json_array(), *want, *left;
 
 	sl_object_strip(SL_KIND_PEER, body, paths);
-	want = json_of("['/x/0/PrivateKey', '/authz_mode', '/preshared_key']");
-	left = json_of("{" PEER ", 'addresses': {'mode': []}, 'x': [{'y': 2}]}");
+	want = json_of("['/x/0/PrivateKey', '/x/0/y/psk', '/authz_mode', '/preshared_key']");
+	left = json_of("{" PEER ", 'addresses': {'mode': []}, 'x': [{'y': {}}]}");
 	assert_true(json_equal(paths, want));
 	assert_true(json_equal(body, left));
 	json_decref(body);
