@@ -34,7 +34,7 @@ int sl_store_init(const char *path, enum sl_store_role role, struct sl_error *e)
  * former file is kept beside it as PATH.schema-N. */
 struct sl_store *sl_store_open(const char *path, enum sl_store_mode mode, struct sl_error *e);
 void sl_store_close(struct sl_store *s); /* NULL allowed */
-enum sl_store_role sl_store_role(const struct sl_store *s);
+enum sl_store_role sl_store_role(struct sl_store *s);
 void sl_store_epoch(struct sl_store *s, struct sl_epoch *out);
 /** Wall clock, injected by tests. */
 void sl_store_set_clock(struct sl_store *s, uint64_t (*wall_ns)(void *ctx), void *ctx);
@@ -47,6 +47,8 @@ uint64_t sl_store_head(struct sl_store *s);
 int sl_store_chain(struct sl_store *s, uint64_t seq, char out[SL_CHAIN_STR]);
 /** Oldest seq in the log (head + 1: empty). */
 uint64_t sl_store_oldest(struct sl_store *s);
+/** Sum of the hashes of all objects. */
+void sl_store_sum(struct sl_store *s, struct sl_hash_sum *out);
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
@@ -74,14 +76,16 @@ void sl_store_snap_close(struct sl_store_snap *p);
 
 /** A row of the log: {prev, seq, ts, actor, cause, policy_version, chain, ops: [{op, kind, id, rev,
  * obj, scope, was}]}. `scope` of an op names the interface or gateway of sl_object_scope(), of what
- * it deletes for a del; `was`: the scope before it, only where it changed. */
+ * it deletes for a del; `was`: the scope before it, only where it changed. The chain covers the row
+ * without `chain`; what a transport adds to these members is passed over. */
 typedef bool (*sl_store_log_row)(void *ctx, uint64_t seq, json_t *txn);
 int sl_store_log_read(struct sl_store *s, uint64_t from, sl_store_log_row fn, void *ctx,
 		      struct sl_error *e);
 
 /* --- changing (primary) ----------------------------------------------------------------------- */
 
-/** @param actor "token:ab12…", "uid:0"; @param cause request id or command
+/** One at a time a handle.
+ * @param actor "token:ab12…", "uid:0"; @param cause request id or command
  * @return NULL with readonly (a follower: `hint` names the primary), store_busy, store_io */
 struct sl_store_txn *sl_store_begin(struct sl_store *s, const char *actor, const char *cause,
 				    struct sl_error *e);
@@ -89,12 +93,20 @@ struct sl_store_txn *sl_store_begin(struct sl_store *s, const char *actor, const
 #define SL_REV_NONE 0	      /* must not be there */
 /**
  * Put whole, with all checks: the object's own (sl_object_check), references, unique values,
- * if_rev. Checks that look at several objects are made at commit, when all puts are there.
+ * if_rev. Checks that look at several objects are made at commit, when all puts are there. A put
+ * that changes nothing is none: the rev stays. A rev grows with each change of an object, also over
+ * its deletion, and over a restore: it begins at (epoch number - 1) << 32.
  * @return 0; -ENOENT not_found, -EEXIST exists, -ESTALE rev_mismatch, -EINVAL ... with the path
  */
 int sl_store_put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev,
 		 json_t *body, struct sl_error *e);
-/** @return 0; -ENOENT not_found, -ESTALE rev_mismatch, -EBUSY referenced (who refers: /with) */
+/**
+ * What cannot be without it goes too: a peer's role maps, allocations and tokens; a gateway's
+ * gateway_interfaces, allocations, tokens and the peers' addresses at it. A token's end puts a crl
+ * object.
+ * @return 0; -ENOENT not_found, -ESTALE rev_mismatch, -EBUSY referenced (who refers is the path:
+ * /with/KIND/ID)
+ */
 int sl_store_del(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev,
 		 struct sl_error *e);
 /** As it stands inside the transaction. */
@@ -108,8 +120,9 @@ int sl_store_put_policy(struct sl_store_txn *t, json_t *doc, const char *text, u
 			uint32_t *version, struct sl_error *e);
 /** What the transaction would do: array of {op, kind, id, obj, was}. New reference. */
 json_t *sl_store_diff(struct sl_store_txn *t);
-/** @param[out] seq of the new log row; of the head if nothing changed.
- * On an error everything is as before. */
+/** Ends the transaction. @param[out] seq of the new log row; of the head if nothing changed.
+ * On an error everything is as before. Reasons beside those of the document and the disk:
+ * limit_prefixes (role maps), pool_in_internal_zone, prefix_overlap (of another interface) */
 int sl_store_commit(struct sl_store_txn *t, uint64_t *seq, struct sl_error *e);
 void sl_store_abort(struct sl_store_txn *t); /* NULL allowed */
 
@@ -139,15 +152,26 @@ int sl_store_new_epoch(struct sl_store *s, const char *why, struct sl_error *e);
 int sl_store_promote(struct sl_store *s, struct sl_error *e);
 /** SQLite online backup to a new file, 0600, while the store is in use. */
 int sl_store_backup(const char *path, const char *to, struct sl_error *e);
-/** Verify a backup (integrity, layout, chain, sum), put it at `path` (kept: PATH.before-restore)
- * and give it a new epoch. */
+struct sl_store_report {
+	enum sl_store_role role;
+	struct sl_epoch epoch;
+	uint64_t objects, log_rows, oldest, head;
+};
+/** Is a store or a backup whole: integrity of the file, layout, chain of the log, sum of the
+ * objects? @return 0; -EBADMSG store_corrupt with what is wrong, or as sl_store_open() */
+int sl_store_verify(const char *path, struct sl_store_report *out, struct sl_error *e);
+/** Verify a backup, put it at `path` (what was there: PATH.before-restore) and give it a new epoch
+ * (a follower's keeps that of its source). Tombstones of what was there are kept.
+ * @return 0; -EBUSY store_in_use: a server runs; as sl_store_verify() */
 int sl_store_restore(const char *path, const char *from, struct sl_error *e);
 /** Drop log rows older than `age_s` beyond the newest `rows`, never above `keep_from` (running
  * snapshots). @return rows dropped or negative errno */
 int64_t sl_store_compact(struct sl_store *s, uint64_t age_s, uint64_t rows, uint64_t keep_from,
 			 struct sl_error *e);
 
-/** Tombstones: what was deleted, so that nothing older brings it back. */
+/** Tombstones: what was deleted (peer, role map, allow rule, token) or revoked (crl), so that
+ * nothing older brings it back. A later put in the same epoch clears that of a deletion. 120 days,
+ * at most a million. */
 struct sl_tombstone {
 	enum sl_kind kind;
 	char id[SL_OBJ_ID];

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Backups, and back to one. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sl_log.h"
+#include "store_int.h"
+
+int
+sl_store_backup(const char *path, const char *to, struct sl_error *e)
+{
+	sqlite3 *db = NULL;
+	mode_t mask = umask(077);
+	int version, rc = store_file_check_there(path, e);
+
+	if (rc == 0)
+		rc = store_connect(path, SQLITE_OPEN_READWRITE, &db, e);
+	if (rc == 0)
+		rc = store_schema_version(db, &version, e);
+	if (rc == 0)
+		rc = store_copy(db, to, e);
+	if (rc == -EEXIST)
+		sl_hint(e, "name a new file: a backup never replaces another one");
+	sqlite3_close(db);
+	umask(mask);
+	return rc;
+}
+
+/* --- restore ---------------------------------------------------------------------------------- */
+
+/** The backup beside the store, whoever owned it. */
+static int
+fetch(const char *from, const char *to, struct sl_error *e)
+{
+	sqlite3 *db = NULL;
+	struct stat st;
+	int rc, version;
+
+	if (stat(from, &st) < 0 || !S_ISREG(st.st_mode)) {
+		sl_fail(e, -ENOENT, "backup_missing", "", "%.200s is no file", from);
+		sl_hint(e, "name a file that sluice-control backup wrote");
+		return -ENOENT;
+	}
+	rc = store_connect(from, SQLITE_OPEN_READONLY, &db, e);
+	if (rc == 0)
+		rc = store_schema_version(db, &version, e);
+	unlink(to); /* of a restore that was cut short */
+	if (rc == 0)
+		rc = store_copy(db, to, e);
+	sqlite3_close(db);
+	return rc;
+}
+
+/** What the store of today knows and the backup may not: deletions since, the highest epoch. */
+static int
+inherit(struct sl_store *now, const char *path, uint64_t *epoch, struct sl_error *e)
+{
+	sqlite3_stmt *q = NULL;
+	struct sl_error why = {0};
+	int rc;
+
+	*epoch = 0;
+	if (sqlite3_prepare_v2(now->db, "ATTACH ?1 AS old", -1, &q, NULL) != SQLITE_OK)
+		return store_sql_error(now->db, sqlite3_errcode(now->db), "restore", e);
+	store_bind_text(q, 1, path);
+	rc = store_run(now, q, &why);
+	sqlite3_finalize(q);
+	if (rc == 0)
+		rc = store_exec(now->db,
+				"INSERT OR REPLACE INTO tombstone SELECT o.* FROM old.tombstone o "
+				"LEFT JOIN tombstone t ON t.kind = o.kind AND t.id = o.id WHERE "
+				"t.rev IS NULL OR t.rev < o.rev",
+				&why);
+	if (rc == 0 && sqlite3_prepare_v2(now->db, "SELECT epoch_number FROM old.state", -1, &q,
+					  NULL) == SQLITE_OK) {
+		if (sqlite3_step(q) == SQLITE_ROW)
+			*epoch = (uint64_t)sqlite3_column_int64(q, 0);
+		sqlite3_finalize(q);
+	}
+	if (rc < 0)
+		sl_log(SL_LOG_WARN, "store", "the store that is replaced cannot be read: %s",
+		       why.message);
+	store_exec(now->db, "DETACH old", NULL);
+	return 0;
+}
+
+static int
+prepare(const char *tmp, const char *path, struct sl_error *e)
+{
+	struct sl_store *s = sl_store_open(tmp, SL_STORE_WRITE, e);
+	struct sl_store_report report;
+	struct store_state st;
+	uint64_t epoch = 0;
+	int rc;
+
+	if (s == NULL)
+		return e != NULL ? e->err : -EIO;
+	rc = store_verify(s, &report, e);
+	if (rc == 0 && access(path, F_OK) == 0)
+		rc = inherit(s, path, &epoch, e);
+	if (rc == 0)
+		rc = store_state_get(s, &st, e);
+	if (rc == 0 && st.role == SL_STORE_PRIMARY) {
+		store_epoch_next(&st.epoch, epoch, st.head);
+		rc = store_state_set(s, &st, e);
+	}
+	if (rc == 0) /* one file; the WAL comes back when it is opened at its place */
+		rc = store_exec(s->db,
+				"PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE", e);
+	sl_store_close(s);
+	return rc;
+}
+
+/** Nobody else may have the present store open. A store that is broken is nobody's. */
+static int
+take_over(const char *path, struct sl_error *e)
+{
+	sqlite3 *db = NULL;
+	struct sl_error why = {0};
+	int rc = store_connect(path, SQLITE_OPEN_READWRITE, &db, &why);
+
+	if (rc == 0) {
+		sqlite3_busy_timeout(db, 300);
+		rc = store_exec(db, "PRAGMA journal_mode = DELETE", &why);
+	}
+	sqlite3_close(db);
+	if (rc != -EBUSY)
+		return 0;
+	sl_fail(e, -EBUSY, "store_in_use", "", "%.200s is in use", path);
+	sl_hint(e, "stop sluice-control first (and Litestream, if it runs)");
+	return -EBUSY;
+}
+
+/** Keep what was there under another name: at each moment the store or its successor is in place.
+ */
+static int
+swap(const char *tmp, const char *path, struct sl_error *e)
+{
+	static const char *const beside[] = {"-wal", "-shm"};
+	char from[STORE_PATH + 32], to[STORE_PATH + 48];
+
+	snprintf(to, sizeof(to), "%s.before-restore", path);
+	unlink(to);
+	if (link(path, to) < 0 && errno != ENOENT)
+		return sl_fail(e, -errno, "store_io", "", "%.200s: %s", to, strerror(errno));
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(beside); i++) {
+		snprintf(from, sizeof(from), "%s%s", path, beside[i]);
+		snprintf(to, sizeof(to), "%s.before-restore%s", path, beside[i]);
+		if (rename(from, to) < 0 && errno != ENOENT)
+			return sl_fail(e, -errno, "store_io", "", "%.200s: %s", to,
+				       strerror(errno));
+	}
+	if (rename(tmp, path) < 0)
+		return sl_fail(e, -errno, "store_io", "", "%.200s: %s", path, strerror(errno));
+	return store_file_sync(path, e);
+}
+
+int
+sl_store_restore(const char *path, const char *from, struct sl_error *e)
+{
+	char tmp[STORE_PATH + 32], file[STORE_PATH + 48];
+	mode_t mask = umask(077);
+	int rc;
+
+	snprintf(tmp, sizeof(tmp), "%s.restore", path);
+	rc = fetch(from, tmp, e);
+	if (rc == 0)
+		rc = prepare(tmp, path, e);
+	if (rc == 0 && access(path, F_OK) == 0)
+		rc = take_over(path, e);
+	if (rc == 0)
+		rc = swap(tmp, path, e);
+	if (rc < 0)
+		unlink(tmp);
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(file, sizeof(file), "%s%s", tmp, i == 0 ? "-wal" : "-shm");
+		unlink(file);
+	}
+	umask(mask);
+	return rc;
+}

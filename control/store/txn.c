@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A transaction of the primary: begun, filled with puts and dels, committed as one row of the log.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "store_int.h"
+
+/* --- begin and end ---------------------------------------------------------------------------- */
+
+static int
+may_write(struct sl_store *s, const struct store_state *st, struct sl_error *e)
+{
+	if (st->role == SL_STORE_PRIMARY)
+		return 0;
+	sl_fail(e, -EROFS, "readonly", "",
+		"this data store follows another one and takes no changes");
+	sl_hint(e, "%s%s", st->primary[0] != '\0' ? "the primary: " : "ask the primary",
+		st->primary);
+	return -EROFS;
+}
+
+struct sl_store_txn *
+sl_store_begin(struct sl_store *s, const char *actor, const char *cause, struct sl_error *e)
+{
+	struct sl_store_txn *t;
+	int rc;
+
+	if (s->txn != NULL || s->load != NULL) {
+		sl_fail(e, -EBUSY, "store_busy", "", "a transaction of this handle is open");
+		return NULL;
+	}
+	t = calloc(1, sizeof(*t));
+	if (t == NULL || (t->at = json_object()) == NULL) {
+		free(t);
+		store_no_memory(e);
+		return NULL;
+	}
+	t->s = s;
+	t->wall_ns = store_now(s);
+	snprintf(t->actor, sizeof(t->actor), "%s", actor);
+	snprintf(t->cause, sizeof(t->cause), "%s", cause);
+	rc = store_do(s, ST_BEGIN, e);
+	if (rc == 0) {
+		s->txn = t;
+		rc = store_state_get(s, &t->state, e);
+		if (rc == 0)
+			rc = may_write(s, &t->state, e);
+		if (rc == 0) {
+			store_step(s, "begin");
+			return t;
+		}
+		sl_store_abort(t);
+		return NULL;
+	}
+	json_decref(t->at);
+	free(t);
+	return NULL;
+}
+
+void
+store_txn_free(struct sl_store_txn *t)
+{
+	for (size_t i = 0; i < t->n_ops; i++) {
+		free(t->ops[i].id);
+		free(t->ops[i].was);
+		json_decref(t->ops[i].body);
+	}
+	free(t->ops);
+	json_decref(t->at);
+	t->s->txn = NULL;
+	free(t);
+}
+
+void
+sl_store_abort(struct sl_store_txn *t)
+{
+	if (t == NULL)
+		return;
+	store_do(t->s, ST_ROLLBACK, NULL);
+	store_txn_free(t);
+}
+
+/* --- what is changed -------------------------------------------------------------------------- */
+
+static struct store_op *
+find_op(struct sl_store_txn *t, enum sl_kind k, const char *id)
+{
+	char key[SL_OBJ_ID + 32];
+	json_t *at;
+
+	snprintf(key, sizeof(key), "%s/%s", sl_kind_name(k), id);
+	at = json_object_get(t->at, key);
+	return at != NULL ? &t->ops[json_integer_value(at)] : NULL;
+}
+
+/** @param was taken over */
+static struct store_op *
+add_op(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t was_rev, char *was)
+{
+	size_t cap = t->cap_ops > 0 ? 2 * t->cap_ops : 16;
+	char key[SL_OBJ_ID + 32];
+	struct store_op *ops;
+
+	if (t->n_ops == t->cap_ops) {
+		ops = realloc(t->ops, cap * sizeof(*ops));
+		if (ops == NULL)
+			return NULL;
+		t->ops = ops;
+		t->cap_ops = cap;
+	}
+	snprintf(key, sizeof(key), "%s/%s", sl_kind_name(k), id);
+	if (json_object_set_new(t->at, key, json_integer((json_int_t)t->n_ops)) < 0)
+		return NULL;
+	t->ops[t->n_ops] = (struct store_op){
+		.kind = k, .id = strdup(id), .was_rev = was_rev, .rev = was_rev, .was = was};
+	return &t->ops[t->n_ops++];
+}
+
+/** Grows over deletions and restores, so that an older copy never looks newer. */
+static uint64_t
+next_rev(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t was)
+{
+	uint64_t dead = store_tombstone_rev(t->s, k, id);
+	uint64_t least = (t->state.epoch.number - 1) << 32, rev = SL_MAX(was, dead);
+
+	return SL_MAX(rev, least) + 1;
+}
+
+static int
+broken(struct sl_store_txn *t, struct sl_error *e)
+{
+	return sl_fail(e, t->broken, "transaction_failed", "",
+		       "a write of this transaction failed; it can only be undone");
+}
+
+static void
+note_kind(struct sl_store_txn *t, enum sl_kind k, bool put)
+{
+	t->policy |= sl_kind_is_policy(k);
+	t->maps |= put && k == SL_KIND_ROLE_MAP;
+	t->pools |=
+		k == SL_KIND_ZONE || (put && (k == SL_KIND_POOL || k == SL_KIND_GATEWAY_INTERFACE));
+	t->nets |= put && (k == SL_KIND_PEER || k == SL_KIND_GATEWAY);
+}
+
+static int
+check_rev(uint64_t if_rev, bool there, uint64_t rev, enum sl_kind k, const char *id,
+	  struct sl_error *e)
+{
+	if (if_rev == SL_REV_ANY || (if_rev == SL_REV_NONE && !there) || (there && if_rev == rev))
+		return 0;
+	if (!there)
+		return sl_fail(e, -ENOENT, "not_found", "", "there is no %s \"%.100s\"",
+			       sl_kind_name(k), id);
+	if (if_rev == SL_REV_NONE)
+		return sl_fail(e, -EEXIST, "exists", "", "%s \"%.100s\" is there already",
+			       sl_kind_name(k), id);
+	sl_fail(e, -ESTALE, "rev_mismatch", "", "%s \"%.100s\" is at rev %" PRIu64 ", not %" PRIu64,
+		sl_kind_name(k), id, rev, if_rev);
+	sl_hint(e, "somebody changed it: read it again");
+	return -ESTALE;
+}
+
+/* --- put -------------------------------------------------------------------------------------- */
+
+/** Passed all checks: write. @param was taken over */
+static int
+write_put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t was_rev, char *was,
+	  const struct store_body *is, struct sl_error *e)
+{
+	struct store_op *op = find_op(t, k, id);
+	bool again = op != NULL;
+	int rc;
+
+	if (!again)
+		op = add_op(t, k, id, was_rev, was);
+	if (op == NULL || op->id == NULL) {
+		t->broken = store_no_memory(e);
+		free(op == NULL ? was : NULL);
+		return t->broken;
+	}
+	if (op->body == NULL)
+		op->rev = next_rev(t, k, id, op->was_rev);
+	rc = store_object_put(t->s, k, id, op->rev, is, was, &t->state.sum, e);
+	if (again)
+		free(was);
+	if (rc < 0) {
+		t->broken = rc;
+		return rc;
+	}
+	json_decref(op->body);
+	op->body = json_deep_copy(is->body);
+	if (op->body == NULL)
+		return t->broken = store_no_memory(e);
+	note_kind(t, k, true);
+	store_step(t->s, "put");
+	return 0;
+}
+
+int
+sl_store_put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev, json_t *body,
+	     struct sl_error *e)
+{
+	struct store_body is = {0};
+	uint64_t rev = 0;
+	char *was = NULL;
+	size_t len = 0;
+	int rc;
+
+	if (t->broken)
+		return broken(t, e);
+	rc = sl_object_check(k, id, body, NULL, e);
+	if (rc < 0)
+		return rc;
+	rc = store_object_get(t->s, k, id, &rev, &was, &len, e);
+	if (rc < 0 && rc != -ENOENT)
+		return rc;
+	rc = check_rev(if_rev, rc == 0, rev, k, id, e);
+	if (rc == 0)
+		rc = store_body_make(body, &is, e);
+	if (rc == 0 && !(was != NULL && len == is.len && memcmp(was, is.text, len) == 0)) {
+		rc = store_index_check(t->s, k, id, body, e);
+		if (rc == 0) {
+			rc = write_put(t, k, id, rev, was, &is, e);
+			was = NULL;
+		}
+	}
+	free(was);
+	free(is.text);
+	return rc;
+}
+
+/* --- del -------------------------------------------------------------------------------------- */
+
+struct referrer {
+	enum sl_kind kind;
+	char id[SL_OBJ_ID];
+};
+
+/** The first one who refers so. @return 1 found, 0 none, or negative errno */
+static int
+find_referrer(struct sl_store_txn *t, enum sl_kind k, const char *id, unsigned flags,
+	      struct referrer *out, char path[80], struct sl_error *e)
+{
+	sqlite3_stmt *st = store_stmt(t->s, ST_REF_TO);
+	int rc;
+
+	if (st == NULL)
+		return store_run(t->s, st, e);
+	store_bind_text(st, 1, sl_kind_name(k));
+	store_bind_text(st, 2, id);
+	sqlite3_bind_int(st, 3, (int)flags);
+	sqlite3_bind_int(st, 4, 1);
+	rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW) {
+		store_column(st, 1, out->id, sizeof(out->id));
+		store_column(st, 2, path, 80);
+		rc = sl_kind_parse((const char *)sqlite3_column_text(st, 0), &out->kind) == 0
+			     ? 1
+			     : sl_fail(e, -EBADMSG, "store_corrupt", "", "a reference of no kind");
+	} else {
+		rc = rc == SQLITE_DONE ? 0 : store_sql_error(t->s->db, rc, "read", e);
+	}
+	sqlite3_reset(st);
+	return rc;
+}
+
+static int
+check_free(struct sl_store_txn *t, enum sl_kind k, const char *id, struct sl_error *e)
+{
+	struct referrer by;
+	char path[80], with[SL_OBJ_ID + 40];
+	int rc = find_referrer(t, k, id, REF_RESTRICT, &by, path, e);
+
+	if (rc <= 0)
+		return rc;
+	snprintf(with, sizeof(with), "/with/%s/%s", sl_kind_name(by.kind), by.id);
+	sl_fail(e, -EBUSY, "referenced", with, "%s \"%.80s\" refers to it at %s",
+		sl_kind_name(by.kind), by.id, path[0] != '\0' ? path : "its id");
+	sl_hint(e, "change or delete that %s first", sl_kind_name(by.kind));
+	return -EBUSY;
+}
+
+/** A gateway goes: a peer's addresses at it go too. */
+static int
+drop_addresses(struct sl_store_txn *t, const char *peer, const char *gateway, struct sl_error *e)
+{
+	json_t *body = NULL, *list;
+	int rc = sl_store_get(t->s, SL_KIND_PEER, peer, NULL, &body);
+
+	if (rc < 0)
+		return sl_fail(e, rc, "store_corrupt", "", "peer \"%.100s\" cannot be read", peer);
+	list = json_object_get(body, "addresses");
+	json_object_del(list, gateway);
+	if (json_object_size(list) == 0)
+		json_object_del(body, "addresses");
+	rc = sl_store_put(t, SL_KIND_PEER, peer, SL_REV_ANY, body, e);
+	json_decref(body);
+	return rc;
+}
+
+/** Who cannot be without it. */
+static int
+cascade(struct sl_store_txn *t, enum sl_kind k, const char *id, struct sl_error *e)
+{
+	struct referrer by;
+	char path[80];
+	int rc;
+
+	while ((rc = find_referrer(t, k, id, REF_CASCADE | REF_ADDRESSES, &by, path, e)) > 0) {
+		if (by.kind == SL_KIND_PEER)
+			rc = drop_addresses(t, by.id, id, e);
+		else
+			rc = sl_store_del(t, by.kind, by.id, SL_REV_ANY, e);
+		if (rc < 0)
+			break;
+	}
+	return rc;
+}
+
+/** Whoever still knows a deleted token is told that it has ended. */
+static int
+revoke(struct sl_store_txn *t, const char *id, const char *was, struct sl_error *e)
+{
+	json_t *body = json_loads(was, 0, NULL), *until = json_object_get(body, "expires_at"), *crl;
+	char name[SL_OBJ_ID];
+	int rc;
+
+	crl = json_object();
+	if (crl != NULL && until != NULL)
+		json_object_set(crl, "until", until);
+	snprintf(name, sizeof(name), "token:%.100s", id);
+	rc = crl != NULL ? sl_store_put(t, SL_KIND_CRL, name, SL_REV_ANY, crl, e)
+			 : store_no_memory(e);
+	json_decref(crl);
+	json_decref(body);
+	return rc;
+}
+
+/** @param was taken over */
+static int
+write_del(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t rev, char *was,
+	  struct sl_error *e)
+{
+	struct store_op *op = find_op(t, k, id);
+	int rc = store_object_del(t->s, k, id, was, &t->state.sum, e);
+
+	if (op == NULL)
+		op = add_op(t, k, id, rev, was);
+	else
+		free(was);
+	if (rc < 0 || op == NULL || op->id == NULL)
+		return t->broken = rc < 0 ? rc : store_no_memory(e);
+	json_decref(op->body);
+	op->body = NULL;
+	op->rev = op->was_rev;
+	note_kind(t, k, false);
+	store_step(t->s, "del");
+	return 0;
+}
+
+int
+sl_store_del(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev,
+	     struct sl_error *e)
+{
+	uint64_t rev = 0;
+	char *was = NULL;
+	size_t len;
+	int rc;
+
+	if (t->broken)
+		return broken(t, e);
+	rc = store_object_get(t->s, k, id, &rev, &was, &len, e);
+	if (rc == -ENOENT)
+		return sl_fail(e, -ENOENT, "not_found", "", "there is no %s \"%.100s\"",
+			       sl_kind_name(k), id);
+	if (rc < 0)
+		return rc;
+	rc = if_rev == SL_REV_NONE ? -EINVAL : check_rev(if_rev, true, rev, k, id, e);
+	if (rc == 0)
+		rc = check_free(t, k, id, e);
+	if (rc == 0)
+		rc = cascade(t, k, id, e);
+	if (rc == 0 && k == SL_KIND_TOKEN)
+		rc = revoke(t, id, was, e);
+	if (rc < 0) {
+		free(was);
+		return rc;
+	}
+	return write_del(t, k, id, rev, was, e);
+}
