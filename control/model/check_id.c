@@ -8,7 +8,7 @@
 #define CERT "cert:"
 #define TOKEN "token:"
 #define TARGET "target:"
-#define SERIAL_MAX 40 /* 20 bytes: RFC 5280 section 4.1.2.2 */
+#define SERIAL_MAX 46 /* struct sl_tls_id; RFC 5280 section 4.1.2.2 has 40 at most */
 #define TOKEN_LEN 10
 
 static int
@@ -142,11 +142,13 @@ model_id_crl(struct model_check *c, const char *id)
 	if (strncmp(id, CERT, strlen(CERT)) == 0) {
 		s = id + strlen(CERT);
 		n = strlen(s);
-		if (n >= 1 && n <= SERIAL_MAX && s[0] != '0' && strspn(s, "0123456789abcdef") == n)
+		/* one serial, one id: a second spelling would revoke nothing */
+		if (n >= 2 && n % 2 == 0 && n <= SERIAL_MAX && strncmp(s, "00", 2) != 0 &&
+		    strspn(s, "0123456789abcdef") == n)
 			return 0;
 	}
 	return bad_id(c, id,
-		      "write cert:SERIAL (lower-case hex without leading zeros) or token:ID");
+		      "write cert:SERIAL, lower-case hex with two digits a byte, or token:ID");
 }
 
 int

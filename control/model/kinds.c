@@ -302,7 +302,7 @@ static const struct model_kind kinds[SL_KIND_N] = {
 	[SL_KIND_CRL] =
 		{"crl", SL_SCOPE_GATEWAYS, .fields = crl_fields, .id = model_id_crl,
 		 .doc = "A revoked certificate or token.",
-		 .id_doc = "cert:SERIAL (lower-case hex without leading zeros) or token:ID",
+		 .id_doc = "cert:SERIAL (lower-case hex, two digits a byte) or token:ID",
 		 .example_id = "cert:1f09c3",
 		 .example = "{\"until\": \"2027-06-01T00:00:00Z\", \"reason\": \"laptop lost\"}"},
 	[SL_KIND_POLICY_TEXT] =

@@ -33,7 +33,7 @@ enum sl_kind {
 			     (10.7.0.2/32@wg0, peer:alice). {role, member, interface, expires_at,
 			     source{type idp|dynamic, provider, user, reason}} */
 	SL_KIND_PROVIDER, /* name: {state up|down, since} */
-	SL_KIND_CRL,	  /* "cert:SERIAL" (lower-case hex without leading zeros) or "token:ID":
+	SL_KIND_CRL,	  /* "cert:SERIAL" (lower-case hex, two digits a byte) or "token:ID":
 			     {until, reason} */
 	/* what only data stores hold */
 	SL_KIND_POLICY_TEXT, /* "VERSION": {text, actor, comment} */

@@ -39,7 +39,10 @@ static const struct bad bad[] = {
 	{SL_KIND_RULE, "staff/2", "{" RULE ", 'to': ['*']}", "id_mismatch", "/id"},
 	{SL_KIND_RULE, "stuff/1", "{" RULE ", 'to': ['*']}", "id_mismatch", "/role"},
 	{SL_KIND_CRL, "cert:", "{}", "id_invalid", ""},
-	{SL_KIND_CRL, "cert:0a", "{}", "id_invalid", ""},
+	{SL_KIND_CRL, "cert:abc", "{}", "id_invalid", ""},
+	{SL_KIND_CRL, "cert:00ab", "{}", "id_invalid", ""},
+	{SL_KIND_CRL, "cert:0a0b0c0d0a0b0c0d0a0b0c0d0a0b0c0d0a0b0c0d0a0b0c0d", "{}", "id_invalid",
+	 ""},
 	{SL_KIND_CRL, "cert:AB", "{}", "id_invalid", ""},
 	{SL_KIND_CRL, "token:short", "{}", "id_invalid", ""},
 	{SL_KIND_TOKEN, "0a1B2c3D4", "{}", "id_invalid", ""},
@@ -230,6 +233,7 @@ static const struct bad good[] = {
 	{SL_KIND_ALLOCATION, "gw:wg0:fd00::1", "{'peer': 'a'}"},
 	{SL_KIND_MIGRATION, "deployment", "{'phase': 0, 'major': ['db']}"},
 	{SL_KIND_CRL, "token:0a1B2c3D4e", "{}"},
+	{SL_KIND_CRL, "cert:0a", "{}"},
 	{SL_KIND_POLICY_TEXT, "0", "{'text': 'a\\nb'}"},
 };
 
