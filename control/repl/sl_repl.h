@@ -58,6 +58,7 @@ struct sl_sub_ops {
 	/** Count and sum are what the source claims. */
 	int (*snapshot_end)(void *ctx, uint64_t count, const struct sl_hash_sum *sum,
 			    const char *chain, struct sl_error *e);
+	/** Also after snapshot_end has failed. */
 	void (*snapshot_abort)(void *ctx);
 	/** A whole transaction (its parts put together). */
 	int (*txn)(void *ctx, json_t *txn, struct sl_error *e);
@@ -104,6 +105,7 @@ struct sl_sub_info {
 	uint64_t head;
 	uint64_t last_heartbeat_mono_ns; /* 0 never */
 	char last_error[160];
+	char primary[200]; /* address of the primary's API as the source told it, "" not */
 };
 void sl_sub_info(const struct sl_sub *s, struct sl_sub_info *out);
 

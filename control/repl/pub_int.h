@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** @file Parts of the publisher: buckets, the feed, streams, the table of subscribers. */
+#ifndef SL_PUB_INT_H
+#define SL_PUB_INT_H
+
+#include <event2/event.h>
+#include <sys/queue.h>
+
+#include "sl_env.h"
+#include "sl_publisher.h"
+#include "sl_replica.h"
+#include "sl_rpc_server.h"
+#include "wire.h"
+
+#define PUB_PART_BYTES ((size_t)60 * 1024) /* of a snapshot, of a transaction */
+#define PUB_LINE_ROOM ((size_t)4 * 1024)   /* beside them, in a line */
+#define PUB_QUEUE_LOW ((size_t)256 * 1024) /* what is pulled goes on below */
+#define PUB_SLICE_NS (2 * SL_NS_PER_MS)	   /* of the loop, at a time */
+#define PUB_POLL_MS 200			   /* commits of other processes */
+#define PUB_REWIND_S 60			   /* at most one new epoch in this time */
+#define PUB_NODES_MAX 4096		   /* rows of the table */
+#define PUB_BUCKETS 128
+
+/** Objects that go to the same gateways: those of one interface, those of one gateway, those of
+ * all, those of the data stores. */
+struct pub_bucket {
+	struct pub_bucket *next;
+	enum sl_scope scope;
+	char name[SL_OBJ_SCOPE];
+	struct sl_hash_sum sum;
+	uint64_t count;
+	uint64_t seq;	     /* last transaction that touched it, since the load */
+	uint64_t record_seq; /* of a gateway: last change of its record, since the load */
+};
+
+/** What of the state goes to one subscriber. */
+struct pub_scope {
+	bool all;
+	char node[SL_BOUND_NAME];
+	struct pub_bucket **has;
+	unsigned n;
+};
+
+/** One op of the transaction that is fed, as text for those who have it in scope. */
+struct pub_op {
+	struct pub_bucket *from, *to; /* NULL: was, is not there */
+	char *put, *del;	      /* NULL: not made yet */
+	enum sl_kind kind;
+	const char *id; /* of the row's JSON, or of the replica */
+	uint64_t rev;
+};
+
+enum pub_phase {
+	PUB_WAIT,     /* for its turn to get a snapshot */
+	PUB_SNAPSHOT, /* its parts are pulled */
+	PUB_SCAN,     /* does the log say that its scope changed? */
+	PUB_CATCH_UP, /* rows of the log are pulled */
+	PUB_LIVE,
+	PUB_DROPPED, /* the connection closes */
+};
+
+struct pub_row;
+
+struct pub_stream {
+	TAILQ_ENTRY(pub_stream) link;
+	struct sl_publisher *p;
+	struct sl_rpc_conn *conn;
+	struct sl_rpc_watch watch;
+	char name[16], node[SL_BOUND_NAME], principal[SL_PRINCIPAL_NAME];
+	struct pub_scope scope;
+	enum pub_phase phase;
+	const char *reason;   /* of the snapshot */
+	uint64_t sent_seq;    /* `prev` of what follows */
+	uint64_t at, scan_at; /* CATCH_UP, SCAN: looked at up to here */
+	uint64_t turn;	      /* WAIT: who came first */
+	bool beat_due;	      /* as soon as its queue is empty */
+	/* the running snapshot */
+	struct sl_store_snap *snap;
+	struct sl_epoch snap_epoch;
+	char snap_chain[SL_CHAIN_STR];
+	struct sl_hash_sum snap_sum;
+	uint64_t snap_seq, snap_count, snap_given;
+	unsigned snap_part, part_objects;
+	struct wire_text part;
+	/* the transaction that is fed: copies of pointers */
+	char **ops;
+	unsigned n_ops, cap_ops;
+	struct pub_row *row;
+};
+
+/** A row of the table of subscribers: stays when they leave. */
+struct pub_row {
+	struct pub_row *next;
+	char node[SL_BOUND_NAME], via[SL_BOUND_NAME];
+	struct sl_subscriber_info i;
+	struct pub_stream *stream; /* of one that is connected here */
+	uint64_t heard_mono_ns;	   /* of one behind a follower */
+};
+
+struct sl_publisher {
+	struct sl_publisher_conf conf;
+	struct sl_replica *replica;
+	struct pub_bucket *buckets[PUB_BUCKETS];
+	struct sl_epoch epoch;
+	uint64_t seq, load_seq; /* the replica is at; was at when it was loaded */
+	char chain[SL_CHAIN_STR];
+	bool broken; /* the replica is not what the store says: load anew */
+	TAILQ_HEAD(, pub_stream) streams;
+	unsigned n_streams, n_snapshots;
+	uint64_t next_name, next_turn, rewind_mono_ns;
+	struct pub_row *rows;
+	unsigned n_rows;
+	struct sl_publisher_wait *waits;
+	struct event *poll, *work, *beat;
+};
+
+#define PUB_EACH(s, p)                                                                             \
+	for (struct pub_stream *s = TAILQ_FIRST(&(p)->streams); s; s = TAILQ_NEXT(s, link))
+
+/* --- buckets and scopes (pub_scope.c) --------------------------------------------------------- */
+
+/** Of an object of the replica; made if it is new. NULL: no memory */
+struct pub_bucket *pub_bucket_of(struct sl_publisher *p, enum sl_kind k, const char *scope);
+struct pub_bucket *pub_bucket(struct sl_publisher *p, enum sl_scope scope, const char *name);
+void pub_buckets_free(struct sl_publisher *p);
+void pub_bucket_add(struct pub_bucket *b, const struct sl_replica_obj *o);
+void pub_bucket_sub(struct pub_bucket *b, const struct sl_replica_obj *o);
+/** Learn the scope of a node from its record in the replica: without one, or where it is not
+ * enabled, the record alone. "*" is the interface of what no tunnel owns: in every scope.
+ * @return 0, -ENOMEM; then it is as before */
+int pub_scope_read(struct sl_publisher *p, struct pub_scope *s);
+void pub_scope_free(struct pub_scope *s);
+bool pub_scope_has(const struct pub_scope *s, const struct pub_bucket *b);
+void pub_scope_sum(const struct sl_publisher *p, const struct pub_scope *s, struct sl_hash_sum *sum,
+		   uint64_t *count);
+/** Last transaction that touched a gateway's scope since the load, 0: none. */
+uint64_t pub_scope_seq(struct sl_publisher *p, const char *gateway);
+
+/* --- the feed (pub_feed.c) -------------------------------------------------------------------- */
+
+/** Load the replica from the store. On an error the former one stays. */
+int pub_load(struct sl_publisher *p, struct sl_error *e);
+/** Read the log on, up to `until` at most and for `budget_ns` (0: as long as it takes), and send
+ * it. @return true if nothing more is there */
+bool pub_feed(struct sl_publisher *p, uint64_t until, uint64_t budget_ns);
+
+/* --- streams (pub_stream.c) ------------------------------------------------------------------- */
+
+struct pub_stream *pub_stream_new(struct sl_publisher *p, const struct sl_rpc_caller *caller,
+				  const char *node, bool all);
+/** The connection goes on, its subscription ends. */
+void pub_stream_free(struct pub_stream *s);
+/** Close the connection; the stream is freed when it is gone. */
+void pub_stream_drop(struct pub_stream *s, const char *reason, const char *message);
+/** From the start, with a reason that stays valid. */
+void pub_stream_snapshot(struct pub_stream *s, const char *reason);
+/** From the log after `seq`. */
+void pub_stream_resume(struct pub_stream *s, uint64_t seq);
+/** Send what may be sent now. @return true if more is to be done at once */
+bool pub_stream_pump(struct pub_stream *s, uint64_t end_ns);
+void pub_stream_beat(struct pub_stream *s);
+
+/** Lines of a transaction, without what is each subscriber's own. */
+struct pub_lines {
+	struct wire_text *v;
+	unsigned n;
+};
+/** @param ops texts of ops; @return 0, -ENOMEM */
+int pub_lines_make(struct pub_lines *l, const struct sl_publisher *p, json_t *txn, uint64_t seq,
+		   char *const *ops, unsigned n_ops);
+void pub_lines_free(struct pub_lines *l);
+/** Send them; the stream stands at `seq` then. */
+void pub_stream_txn(struct pub_stream *s, const struct pub_lines *l, uint64_t seq);
+/** {op, kind, id, rev, obj}: malloc'ed, NULL without memory. @param text NULL: a del; `left`: it
+ * left the scope and was not deleted */
+char *pub_op_text(enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len,
+		  bool left);
+
+/* --- who subscribes (pub_table.c) ------------------------------------------------------------- */
+
+/** @param via the follower that speaks for it, "" itself. NULL: no memory, table full */
+struct pub_row *pub_row_get(struct sl_publisher *p, const char *node, const char *via);
+/** A new epoch: what was acked does not count. */
+void pub_rows_forget(struct sl_publisher *p);
+void pub_rows_free(struct sl_publisher *p);
+/** Did a wait come true? */
+void pub_waits_check(struct sl_publisher *p);
+void pub_waits_free(struct sl_publisher *p);
+
+/* --- calls (pub_decide.c, pub_calls.c)
+ * ---------------------------------------------------------------------- */
+
+/** What a subscriber asks for, and what it gets. */
+struct pub_ask {
+	bool has_epoch;
+	uint64_t number;
+	char id[33];
+	uint64_t seq;
+	const char *chain, *why; /* NULL: not told */
+	bool want;		 /* a snapshot, whatever we have */
+	const char *node;
+	bool all;
+};
+enum pub_mode { PUB_RESUME, PUB_SNAP, PUB_BEHIND, PUB_REWOUND };
+/** @param[out] reason of a snapshot; static text or `why` */
+enum pub_mode pub_decide(struct sl_publisher *p, const struct pub_ask *a, const char **reason);
+
+/** Somebody has work: pump. */
+void pub_wake(struct sl_publisher *p);
+/** Look at the store: epoch, then rows. @param[out] all: nothing more is there. @return 0 or
+ * negative errno: it cannot be read */
+int pub_refresh(struct sl_publisher *p, uint64_t budget_ns, bool *all, struct sl_error *e);
+
+#endif
