@@ -31,6 +31,11 @@ change(struct sl_store *s, bool promote, const char *why, struct sl_error *e)
 				   : "sluice-control promote makes it "
 				     "the primary");
 	}
+	if (rc == 0 && promote && st.epoch.number == 0) {
+		rc = sl_fail(e, -EPERM, "never_followed", "",
+			     "this data store has nothing from a primary yet");
+		sl_hint(e, "let it catch up first; a new control plane is made by init");
+	}
 	if (rc == 0) {
 		store_epoch_next(&st.epoch, 0, st.head);
 		st.role = SL_STORE_PRIMARY;

@@ -17,11 +17,17 @@
 struct sl_pepper {
 	uint8_t key[32];
 };
-/** Read, or make with `create` (0600): 64 hex digits. Errors: file, file_mode, pepper_invalid. */
+/** Read, or make with `create` (0600) where there is none: 64 hex digits. Wipe it at the end.
+ * @return 0; -ENOENT file; -EPERM file_foreign, file_mode; -EINVAL pepper_invalid; -EIO file */
 int sl_pepper_load(const char *file, bool create, struct sl_pepper *out, struct sl_error *e);
 
-/** Make a token: text (to be shown once and wiped) and the body of its object.
- * @param creator who asks; NULL: the local command line. -EPERM token_too_strong */
+/**
+ * Make a token: text (to be shown once and wiped) and the body of its object.
+ * @param creator who asks; NULL: the local command line
+ * @param bound NULL or "": none; needed with follower, gateway, agent and peer
+ * @param expires_wall_ns 0: never; @param source_cidr, description NULL or "": none
+ * @return 0; -EPERM token_too_strong; -EINVAL roles_missing, bound_missing, source_invalid
+ */
 int sl_token_make(const struct sl_pepper *p, const struct sl_principal *creator, uint16_t roles,
 		  const char *bound, uint64_t expires_wall_ns, const char *source_cidr,
 		  const char *description, char id[SL_TOKEN_ID], char text[SL_TOKEN_TEXT],
@@ -33,5 +39,9 @@ int sl_token_make(const struct sl_pepper *p, const struct sl_principal *creator,
  */
 int sl_token_check(struct sl_store *s, const struct sl_pepper *p, const char *text,
 		   const struct sl_ip *from, uint64_t now_wall_ns, struct sl_principal *out);
+/** When it was last taken, wall seconds; 0: never, or not on this node. */
+uint64_t sl_token_last_used(struct sl_store *s, const char *id);
+/** End it: the object goes, a crl object tells everybody. @return as sl_store_del() */
+int sl_token_revoke(struct sl_store_txn *t, const char *id, struct sl_error *e);
 
 #endif

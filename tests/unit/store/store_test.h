@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "sl_secret.h"
 #include "sl_store.h"
 #include "store_int.h"
 

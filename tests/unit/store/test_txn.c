@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Transactions: what is put is there, what is refused changes nothing, what goes takes along what
  * cannot be without it. */
-#include "sl_secret.h"
 #include "store_test.h"
 
 #define ANY SL_REV_ANY

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A follower: rows and snapshots of a primary, refused where they do not fit; promoted. */
+#include "store_test.h"
+
+struct feed {
+	struct fixture *to;
+	int rc;
+};
+
+static bool
+feed_row(void *ctx, uint64_t seq, json_t *txn)
+{
+	struct feed *w = ctx;
+
+	w->rc = sl_store_follow(w->to->s, txn, &w->to->e);
+	return w->rc == 0;
+}
+
+/** All rows of `from` that `to` lacks. */
+static int
+catch_up(struct fixture *from, struct fixture *to)
+{
+	struct feed w = {to, 0};
+
+	to->e = (struct sl_error){0};
+	assert_int_equal(sl_store_log_read(from->s, sl_store_head(to->s) + 1, feed_row, &w,
+					   &from->e),
+			 0);
+	return w.rc;
+}
+
+static bool
+collect(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
+{
+	json_array_append_new(ctx, json_pack("{s:s, s:s, s:I, s:o}", "kind", sl_kind_name(k), "id",
+					     id, "rev", (json_int_t)rev, "obj",
+					     json_loadb(text, len, 0, NULL)));
+	return true;
+}
+
+static int
+load(struct fixture *from, struct fixture *to, int64_t count_off, unsigned sum_off)
+{
+	struct sl_store_snap *snap = sl_store_snap_open(from->s, &from->e);
+	json_t *all = json_array();
+	struct sl_hash_sum sum;
+	struct sl_epoch epoch;
+	char chain[SL_CHAIN_STR];
+	uint64_t seq;
+	int rc;
+
+	sl_store_snap_pos(snap, &epoch, &seq, chain);
+	sl_store_sum(from->s, &sum);
+	to->e = (struct sl_error){0};
+	rc = sl_store_load_begin(to->s, &epoch, seq, chain, &to->e);
+	while (rc == 0 && sl_store_snap_next(snap, 2, collect, all) > 0) {
+		rc = sl_store_load_part(to->s, all, &to->e);
+		json_array_clear(all);
+	}
+	sl_store_snap_close(snap);
+	json_decref(all);
+	sum.w[0] += sum_off;
+	return rc < 0 ? rc
+		      : sl_store_load_end(
+				to->s,
+				(uint64_t)((int64_t)sl_store_count(from->s, SL_KIND_PEER) +
+					   (int64_t)sl_store_count(from->s, SL_KIND_INTERFACE) +
+					   count_off),
+				&sum, &to->e);
+}
+
+static void
+must_equal(struct fixture *a, struct fixture *b)
+{
+	struct sl_hash_sum sa, sb;
+	char ca[SL_CHAIN_STR], cb[SL_CHAIN_STR];
+
+	sl_store_sum(a->s, &sa);
+	sl_store_sum(b->s, &sb);
+	assert_memory_equal(&sa, &sb, sizeof(sa));
+	assert_int_equal(sl_store_head(a->s), sl_store_head(b->s));
+	sl_store_chain(a->s, sl_store_head(a->s), ca);
+	sl_store_chain(b->s, sl_store_head(b->s), cb);
+	assert_string_equal(ca, cb);
+	must_verify(a);
+	must_verify(b);
+}
+
+static void
+add_peer(struct fixture *f, unsigned n)
+{
+	char id[16], text[PEER_TEXT];
+
+	snprintf(id, sizeof(id), "p%u", n);
+	put_one(f, SL_KIND_PEER, id, peer_text(n, "", text));
+}
+
+static void
+test_follow(void **state)
+{
+	struct fixture p, f;
+	struct sl_store_txn *t;
+	char text[PEER_TEXT];
+	json_t *row;
+
+	fixture_begin(&p, SL_STORE_PRIMARY);
+	fixture_begin(&f, SL_STORE_FOLLOWER);
+	assert_int_equal(sl_store_role(f.s), SL_STORE_FOLLOWER);
+	expect_fail(&f, sl_store_promote(f.s, &f.e), -EPERM, "never_followed");
+	put_one(&p, SL_KIND_INTERFACE, "wg0", "{}");
+	add_peer(&p, 1);
+	assert_int_equal(load(&p, &f, 0, 0), 0);
+	must_equal(&p, &f);
+	add_peer(&p, 2);
+	del_one(&p, SL_KIND_PEER, "p1");
+	put_one(&p, SL_KIND_PEER, "p2", peer_text(2, "'keepalive_s': 9", text));
+	assert_int_equal(catch_up(&p, &f), 0);
+	must_equal(&p, &f);
+	/* the same row again, and one too many */
+	row = quoted("{'prev': 2, 'seq': 3, 'chain': 'x', 'ops': []}");
+	expect_fail(&f, sl_store_follow(f.s, row, &f.e), -EPROTO, "gap");
+	json_decref(row);
+	/* a row that does not continue ours; nothing of it stays */
+	row = quoted("{'prev': 5, 'seq': 6, 'chain': 'b2b:00', 'ops': [{'op': 'del', 'kind': "
+		     "'peer', 'id': 'p2', 'rev': 2}]}");
+	expect_fail(&f, sl_store_follow(f.s, row, &f.e), -EINVAL, "diverged");
+	json_decref(row);
+	must_equal(&p, &f);
+	/* no changes of its own */
+	assert_int_equal(sl_store_set_primary(f.s, "https://primary:7443", &f.e), 0);
+	assert_null(sl_store_begin(f.s, "uid:0", "test", &f.e));
+	assert_string_equal(f.e.reason, "readonly");
+	assert_non_null(strstr(f.e.hint, "https://primary:7443"));
+	expect_fail(&p, sl_store_load_begin(p.s, &(struct sl_epoch){0}, 0, "", &p.e), -EPERM,
+		    "not_a_follower");
+	/* until it is promoted */
+	assert_int_equal(sl_store_promote(f.s, &f.e), 0);
+	t = begin(&f);
+	must_put(&f, t, SL_KIND_INTERFACE, "wg1", "{}");
+	must_commit(&f, t);
+	must_verify(&f);
+	fixture_end(&f);
+	fixture_end(&p);
+}
+
+static void
+test_bad_snapshot(void **state)
+{
+	struct fixture p, f;
+	struct sl_epoch epoch;
+
+	fixture_begin(&p, SL_STORE_PRIMARY);
+	fixture_begin(&f, SL_STORE_FOLLOWER);
+	put_one(&p, SL_KIND_INTERFACE, "wg0", "{}");
+	for (unsigned i = 1; i < 6; i++)
+		add_peer(&p, i);
+	assert_int_equal(load(&p, &f, 0, 0), 0);
+	add_peer(&p, 6);
+	expect_fail(&f, load(&p, &f, 1, 0), -EBADMSG, "hash_mismatch");
+	expect_fail(&f, load(&p, &f, 0, 1), -EBADMSG, "hash_mismatch");
+	assert_int_equal(sl_store_head(f.s), 6);
+	must_verify(&f);
+	/* one that is broken off */
+	sl_store_epoch(p.s, &epoch);
+	assert_int_equal(sl_store_load_begin(f.s, &epoch, 99, "", &f.e), 0);
+	sl_store_load_abort(f.s);
+	assert_int_equal(catch_up(&p, &f), 0);
+	must_equal(&p, &f);
+	fixture_end(&f);
+	fixture_end(&p);
+}
+
+struct tombs {
+	unsigned n;
+	struct sl_tombstone last;
+};
+
+static bool
+count_tomb(void *ctx, const struct sl_tombstone *t)
+{
+	struct tombs *w = ctx;
+
+	w->n++;
+	w->last = *t;
+	return true;
+}
+
+static struct tombs
+tombs(struct fixture *f)
+{
+	struct tombs w = {0};
+
+	assert_int_equal(sl_store_tombstones(f->s, count_tomb, &w, &f->e), 0);
+	return w;
+}
+
+static void
+test_tombstones(void **state)
+{
+	struct fixture p, f;
+	struct tombs w;
+
+	fixture_begin(&p, SL_STORE_PRIMARY);
+	fixture_begin(&f, SL_STORE_FOLLOWER);
+	put_one(&p, SL_KIND_INTERFACE, "wg0", "{}");
+	add_peer(&p, 1);
+	add_peer(&p, 2);
+	assert_int_equal(load(&p, &f, 0, 0), 0);
+	del_one(&p, SL_KIND_PEER, "p1");
+	w = tombs(&p);
+	assert_int_equal(w.n, 1);
+	assert_int_equal(w.last.kind, SL_KIND_PEER);
+	assert_string_equal(w.last.id, "p1");
+	assert_int_equal(w.last.rev, 1);
+	assert_int_equal(w.last.seq, 4);
+	assert_int_equal(w.last.epoch_number, 1);
+	assert_int_equal(w.last.wall_ns, NOW);
+	assert_int_equal(catch_up(&p, &f), 0);
+	assert_int_equal(tombs(&f).n, 1);
+	/* a later put in the same epoch clears it */
+	add_peer(&p, 1);
+	assert_int_equal(tombs(&p).n, 0);
+	assert_int_equal(catch_up(&p, &f), 0);
+	assert_int_equal(tombs(&f).n, 0);
+	/* what went while we were away: the snapshot has it no more */
+	del_one(&p, SL_KIND_PEER, "p2");
+	assert_int_equal(load(&p, &f, 0, 0), 0);
+	w = tombs(&f);
+	assert_int_equal(w.n, 1);
+	assert_string_equal(w.last.id, "p2");
+	/* 120 days later it is forgotten */
+	f.now = NOW + UINT64_C(121) * 86400 * 1000000000;
+	assert_int_equal(sl_store_compact(f.s, 0, 0, UINT64_MAX, &f.e), 0);
+	assert_int_equal(tombs(&f).n, 0);
+	fixture_end(&f);
+	fixture_end(&p);
+}
+
+static void
+test_compact(void **state)
+{
+	struct fixture p, f;
+	char chain[SL_CHAIN_STR], gone[SL_CHAIN_STR];
+
+	fixture_begin(&p, SL_STORE_PRIMARY);
+	put_one(&p, SL_KIND_INTERFACE, "wg0", "{}");
+	for (unsigned i = 2; i <= 10; i++) {
+		p.now += 1000000000;
+		add_peer(&p, i);
+	}
+	sl_store_chain(p.s, 6, chain);
+	assert_int_equal(sl_store_compact(p.s, 3600, 0, UINT64_MAX, &p.e), 0); /* too young */
+	p.now += UINT64_C(3600) * 1000000000;
+	assert_int_equal(sl_store_compact(p.s, 3600, 20, UINT64_MAX, &p.e), 0); /* too few */
+	assert_int_equal(sl_store_compact(p.s, 3600, 1, 5, &p.e), 4); /* a snapshot needs 5 */
+	assert_int_equal(sl_store_oldest(p.s), 5);
+	must_verify(&p);
+	assert_int_equal(sl_store_compact(p.s, 3600, 4, UINT64_MAX, &p.e), 2);
+	assert_int_equal(sl_store_oldest(p.s), 7);
+	sl_store_chain(p.s, 6, gone); /* the one before the oldest is known */
+	assert_string_equal(gone, chain);
+	sl_store_chain(p.s, 5, gone);
+	assert_string_equal(gone, "");
+	assert_int_equal(sl_store_compact(p.s, 0, 0, UINT64_MAX, &p.e), 4);
+	assert_int_equal(sl_store_compact(p.s, 0, 0, UINT64_MAX, &p.e), 0);
+	add_peer(&p, 20);
+	must_verify(&p);
+	fixture_begin(&f, SL_STORE_FOLLOWER);
+	assert_int_equal(load(&p, &f, 0, 0), 0);
+	must_equal(&p, &f);
+	fixture_end(&f);
+	fixture_end(&p);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_follow),
+		cmocka_unit_test(test_bad_snapshot),
+		cmocka_unit_test(test_tombstones),
+		cmocka_unit_test(test_compact),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
