@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What most commands do in the same way. */
+#include <getopt.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "control.h"
+
+int
+control_fail(const struct sl_error *e)
+{
+	fprintf(stderr, "sluice-control: %s", e->message[0] != '\0' ? e->message : e->reason);
+	if (e->path[0] != '\0')
+		fprintf(stderr, " (at %s)", e->path);
+	fputc('\n', stderr);
+	if (e->hint[0] != '\0')
+		fprintf(stderr, "  %s\n", e->hint);
+	return 1;
+}
+
+int
+control_misuse(const struct control_command *c)
+{
+	fprintf(stderr, "Try: sluice-control %s --help\n", c->name);
+	return 2;
+}
+
+const char *
+control_actor(char out[32])
+{
+	snprintf(out, 32, "uid:%u", (unsigned)getuid());
+	return out;
+}
+
+uint64_t
+control_wall_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+int
+control_simple_options(const struct control_command *c, int argc, char **argv, int least, int most,
+		       struct control_simple *out, char ***words)
+{
+	static const struct option longs[] = {{"state-dir", required_argument, NULL, 'S'},
+					      {"json", no_argument, NULL, 'j'},
+					      {"help", no_argument, NULL, 'h'},
+					      {NULL, 0, NULL, 0}};
+	int opt;
+
+	*out = (struct control_simple){0};
+	while ((opt = getopt_long(argc, argv, "jh", longs, NULL)) != -1) {
+		if (opt == 'h') {
+			fputs(c->usage, stdout);
+			return 0;
+		}
+		if (opt == 'S')
+			out->state_dir = optarg;
+		else if (opt == 'j')
+			out->json = true;
+		else
+			return control_misuse(c);
+	}
+	if (argc - optind < least || argc - optind > most)
+		return control_misuse(c);
+	*words = argv + optind;
+	return -1;
+}
+
+struct sl_store *
+control_open(const char *state_dir, enum sl_store_mode mode, struct control_paths *p)
+{
+	struct sl_error e = {0};
+	struct sl_store *s = NULL;
+
+	if (control_paths_of(state_dir, p, &e) == 0 && control_state_check(p, false, &e) == 0)
+		s = sl_store_open(p->store, mode, &e);
+	if (s == NULL)
+		control_fail(&e);
+	return s;
+}
+
+int
+control_duration(const char *text, uint64_t *seconds)
+{
+	static const struct {
+		char unit;
+		uint64_t s;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	char *end;
+	unsigned long long n = strtoull(text, &end, 10);
+
+	if (text[0] < '0' || text[0] > '9' || n == 0 || n > 1000000 || end[0] == '\0' ||
+	    end[1] != '\0')
+		return -EINVAL;
+	for (size_t i = 0; i < SL_ARRAY_SIZE(units); i++) {
+		if (units[i].unit != end[0])
+			continue;
+		*seconds = n * units[i].s;
+		return 0;
+	}
+	return -EINVAL;
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* sluice-control backup, verify, restore, promote, compact. */
+#include <getopt.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "control.h"
+
+const char control_backup_usage[] =
+	"Usage: sluice-control backup FILE [--state-dir DIR]\n"
+	"\n"
+	"Copies the data store to a new file (mode 0600) while it is in use. It holds hashes of\n"
+	"tokens, never their secrets; the pepper is not in it: keep a copy of that apart.\n";
+
+const char control_verify_usage[] =
+	"Usage: sluice-control verify [FILE] [--json] [--state-dir DIR]\n"
+	"\n"
+	"Is the data store whole, or the backup FILE? Checks the database's pages, the chain of "
+	"the\n"
+	"log and the sum of all objects.\n";
+
+const char control_restore_usage[] =
+	"Usage: sluice-control restore FILE [--state-dir DIR]\n"
+	"       sluice-control restore --verify FILE\n"
+	"\n"
+	"Verifies a backup and puts it in the place of the data store; what was there is kept as\n"
+	"store.db.before-restore. A new epoch begins: gateways and followers notice and take a\n"
+	"snapshot. What was deleted since the backup stays deleted on them until an admin puts it\n"
+	"anew. The server must not run. --verify checks the backup and changes nothing.\n";
+
+const char control_promote_usage[] =
+	"Usage: sluice-control promote [--state-dir DIR]\n"
+	"\n"
+	"Makes this follower the primary, with a new epoch. The server must not run; start it\n"
+	"afterwards, and never start the former primary again: make it a follower with init.\n";
+
+const char control_compact_usage[] =
+	"Usage: sluice-control compact [--days N] [--rows N] [--state-dir DIR]\n"
+	"\n"
+	"Drops rows of the log that are older than N days (default 7) and not among the newest N\n"
+	"(default 100000). Who asks for an older one takes a snapshot. The server does it by "
+	"itself\n"
+	"each hour.\n";
+
+int
+control_backup(const struct control_command *c, int argc, char **argv)
+{
+	struct control_simple o;
+	struct control_paths p;
+	struct sl_error e = {0};
+	char **words;
+	int rc = control_simple_options(c, argc, argv, 1, 1, &o, &words);
+
+	if (rc >= 0)
+		return rc;
+	rc = control_paths_of(o.state_dir, &p, &e);
+	if (rc == 0)
+		rc = control_state_check(&p, false, &e);
+	if (rc == 0)
+		rc = sl_store_backup(p.store, words[0], &e);
+	return rc < 0 ? control_fail(&e) : 0;
+}
+
+/* --- verify ----------------------------------------------------------------------------------- */
+
+static void
+print_report(const struct sl_store_report *r, bool json)
+{
+	const char *role = r->role == SL_STORE_PRIMARY ? "primary" : "follower";
+	json_t *o;
+
+	if (!json) {
+		printf("whole: %s, epoch %" PRIu64 ", seq %" PRIu64 ", %" PRIu64
+		       " objects, %" PRIu64 " rows of the log\n",
+		       role, r->epoch.number, r->head, r->objects, r->log_rows);
+		return;
+	}
+	o = json_pack("{s:s, s:o, s:I, s:I, s:I, s:I}", "role", role, "epoch",
+		      sl_epoch_json(&r->epoch), "head", (json_int_t)r->head, "oldest",
+		      (json_int_t)r->oldest, "objects", (json_int_t)r->objects, "log_rows",
+		      (json_int_t)r->log_rows);
+	json_dumpf(o, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(o);
+}
+
+static int
+verify(const char *path, bool json)
+{
+	struct sl_store_report r;
+	struct sl_error e = {0};
+
+	if (sl_store_verify(path, &r, &e) < 0)
+		return control_fail(&e);
+	print_report(&r, json);
+	return 0;
+}
+
+int
+control_verify(const struct control_command *c, int argc, char **argv)
+{
+	struct control_simple o;
+	struct control_paths p;
+	struct sl_error e = {0};
+	char **words;
+	int rc = control_simple_options(c, argc, argv, 0, 1, &o, &words);
+
+	if (rc >= 0)
+		return rc;
+	if (words[0] != NULL)
+		return verify(words[0], o.json);
+	if (control_paths_of(o.state_dir, &p, &e) < 0 || control_state_check(&p, false, &e) < 0)
+		return control_fail(&e);
+	return verify(p.store, o.json);
+}
+
+/* --- restore and promote ---------------------------------------------------------------------- */
+
+static int
+restore(const char *state_dir, const char *file)
+{
+	struct control_paths p;
+	struct sl_store_report r;
+	struct sl_error e = {0};
+	int rc = control_paths_of(state_dir, &p, &e), fd = -1;
+
+	if (rc == 0)
+		rc = control_state_check(&p, true, &e);
+	if (rc == 0) {
+		fd = control_lock(&p, &e);
+		rc = fd < 0 ? fd : sl_store_restore(p.store, file, &e);
+	}
+	if (rc == 0)
+		rc = sl_store_verify(p.store, &r, &e);
+	if (fd >= 0)
+		close(fd);
+	if (rc < 0)
+		return control_fail(&e);
+	print_report(&r, false);
+	return 0;
+}
+
+int
+control_restore(const struct control_command *c, int argc, char **argv)
+{
+	static const struct option longs[] = {{"state-dir", required_argument, NULL, 'S'},
+					      {"verify", no_argument, NULL, 'v'},
+					      {"help", no_argument, NULL, 'h'},
+					      {NULL, 0, NULL, 0}};
+	const char *state_dir = NULL;
+	bool only = false;
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+		if (opt == 'h') {
+			fputs(c->usage, stdout);
+			return 0;
+		}
+		if (opt == 'S')
+			state_dir = optarg;
+		else if (opt == 'v')
+			only = true;
+		else
+			return control_misuse(c);
+	}
+	if (argc - optind != 1)
+		return control_misuse(c);
+	return only ? verify(argv[optind], false) : restore(state_dir, argv[optind]);
+}
+
+int
+control_promote(const struct control_command *c, int argc, char **argv)
+{
+	struct control_simple o;
+	struct control_paths p;
+	struct sl_error e = {0};
+	struct sl_epoch epoch;
+	struct sl_store *s;
+	char **words;
+	int rc = control_simple_options(c, argc, argv, 0, 0, &o, &words), fd;
+
+	if (rc >= 0)
+		return rc;
+	s = control_open(o.state_dir, SL_STORE_WRITE, &p);
+	if (s == NULL)
+		return 1;
+	fd = control_lock(&p, &e);
+	rc = fd < 0 ? fd : sl_store_promote(s, &e);
+	if (rc == 0) {
+		sl_store_epoch(s, &epoch);
+		printf("this is the primary now: epoch %" PRIu64 ", seq %" PRIu64 "\n",
+		       epoch.number, sl_store_head(s));
+	}
+	sl_store_close(s);
+	if (fd >= 0)
+		close(fd);
+	return rc < 0 ? control_fail(&e) : 0;
+}
+
+/* --- compact ---------------------------------------------------------------------------------- */
+
+int
+control_compact(const struct control_command *c, int argc, char **argv)
+{
+	static const struct option longs[] = {{"state-dir", required_argument, NULL, 'S'},
+					      {"days", required_argument, NULL, 'd'},
+					      {"rows", required_argument, NULL, 'r'},
+					      {"help", no_argument, NULL, 'h'},
+					      {NULL, 0, NULL, 0}};
+	unsigned long long days = 7, rows = 100000;
+	const char *state_dir = NULL;
+	struct control_paths p;
+	struct sl_error e = {0};
+	struct sl_store *s;
+	char *end = NULL;
+	int64_t n;
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+		if (opt == 'h') {
+			fputs(c->usage, stdout);
+			return 0;
+		}
+		if (opt == 'S')
+			state_dir = optarg;
+		else if (opt == 'd')
+			days = strtoull(optarg, &end, 10);
+		else if (opt == 'r')
+			rows = strtoull(optarg, &end, 10);
+		else
+			return control_misuse(c);
+		if ((opt == 'd' || opt == 'r') && (*end != '\0' || end == optarg || days > 36500))
+			return control_misuse(c);
+	}
+	if (optind != argc)
+		return control_misuse(c);
+	s = control_open(state_dir, SL_STORE_WRITE, &p);
+	if (s == NULL)
+		return 1;
+	n = sl_store_compact(s, days * 86400, rows, UINT64_MAX, &e);
+	sl_store_close(s);
+	if (n < 0)
+		return control_fail(&e);
+	printf("%" PRId64 " rows dropped\n", n);
+	return 0;
+}

@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# The command line of sluice-control: init, tokens, backup, verify, restore, promote, export; what is refused and how.
+. "$(dirname "$0")/../smoke/lib.sh"
+DIR=$(mktemp -d)
+trap 'rm -rf "$DIR"' EXIT
+TOP=$(cd "$(dirname "$0")/../.." && pwd)
+S=$DIR/state
+sc() { "$TOP/build/app/control/sluice-control" "$@"; }
+at() { sc "$@" --state-dir "$S"; }
+# what a command says when it fails: status, and a pattern of its message
+refused() {
+	local status=$1 pattern=$2 rc=0
+	shift 2
+	"$@" >"$DIR/out" 2>"$DIR/err" || rc=$?
+	equal "status of $*" "$rc" "$status"
+	grep -q -- "$pattern" "$DIR/err" || fail "$*: no \"$pattern\" in: $(cat "$DIR/err")"
+}
+
+step "before init there is nothing"
+refused 1 'sluice-control init' at status
+refused 2 Usage sc
+refused 2 'no command "frob"' sc frob
+refused 2 'init --help' sc init --frob
+
+step "init makes what run needs, closed to others, and prints one token"
+at init --host vpn.example.com --host 192.0.2.1 >"$DIR/init" || fail init
+TOKEN=$(grep -oE 'slt_[0-9A-Za-z]{10}_[0-9A-Za-z]{43}' "$DIR/init") || fail "no token: $(cat "$DIR/init")"
+equal "mode of the directory" "$(stat -c %a "$S")" 700
+for f in store.db pepper tls/control.key ca/ca.key; do equal "mode of $f" "$(stat -c %a "$S/$f")" 600; done
+openssl verify -CAfile "$S/tls/ca.pem" -verify_hostname vpn.example.com "$S/tls/control.pem" >/dev/null || fail "certificate of vpn.example.com"
+openssl verify -CAfile "$S/tls/ca.pem" -verify_ip 192.0.2.1 "$S/tls/control.pem" >/dev/null || fail "certificate of 192.0.2.1"
+grep -rqF "${TOKEN#slt_*_}" "$S" && fail "the secret of the token is in a file"
+grep -rqF "${TOKEN:4:10}" "$S" || fail "the id of the token is in no file"
+refused 1 'restore FILE' at init
+
+step "tokens are made, listed and revoked"
+t=$(at token create --role gateway --bound gw1 --expires 12h --source 192.0.2.0/24 --description "edge 1") || fail "token create"
+[[ $t =~ ^slt_[0-9A-Za-z]{10}_[0-9A-Za-z]{43}$ ]] || fail "token create printed: $t"
+id=${t:4:10}
+at token list --json >"$DIR/list"
+equal "tokens" "$(jq length "$DIR/list")" 2
+equal "the new one" "$(jq -c ".[] | select(.id == \"$id\") | [.roles, .bound, .source, .description, has(\"hash\")]" "$DIR/list")" \
+	'[["gateway"],"gw1","192.0.2.0/24","edge 1",false]'
+refused 1 'speaks for somebody' at token create --role peer
+refused 2 'no role "boss"' at token create --role boss
+refused 2 'write 30m' at token create --role admin --expires soon
+refused 2 'token --help' at token create
+at token revoke "$id" || fail revoke
+refused 1 'there is no token' at token revoke "$id"
+at export | grep -q "\"id\":\"token:$id\"" || fail "no revocation for $id"
+at export | grep -q '"kind":"token"' && fail "export prints tokens unasked"
+at export --with-tokens | grep -q '"kind":"token"' || fail "export --with-tokens prints none"
+
+step "backup, verify and restore"
+at backup "$DIR/b1" || fail backup
+equal "mode of a backup" "$(stat -c %a "$DIR/b1")" 600
+refused 1 'there already' at backup "$DIR/b1"
+sc verify "$DIR/b1" >/dev/null || fail "verify a backup"
+sc restore --verify "$DIR/b1" >/dev/null || fail "restore --verify"
+at token create --role viewer >/dev/null
+seq=$(at status --json | jq .head)
+exec 9>"$S/lock"
+flock 9
+refused 1 'stop it first' at restore "$DIR/b1"
+exec 9>&-
+at restore "$DIR/b1" >/dev/null || fail restore
+equal "seq after restore" "$(at status --json | jq '[.head, .epoch.number, .epoch.parent_seq]' -c)" "[$((seq - 1)),2,$((seq - 1))]"
+equal "seq of what was there" "$(sc verify "$S/store.db.before-restore" --json | jq .head)" "$seq"
+cp "$DIR/b1" "$DIR/b2"
+sqlite3 "$DIR/b2" "UPDATE log SET txn = replace(txn, 'init', 'tini') WHERE seq = 1"
+refused 1 "chain breaks at seq 1" sc verify "$DIR/b2"
+refused 1 "chain breaks at seq 1" at restore "$DIR/b2"
+at verify >/dev/null || fail "the store after a refused restore"
+
+step "a follower has the primary's pepper and takes no changes"
+F=$DIR/follower
+refused 1 'pepper FILE' sc init --follower --primary https://cp1:7443 --state-dir "$F"
+sc init --follower --primary https://cp1:7443 --pepper "$S/pepper" --state-dir "$F" >/dev/null || fail "init --follower"
+cmp -s "$S/pepper" "$F/pepper" || fail "another pepper"
+refused 1 'https://cp1:7443' sc token create --role admin --state-dir "$F"
+refused 1 'catch up first' sc promote --state-dir "$F"
+cp "$DIR/b1" "$DIR/b3"
+sqlite3 "$DIR/b3" "UPDATE state SET role = 'follower'"
+sc restore "$DIR/b3" --state-dir "$F" >/dev/null || fail "restore of a follower"
+sc promote --state-dir "$F" >/dev/null 2>&1 || fail promote
+equal "epoch of the promoted one" "$(sc status --state-dir "$F" --json | jq '[.role, .epoch.number]' -c)" '["primary",2]'
+refused 1 'primary already' sc promote --state-dir "$F"
+sc token create --role admin --state-dir "$F" >/dev/null || fail "token on the promoted one"
+
+step "others may not look"
+chmod 755 "$S"
+refused 1 'chmod 700' at status
+chmod 700 "$S"
+chmod 644 "$S/store.db"
+refused 1 'chmod 600' at status
+exit 0
