@@ -580,6 +580,63 @@ full_table_judges_each(void **state)
 	dropped(SL_DROP_NO_ROLE, 1);
 }
 
+#define SMALL 16 /* flows */
+#define ROUNDS 8 /* of questions, see sl_authz_answer() */
+
+/* Denied flows of one burst push each other out of the only place: each round settles the last of
+ * them, until those that are left are judged by themselves. What the server sends on their ports
+ * has another verdict, though it waited for the same answer. */
+static void
+no_end_of_rounds(void **state)
+{
+	static const char text[] =
+		"{'version': 1, 'zones': {}, 'targets': {}, 'roles': {'user': {'members': "
+		"['peer:peer1', 'peer:peer2']}, 'srv': {'members': ['10.0.0.10/32@*']}},"
+		" 'rules': [{'id': 1, 'role': 'user', 'to': ['10.0.0.10/32'], 'protocol': 'udp',"
+		"            'ports': [6000], 'action': 'allow'},"
+		"           {'id': 2, 'role': 'srv', 'to': ['10.7.0.2/32'], 'protocol': 'udp',"
+		"            'action': 'allow'}]}";
+	const uint64_t key[2] = {1, 2};
+	void *mem = aligned_alloc(SL_CACHE_LINE, sl_flow_table_size(SMALL));
+	struct sl_flow_table *was = x->w->flows;
+	struct fx_spec s = up, bad = {.src = "10.7.0.2", .dst = "10.0.0.10", .dport = 7};
+	struct fx_spec own = {.src = "10.0.0.10", .dst = "10.7.0.2", .sport = 7};
+	struct rte_mbuf *m;
+	unsigned i, n = 0;
+
+	memset(mem, 0, sl_flow_table_size(SMALL));
+	x->w->flows = sl_flow_table_init(mem, SMALL, key);
+	pol_load(&pol, x->root, text);
+	for (i = 0; i < SMALL - 1; i++) { /* two peers share all but one place */
+		s.src = i < SMALL * 3 / 4 ? "10.7.0.2" : "10.7.0.3";
+		s.sport = (uint16_t)(5000 + i);
+		fx_run(x, SL_NODE_AUTHZ, fx_tunnel(x, &s, i < SMALL * 3 / 4 ? 1 : 2));
+		rte_pktmbuf_free(fx_frame(x, 1));
+	}
+	assert_int_equal(sl_flow_count(x->w->flows), SMALL - 1);
+	for (i = 0; i < SMALL; i++) {
+		bad.sport = (uint16_t)(100 + i);
+		sl_vec_add(&x->w->v[SL_NODE_AUTHZ], fx_tunnel(x, &bad, 1));
+	}
+	for (i = 0; i < 4; i++) { /* on the ports of those that are settled last */
+		own.dport = (uint16_t)(100 + i);
+		sl_vec_add(&x->w->v[SL_NODE_INSIDE], fx_inside(x, &own, 1));
+	}
+	sl_worker_run(x->w);
+	while ((m = fx_frame(x, 0)) != NULL) {
+		n++;
+		rte_pktmbuf_free(m);
+	}
+	assert_int_equal(n, 4);
+	assert_int_equal(x->w->stats->lcore.flow_full, SMALL - ROUNDS + 4);
+	dropped(SL_DROP_DENIED, SMALL);
+	assert_int_equal(sl_flow_count(x->w->flows), SMALL);
+	sl_flow_purge(x->w);
+	x->peer[1]->flow_head = x->peer[2]->flow_head = 0;
+	x->w->flows = was;
+	free(mem);
+}
+
 /* Packets of one new flow in one burst are one flow. */
 static void
 burst_of_one_flow(void **state)
@@ -647,6 +704,7 @@ main(void)
 		CASE(flood_leaves_room),
 		CASE(denied_flood_takes_nothing),
 		CASE(full_table_judges_each),
+		CASE(no_end_of_rounds),
 		CASE(burst_of_one_flow),
 		CASE(begins_amid_a_change),
 	};
