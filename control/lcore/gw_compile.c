@@ -303,11 +303,11 @@ struct test_env {
 };
 
 static const struct sl_class *
-test_source(void *ctx, const char *iface, const struct sl_ip *ip)
+test_source(void *ctx, uint16_t iface, const struct sl_ip *ip)
 {
 	struct test_env *t = ctx;
 
-	return sl_identity_prefix(t->id, snapshot_iface(t->j, iface), ip->family, ip->b);
+	return sl_identity_prefix(t->id, iface, ip->family, ip->b);
 }
 
 static bool

@@ -252,8 +252,9 @@ emit_rule(const struct sl_pol_rule *r)
 
 /* --- tests ------------------------------------------------------------------------------------ */
 
+/** The end that is a peer's. */
 static json_t *
-emit_from(const struct sl_pol_test *t)
+emit_peer(const struct sl_pol_test *t)
 {
 	json_t *o = json_object(), *a = t->n_roles > 0 ? json_array() : NULL;
 	bool ok = o != NULL;
@@ -266,8 +267,33 @@ emit_from(const struct sl_pol_test *t)
 		set(o, &ok, "roles", a);
 	if (t->from.family != 0)
 		set(o, &ok, "address", json_string(sl_ip_str(&t->from, buf)));
+	if (t->inside.family == 0)
+		set_text(o, &ok, "interface", t->iface);
+	return whole(o, ok);
+}
+
+static json_t *
+emit_inside(const struct sl_pol_test *t)
+{
+	json_t *o = json_object();
+	bool ok = o != NULL;
+	char buf[SL_IP_STR];
+
+	set(o, &ok, "inside", json_string(sl_ip_str(&t->inside, buf)));
+	if (t->sport != 0)
+		set(o, &ok, "port", json_integer(t->sport));
 	set_text(o, &ok, "interface", t->iface);
 	return whole(o, ok);
+}
+
+static json_t *
+emit_test_to(const struct sl_pol_test *t)
+{
+	char buf[SL_IP_STR];
+
+	if (t->inside.family != 0)
+		return emit_peer(t);
+	return json_string(t->to_target[0] != '\0' ? t->to_target : sl_ip_str(&t->to, buf));
 }
 
 static json_t *
@@ -275,12 +301,10 @@ emit_test(const struct sl_pol_test *t)
 {
 	json_t *o = json_object();
 	bool ok = o != NULL;
-	char buf[SL_IP_STR];
 
 	set_text(o, &ok, "name", t->name);
-	set(o, &ok, "from", emit_from(t));
-	set(o, &ok, "to",
-	    json_string(t->to_target[0] != '\0' ? t->to_target : sl_ip_str(&t->to, buf)));
+	set(o, &ok, "from", t->inside.family != 0 ? emit_inside(t) : emit_peer(t));
+	set(o, &ok, "to", emit_test_to(t));
 	set(o, &ok, "protocol", emit_proto(t->proto));
 	if (t->port != 0)
 		set(o, &ok, "port", json_integer(t->port));

@@ -24,6 +24,50 @@ read_roles(struct doc *d, json_t *v, void *out)
 }
 
 static int
+read_port(struct doc *d, json_t *v, void *out)
+{
+	int64_t n = 0;
+	int rc = doc_int(d, v, 1, UINT16_MAX, "field_range", &n);
+
+	*(uint16_t *)out = (uint16_t)n;
+	return rc;
+}
+
+/** A host inside, which begins a flow to a peer. */
+static int
+read_inside(struct doc *d, json_t *v, void *out)
+{
+	static const struct doc_field fields[] = {
+		{"inside", read_ip, AT(inside), true},
+		{"port", read_port, AT(sport), false},
+		{"interface", doc_read_iface, AT(iface), false},
+	};
+
+	return doc_object(d, v, fields, SL_ARRAY_SIZE(fields), out);
+}
+
+/** The peer that such a flow goes to. */
+static int
+read_to_peer(struct doc *d, json_t *v, void *out)
+{
+	static const struct doc_field fields[] = {
+		{"peer", doc_read_name, AT(peer), false},
+		{"roles", read_roles, 0, false},
+		{"address", read_ip, AT(from), false},
+	};
+	struct sl_pol_test *t = out;
+	int rc = doc_object(d, v, fields, SL_ARRAY_SIZE(fields), t);
+
+	if (rc < 0)
+		return rc;
+	if (t->peer[0] != '\0' && t->n_roles > 0)
+		return doc_fail(d, "member_invalid", "a test is to a peer or to roles");
+	if (t->peer[0] == '\0' && t->n_roles == 0)
+		return doc_fail(d, "field_missing", "\"peer\" or \"roles\" is missing");
+	return 0;
+}
+
+static int
 read_from(struct doc *d, json_t *v, void *out)
 {
 	static const struct doc_field fields[] = {
@@ -33,8 +77,11 @@ read_from(struct doc *d, json_t *v, void *out)
 		{"interface", doc_read_iface, AT(iface), false},
 	};
 	struct sl_pol_test *t = out;
-	int rc = doc_object(d, v, fields, SL_ARRAY_SIZE(fields), t);
+	int rc;
 
+	if (json_object_get(v, "inside") != NULL)
+		return read_inside(d, v, out);
+	rc = doc_object(d, v, fields, SL_ARRAY_SIZE(fields), t);
 	if (rc < 0)
 		return rc;
 	if (t->peer[0] != '\0' && t->n_roles > 0)
@@ -50,22 +97,14 @@ read_to(struct doc *d, json_t *v, void *out)
 {
 	struct sl_pol_test *t = out;
 
+	if (json_is_object(v))
+		return read_to_peer(d, v, out);
 	if (json_is_string(v) && sl_ip_parse(json_string_value(v), &t->to) == 0)
 		return 0;
 	if (json_is_string(v) && strpbrk(json_string_value(v), "/:@*") != NULL)
 		return doc_fail(d, "ip_invalid", "\"%.60s\" is neither a target nor an address",
 				json_string_value(v));
 	return doc_read_name(d, v, t->to_target);
-}
-
-static int
-read_port(struct doc *d, json_t *v, void *out)
-{
-	int64_t n = 0;
-	int rc = doc_int(d, v, 1, UINT16_MAX, "field_range", &n);
-
-	*(uint16_t *)out = (uint16_t)n;
-	return rc;
 }
 
 /** 1 to SL_POL_ID_MAX, digits only. @return 0 if it is none */
@@ -121,6 +160,31 @@ check_packet(struct doc *d, const struct sl_pol_test *t, bool has_port)
 	return 0;
 }
 
+/** One end is a peer's, the other one is not. */
+static int
+check_ends(struct doc *d, const struct sl_pol_test *t, bool to_peer)
+{
+	bool ports = t->proto == 6 || t->proto == 17;
+	size_t was;
+
+	if ((t->inside.family != 0) != to_peer) {
+		was = doc_down(d, "to");
+		doc_fail(d, "member_invalid",
+			 to_peer ? "a flow to a peer begins inside"
+				 : "a flow that begins inside goes to a peer");
+		sl_hint(d->e, to_peer ? "\"from\": {\"inside\": ADDRESS}"
+				      : "\"to\": {\"peer\": NAME} or {\"roles\": [...]}");
+		return -EINVAL;
+	}
+	if (t->sport == 0 || ports)
+		return 0;
+	was = doc_down(d, "from");
+	doc_down(d, "port");
+	doc_fail(d, "ports_need_tcp_or_udp", "protocol %u has no ports", t->proto);
+	doc_up(d, was);
+	return -EINVAL;
+}
+
 static int
 read_test(struct doc *d, json_t *v, void *out)
 {
@@ -135,6 +199,8 @@ read_test(struct doc *d, json_t *v, void *out)
 	};
 	int rc = doc_object(d, v, fields, SL_ARRAY_SIZE(fields), out);
 
+	if (rc == 0)
+		rc = check_ends(d, out, json_is_object(json_object_get(v, "to")));
 	return rc < 0 ? rc : check_packet(d, out, json_object_get(v, "port") != NULL);
 }
 

@@ -53,7 +53,7 @@ struct sl_policy_test_env {
 	 */
 	bool (*peer)(void *ctx, const char *name, struct sl_polset_query *q);
 	/** Class of a source address; NULL: none. */
-	const struct sl_class *(*source)(void *ctx, const char *iface, const struct sl_ip *ip);
+	const struct sl_class *(*source)(void *ctx, uint16_t iface, const struct sl_ip *ip);
 	/** Id of an interface, 0: not here. May be NULL. */
 	uint16_t (*iface)(void *ctx, const char *name);
 	void *ctx;

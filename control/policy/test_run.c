@@ -97,7 +97,7 @@ subject(struct run *r, struct sl_polset_query *q)
 	q->flow.src = t->from.b;
 	if (t->n_roles == 0)
 		q->src_class =
-			env->source != NULL ? env->source(env->ctx, t->iface, &t->from) : NULL;
+			env->source != NULL ? env->source(env->ctx, q->flow.iface, &t->from) : NULL;
 	return true;
 }
 
@@ -185,6 +185,32 @@ try_one(struct run *r, const struct sl_ip *dst, const char *iface)
 	return as_expected(r, &a) ? 0 : failed(r, dst, &a);
 }
 
+/** A flow that begins inside: the server's own roles count, and those of the peer, mirrored. */
+static int
+try_inside(struct run *r)
+{
+	const struct sl_pol_test *t = test_of(r);
+	struct sl_polset_query q = {.flow = {.version = t->inside.family}, .from_inside = true};
+	struct sl_ip dst = {.family = t->inside.family};
+	struct sl_polset_answer a;
+
+	if (!subject(r, &q))
+		return 0;
+	if (t->n_roles > 0)
+		q.peer_class = q.src_class;
+	q.src_class = r->env->source != NULL ? r->env->source(r->env->ctx, q.flow.iface, &t->inside)
+					     : NULL;
+	memcpy(dst.b, q.flow.src, sl_ip_bytes(&dst));
+	q.flow.src = t->inside.b;
+	q.flow.dst = dst.b;
+	q.flow.proto = (uint8_t)t->proto;
+	q.flow.sport = t->sport;
+	q.flow.dport = t->port;
+	sl_polset_eval(r->s, &q, &a, NULL, 0, NULL);
+	r->n_tried++;
+	return as_expected(r, &a) ? 0 : failed(r, &dst, &a);
+}
+
 static struct sl_ip
 last_of(const struct sl_prefix *p)
 {
@@ -225,7 +251,10 @@ run_test(struct run *r)
 	int rc;
 
 	r->n_tried = 0;
-	rc = t->to_target[0] != '\0' ? try_target(r) : try_one(r, &t->to, "");
+	if (t->inside.family != 0)
+		rc = try_inside(r);
+	else
+		rc = t->to_target[0] != '\0' ? try_target(r) : try_one(r, &t->to, "");
 	if (rc < 0 || r->n_tried > 0)
 		return rc;
 	snprintf(path, sizeof(path), "/tests/%u", r->at);

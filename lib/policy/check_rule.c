@@ -242,16 +242,17 @@ static int
 check_test(struct pol_check *c, unsigned i)
 {
 	const struct sl_pol_test *t = &c->p->tests[i];
+	const char *tunnel = t->inside.family != 0 ? "to" : "from"; /* where that end stands */
 	int rc = 0;
 
 	if (t->peer[0] != '\0')
-		rc = pol_check_peer(c, t->peer, pol_at(c, "/tests/%u/from/peer", i));
+		rc = pol_check_peer(c, t->peer, pol_at(c, "/tests/%u/%s/peer", i, tunnel));
 	if (rc == 0)
 		rc = pol_check_iface(c, t->iface, pol_at(c, "/tests/%u/from/interface", i));
 	for (unsigned k = 0; rc == 0 && k < t->n_roles; k++) {
 		if (pol_find(c->roles, c->p->n_roles, t->roles[k]) == UINT32_MAX)
 			rc = unknown(c, "role", t->roles[k],
-				     pol_at(c, "/tests/%u/from/roles/%u", i, k));
+				     pol_at(c, "/tests/%u/%s/roles/%u", i, tunnel, k));
 	}
 	if (rc == 0 && t->to_target[0] != '\0' &&
 	    pol_find(c->targets, c->p->n_targets, t->to_target) == UINT32_MAX)

@@ -118,6 +118,9 @@ struct sl_pol_test {
 	char (*roles)[SL_POL_NAME]; /* ... or a subject with just these roles ... */
 	unsigned n_roles;
 	struct sl_ip from; /* ... or an address; family 0: not given */
+	/* not family 0: the flow begins at this host inside, and goes to the peer or roles above */
+	struct sl_ip inside;
+	uint16_t sport; /* of the host inside, 0: none in particular */
 	char iface[SL_POL_IFACE];
 	char to_target[SL_POL_NAME]; /* every address of the target (each prefix's first and last)
 				      */

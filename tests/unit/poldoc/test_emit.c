@@ -21,7 +21,9 @@ static const char all_fields[] =
 	"'not_before':'2027-06-01T00:00:00Z','expires':'2029-01-01T12:13:14Z','description':'r'},"
 	"{'id':102,'role':'e','to':['db'],'protocol':47,'action':'deny'},"
 	"{'id':1,'role':'c','to':['*'],'protocol':'any','action':'deny'}],"
-	"'tests':[{'name':'n','from':{'peer':'alice'},'to':'db','protocol':'tcp','port':5432,"
+	"'tests':[{'from':{'inside':'10.20.0.10','port':53,'interface':'wg0'},'to':{'roles':['e'],"
+	"'address':'10.7.0.9'},'protocol':'udp','port':9,'expect':'deny'},"
+	"{'name':'n','from':{'peer':'alice'},'to':'db','protocol':'tcp','port':5432,"
 	"'expect':'allow','rule':'e/101'},{'from':{'roles':['e','c'],'address':'fd00::1',"
 	"'interface':'wg0'},'to':'10.20.0.10','protocol':'icmp','expect':'deny'}]}";
 

@@ -210,6 +210,25 @@ static const struct refusal tests[] = {
 	 "member_invalid", "/tests/0/from"},
 	{TEST("{'from':{'address':'10.0.0.0/8'},'to':'t','protocol':'icmp','expect':'deny'}"),
 	 "ip_invalid", "/tests/0/from/address"},
+	{TEST("{'from':{'inside':'10.0.0.1'},'to':'t','protocol':'icmp','expect':'deny'}"),
+	 "member_invalid", "/tests/0/to"},
+	{TEST("{'from':{'peer':'a'},'to':{'peer':'b'},'protocol':'icmp','expect':'deny'}"),
+	 "member_invalid", "/tests/0/to"},
+	{TEST("{'from':{'inside':'10.0.0.1'},'to':{'address':'10.7.0.1'},'protocol':'icmp',"
+	      "'expect':'deny'}"),
+	 "field_missing", "/tests/0/to"},
+	{TEST("{'from':{'inside':'10.0.0.1'},'to':{'peer':'a','roles':['r']},'protocol':'icmp',"
+	      "'expect':'deny'}"),
+	 "member_invalid", "/tests/0/to"},
+	{TEST("{'from':{'inside':'10.0.0.1','peer':'a'},'to':{'peer':'b'},'protocol':'icmp',"
+	      "'expect':'deny'}"),
+	 "field_unknown", "/tests/0/from/peer"},
+	{TEST("{'from':{'inside':'10.0.0.1','port':5},'to':{'peer':'b'},'protocol':'icmp',"
+	      "'expect':'deny'}"),
+	 "ports_need_tcp_or_udp", "/tests/0/from/port"},
+	{TEST("{'from':{'inside':'10.0.0.1'},'to':{'roles':['s']},'protocol':'icmp',"
+	      "'expect':'deny'}"),
+	 "role_unknown", "/tests/0/to/roles/0"},
 	{TEST("{'from':{'roles':['r']},'to':'10.0.0.0/8','protocol':'icmp','expect':'deny'}"),
 	 "ip_invalid", "/tests/0/to"},
 	{TEST("{'from':{'roles':['r']},'to':'t','protocol':'any','expect':'deny'}"), "enum_invalid",

@@ -31,9 +31,9 @@ find_peer(void *ctx, const char *name, struct sl_polset_query *q)
 }
 
 static const struct sl_class *
-find_source(void *ctx, const char *iface, const struct sl_ip *ip)
+find_source(void *ctx, uint16_t iface, const struct sl_ip *ip)
 {
-	return strcmp(iface, "wg0") == 0 && ip->family == 4 && ip->b[3] == 3 ? &class_b.c : NULL;
+	return iface == 1 && ip->family == 4 && ip->b[3] == 3 ? &class_b.c : NULL;
 }
 
 static int
@@ -150,7 +150,11 @@ outcome(const char *test)
 		"{'id':3,'role':'a','to':['v6'],'protocol':'any','action':'allow'},"
 		"{'id':1,'role':'b','to':['net'],'protocol':'tcp','action':'deny'},"
 		"{'id':4,'role':'a','to':['one'],'protocol':'udp','action':'allow'},"
-		"{'id':5,'role':'a','src':['10.7.0.3'],'to':['*'],'protocol':47,'action':'allow'}],"
+		"{'id':5,'role':'a','src':['10.7.0.3'],'to':['*'],'protocol':47,'action':'allow'},"
+		"{'id':6,'role':'a','to':['10.40.0.1'],'protocol':'udp','ports':[53],'action':"
+		"'allow','bidirectional':true},"
+		"{'id':2,'role':'b','to':['10.7.0.2'],'protocol':'tcp','ports':[9000],'action':"
+		"'allow'}],"
 		"'tests':[%s]}";
 	char text[4096];
 	struct sl_policy *p;
@@ -255,6 +259,43 @@ test_addresses(void **state)
 	       "'protocol':'tcp','port':22,'expect':'allow'}");
 }
 
+/** Flows that begin inside: by the peer's bidirectional rules, and by the host's own roles. */
+static void
+test_inside(void **state)
+{
+	passes("{'from':{'inside':'10.40.0.1','port':53},'to':{'peer':'alice'},'protocol':'udp',"
+	       "'port':4000,'expect':'allow','rule':'a/6'}");
+	fails("{'from':{'inside':'10.40.0.1','port':53},'to':{'peer':'alice'},'protocol':'udp',"
+	      "'port':4000,'expect':'deny'}",
+	      "10.7.0.2 is allowed by a/6");
+	fails("{'from':{'inside':'10.40.0.1','port':54},'to':{'peer':'alice'},'protocol':'udp',"
+	      "'port':4000,'expect':'allow'}",
+	      "10.7.0.2 is denied as the subject has no role");
+	fails("{'from':{'inside':'10.40.0.2','port':53},'to':{'peer':'alice'},'protocol':'udp',"
+	      "'port':4000,'expect':'allow'}",
+	      "has no role");
+	/* by the document alone, and somebody with a role */
+	passes("{'from':{'inside':'10.40.0.1','port':53},'to':{'peer':'bob'},'protocol':'udp',"
+	       "'port':1,'expect':'allow'}");
+	passes("{'from':{'inside':'10.40.0.1','port':53},'to':{'roles':['a'],'address':"
+	       "'10.7.0.9'},'protocol':'udp','port':1,'expect':'allow','rule':'a/6'}");
+	passes("{'from':{'inside':'10.40.0.1','port':53},'to':{'roles':['b','c']},'protocol':"
+	       "'udp','port':1,'expect':'deny'}");
+	/* the host has a role of its own: at the peer's interface, or at one that is named */
+	passes("{'from':{'inside':'10.50.0.3'},'to':{'peer':'alice'},'protocol':'tcp','port':9000,"
+	       "'expect':'allow','rule':'b/2'}");
+	passes("{'from':{'inside':'10.50.0.3','interface':'wg0'},'to':{'roles':['c'],'address':"
+	       "'10.7.0.2'},'protocol':'tcp','port':9000,'expect':'allow','rule':'b/2'}");
+	passes("{'from':{'inside':'10.50.0.3','interface':'wg1'},'to':{'roles':['c'],'address':"
+	       "'10.7.0.2'},'protocol':'tcp','port':9000,'expect':'deny'}");
+	/* a rule that is not bidirectional opens nothing */
+	passes("{'from':{'inside':'10.20.0.1','port':22},'to':{'peer':'alice'},'protocol':'tcp',"
+	       "'port':4000,'expect':'deny'}");
+	fails("{'from':{'inside':'fd00:20::9'},'to':{'peer':'alice'},'protocol':'tcp','port':1,"
+	      "'expect':'deny'}",
+	      "no destination of its source's family");
+}
+
 int
 main(void)
 {
@@ -262,6 +303,7 @@ main(void)
 		cmocka_unit_test(test_example),	  cmocka_unit_test(test_example_lint),
 		cmocka_unit_test(test_reference), cmocka_unit_test(test_peers),
 		cmocka_unit_test(test_roles),	  cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_inside),
 	};
 
 	return cmocka_run_group_tests(all, NULL, NULL);
