@@ -43,7 +43,7 @@ static const struct model_field gateway_interface_fields[] = {
 	{"endpoint", MODEL_HOST_PORT, .doc = "where peers reach it: ADDRESS:PORT or NAME:PORT"},
 	{"index", MODEL_INT, .min = 1, .max = 254,
 	 .doc = "number of the gateway among those of the interface"},
-	{"addresses", MODEL_LIST, .max = 16, .item = MODEL_ADDRESS,
+	{"addresses", MODEL_LIST, .max = 300, .item = MODEL_ADDRESS,
 	 .doc = "its own addresses, with the length of their network"},
 	{"client_pool", MODEL_LIST, .max = 64, .item = MODEL_PREFIX,
 	 .doc = "where clients' addresses at this gateway come from"},

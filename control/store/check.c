@@ -92,6 +92,24 @@ internal_inside(const struct sl_policy *p, const char *iface, const struct sl_pr
 	return NULL;
 }
 
+int
+store_check_zone(const struct sl_policy *p, const char *iface, const struct sl_prefix *x,
+		 const char *path, struct sl_error *e)
+{
+	const struct sl_pol_zone *z = zone_of(p, iface, x);
+	char text[SL_PREFIX_STR];
+
+	if (z == NULL || z->type != SL_ZONE_INTERNAL)
+		z = internal_inside(p, iface, x);
+	if (z == NULL)
+		return 0;
+	sl_fail(e, -EINVAL, "pool_in_internal_zone", path,
+		"addresses of %s would lie in the internal zone \"%s\"", sl_prefix_str(x, text),
+		z->name);
+	sl_hint(e, "add %s to the networks of a zone of type vpn: the longer prefix wins", text);
+	return -EINVAL;
+}
+
 struct pools {
 	const struct sl_policy *p;
 	struct sl_error *e;
@@ -102,22 +120,14 @@ static bool
 check_pool(struct pools *w, enum sl_kind k, const char *id, const char *iface, const char *text,
 	   const char *field, size_t at)
 {
-	const struct sl_pol_zone *z;
 	struct sl_prefix x;
 	char path[SL_OBJ_ID + 64];
 
 	if (text == NULL || sl_prefix_parse(text, &x) < 0)
 		return true;
-	z = zone_of(w->p, iface, &x);
-	if (z == NULL || z->type != SL_ZONE_INTERNAL)
-		z = internal_inside(w->p, iface, &x);
-	if (z == NULL)
-		return true;
 	snprintf(path, sizeof(path), "/%s/%s/%s/%zu", sl_kind_name(k), id, field, at);
-	w->rc = sl_fail(w->e, -EINVAL, "pool_in_internal_zone", path,
-			"addresses of %s would lie in the internal zone \"%s\"", text, z->name);
-	sl_hint(w->e, "add %s to the networks of a zone of type vpn: the longer prefix wins", text);
-	return false;
+	w->rc = store_check_zone(w->p, iface, &x, path, w->e);
+	return w->rc == 0;
 }
 
 static bool

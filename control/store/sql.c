@@ -36,10 +36,17 @@ static const char *const texts[ST_N] = {
 		      "kind <> 'allocation' LIMIT 1",
 	[ST_NET_INSIDE] = "SELECT kind, id, path FROM net WHERE iface = ?1 AND ip BETWEEN ?2 AND "
 			  "?3 AND kind <> 'allocation' LIMIT 1",
+	[ST_NET_PEER_INSIDE] = "SELECT 1 FROM net WHERE iface = ?1 AND ip BETWEEN ?2 AND ?3 AND "
+			       "kind = 'peer' AND len > 0 LIMIT 1",
+	[ST_NET_PEER_AT] = "SELECT 1 FROM net WHERE iface = ?1 AND ip = ?2 AND len = ?3 AND "
+			   "kind = 'peer' LIMIT 1",
 	[ST_NET_LAST] = "SELECT ip, len FROM net WHERE iface = ?1 AND ip BETWEEN ?2 AND ?3 AND "
-			"(gateway = ?4 OR gateway = '' OR ?4 = '') ORDER BY ip DESC LIMIT 1",
+			"gateway = ?4 AND kind = 'allocation' ORDER BY ip DESC LIMIT 1",
 	[ST_NET_RANGE] = "SELECT ip, len FROM net WHERE iface = ?1 AND ip BETWEEN ?2 AND ?3 AND "
-			 "(gateway = ?4 OR gateway = '' OR ?4 = '') ORDER BY ip, len",
+			 "(gateway = ?4 OR gateway = '') ORDER BY ip, len",
+	[ST_NET_AT_GATEWAY] = "SELECT 1 FROM net WHERE iface = ?1 AND ip = ?2 AND len = ?3 AND "
+			      "(gateway = ?4 OR gateway = '') LIMIT 1",
+	[ST_REF_OF_KIND] = "SELECT id FROM ref WHERE to_kind = ?1 AND to_id = ?2 AND kind = ?3",
 	[ST_LOG_PUT] = "INSERT INTO log (seq, wall_s, chain, txn) VALUES (?1, ?2, ?3, ?4)",
 	[ST_LOG_CHAIN] = "SELECT chain FROM log WHERE seq = ?1",
 	[ST_TOMB_PUT] = "INSERT OR REPLACE INTO tombstone (kind, id, rev, epoch, seq, wall_ns) "

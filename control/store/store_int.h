@@ -35,8 +35,12 @@ enum stmt {
 	ST_NET_SAME,
 	ST_NET_AT,
 	ST_NET_INSIDE,
+	ST_NET_PEER_INSIDE,
+	ST_NET_PEER_AT,
 	ST_NET_LAST,
 	ST_NET_RANGE,
+	ST_NET_AT_GATEWAY,
+	ST_REF_OF_KIND,
 	ST_LOG_PUT,
 	ST_LOG_CHAIN,
 	ST_TOMB_PUT,
@@ -247,6 +251,10 @@ struct sl_store_txn {
 /** As the document says, from its objects inside the transaction: parsed and checked.
  * @return 0 with a model to free, NULL where there is none */
 int store_policy_model(struct sl_store *s, struct sl_policy **out, struct sl_error *e);
+/** Addresses of x must not be taken for internal ones. @return 0 or -EINVAL pool_in_internal_zone
+ */
+int store_check_zone(const struct sl_policy *p, const char *iface, const struct sl_prefix *x,
+		     const char *path, struct sl_error *e);
 /** Checks that look at several objects. */
 int store_check(struct sl_store_txn *t, struct sl_error *e);
 void store_txn_free(struct sl_store_txn *t);

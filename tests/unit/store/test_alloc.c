@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Address plans: the networks of agents at three gateways, and clients' addresses, as written down
+ * by hand. */
+#include "sl_alloc.h"
+#include "store_test.h"
+
+static void
+setup(struct fixture *f, unsigned gateways)
+{
+	struct sl_store_txn *t;
+	char id[16], text[200];
+
+	fixture_begin(f, SL_STORE_PRIMARY);
+	t = begin(f);
+	must_put(f, t, SL_KIND_INTERFACE, "wg0", "{}");
+	for (unsigned k = 1; k <= gateways; k++) {
+		snprintf(id, sizeof(id), "gw%u", k);
+		must_put(f, t, SL_KIND_GATEWAY, id, "{'interfaces': ['wg0']}");
+		snprintf(id, sizeof(id), "gw%u:wg0", k);
+		snprintf(text, sizeof(text), "{'gateway': 'gw%u', 'interface': 'wg0', 'index': %u}",
+			 k, k);
+		must_put(f, t, SL_KIND_GATEWAY_INTERFACE, id, text);
+	}
+	must_commit(f, t);
+}
+
+/** As the server does: network, peer, gateways' addresses, one transaction. */
+static int
+add_agent(struct fixture *f, struct sl_store_txn *t, const char *name, unsigned n,
+	  struct sl_prefix *net)
+{
+	char text[PEER_TEXT], key[SL_KEY_B64_LEN + 1], prefix[SL_PREFIX_STR];
+	int rc;
+
+	f->e = (struct sl_error){0};
+	rc = sl_alloc_agent(t, SL_ALLOC_AGENTS, "wg0", net, &f->e);
+	if (rc < 0)
+		return rc;
+	snprintf(text, sizeof(text),
+		 "{'interface': 'wg0', 'public_key': '%s', 'allowed_ips': ['%s']}", key_of(n, key),
+		 sl_prefix_str(net, prefix));
+	must_put(f, t, SL_KIND_PEER, name, text);
+	return sl_alloc_gateways(t, "wg0", net, true, &f->e);
+}
+
+static void
+must_have(struct fixture *f, const char *gateway, const char *want)
+{
+	json_t *body = NULL, *list = quoted(want);
+
+	assert_int_equal(sl_store_get(f->s, SL_KIND_GATEWAY_INTERFACE, gateway, NULL, &body), 0);
+	if (!json_equal(json_object_get(body, "addresses"), list))
+		fail_msg("%s has %s, not %s", gateway,
+			 json_dumps(json_object_get(body, "addresses"), 0), want);
+	json_decref(body);
+	json_decref(list);
+}
+
+/** Agents A, B and C at gateways 1, 2 and 3: .100 and .1 to .3 of 10.1.0.0/24, 10.2.0.0/24,
+ * 10.3.0.0/24. */
+static void
+test_default_plan(void **state)
+{
+	static const char *const names[] = {"a", "b", "c"};
+	static const char *const nets[] = {"10.1.0.0/24", "10.2.0.0/24", "10.3.0.0/24"};
+	static const char *const agents[] = {"10.1.0.100", "10.2.0.100", "10.3.0.100"};
+	struct fixture f;
+	struct sl_store_txn *t;
+	struct sl_prefix net;
+	struct sl_ip ip;
+	char text[SL_PREFIX_STR];
+
+	setup(&f, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		t = begin(&f);
+		assert_int_equal(add_agent(&f, t, names[i], i, &net), 0);
+		must_commit(&f, t);
+		assert_string_equal(sl_prefix_str(&net, text), nets[i]);
+		assert_int_equal(sl_alloc_host(&net, SL_ALLOC_AGENT_HOST, &ip, &f.e), 0);
+		assert_string_equal(sl_ip_str(&ip, text), agents[i]);
+	}
+	must_have(&f, "gw1:wg0", "['10.1.0.1/24', '10.2.0.1/24', '10.3.0.1/24']");
+	must_have(&f, "gw2:wg0", "['10.1.0.2/24', '10.2.0.2/24', '10.3.0.2/24']");
+	must_have(&f, "gw3:wg0", "['10.1.0.3/24', '10.2.0.3/24', '10.3.0.3/24']");
+	/* B goes; its network is the next one's */
+	t = begin(&f);
+	assert_int_equal(sl_prefix_parse("10.2.0.0/24", &net), 0);
+	assert_int_equal(sl_alloc_gateways(t, "wg0", &net, false, &f.e), 0);
+	assert_int_equal(sl_store_del(t, SL_KIND_PEER, "b", SL_REV_ANY, &f.e), 0);
+	must_commit(&f, t);
+	must_have(&f, "gw2:wg0", "['10.1.0.2/24', '10.3.0.2/24']");
+	t = begin(&f);
+	assert_int_equal(add_agent(&f, t, "d", 9, &net), 0);
+	must_commit(&f, t);
+	assert_string_equal(sl_prefix_str(&net, text), "10.2.0.0/24");
+	fixture_end(&f);
+}
+
+static void
+fill(struct fixture *f, unsigned from, unsigned to, const char *last)
+{
+	struct sl_store_txn *t = begin(f);
+	struct sl_prefix net = {0};
+	char name[16], text[SL_PREFIX_STR];
+
+	for (unsigned n = from; n <= to; n++) {
+		snprintf(name, sizeof(name), "agent-%u", n);
+		if (add_agent(f, t, name, n, &net) < 0)
+			fail_msg("agent %u: %s", n, f->e.message);
+	}
+	must_commit(f, t);
+	assert_string_equal(sl_prefix_str(&net, text), last);
+}
+
+static void
+put_wide_pool(struct fixture *f)
+{
+	json_t *list = json_array(), *body;
+	struct sl_store_txn *t = begin(f);
+	char text[32];
+
+	for (unsigned n = 1; n <= 254; n++) {
+		snprintf(text, sizeof(text), "10.%u.0.0/16", n);
+		json_array_append_new(list, json_string(text));
+	}
+	body = json_pack("{s:o, s:i, s:[s]}", "prefixes", list, "prefix_len", 24, "reserved",
+			 "10.2.1.0/24");
+	assert_int_equal(sl_store_put(t, SL_KIND_POOL, "agents", SL_REV_ANY, body, &f->e), 0);
+	must_commit(f, t);
+	json_decref(body);
+}
+
+/** 254 agents fit; the next one is told, and goes on with the wider pool where it began. */
+static void
+test_exhausted(void **state)
+{
+	struct fixture f;
+	struct sl_prefix net;
+	struct sl_store_txn *t;
+
+	setup(&f, 1);
+	fill(&f, 1, 254, "10.254.0.0/24");
+	t = begin(&f);
+	expect_fail(&f, add_agent(&f, t, "agent-255", 255, &net), -ENOSPC, "pool_exhausted");
+	assert_non_null(strstr(f.e.message, "254"));
+	assert_non_null(strstr(f.e.hint, "10.1.1.0/24"));
+	sl_store_abort(t);
+	put_wide_pool(&f);
+	fill(&f, 255, 255, "10.1.1.0/24");
+	fill(&f, 256, 256, "10.3.1.0/24"); /* 10.2.1.0/24 is reserved */
+	must_verify(&f);
+	fixture_end(&f);
+}
+
+static void
+test_host(void **state)
+{
+	struct sl_prefix net;
+	struct sl_error e;
+	struct sl_ip ip;
+	char text[SL_IP_STR];
+
+	sl_prefix_parse("10.1.0.0/25", &net);
+	assert_int_equal(sl_alloc_host(&net, 126, &ip, &e), 0);
+	assert_string_equal(sl_ip_str(&ip, text), "10.1.0.126");
+	assert_int_equal(sl_alloc_host(&net, 127, &ip, &e), -EINVAL);
+	assert_int_equal(sl_alloc_host(&net, 0, &ip, &e), -EINVAL);
+	sl_prefix_parse("fd00::ff00/120", &net);
+	assert_int_equal(sl_alloc_host(&net, 255, &ip, &e), 0);
+	assert_string_equal(sl_ip_str(&ip, text), "fd00::ffff");
+	assert_int_equal(sl_alloc_host(&net, 256, &ip, &e), -EINVAL);
+	sl_prefix_parse("10.1.0.9/32", &net);
+	assert_int_equal(sl_alloc_host(&net, 1, &ip, &e), -EINVAL);
+}
+
+static void
+set_pool(struct fixture *f, const char *id, unsigned k, const char *more)
+{
+	char text[300];
+
+	snprintf(text, sizeof(text), "{'gateway': 'gw%u', 'interface': 'wg0', 'index': %u, %s}", k,
+		 k, more);
+	put_one(f, SL_KIND_GATEWAY_INTERFACE, id, text);
+}
+
+static int
+add_client(struct fixture *f, const char *name, unsigned n, const char *want)
+{
+	struct sl_store_txn *t = begin(f);
+	json_t *addresses = json_object(), *body, *expect;
+	char key[SL_KEY_B64_LEN + 1];
+	int rc;
+
+	f->e = (struct sl_error){0};
+	rc = sl_alloc_client(t, "wg0", addresses, &f->e);
+	if (rc < 0) {
+		json_decref(addresses);
+		sl_store_abort(t);
+		return rc;
+	}
+	expect = quoted(want);
+	if (!json_equal(addresses, expect))
+		fail_msg("%s has %s, not %s", name, json_dumps(addresses, 0), want);
+	json_decref(expect);
+	body = json_pack("{s:s, s:s, s:o}", "interface", "wg0", "public_key", key_of(n, key),
+			 "addresses", addresses);
+	assert_int_equal(sl_store_put(t, SL_KIND_PEER, name, SL_REV_NONE, body, &f->e), 0);
+	assert_int_equal(sl_alloc_keep(t, name, &f->e), 0);
+	json_decref(body);
+	must_commit(f, t);
+	return 0;
+}
+
+static void
+test_clients(void **state)
+{
+	struct fixture f;
+	struct sl_store_txn *t;
+	json_t *body = NULL;
+
+	setup(&f, 3);
+	set_pool(&f, "gw1:wg0", 1,
+		 "'client_pool': ['10.71.0.0/29'], 'addresses': ['10.71.0.1/29']");
+	set_pool(&f, "gw2:wg0", 2, "'client_pool': ['10.72.0.0/24', 'fd00:72::/64']");
+	assert_int_equal(add_client(&f, "p1", 1,
+				    "{'gw1': ['10.71.0.2/32'], 'gw2': "
+				    "['10.72.0.1/32']}"),
+			 0);
+	assert_int_equal(add_client(&f, "p2", 2,
+				    "{'gw1': ['10.71.0.3/32'], 'gw2': "
+				    "['10.72.0.2/32']}"),
+			 0);
+	/* what was given back rests */
+	del_one(&f, SL_KIND_PEER, "p1");
+	assert_int_equal(sl_store_get(f.s, SL_KIND_ALLOCATION, "gw1:wg0:10.71.0.2", NULL, NULL),
+			 -ENOENT);
+	assert_int_equal(add_client(&f, "p3", 3,
+				    "{'gw1': ['10.71.0.4/32'], 'gw2': "
+				    "['10.72.0.3/32']}"),
+			 0);
+	/* somebody's network in the pool */
+	put_one(&f, SL_KIND_PEER, "site",
+		"{'interface': 'wg0', 'public_key': "
+		"'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAQA=', "
+		"'allowed_ips': ['10.71.0.5/32', '10.72.0.0/28']}");
+	assert_int_equal(add_client(&f, "p4", 4,
+				    "{'gw1': ['10.71.0.6/32'], 'gw2': "
+				    "['10.72.0.16/32']}"),
+			 0);
+	assert_int_equal(add_client(&f, "p5", 5,
+				    "{'gw1': ['10.71.0.2/32'], 'gw2': "
+				    "['10.72.0.17/32']}"),
+			 0);
+	expect_fail(&f, add_client(&f, "p6", 6, "{}"), -ENOSPC, "pool_exhausted");
+	assert_string_equal(f.e.path, "/gateway_interface/gw1:wg0/client_pool");
+	set_pool(&f, "gw1:wg0", 1,
+		 "'client_pool': ['10.71.0.0/29', 'fd00:71::/64'], 'addresses': "
+		 "['10.71.0.1/29']");
+	assert_int_equal(add_client(&f, "p6", 6,
+				    "{'gw1': ['fd00:71::1/128'], 'gw2': "
+				    "['10.72.0.18/32']}"),
+			 0);
+	/* a gateway that comes later: only what is missing; what is taken away is free again */
+	set_pool(&f, "gw3:wg0", 3, "'client_pool': ['10.73.0.0/24']");
+	sl_store_get(f.s, SL_KIND_PEER, "p6", NULL, &body);
+	json_object_del(json_object_get(body, "addresses"), "gw1");
+	t = begin(&f);
+	assert_int_equal(sl_store_put(t, SL_KIND_PEER, "p6", SL_REV_ANY, body, &f.e), 0);
+	assert_int_equal(sl_alloc_keep(t, "p6", &f.e), 0);
+	assert_int_equal(sl_store_txn_get(t, SL_KIND_ALLOCATION, "gw1:wg0:fd00:71::1", NULL, NULL),
+			 -ENOENT);
+	assert_int_equal(sl_alloc_client(t, "wg0", json_object_get(body, "addresses"), &f.e), 0);
+	{
+		json_t *want = quoted("{'gw1': ['fd00:71::1/128'], 'gw2': ['10.72.0.18/32'], "
+				      "'gw3': ['10.73.0.1/32']}");
+
+		assert_true(json_equal(json_object_get(body, "addresses"), want));
+		json_decref(want);
+	}
+	sl_store_abort(t);
+	json_decref(body);
+	must_verify(&f);
+	fixture_end(&f);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_default_plan),
+		cmocka_unit_test(test_exhausted),
+		cmocka_unit_test(test_host),
+		cmocka_unit_test(test_clients),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
