@@ -303,6 +303,34 @@ ev_row_add(struct sl_evidence *ev, const struct ev_row *r)
 }
 
 static void
+show(struct sl_evidence *ev, const struct sl_agg_row *a, const struct ev_row *r)
+{
+	struct sl_evidence_row out = {.key = a->key,
+				      .hour = r->hour,
+				      .flows = r->flows,
+				      .packets = r->packets,
+				      .bytes = r->bytes,
+				      .first_wall_ns = r->first_ns,
+				      .last_wall_ns = r->last_ns,
+				      .rule_id = r->rule_id,
+				      .role_id = r->role_id};
+
+	if (ev->tap == NULL)
+		return;
+	memcpy(out.peer, ev->who[r->who].peer, sizeof(out.peer));
+	ev->tap(ev->tap_ctx, &out, 0);
+}
+
+void
+sl_evidence_tap(struct sl_evidence *ev,
+		void (*fn)(void *ctx, const struct sl_evidence_row *r, uint64_t lost_flows),
+		void *ctx)
+{
+	ev->tap = fn;
+	ev->tap_ctx = ctx;
+}
+
+static void
 merge_row(struct sl_evidence *ev, const struct sl_agg_row *a, uint64_t offset_ns)
 {
 	struct ev_row r = {.sport = a->key.sport,
@@ -322,10 +350,12 @@ merge_row(struct sl_evidence *ev, const struct sl_agg_row *a, uint64_t offset_ns
 	memcpy(r.dst, a->key.dst, 16);
 	r.hour = (uint32_t)(r.last_ns / EV_HOUR_NS);
 	r.who = who_of_id(ev, a->key.peer_id, a->key.iface);
-	if (r.who == EV_NONE || (r.version != 4 && r.version != 6))
+	if (r.who == EV_NONE || (r.version != 4 && r.version != 6)) {
 		ev_lost_add(ev, r.hour, SL_MAX(a->flows, 1U));
-	else
-		ev_row_add(ev, &r);
+		return;
+	}
+	show(ev, a, &r);
+	ev_row_add(ev, &r);
 }
 
 /* --- collecting ----------------------------------------------------------------------------------
@@ -348,8 +378,11 @@ merge_table(struct sl_evidence *ev, unsigned i, struct sl_agg_table *t, unsigned
 		n++;
 	}
 	*more = t->used > 0 && ev->at[i] <= t->mask;
-	if (!*more && t->lost > 0)
+	if (!*more && t->lost > 0) {
 		ev_lost_add(ev, (uint32_t)(ev_now(ev) / EV_HOUR_NS), t->lost);
+		if (ev->tap != NULL)
+			ev->tap(ev->tap_ctx, NULL, t->lost);
+	}
 	return n;
 }
 

@@ -101,6 +101,8 @@ struct sl_evidence {
 	uint32_t copied;
 	struct ev_job job;
 	struct gw_helper *helper; /* NULL: written where it is due */
+	void (*tap)(void *ctx, const struct sl_evidence_row *r, uint64_t lost_flows);
+	void *tap_ctx;
 	bool warned;
 	unsigned scans; /* under way: places of names must not move */
 };

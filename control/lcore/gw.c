@@ -319,6 +319,8 @@ check_wall(struct sl_gw *gw)
 	gw->wall_offset_ns = offset;
 	sl_log(SL_LOG_WARN, "clock", "the wall clock stepped by %lld s; expiries are moved",
 	       (long long)(step / (int64_t)SL_NS_PER_S));
+	sl_gw_event(gw, "clock_stepped", "failure",
+		    json_pack("{s:I}", "seconds", (json_int_t)(step / (int64_t)SL_NS_PER_S)));
 	gw_peers_expiry(gw);
 	gw_policy_wall_step(gw);
 }
@@ -352,6 +354,33 @@ void
 sl_gw_set_drain(struct sl_gw *gw, struct sl_drain *d)
 {
 	gw->drain = d;
+}
+
+void
+sl_gw_set_managed(struct sl_gw *gw, char *const *names, unsigned n)
+{
+	gw->managed = names;
+	gw->n_managed = n;
+	if (n > 0)
+		gw_dyn_free(gw); /* members of a time without control plane; their file stays */
+}
+
+int
+sl_gw_check_managed(struct sl_gw *gw, const char *iface, struct sl_error *e)
+{
+	unsigned i;
+
+	for (i = 0; i < gw->n_managed; i++)
+		if (iface == NULL || strcmp(gw->managed[i], iface) == 0)
+			break;
+	if (i == gw->n_managed)
+		return 0;
+	sl_fail(e, -EBUSY, "managed_by_control", iface != NULL ? "/interface" : "",
+		"%s%s come from this gateway's control plane",
+		iface != NULL ? "peers and settings of " : "policy and roles",
+		iface != NULL ? iface : "");
+	sl_hint(e, "change it there: sluicectl --control");
+	return -EBUSY;
 }
 
 uint64_t

@@ -216,6 +216,8 @@ struct sl_gw {
 	struct gw_run *run;
 	uint64_t wall_offset_ns; /* wall clock minus monotonic, as last seen */
 	uint64_t wall_check_ns;
+	char *const *managed; /* interfaces under a control plane */
+	unsigned n_managed;
 
 	struct sl_hs_cmd **cmd; /* they wait for the publication */
 	unsigned n_cmd, cap_cmd;

@@ -73,6 +73,8 @@ peer_info(struct sl_gw *gw, const struct gw_peer *g, struct sl_gw_peer_info *out
 		.state = hs.state,
 	};
 	sl_peer_tx_sum(p, &out->tx_packets, &out->tx_bytes);
+	out->data_rx_bytes = LOAD(p->rx_bytes);
+	out->data_tx_bytes = out->tx_bytes;
 	out->tx_bytes += LOAD(p->hs_tx_bytes);
 	gw_peer_endpoint(g, &out->endpoint);
 	out->has_endpoint = out->endpoint.ip.family != 0;

@@ -158,6 +158,9 @@ spec_rest(const struct sl_rpc_interface_set *p, struct sl_gw_iface_spec *s)
 		spec_inside(p, s);
 }
 
+/* Key, port and inside stay the gateway's own. */
+#define FROM_CONTROL (SL_IF_ADDRESSES | SL_IF_ISOLATION | SL_IF_MTU | SL_IF_MSS_CLAMP)
+
 int
 sl_rpc_h_interface_set(void *user, const struct sl_rpc_caller *caller,
 		       const struct sl_rpc_interface_set *p, json_t **result, struct sl_error *e)
@@ -170,6 +173,9 @@ sl_rpc_h_interface_set(void *user, const struct sl_rpc_caller *caller,
 
 	memset(&key, 0, sizeof(key));
 	spec_rest(p, &s);
+	rc = s.fields & FROM_CONTROL ? sl_gw_check_managed(ctl->gw, p->interface, e) : 0;
+	if (rc)
+		return rc;
 	rc = spec_key(ctl, caller, p, &s, &key, e);
 	if (rc == 0) {
 		rc = sl_gw_iface_set(ctl->gw, &s, e);
@@ -194,10 +200,13 @@ sl_rpc_h_interface_remove(void *user, const struct sl_rpc_caller *caller,
 			  struct sl_error *e)
 {
 	struct sl_ctl *ctl = user;
-	int rc = sl_gw_iface_del(ctl->gw, p->interface, e);
+	int rc = sl_gw_check_managed(ctl->gw, p->interface, e);
 
 	(void)caller;
 	(void)result;
+	if (rc)
+		return rc;
+	rc = sl_gw_iface_del(ctl->gw, p->interface, e);
 	if (rc)
 		name_parameter(e);
 	return rc;

@@ -153,6 +153,9 @@ change(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, const struct sl_r
 
 	spec_of(p, caller, &s);
 	s.create_only = create_only;
+	rc = sl_gw_check_managed(ctl->gw, p->interface, e);
+	if (rc)
+		return rc;
 	rc = spec_psk(p, &s, &psk, e);
 	if (rc == 0)
 		rc = sl_gw_peer_set(ctl->gw, &s, e);
@@ -191,10 +194,11 @@ sl_rpc_h_peer_remove(void *user, const struct sl_rpc_caller *caller,
 {
 	struct sl_ctl *ctl = user;
 	struct sl_pubkey key;
-	int rc = sl_gw_peer_lookup(ctl->gw, p->interface, p->peer, &key, e);
+	int rc = sl_gw_check_managed(ctl->gw, p->interface, e);
 
 	(void)caller;
 	(void)result;
+	rc = rc ? rc : sl_gw_peer_lookup(ctl->gw, p->interface, p->peer, &key, e);
 	return rc ? rc : sl_gw_peer_del(ctl->gw, p->interface, &key, e);
 }
 

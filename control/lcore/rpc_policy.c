@@ -306,8 +306,10 @@ sl_rpc_h_policy_load(void *user, const struct sl_rpc_caller *caller,
 	struct ctl_source s = CTL_SOURCE_OF(p);
 	struct sl_gw_policy_load spec = {.dry_run = p->dry_run,
 					 .if_version = (uint32_t)p->if_version};
+	const struct sl_ctl *ctl = user;
+	int rc = p->dry_run ? 0 : sl_gw_check_managed(ctl->gw, NULL, e);
 
-	return load_source(user, caller, &s, &spec, result, e);
+	return rc ? rc : load_source(user, caller, &s, &spec, result, e);
 }
 
 int

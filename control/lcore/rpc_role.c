@@ -169,9 +169,12 @@ change(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, bool add, const c
        const struct sl_pol_member *m, json_t **result, struct sl_error *e)
 {
 	struct change one = {.gw = ctl->gw, .add = add}, *c;
-	struct sl_rpc_later *later = sl_rpc_later(caller);
-	int rc;
+	struct sl_rpc_later *later;
+	int rc = sl_gw_check_managed(ctl->gw, NULL, e);
 
+	if (rc)
+		return rc;
+	later = sl_rpc_later(caller);
 	snprintf(one.principal, sizeof(one.principal), "%s", caller->principal);
 	snprintf(one.role, sizeof(one.role), "%s", role);
 	if (!later) {

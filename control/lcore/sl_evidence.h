@@ -39,9 +39,6 @@ void sl_evidence_free(struct sl_evidence *ev);
 /** Collect from the lcores, save when due. Call often. @return rows merged */
 unsigned sl_evidence_poll(struct sl_evidence *ev);
 
-/** Forget everything, on the disk too; what is covered begins anew. */
-void sl_evidence_clear(struct sl_evidence *ev);
-
 struct sl_evidence_row {
 	struct sl_agg_key key;
 	char peer[64]; /* name at the time */
@@ -50,6 +47,14 @@ struct sl_evidence_row {
 	uint64_t first_wall_ns, last_wall_ns;
 	uint32_t rule_id, role_id;
 };
+/** Show every row as it is merged, with what is new of it; NULL: none. @param r NULL: only
+ * `lost_flows`, that no row holds */
+void sl_evidence_tap(struct sl_evidence *ev,
+		     void (*fn)(void *ctx, const struct sl_evidence_row *r, uint64_t lost_flows),
+		     void *ctx);
+
+/** Forget everything, on the disk too; what is covered begins anew. */
+void sl_evidence_clear(struct sl_evidence *ev);
 
 struct sl_coverage {
 	uint64_t window_s, covered_s; /* time within the window in which a gateway counted */

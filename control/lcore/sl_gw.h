@@ -174,6 +174,12 @@ bool sl_gw_iface_find(struct sl_gw *gw, const char *name, struct sl_gw_iface_inf
  * caller wipes it. */
 bool sl_gw_iface_private_key(struct sl_gw *gw, const char *name, struct sl_secret *out);
 
+/** Interfaces whose peers and policy come from a control plane: others refuse to change them. The
+ * names stay the caller's. */
+void sl_gw_set_managed(struct sl_gw *gw, char *const *names, unsigned n);
+/** 0, or -EBUSY managed_by_control. @param iface NULL: the policy, of which there is one */
+int sl_gw_check_managed(struct sl_gw *gw, const char *iface, struct sl_error *e);
+
 /* --- peers
  * ------------------------------------------------------------------------------------------------------
  */
@@ -246,6 +252,7 @@ struct sl_gw_peer_info {
 	const struct sl_prefix *allowed;
 	unsigned n_allowed;
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
+	uint64_t data_rx_bytes, data_tx_bytes;		   /* of these, without handshakes */
 	uint64_t last_handshake_wall_ns;		   /* 0 never */
 	uint64_t last_data_rx_age_ms, last_data_tx_age_ms; /* UINT64_MAX never */
 	uint64_t handshakes, auth_failures, replays;

@@ -228,6 +228,10 @@ uapi_apply(struct sl_gw *gw, const char *iface, const struct sl_uapi_set *set, s
 
 	if (!sl_gw_iface_find(gw, iface, &info))
 		return sl_fail(e, -ENODEV, "not_found", "", "no interface \"%s\"", iface);
+	if (set->n_peers > 0 || set->replace_peers)
+		rc = sl_gw_check_managed(gw, iface, e);
+	if (rc != 0)
+		return rc;
 	own_key(&r, &info);
 	if (iface_spec(&r, &spec))
 		rc = sl_gw_iface_check(gw, &spec, e);
