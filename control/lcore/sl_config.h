@@ -37,6 +37,33 @@ struct sl_config_audit {
 	unsigned ring_kib; /* of each data lcore; a power of two */
 };
 
+enum sl_config_stale { SL_STALE_SERVE, SL_STALE_DENY_NEW, SL_STALE_DENY };
+
+struct sl_config_source {
+	char host[128];
+	uint16_t port;
+};
+
+/** The control plane above this gateway. */
+struct sl_config_cp {
+	char *name; /* of the gateway there */
+	struct sl_config_source *sources;
+	unsigned n_sources;
+	char *ca_file, *cert_file, *key_file, *token_file; /* NULL: none */
+	bool insecure;					   /* in clear: loopback only */
+	char **interfaces; /* whose peers and settings come from there */
+	unsigned n_interfaces;
+	bool boot_cache;
+	char *cache_key_file; /* NULL: in the state directory */
+	unsigned boot_wait_s, cache_max_age_h;
+	unsigned idp_grace_h; /* 0: without end */
+	unsigned control_stale_after_h;
+	enum sl_config_stale on_stale;
+	unsigned stats_s;
+	char *country_db, *asn_db; /* NULL: none */
+	unsigned line;
+};
+
 struct sl_config {
 	char *path;
 	/* system */
@@ -68,6 +95,7 @@ struct sl_config {
 	struct sl_config_port *ports;
 	unsigned n_ports;
 	struct sl_config_audit audit;
+	struct sl_config_cp *cp; /* NULL: nobody above */
 	struct sl_config_call *calls;
 	unsigned n_calls;
 	bool keyless; /* key files and policy were not looked at */

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The subscriber of the gateway under a control plane: files, sources, the connection. */
+#include <event2/dns.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cp.h"
+#include "sl_tls.h"
+
+#define TOKEN_MAX 250
+
+/** What the connection needs. */
+struct source {
+	struct evdns_base *dns;
+	struct sl_tls *tls;
+	struct sl_sub *sub;
+	char token[TOKEN_MAX + 1]; /* wiped at the end */
+};
+
+static void
+done(struct sl_cp *cp, int rc, json_t *ack, const struct sl_error *e)
+{
+	sl_sub_done(cp->link->sub, rc, ack, e);
+}
+
+/* An answer that tells nothing. */
+static void
+unheard(void *ctx, int rc, json_t *result, const struct sl_error *e)
+{
+	(void)ctx;
+	(void)rc;
+	(void)result;
+	(void)e;
+}
+
+static int
+call(struct sl_cp *cp, const char *method, json_t *params, sl_rpc_answered answered)
+{
+	if (cp->link->sub == NULL)
+		return -ENOTCONN;
+	return sl_sub_call(cp->link->sub, method, params, answered != NULL ? answered : unheard,
+			   cp);
+}
+
+static void
+resync(struct sl_cp *cp)
+{
+	if (cp->link->sub != NULL)
+		sl_sub_resync(cp->link->sub, "resync");
+}
+
+static void
+dial(struct sl_cp *cp)
+{
+	const struct sl_config_cp *c = cp->config;
+	struct sl_sub_source *v = calloc(c->n_sources, sizeof(*v));
+	struct source *s = cp->link;
+	char program[40];
+	struct sl_sub_conf sc = {.base = cp->base,
+				 .dns = s->dns,
+				 .sources = v,
+				 .n_sources = c->n_sources,
+				 .tls = s->tls,
+				 .token = s->token[0] != '\0' ? s->token : NULL,
+				 .node = c->name,
+				 .program = program,
+				 .ops = &cp_sub_ops,
+				 .ctx = cp};
+	unsigned i;
+
+	for (i = 0; v != NULL && i < c->n_sources; i++) {
+		memcpy(v[i].host, c->sources[i].host, sizeof(v[i].host));
+		v[i].port = c->sources[i].port;
+	}
+	snprintf(program, sizeof(program), "sluiced/%s", SL_VERSION);
+	s->sub = v != NULL ? sl_sub_new(&sc, &cp->last_error) : NULL;
+	if (s->sub == NULL)
+		sl_log(SL_LOG_ERR, "control", "no source is dialled: %s", cp->last_error.message);
+	free(v);
+}
+
+static void
+hang_up(struct sl_cp *cp)
+{
+	struct source *s = cp->link;
+
+	sl_sub_free(s->sub);
+	sl_tls_free(s->tls);
+	if (s->dns != NULL)
+		evdns_base_free(s->dns, 0);
+	sl_wipe(s, sizeof(*s));
+	free(s);
+	cp->link = NULL;
+}
+
+static int
+read_token(const char *file, char out[TOKEN_MAX + 1], struct sl_error *e)
+{
+	char *text = NULL;
+	size_t len;
+	int rc;
+
+	if (file == NULL)
+		return 0;
+	rc = gw_file_read("", file, TOKEN_MAX, &text, &len, e);
+	if (rc == -ENOENT)
+		return sl_fail(e, rc, "file", "/token_file", "%s: %s", file, strerror(ENOENT));
+	if (rc != 0)
+		return rc;
+	text[strcspn(text, " \r\n")] = '\0';
+	snprintf(out, TOKEN_MAX + 1, "%s", text);
+	sl_wipe(text, len);
+	free(text);
+	return 0;
+}
+
+static int
+prepare(struct sl_cp *cp, const struct sl_cp_conf *c, struct sl_error *e)
+{
+	struct sl_tls_conf tc = {.cert_file = c->config->cert_file,
+				 .key_file = c->config->key_file,
+				 .ca_file = c->config->ca_file,
+				 .alpn = SL_REPL_ALPN};
+	struct source *s = cp->link = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return gw_no_memory(e);
+	cp->hang_up = hang_up;
+	s->dns = evdns_base_new(c->base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
+						 EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+	if (s->dns == NULL) /* no resolv.conf */
+		sl_log(SL_LOG_WARN, "control", "no name server: sources can be addresses only");
+	if (!c->config->insecure && (s->tls = sl_tls_client_new(&tc, e)) == NULL)
+		return e->err;
+	return read_token(c->config->token_file, s->token, e);
+}
+
+struct sl_cp *
+sl_cp_new(const struct sl_cp_conf *c, struct sl_error *e)
+{
+	struct sl_cp *cp = cp_new_bare(c, e);
+
+	if (cp == NULL)
+		return NULL;
+	cp->done = done;
+	cp->call = call;
+	cp->dial = dial;
+	cp->resync = resync;
+	if (prepare(cp, c, e) == 0)
+		return cp;
+	sl_error_under(e, "/control_plane");
+	sl_cp_free(cp);
+	return NULL;
+}

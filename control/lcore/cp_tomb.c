@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What was deleted: kept in the state directory beside the highest epoch, so that an older backup
+ * of the control plane brings nobody back. A text file to which lines are added; it is written anew
+ * when the gateway starts. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cp.h"
+
+#define FILE_NAME "control-revoked"
+#define FILE_MAX (256U << 20)
+#define TOMBS_MAX 1000000
+#define KEEP_S (120 * 86400)
+#define LINE_MAX_LEN (SL_OBJ_ID + 128)
+
+static bool
+keeps(enum sl_kind k)
+{
+	return k == SL_KIND_PEER || k == SL_KIND_ROLE_MAP || k == SL_KIND_RULE;
+}
+
+static struct cp_tomb *
+find(const struct sl_cp *cp, enum sl_kind k, const char *id)
+{
+	struct gw_link *l = gw_hash_find(&cp->tombs_by_id, cp_key(cp, k, id));
+	struct cp_tomb *t;
+
+	for (; l != NULL; l = gw_hash_next(l)) {
+		t = SL_CONTAINER_OF(l, struct cp_tomb, link);
+		if (t->kind == k && strcmp(t->id, id) == 0)
+			return t;
+	}
+	return NULL;
+}
+
+static void
+drop(struct sl_cp *cp, struct cp_tomb *t)
+{
+	gw_hash_del(&cp->tombs_by_id, &t->link);
+	TAILQ_REMOVE(&cp->tombs, t, at);
+	cp->n_tombs--;
+	free(t);
+}
+
+static int
+enter(struct sl_cp *cp, const struct cp_tomb *like, const char *id)
+{
+	size_t n = strlen(id) + 1;
+	struct cp_tomb *t = find(cp, like->kind, id);
+
+	if (t != NULL)
+		drop(cp, t);
+	t = malloc(sizeof(*t) + n);
+	if (t == NULL)
+		return -ENOMEM;
+	*t = *like;
+	memcpy(t->id, id, n);
+	gw_hash_add(&cp->tombs_by_id, &t->link, cp_key(cp, t->kind, id));
+	TAILQ_INSERT_TAIL(&cp->tombs, t, at);
+	if (++cp->n_tombs > TOMBS_MAX) {
+		drop(cp, TAILQ_FIRST(&cp->tombs));
+		cp->tombs_dropped++;
+	}
+	return 0;
+}
+
+/* --- the file ----------------------------------------------------------------------------------
+ */
+
+static void
+write_task(struct gw_task *t)
+{
+	struct cp_write *w = SL_CONTAINER_OF(t, struct cp_write, task);
+	struct sl_error e = {0};
+	char path[4096];
+	int fd = -1;
+
+	snprintf(path, sizeof(path), "%s/" FILE_NAME, w->dir);
+	if (w->whole) {
+		if (gw_file_write(w->dir, FILE_NAME, w->text, w->len, &e) != 0)
+			sl_log(SL_LOG_ERR, "control", "%s", e.message);
+	} else {
+		fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+		if (fd < 0 || write(fd, w->text, w->len) != (ssize_t)w->len || fsync(fd) != 0)
+			sl_log(SL_LOG_ERR, "control", "cannot add to %s: %s", path,
+			       strerror(errno));
+		if (fd >= 0)
+			close(fd);
+	}
+	free(w->dir);
+	free(w->text);
+	free(w);
+}
+
+static void
+give(struct sl_cp *cp, char *text, size_t len, bool whole)
+{
+	struct cp_write *w = cp->state_dir != NULL && text != NULL ? calloc(1, sizeof(*w)) : NULL;
+
+	if (w == NULL || (w->dir = strdup(cp->state_dir)) == NULL) {
+		free(w);
+		free(text);
+		return;
+	}
+	w->text = text;
+	w->len = len;
+	w->whole = whole;
+	w->task.detached = true;
+	cp_give(cp, &w->task, write_task);
+}
+
+/* Lines that wait are written with the next turn, as one. */
+static void
+add_line(struct sl_cp *cp, const char *line)
+{
+	size_t n = strlen(line), room = cp->lines_room;
+	char *grown;
+
+	if (cp->state_dir == NULL)
+		return;
+	if (cp->lines_len + n > room) {
+		room = SL_MAX(2 * room, cp->lines_len + n + 4096);
+		grown = realloc(cp->lines, room);
+		if (grown == NULL)
+			return;
+		cp->lines = grown;
+		cp->lines_room = room;
+	}
+	memcpy(cp->lines + cp->lines_len, line, n);
+	cp->lines_len += n;
+}
+
+void
+cp_tomb_poll(struct sl_cp *cp)
+{
+	if (cp->lines_len == 0)
+		return;
+	give(cp, cp->lines, cp->lines_len, false);
+	cp->lines = NULL;
+	cp->lines_len = cp->lines_room = 0;
+}
+
+static void
+line_of(const struct cp_tomb *t, char out[LINE_MAX_LEN])
+{
+	snprintf(out, LINE_MAX_LEN, "+ %s %llu %llu %llu %llu %s\n", sl_kind_name(t->kind),
+		 (unsigned long long)t->epoch, (unsigned long long)t->seq,
+		 (unsigned long long)t->rev, (unsigned long long)t->wall_s, t->id);
+}
+
+void
+cp_tomb_epoch(struct sl_cp *cp)
+{
+	char line[LINE_MAX_LEN];
+
+	if (cp->epoch.number == 0)
+		return;
+	snprintf(line, sizeof(line), "E %llu %s\n", (unsigned long long)cp->epoch.number,
+		 cp->epoch.id);
+	add_line(cp, line);
+}
+
+/* @return false: no line of ours */
+static bool
+read_line(struct sl_cp *cp, char *line, uint64_t now_s)
+{
+	unsigned long long epoch, seq, rev, wall;
+	struct cp_tomb t = {0};
+	char kind[32];
+	int at = 0;
+
+	if (line[0] == 'E')
+		return sscanf(line, "E %llu %32s", &epoch, cp->seen.id) == 2 &&
+		       (cp->seen.number = epoch) != 0;
+	if (line[0] == '-') {
+		if (sscanf(line, "- %31s %n", kind, &at) != 1 || at == 0 ||
+		    sl_kind_parse(kind, &t.kind) != 0)
+			return false;
+		if (find(cp, t.kind, line + at) != NULL)
+			drop(cp, find(cp, t.kind, line + at));
+		return true;
+	}
+	if (sscanf(line, "+ %31s %llu %llu %llu %llu %n", kind, &epoch, &seq, &rev, &wall, &at) !=
+		    5 ||
+	    at == 0 || sl_kind_parse(kind, &t.kind) != 0 || line[at] == '\0')
+		return false;
+	t.epoch = epoch;
+	t.seq = seq;
+	t.rev = rev;
+	t.wall_s = wall;
+	return wall + KEEP_S < now_s || enter(cp, &t, line + at) == 0;
+}
+
+static void
+write_whole(struct sl_cp *cp)
+{
+	char *text = NULL, line[LINE_MAX_LEN];
+	size_t len = 0;
+	struct cp_tomb *t;
+	FILE *o = open_memstream(&text, &len);
+
+	if (o == NULL)
+		return;
+	if (cp->seen.number != 0)
+		fprintf(o, "E %llu %s\n", (unsigned long long)cp->seen.number, cp->seen.id);
+	TAILQ_FOREACH (t, &cp->tombs, at) {
+		line_of(t, line);
+		fputs(line, o);
+	}
+	fclose(o);
+	give(cp, text, len, true);
+}
+
+/* Once, at the start: nothing runs yet that could wait for it. */
+void
+cp_tomb_load(struct sl_cp *cp)
+{
+	struct sl_error e = {0};
+	char *text = NULL, *line, *end;
+	unsigned bad = 0;
+	size_t len;
+	int rc;
+
+	if (cp->state_dir == NULL)
+		return;
+	rc = gw_file_read(cp->state_dir, FILE_NAME, FILE_MAX, &text, &len, &e);
+	if (rc != 0) {
+		if (rc != -ENOENT)
+			sl_log(SL_LOG_ERR, "control", "%s: deleted peers may come back", e.message);
+		return;
+	}
+	for (line = text; *line != '\0'; line = end + 1) {
+		end = strchr(line, '\n');
+		if (end == NULL) { /* cut off by a crash */
+			bad++;
+			break;
+		}
+		*end = '\0';
+		bad += !read_line(cp, line, gw_wall_ns(cp->gw) / SL_NS_PER_S);
+	}
+	free(text);
+	if (bad > 0)
+		sl_log(SL_LOG_WARN, "control", "%u lines of %s/" FILE_NAME " are damaged", bad,
+		       cp->state_dir);
+	write_whole(cp);
+}
+
+/* --- deaths --------------------------------------------------------------------------------------
+ */
+
+/* A rule that denied may well come back. */
+static bool
+gave_access(const struct sl_replica_obj *o)
+{
+	return keeps(o->kind) &&
+	       (o->kind != SL_KIND_RULE || strstr(o->text, "\"action\":\"allow\"") != NULL);
+}
+
+void
+cp_tomb_add(struct sl_cp *cp, const struct sl_replica_obj *was, uint64_t rev, uint64_t seq)
+{
+	struct cp_tomb t = {.kind = was->kind,
+			    .epoch = cp->epoch.number,
+			    .seq = seq,
+			    .rev = SL_MAX(rev, was->rev),
+			    .wall_s = gw_wall_ns(cp->gw) / SL_NS_PER_S};
+	char line[LINE_MAX_LEN];
+
+	if (!gave_access(was))
+		return;
+	if (enter(cp, &t, was->id) != 0) {
+		sl_log(SL_LOG_ERR, "control", "no memory to remember that %s %s is deleted",
+		       sl_kind_name(was->kind), was->id);
+		return;
+	}
+	line_of(find(cp, was->kind, was->id), line);
+	add_line(cp, line);
+}
+
+void
+cp_tomb_clear(struct sl_cp *cp, enum sl_kind k, const char *id)
+{
+	struct cp_tomb *t = keeps(k) ? find(cp, k, id) : NULL;
+	char line[LINE_MAX_LEN];
+
+	if (t == NULL)
+		return;
+	snprintf(line, sizeof(line), "- %s %s\n", sl_kind_name(k), id);
+	add_line(cp, line);
+	drop(cp, t);
+}
+
+bool
+cp_tomb_blocks(const struct sl_cp *cp, enum sl_kind k, const char *id, uint64_t rev)
+{
+	const struct cp_tomb *t;
+
+	if (cp->n_tombs == 0 || !keeps(k))
+		return false;
+	t = find(cp, k, id);
+	if (t == NULL)
+		return false;
+	if (cp->epoch.number > t->epoch)
+		return rev <= t->rev;
+	/* a boot cache from before the deletion */
+	return cp->epoch.number == t->epoch && cp->seq < t->seq;
+}
+
+/* --- what an operator sees -----------------------------------------------------------------------
+ */
+
+static json_t *
+tomb_json(const struct sl_cp *cp, const struct cp_tomb *t)
+{
+	struct sl_replica_obj o;
+	bool blocks = sl_replica_get(cp->r, t->kind, t->id, &o) &&
+		      cp_tomb_blocks(cp, t->kind, t->id, o.rev);
+	char text[SL_TIME_STR];
+
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:b}", "kind", sl_kind_name(t->kind), "id",
+			 t->id, "epoch", (json_int_t)t->epoch, "seq", (json_int_t)t->seq, "rev",
+			 (json_int_t)t->rev, "time", sl_time_str(t->wall_s * SL_NS_PER_S, text),
+			 "blocks", (int)blocks);
+}
+
+unsigned
+sl_cp_tombstones(struct sl_cp *cp, unsigned after, unsigned limit, json_t *list)
+{
+	const struct cp_tomb *t;
+	unsigned n = 0;
+
+	TAILQ_FOREACH (t, &cp->tombs, at) {
+		if (n >= after && n - after < limit)
+			json_array_append_new(list, tomb_json(cp, t));
+		n++;
+	}
+	return n;
+}
+
+int
+sl_cp_tombstone_confirm(struct sl_cp *cp, const char *kind, const char *id, struct sl_error *e)
+{
+	enum sl_kind k;
+
+	if (sl_kind_parse(kind, &k) != 0 || !keeps(k)) {
+		sl_fail(e, -EINVAL, "kind_unknown", "/kind", "\"%.40s\" is no kind that is kept",
+			kind);
+		sl_hint(e, "peer, role_map or rule");
+		return -EINVAL;
+	}
+	if (find(cp, k, id) == NULL) {
+		sl_fail(e, -ENOENT, "tombstone_unknown", "/id", "no %s \"%.100s\" was deleted",
+			kind, id);
+		sl_hint(e, "control.tombstones lists them");
+		return -ENOENT;
+	}
+	cp_tomb_clear(cp, k, id);
+	if (cp_work_add(cp, k, id) != 0)
+		return gw_no_memory(e);
+	cp_event(cp, "tombstone_confirmed", "success",
+		 json_pack("{s:s, s:s}", "kind", kind, "id", id));
+	cp_round(cp);
+	return 0;
+}
+
+void
+cp_tomb_free(struct sl_cp *cp)
+{
+	struct cp_tomb *t;
+
+	while ((t = TAILQ_FIRST(&cp->tombs)) != NULL)
+		drop(cp, t);
+	free(cp->lines);
+}

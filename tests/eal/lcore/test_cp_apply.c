@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Snapshots and transactions of a control plane, as the gateway carries them out. */
+#include "cp_fixture.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+static json_int_t
+acked_int(const char *field)
+{
+	return json_integer_value(json_object_get(cx.ack, field));
+}
+
+/* --- what is put is served ----------------------------------------------------------------------
+ */
+
+static void
+test_snapshot(void **state)
+{
+	struct sl_gw_peer_info i;
+	struct sl_gw_iface_info w;
+	struct sl_gw_policy_info p;
+
+	cx_snapshot(10, CX_BASE);
+	cx_acked();
+	assert_int_equal(acked_int("serving_seq"), 10);
+	assert_int_equal(acked_int("generation"), sl_gw_generation(cx.f->gw));
+	assert_null(json_object_get(cx.ack, "ignored"));
+	assert_true(cx_peer("alice", &i));
+	assert_int_equal(i.n_allowed, 1); /* that of this gateway */
+	assert_true(cx_peer("bob", &i));
+	assert_true(cx_allows(1, "10.7.0.2", 22));
+	assert_false(cx_allows(2, "10.7.0.3", 22));
+	assert_true(sl_gw_iface_find(cx.f->gw, "wg0", &w));
+	assert_int_equal(w.mtu, 1400);
+	sl_gw_policy_info(cx.f->gw, &p);
+	assert_int_equal(p.version, 5);
+	assert_string_equal(p.origin, "control");
+}
+
+/* A second snapshot is a difference: hs hears of nobody whose object is the same. */
+static void
+test_snapshot_is_a_difference(void **state)
+{
+	unsigned before;
+
+	cx_snapshot(10, CX_BASE);
+	before = cx.f->n_cmd;
+	cx_snapshot(11, CX_BASE);
+	cx_acked();
+	assert_int_equal(cx.f->n_cmd, before);
+	cx_snapshot(12, CX_IFACE CX_POLICY CX_ALICE
+		    "{'kind':'peer','id':'bob','rev':5,'obj':{'interface':'wg0','public_key':'%2',"
+		    "'allowed_ips':['10.7.0.3/32'],'keepalive_s':25}}");
+	cx_acked();
+	assert_int_equal(cx.f->n_cmd, before + 1);
+	assert_int_equal(fx_last(cx.f, SL_HS_PEER_SET)->keepalive_s, 25);
+	cx_snapshot(13, CX_IFACE CX_POLICY CX_BOB);
+	assert_false(cx_has_peer("alice"));
+	assert_int_equal(fx_count(cx.f, SL_HS_PEER_KICK), 0);
+}
+
+static void
+test_transactions(void **state)
+{
+	struct sl_gw_peer_info i;
+
+	cx_snapshot(10, CX_BASE);
+	cx_txn(11, "{'op':'put','kind':'peer','id':'carol','rev':1,'obj':{'interface':'wg0',"
+		   "'public_key':'%3','allowed_ips':['10.7.0.4/32'],'roles':['guest']}}");
+	cx_acked();
+	assert_int_equal(acked_int("serving_seq"), 11);
+	assert_true(cx_allows(3, "10.7.0.4", 80));
+	assert_false(cx_allows(3, "10.7.0.4", 22));
+	cx_txn(12,
+	       "{'op':'put','kind':'role_map','id':'eng:peer:carol','rev':1,'obj':{'role':'eng',"
+	       "'member':'peer:carol','interface':'wg0','source':{'type':'dynamic','reason':"
+	       "'r'}}}");
+	cx_acked();
+	assert_true(cx_allows(3, "10.7.0.4", 22));
+	cx_txn(14, "{'op':'del','kind':'role_map','id':'eng:peer:carol','rev':2},"
+		   "{'op':'put','kind':'peer','id':'carol','rev':2,'obj':{'interface':'wg0',"
+		   "'public_key':'%3','allowed_ips':['10.7.0.5/32'],'enabled':false}}");
+	assert_false(cx_allows(3, "10.7.0.5", 22));
+	assert_false(cx_allows(3, "10.7.0.5", 80));
+	assert_true(cx_peer("carol", &i));
+	assert_false(i.enabled);
+	assert_true(i.allowed[0].ip.b[3] == 5);
+	cx_txn(15, "{'op':'del','kind':'peer','id':'carol','rev':3}");
+	assert_false(cx_has_peer("carol"));
+	assert_int_equal(cx.cp->n_peers, 2);
+}
+
+/* Policy and mappings of one transaction come into force by one root. */
+static void
+test_policy_with_mappings(void **state)
+{
+	uint64_t generation;
+
+	cx_snapshot(10, CX_BASE
+		    ",{'kind':'role_map','id':'guest:peer:bob','rev':1,'obj':{'role':'guest',"
+		    "'member':'peer:bob','interface':'wg0','source':{'type':'dynamic','reason':"
+		    "'r'}}}");
+	assert_true(cx_allows(2, "10.7.0.3", 80));
+	generation = sl_gw_generation(cx.f->gw);
+	cx_txn(11, "{'op':'put','kind':'policy','id':'policy','rev':2,'obj':{'version':6}},"
+		   "{'op':'put','kind':'role','id':'ops','rev':1,'obj':{'id':3}},"
+		   "{'op':'put','kind':'rule','id':'ops/1','rev':1,'obj':{'id':1,'role':'ops','to':"
+		   "['db1'],'protocol':'tcp','ports':[443],'action':'allow'}},"
+		   "{'op':'del','kind':'role_map','id':'guest:peer:bob','rev':2},"
+		   "{'op':'put','kind':'role_map','id':'ops:peer:bob','rev':1,'obj':{'role':'ops',"
+		   "'member':'peer:bob','interface':'wg0','source':{'type':'dynamic','reason':"
+		   "'r'}}}");
+	cx_acked();
+	assert_int_equal(sl_gw_generation(cx.f->gw), generation + 1);
+	assert_true(cx_allows(2, "10.7.0.3", 443));
+	assert_false(cx_allows(2, "10.7.0.3", 80));
+}
+
+/* Keys and addresses may change hands within one transaction. */
+static void
+test_swaps(void **state)
+{
+	struct sl_gw_peer_info i;
+	struct sl_pubkey one = fx_key(1), two = fx_key(2);
+
+	cx_snapshot(10, CX_BASE);
+	cx_txn(11, "{'op':'put','kind':'peer','id':'alice','rev':5,'obj':{'interface':'wg0',"
+		   "'public_key':'%2','allowed_ips':['10.7.0.3/32']}},"
+		   "{'op':'put','kind':'peer','id':'bob','rev':5,'obj':{'interface':'wg0',"
+		   "'public_key':'%1','allowed_ips':['10.7.0.2/32']}}");
+	cx_acked();
+	assert_int_equal(sl_gw_peer_info(cx.f->gw, "wg0", &one, &i), 0);
+	assert_string_equal(i.name, "bob");
+	assert_int_equal(i.allowed[0].ip.b[3], 2);
+	assert_int_equal(sl_gw_peer_info(cx.f->gw, "wg0", &two, &i), 0);
+	assert_string_equal(i.name, "alice");
+	assert_int_equal(i.allowed[0].ip.b[3], 3);
+	assert_int_equal(cx.cp->n_peers, 2);
+}
+
+static void
+test_expires(void **state)
+{
+	char op[400];
+
+	cx_snapshot(10, CX_BASE);
+	snprintf(op, sizeof(op),
+		 "{'op':'put','kind':'peer','id':'alice','rev':5,'obj':{'interface':'wg0',"
+		 "'public_key':'%%1','allowed_ips':['10.7.0.2/32'],'expires_at':'%s'}}",
+		 px_at(cx.f->wall_ns + 10 * S));
+	cx_txn(11, op);
+	cx_acked();
+	{
+		struct sl_gw_peer_info i;
+
+		assert_true(cx_peer("alice", &i));
+		assert_true(i.expires_wall_ns == cx.f->wall_ns + 10 * S);
+	}
+}
+
+/* --- what is refused ----------------------------------------------------------------------------
+ */
+
+#define BAD_POLICY                                                                                 \
+	"{'op':'put','kind':'policy','id':'policy','rev':2,'obj':{'version':6}},"                  \
+	"{'op':'put','kind':'rule','id':'nobody/1','rev':1,'obj':{'id':1,'role':'nobody','to':"    \
+	"['db1'],'protocol':'tcp','action':'allow'}},"
+
+static void
+test_refused_policy(void **state)
+{
+	cx_snapshot(10, CX_BASE ",{'kind':'role_map','id':'guest:peer:bob','rev':1,'obj':{'role':"
+				"'guest','member':'peer:bob','interface':'wg0','source':{'type':"
+				"'dynamic','reason':'r'}}}");
+	cx_txn(11,
+	       BAD_POLICY "{'op':'put','kind':'peer','id':'carol','rev':1,'obj':{'interface':'wg0',"
+			  "'public_key':'%3','allowed_ips':['10.7.0.4/32']}}");
+	assert_int_equal(cx.rc < 0, 1);
+	assert_string_equal(cx.e.reason, "role_unknown");
+	assert_int_equal(acked_int("serving_seq"), 10);
+	assert_true(json_is_true(json_object_get(cx.ack, "overlay")));
+	assert_int_equal(cx.cp->seq, 11); /* folded in */
+	assert_true(cx_allows(1, "10.7.0.2", 22));
+	assert_false(cx_has_peer("carol"));
+	/* revocations of later transactions do not wait */
+	cx_txn(12, "{'op':'del','kind':'role_map','id':'guest:peer:bob','rev':2}");
+	assert_true(cx.rc < 0);
+	assert_false(cx_allows(2, "10.7.0.3", 80));
+	cx_txn(13, "{'op':'del','kind':'rule','id':'eng/1','rev':2}");
+	assert_false(cx_allows(1, "10.7.0.2", 22));
+	assert_int_equal(acked_int("serving_seq"), 10);
+	cx_txn(14, "{'op':'del','kind':'peer','id':'bob','rev':9}");
+	assert_false(cx_has_peer("bob"));
+	cx_txn(15, "{'op':'put','kind':'peer','id':'alice','rev':5,'obj':{'interface':'wg0',"
+		   "'public_key':'%1','addresses':{'gw-1':['10.7.0.2/32']},'enabled':false}}");
+	{
+		struct sl_gw_peer_info i;
+
+		assert_true(cx_peer("alice", &i));
+		assert_false(i.enabled);
+	}
+	/* the policy is mended: all that waited is granted */
+	cx_txn(16, "{'op':'put','kind':'role','id':'nobody','rev':1,'obj':{'id':9}},"
+		   "{'op':'put','kind':'rule','id':'eng/1','rev':3,'obj':{'id':1,'role':'eng','to':"
+		   "['db1'],'protocol':'tcp','action':'allow'}},"
+		   "{'op':'put','kind':'peer','id':'alice','rev':6,'obj':{'interface':'wg0',"
+		   "'public_key':'%1','addresses':{'gw-1':['10.7.0.2/32']},'roles':['eng']}}");
+	cx_acked();
+	assert_int_equal(acked_int("serving_seq"), 16);
+	assert_true(json_is_false(json_object_get(cx.ack, "overlay")));
+	assert_true(cx_has_peer("carol"));
+	assert_true(cx_allows(1, "10.7.0.2", 22));
+}
+
+/* Without an earlier generation nobody is let in. */
+static void
+test_refused_first(void **state)
+{
+	cx_snapshot(10, CX_IFACE CX_ALICE CX_BOB
+		    ",{'kind':'policy','id':'policy','rev':2,'obj':{'version':6}},"
+		    "{'kind':'rule','id':'nobody/1','rev':1,'obj':{'id':1,'role':'nobody','to':"
+		    "['*'],'protocol':'tcp','action':'allow'}}");
+	assert_string_equal(cx.e.reason, "role_unknown");
+	assert_int_equal(acked_int("serving_seq"), 0);
+	assert_false(cx_has_peer("alice"));
+	assert_int_equal(cx.cp->n_peers, 0);
+	cx_txn(11, "{'op':'del','kind':'rule','id':'nobody/1','rev':2}");
+	cx_acked();
+	assert_true(cx_has_peer("alice"));
+}
+
+/* A field that we do not know may restrict: the object is not carried out. */
+static void
+test_unknown_field(void **state)
+{
+	cx_snapshot(10, CX_BASE);
+	cx_txn(11, "{'op':'put','kind':'peer','id':'carol','rev':1,'obj':{'interface':'wg0',"
+		   "'public_key':'%3','allowed_ips':['10.7.0.4/32'],'only_on_monday':true}}");
+	cx_refused("field_unknown", "peer/carol/only_on_monday");
+	assert_false(cx_has_peer("carol"));
+	/* a revocation goes on, a grant waits */
+	cx_txn(12, "{'op':'del','kind':'peer','id':'bob','rev':9},"
+		   "{'op':'put','kind':'peer','id':'dave','rev':1,'obj':{'interface':'wg0',"
+		   "'public_key':'%4','allowed_ips':['10.7.0.9/32']}}");
+	cx_refused("field_unknown", "peer/carol/only_on_monday");
+	assert_false(cx_has_peer("bob"));
+	assert_false(cx_has_peer("dave"));
+	cx_txn(13, "{'op':'del','kind':'peer','id':'carol','rev':2}");
+	cx_acked();
+	assert_true(cx_has_peer("dave"));
+	/* elsewhere it is kept and told */
+	cx_txn(14, "{'op':'put','kind':'interface','id':'wg0','rev':2,'obj':{'listen_port':51820,"
+		   "'colour':'red'}}");
+	cx_acked();
+	assert_string_equal(json_string_value(
+				    json_array_get(json_object_get(cx.ack, "ignored"), 0)),
+			    "interface/wg0/colour");
+}
+
+/* What only the gateway itself may set is taken out, told, and not applied. */
+static void
+test_forbidden(void **state)
+{
+	struct sl_gw_mode mode;
+	json_t *ignored;
+
+	assert_int_equal(sl_gw_mode_set_default(cx.f->gw, SL_MODE_ENFORCE, &cx.f->e), 0);
+	cx_snapshot(10, CX_BASE);
+	cx_txn(11, "{'op':'put','kind':'peer','id':'bob','rev':9,'obj':{'interface':'wg0',"
+		   "'public_key':'%2','allowed_ips':['10.7.0.3/32'],'roles':['guest'],"
+		   "'preshared_key':'x','authz_mode':'observe'}},"
+		   "{'op':'put','kind':'authz_mode','id':'default','rev':1,'obj':{'mode':"
+		   "'observe'}}");
+	cx_acked();
+	ignored = json_object_get(cx.ack, "ignored");
+	assert_int_equal(json_array_size(ignored), 3);
+	assert_string_equal(json_string_value(json_array_get(ignored, 0)), "authz_mode/default");
+	assert_true(cx_allows(2, "10.7.0.3", 80)); /* the rest of it */
+	sl_gw_mode_get(cx.f->gw, &mode);
+	assert_int_equal(mode.deflt, SL_MODE_ENFORCE);
+}
+
+/* A limit of this gateway: told, the rest goes on, tried again. */
+static void
+test_limit(void **state)
+{
+	char ops[400];
+
+	cx_snapshot(10, CX_BASE);
+	cx.f->gw->conf.peers_max = 2;
+	snprintf(ops, sizeof(ops),
+		 "{'op':'put','kind':'peer','id':'carol','rev':1,'obj':{'interface':'wg0',"
+		 "'public_key':'%%3','allowed_ips':['10.7.0.4/32']}}");
+	cx_txn(11, ops);
+	cx_refused("limit_peers", "peer/carol");
+	cx_txn(12, "{'op':'del','kind':'peer','id':'bob','rev':9}");
+	cx_acked();
+	assert_true(cx_has_peer("carol"));
+}
+
+/* --- keys ---------------------------------------------------------------------------------------
+ */
+
+static void
+rotate(unsigned seq, uint64_t until)
+{
+	char op[500];
+
+	snprintf(op, sizeof(op),
+		 "{'op':'put','kind':'peer','id':'alice','rev':7,'obj':{'interface':'wg0',"
+		 "'public_key':'%%5','old_key':'%%1','old_key_until':'%s','addresses':{'gw-1':"
+		 "['10.7.0.2/32']},'roles':['eng']}}",
+		 px_at(until));
+	cx_txn(seq, op);
+	cx_acked();
+}
+
+static void
+test_old_key(void **state)
+{
+	struct sl_pubkey old = fx_key(1), new = fx_key(5);
+	struct sl_gw_peer_info i;
+
+	cx_snapshot(10, CX_BASE);
+	rotate(11, cx.f->wall_ns + 300 * S);
+	assert_int_equal(sl_gw_peer_info(cx.f->gw, "wg0", &old, &i), 0);
+	assert_string_equal(i.name, "alice");
+	assert_int_equal(i.n_allowed, 1);
+	assert_true(cx_allows(1, "10.7.0.2", 22));
+	assert_int_equal(sl_gw_peer_info(cx.f->gw, "wg0", &new, &i), 0);
+	assert_int_equal(i.n_allowed, 0);
+	cx_advance(10);
+	assert_int_equal(sl_gw_peer_info(cx.f->gw, "wg0", &old, &i), 0);
+	cx_handshake(5);
+	cx_turns(10);
+	assert_int_equal(sl_gw_peer_info(cx.f->gw, "wg0", &old, &i), -ENOENT);
+	assert_int_equal(sl_gw_peer_info(cx.f->gw, "wg0", &new, &i), 0);
+	assert_string_equal(i.name, "alice");
+	assert_int_equal(i.n_allowed, 1);
+	assert_true(cx_allows(5, "10.7.0.2", 22));
+}
+
+static void
+test_old_key_ends(void **state)
+{
+	struct sl_pubkey old = fx_key(1), new = fx_key(5);
+	struct sl_gw_peer_info i;
+
+	cx_snapshot(10, CX_BASE);
+	rotate(11, cx.f->wall_ns + 30 * S);
+	cx_advance(29);
+	assert_int_equal(sl_gw_peer_info(cx.f->gw, "wg0", &old, &i), 0);
+	cx_advance(2);
+	assert_int_equal(sl_gw_peer_info(cx.f->gw, "wg0", &old, &i), -ENOENT);
+	assert_int_equal(sl_gw_peer_info(cx.f->gw, "wg0", &new, &i), 0);
+	assert_int_equal(i.n_allowed, 1);
+	/* no overlap asked for: at once */
+	cx_txn(12, "{'op':'put','kind':'peer','id':'alice','rev':8,'obj':{'interface':'wg0',"
+		   "'public_key':'%6','allowed_ips':['10.7.0.2/32']}}");
+	assert_int_equal(sl_gw_peer_info(cx.f->gw, "wg0", &new, &i), -ENOENT);
+}
+
+static void
+test_psk(void **state)
+{
+	char path[128], text[SL_KEY_B64_LEN + 1];
+	struct sl_secret sk = fx_secret(77);
+	struct sl_gw_peer_info i;
+	FILE *o;
+
+	cx_snapshot(10, CX_BASE);
+	cx_txn(11, "{'op':'put','kind':'peer','id':'bob','rev':9,'obj':{'interface':'wg0',"
+		   "'public_key':'%2','allowed_ips':['10.7.0.3/32'],'psk_ref':'bob-psk'}}");
+	cx_acked();
+	assert_true(cx_peer("bob", &i));
+	assert_false(i.enabled);
+	assert_int_equal(cx.cp->n_psk_missing, 1);
+	snprintf(path, sizeof(path), "%s/psk", px_state_dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/psk/bob-psk", px_state_dir);
+	o = fopen(path, "w");
+	sl_key_to_base64(sk.b, text);
+	fprintf(o, "%s\n", text);
+	fclose(o);
+	chmod(path, 0600);
+	cx_advance(11);
+	assert_true(cx_peer("bob", &i));
+	assert_true(i.enabled);
+	assert_true(i.has_psk);
+	assert_int_equal(cx.cp->n_psk_missing, 0);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/psk", px_state_dir);
+	rmdir(path);
+}
+
+/* --- others may not ------------------------------------------------------------------------------
+ */
+
+static void
+test_managed(void **state)
+{
+	fx_refused(cx.f, sl_gw_check_managed(cx.f->gw, "wg0", &cx.f->e), -EBUSY,
+		   "managed_by_control", "/interface");
+	fx_refused(cx.f, sl_gw_check_managed(cx.f->gw, NULL, &cx.f->e), -EBUSY,
+		   "managed_by_control", "");
+	assert_int_equal(sl_gw_check_managed(cx.f->gw, "wg1", &cx.f->e), 0);
+}
+
+/* A peer of an interface that is not ours to serve is left out, and told. */
+static void
+test_other_interface(void **state)
+{
+	cx_snapshot(10, CX_BASE);
+	cx_txn(11, "{'op':'put','kind':'peer','id':'zoe','rev':1,'obj':{'interface':'wg7',"
+		   "'public_key':'%3','allowed_ips':['10.7.0.4/32']}}");
+	cx_acked();
+	assert_int_equal(cx.cp->n_peers, 2);
+	assert_string_equal(json_string_value(
+				    json_array_get(json_object_get(cx.ack, "ignored"), 0)),
+			    "peer/zoe/");
+}
+
+static void
+test_drift(void **state)
+{
+	struct sl_hash_sum sum = {{1}};
+
+	cx_snapshot(10, CX_BASE);
+	assert_false(cp_sub_ops.heartbeat(cx.cp, 10, 10, &sum, cx.f->wall_ns));
+	assert_false(cx.cp->hash_ok);
+	assert_true(cp_sub_ops.heartbeat(cx.cp, 12, 12, &sum, cx.f->wall_ns)); /* behind */
+	sl_replica_sum(cx.cp->r, &sum);
+	assert_true(cp_sub_ops.heartbeat(cx.cp, 10, 10, &sum, cx.f->wall_ns));
+	assert_true(cx.cp->hash_ok);
+}
+
+static void
+test_bad_snapshot(void **state)
+{
+	struct sl_hash_sum sum = {{1}};
+
+	cx_snapshot(10, CX_BASE);
+	assert_int_equal(cp_sub_ops.snapshot_begin(cx.cp, &cx.epoch, 11, "test", &cx.f->e), 0);
+	fx_refused(cx.f, cp_sub_ops.snapshot_end(cx.cp, 0, &sum, "", &cx.f->e), -EBADMSG,
+		   "hash_mismatch", "");
+	cp_sub_ops.snapshot_abort(cx.cp);
+	assert_true(cx_has_peer("alice"));
+	assert_int_equal(cx.cp->seq, 10);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(test_##name, cx_setup, cx_teardown)
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		T(snapshot),
+		T(snapshot_is_a_difference),
+		T(transactions),
+		T(policy_with_mappings),
+		T(swaps),
+		T(expires),
+		T(refused_policy),
+		T(refused_first),
+		T(unknown_field),
+		T(forbidden),
+		T(limit),
+		T(old_key),
+		T(old_key_ends),
+		cmocka_unit_test_setup_teardown(test_psk, cx_setup_state, cx_teardown),
+		T(managed),
+		T(other_interface),
+		T(drift),
+		T(bad_snapshot),
+	};
+
+	(void)argc;
+	fx_start(argv[0]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the gateway remembers of its control plane: the boot cache, what was deleted, epochs. */
+#include "cp_fixture.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HOUR 3600
+
+/* The gateway starts anew with what the state directory holds. */
+static void
+restart(void)
+{
+	cx_stop();
+	fx_close(cx.f);
+	fx_open(cx.f);
+	fx_ports(cx.f);
+	fx_iface(cx.f, "wg0", 51820);
+	cx_start();
+	cx_turns(100);
+}
+
+static void
+later(uint64_t seconds)
+{
+	cx.f->now_ns += seconds * S;
+	cx.f->wall_ns += seconds * S;
+}
+
+static void
+state_path(const char *name, char out[128])
+{
+	snprintf(out, 128, "%.60s/%s", px_state_dir, name);
+}
+
+/* --- the boot cache ------------------------------------------------------------------------------
+ */
+
+static void
+test_cache(void **state)
+{
+	cx_snapshot(10, CX_BASE);
+	restart();
+	assert_false(cx_has_peer("alice")); /* a source may still answer */
+	assert_int_equal(cx.cp->seq, 10);
+	later(2);
+	cx_turns(1000);
+	assert_false(cx_has_peer("alice"));
+	later(2);
+	cx_turns(1000);
+	assert_true(cx.cp->stale_config);
+	assert_true(cx_has_peer("alice"));
+	assert_true(cx_allows(1, "10.7.0.2", 22));
+	/* the first source is a difference to it */
+	{
+		unsigned n = cx.f->n_cmd;
+
+		cx_snapshot(10, CX_BASE);
+		assert_int_equal(cx.f->n_cmd, n);
+		assert_false(cx.cp->stale_config);
+	}
+}
+
+/* The source goes on where the cache ends: nobody waits for boot_wait. */
+static void
+test_cache_confirmed(void **state)
+{
+	cx_snapshot(10, CX_BASE);
+	restart();
+	cp_sub_ops.state(cx.cp, true, 0, NULL);
+	later(1);
+	cx_turns(1000);
+	assert_true(cx_has_peer("alice"));
+	assert_false(cx.cp->stale_config);
+	/* and where it has more, that comes first */
+	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':9}");
+	restart();
+	cp_sub_ops.state(cx.cp, true, 0, NULL);
+	cx_txn(12, "{'op':'del','kind':'peer','id':'alice','rev':9}");
+	cx_acked();
+	assert_int_equal(cx.cp->n_peers, 0);
+	assert_true(cx.cp->policy_loaded);
+}
+
+static void
+refused_after(void (*harm)(void))
+{
+	cx_snapshot(10, CX_BASE);
+	cx_stop();
+	harm();
+	cx_start();
+	restart();
+	later(4);
+	cx_turns(1000);
+	assert_int_equal(cx.cp->n_peers, 0);
+	assert_int_equal(cx.cp->epoch.number, 0);
+	assert_true(cx.cp->cache_error[0] != '\0');
+}
+
+static void
+grow_old(void)
+{
+	later(168 * HOUR + 60);
+}
+
+static void
+test_cache_old(void **state)
+{
+	refused_after(grow_old);
+}
+
+static void
+go_back(void)
+{
+	cx.f->wall_ns -= 100 * S;
+}
+
+static void
+test_cache_from_the_future(void **state)
+{
+	refused_after(go_back);
+}
+
+static void
+flip_a_bit(void)
+{
+	char path[128];
+	uint8_t b;
+	int fd;
+
+	state_path("control-cache", path);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, &b, 1, 200), 1);
+	b ^= 1;
+	assert_int_equal(pwrite(fd, &b, 1, 200), 1);
+	close(fd);
+}
+
+static void
+test_cache_changed(void **state)
+{
+	refused_after(flip_a_bit);
+}
+
+static void
+cut(void)
+{
+	char path[128];
+	struct stat st;
+
+	state_path("control-cache", path);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(truncate(path, st.st_size - 20), 0);
+}
+
+static void
+test_cache_cut(void **state)
+{
+	refused_after(cut);
+}
+
+static void
+open_key(void)
+{
+	char path[128];
+
+	state_path("control-cache.key", path);
+	assert_int_equal(chmod(path, 0644), 0);
+}
+
+static void
+test_cache_key_readable(void **state)
+{
+	struct stat st;
+	char path[128];
+
+	refused_after(open_key);
+	state_path("control-cache.key", path);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, 32);
+}
+
+static void
+rename_gateway(void)
+{
+	cx.config.name = (char *)(uintptr_t) "gw-2";
+}
+
+static void
+test_cache_of_another(void **state)
+{
+	refused_after(rename_gateway);
+}
+
+/* It holds no address and no name in clear, and is the owner's alone. */
+static void
+test_cache_is_sealed(void **state)
+{
+	char path[128], *text;
+	struct sl_error e;
+	struct stat st;
+	size_t len;
+
+	cx_snapshot(10, CX_BASE);
+	later(1);
+	cx_turns(1000); /* written while it runs too */
+	state_path("control-cache", path);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(gw_file_read(px_state_dir, "control-cache", 1 << 20, &text, &len, &e), 0);
+	assert_null(memmem(text, len, "alice", 5));
+	assert_null(memmem(text, len, "10.7.0", 6));
+	free(text);
+	state_path("control-cache.key", path);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0400);
+}
+
+static void
+test_cache_off(void **state)
+{
+	char path[128];
+
+	cx.config.boot_cache = false;
+	cx_snapshot(10, CX_BASE);
+	restart();
+	later(4);
+	cx_turns(1000);
+	assert_int_equal(cx.cp->n_peers, 0);
+	state_path("control-cache", path);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+/* Deleted after the cache was written, and the gateway was killed: nobody comes back. */
+static void
+test_cache_before_a_deletion(void **state)
+{
+	cx_snapshot(10, CX_BASE);
+	later(1);
+	cx_turns(1000);
+	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':9}");
+	cx.cp->cache_due = false; /* as if it had been killed before the next write */
+	restart();
+	assert_int_equal(cx.cp->seq, 10);
+	later(4);
+	cx_turns(1000);
+	assert_true(cx_has_peer("alice"));
+	assert_false(cx_has_peer("bob"));
+}
+
+/* --- tombstones ----------------------------------------------------------------------------------
+ */
+
+static void
+restore_backup(uint64_t number, const char *objects)
+{
+	cx.epoch = (struct sl_epoch){.number = number};
+	snprintf(cx.epoch.id, sizeof(cx.epoch.id), "%032llx", (unsigned long long)number * 0x1111);
+	cx_snapshot(5, objects);
+	cx_acked();
+}
+
+static void
+test_backup_brings_nobody_back(void **state)
+{
+	json_t *list = json_array();
+
+	cx_snapshot(10, CX_BASE);
+	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':5},"
+		   "{'op':'del','kind':'rule','id':'guest/1','rev':2}");
+	restart();
+	later(4);
+	cx_turns(1000);
+	assert_int_equal(cx.cp->n_tombs, 2);
+	restore_backup(2, CX_BASE);
+	assert_true(cx_has_peer("alice"));
+	assert_false(cx_has_peer("bob"));
+	assert_int_equal(sl_replica_count(cx.cp->r), 10); /* it stays in the replica: the sum */
+	assert_int_equal(sl_cp_tombstones(cx.cp, 0, 100, list), 2);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "id")),
+			    "bob");
+	assert_true(json_is_true(json_object_get(json_array_get(list, 0), "blocks")));
+	json_decref(list);
+	/* the operator confirms */
+	fx_refused(cx.f, sl_cp_tombstone_confirm(cx.cp, "peer", "zoe", &cx.f->e), -ENOENT,
+		   "tombstone_unknown", "/id");
+	fx_refused(cx.f, sl_cp_tombstone_confirm(cx.cp, "zone", "in", &cx.f->e), -EINVAL,
+		   "kind_unknown", "/kind");
+	assert_int_equal(sl_cp_tombstone_confirm(cx.cp, "peer", "bob", &cx.f->e), 0);
+	cx_turns(1000);
+	assert_true(cx_has_peer("bob"));
+	/* an admin puts it anew */
+	cx_txn(6, "{'op':'put','kind':'rule','id':'guest/1','rev':7,'obj':{'id':1,'role':'guest',"
+		  "'to':['db1'],'protocol':'tcp','ports':[80],'action':'allow'}},"
+		  "{'op':'put','kind':'peer','id':'bob','rev':9,'obj':{'interface':'wg0',"
+		  "'public_key':'%2','allowed_ips':['10.7.0.3/32'],'roles':['guest']}}");
+	cx_acked();
+	assert_true(cx_allows(2, "10.7.0.3", 80));
+	assert_int_equal(cx.cp->n_tombs, 0);
+}
+
+/* In the same epoch a put is a put; in a newer one a higher revision is news. */
+static void
+test_put_again(void **state)
+{
+	cx_snapshot(10, CX_BASE);
+	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':5}");
+	cx_txn(12, "{'op':'put',"
+		   "'kind':'peer','id':'bob','rev':6,'obj':{'interface':'wg0',"
+		   "'public_key':'%2','allowed_ips':['10.7.0.3/32']}}");
+	assert_true(cx_has_peer("bob"));
+	assert_int_equal(cx.cp->n_tombs, 0);
+	cx_txn(13, "{'op':'del','kind':'peer','id':'bob','rev':7}");
+	restore_backup(2, CX_IFACE CX_POLICY CX_ALICE
+		       "{'kind':'peer','id':'bob','rev':8,'obj':{'interface':'wg0',"
+		       "'public_key':'%2','allowed_ips':['10.7.0.3/32']}}");
+	assert_true(cx_has_peer("bob"));
+}
+
+/* A rule that denied may come back: that opens nothing. */
+static void
+test_deny_rule_comes_back(void **state)
+{
+#define DENY                                                                                       \
+	",{'kind':'rule','id':'eng/2','rev':1,'obj':{'id':2,'role':'eng','to':['db1'],"            \
+	"'protocol':'tcp','ports':[22],'action':'deny','priority':1}}"
+	cx_snapshot(10, CX_BASE DENY);
+	assert_false(cx_allows(1, "10.7.0.2", 22));
+	cx_txn(11, "{'op':'del','kind':'rule','id':'eng/2','rev':2}");
+	assert_true(cx_allows(1, "10.7.0.2", 22));
+	assert_int_equal(cx.cp->n_tombs, 0);
+	restore_backup(2, CX_BASE DENY);
+	assert_false(cx_allows(1, "10.7.0.2", 22));
+}
+
+/* A snapshot of the same epoch lacks what was deleted meanwhile; one of another says nothing of
+ * that. */
+static void
+test_snapshot_deletes(void **state)
+{
+	cx_snapshot(10, CX_BASE);
+	cx_snapshot(20, CX_IFACE CX_POLICY CX_ALICE);
+	assert_int_equal(cx.cp->n_tombs, 1);
+	restore_backup(2, CX_IFACE CX_POLICY);
+	assert_int_equal(cx.cp->n_tombs, 1);
+	restore_backup(3, CX_BASE);
+	assert_true(cx_has_peer("alice"));
+	assert_false(cx_has_peer("bob"));
+}
+
+static void
+test_tombstones_end(void **state)
+{
+	cx_snapshot(10, CX_BASE);
+	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':5}");
+	later(121 * 24 * HOUR);
+	restart();
+	assert_int_equal(cx.cp->n_tombs, 0);
+}
+
+static void
+test_damaged_tombstones(void **state)
+{
+	char path[128];
+	FILE *o;
+
+	cx_snapshot(10, CX_BASE);
+	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':5}");
+	cx_stop();
+	state_path("control-revoked", path);
+	o = fopen(path, "a");
+	fputs("nonsense\n+ peer 1 2\n+ peer 1 12 3 1700000000 carol\n+ pe", o);
+	fclose(o);
+	cx_start();
+	assert_int_equal(cx.cp->n_tombs, 2); /* the whole lines count */
+}
+
+/* --- epochs --------------------------------------------------------------------------------------
+ */
+
+static void
+test_epochs(void **state)
+{
+	struct sl_epoch e = {.number = 5, .id = CX_EPOCH1};
+
+	assert_int_equal(cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), 0);
+	restore_backup(5, CX_BASE);
+	e = cx.epoch;
+	assert_int_equal(cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), 0);
+	e.number = 6;
+	assert_int_equal(cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), 0);
+	e = (struct sl_epoch){.number = 5, .id = CX_EPOCH2};
+	fx_refused(cx.f, cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), -EPERM, "epoch_diverged", "/epoch");
+	e = (struct sl_epoch){.number = 4, .id = CX_EPOCH1};
+	restart(); /* it is remembered, with or without a cache */
+	fx_refused(cx.f, cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), -EPERM, "epoch_lower", "/epoch");
+	fx_refused(cx.f, sl_cp_epoch_accept(cx.cp, CX_EPOCH2, &cx.f->e), -ENOENT, "epoch_unknown",
+		   "/id");
+	assert_int_equal(sl_cp_epoch_accept(cx.cp, CX_EPOCH1, &cx.f->e), 0);
+	assert_int_equal(cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), 0);
+	cx.epoch = e;
+	cx_snapshot(3, CX_BASE);
+	cx_acked();
+	assert_int_equal(cx.cp->seen.number, 4);
+	e = (struct sl_epoch){.number = 4, .id = CX_EPOCH2};
+	assert_int_equal(cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), -EPERM);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(test_##name, cx_setup_state, cx_teardown)
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		T(cache),
+		T(cache_confirmed),
+		T(cache_old),
+		T(cache_from_the_future),
+		T(cache_changed),
+		T(cache_cut),
+		T(cache_key_readable),
+		T(cache_of_another),
+		T(cache_is_sealed),
+		T(cache_off),
+		T(cache_before_a_deletion),
+		T(backup_brings_nobody_back),
+		T(put_again),
+		T(deny_rule_comes_back),
+		T(snapshot_deletes),
+		T(tombstones_end),
+		T(damaged_tombstones),
+		T(epochs),
+	};
+
+	(void)argc;
+	fx_start(argv[0]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
