@@ -86,8 +86,21 @@ sl_service_may(const struct sl_principal *who, uint16_t allowed)
 	return who != NULL && (who->roles & allowed & SL_SR_ALL) != 0;
 }
 
+/** Its own roles and what is below them. */
+static uint16_t
+with_below(uint16_t roles)
+{
+	if (roles & SL_SR_BIT(SL_SR_ADMIN))
+		return SL_SR_ALL;
+	if (roles & SL_SR_BIT(SL_SR_OPERATOR))
+		roles |= SL_SR_BIT(SL_SR_PEER);
+	if (roles & with_above(SL_SR_VIEWER))
+		roles |= SL_SR_BIT(SL_SR_VIEWER);
+	return roles;
+}
+
 bool
 sl_service_may_grant(const struct sl_principal *who, uint16_t roles)
 {
-	return who != NULL && roles != 0 && (roles & ~who->roles) == 0;
+	return who != NULL && roles != 0 && (roles & ~with_below(who->roles)) == 0;
 }

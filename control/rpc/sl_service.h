@@ -54,7 +54,9 @@ int sl_service_role_parse(const char *name, enum sl_service_role *out);
 int sl_service_roles_parse(const char *words, uint16_t *out, bool *open);
 /** May it? Nobody (NULL) and an empty set are denied. */
 bool sl_service_may(const struct sl_principal *who, uint16_t allowed);
-/** Does `who` hold every role that it would give away? A token makes none stronger than itself. */
+/** Does `who` hold every role that it would give away, or one above it? A token makes none stronger
+ * than itself. Above all is admin, above viewer are auditor, approver and operator; an operator,
+ * who makes peers, may let a peer speak for itself. */
 bool sl_service_may_grant(const struct sl_principal *who, uint16_t roles);
 
 #endif

@@ -199,6 +199,9 @@ test_default_deny(void **state)
 {
 	struct sl_principal none = {.name = "x"}, all_bits = {.roles = 0xffff};
 	struct sl_principal op = {.roles = BIT(SL_SR_OPERATOR) | BIT(SL_SR_VIEWER)};
+	struct sl_principal admin = {.roles = BIT(SL_SR_ADMIN)};
+	struct sl_principal auditor = {.roles = BIT(SL_SR_AUDITOR)};
+	struct sl_principal gateway = {.roles = BIT(SL_SR_GATEWAY)};
 
 	assert_false(sl_service_may(NULL, SL_SR_ALL));
 	assert_false(sl_service_may(&none, SL_SR_ALL));
@@ -209,6 +212,13 @@ test_default_deny(void **state)
 	assert_true(sl_service_may_grant(&op, op.roles));
 	assert_false(sl_service_may_grant(&op, BIT(SL_SR_ADMIN)));
 	assert_false(sl_service_may_grant(&op, BIT(SL_SR_VIEWER) | BIT(SL_SR_ADMIN)));
+	assert_false(sl_service_may_grant(&op, BIT(SL_SR_GATEWAY)));
+	assert_false(sl_service_may_grant(&op, BIT(SL_SR_AUDITOR)));
+	assert_true(sl_service_may_grant(&op, BIT(SL_SR_PEER)));
+	assert_true(sl_service_may_grant(&admin, SL_SR_ALL));
+	assert_true(sl_service_may_grant(&auditor, BIT(SL_SR_VIEWER)));
+	assert_false(sl_service_may_grant(&auditor, BIT(SL_SR_OPERATOR)));
+	assert_false(sl_service_may_grant(&gateway, BIT(SL_SR_VIEWER)));
 	assert_false(sl_service_may_grant(&op, 0));
 	assert_false(sl_service_may_grant(NULL, BIT(SL_SR_VIEWER)));
 }
