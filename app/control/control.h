@@ -21,6 +21,7 @@ struct control_command {
 };
 
 int control_init(const struct control_command *c, int argc, char **argv);
+int control_run(const struct control_command *c, int argc, char **argv);
 int control_token(const struct control_command *c, int argc, char **argv);
 int control_status(const struct control_command *c, int argc, char **argv);
 int control_backup(const struct control_command *c, int argc, char **argv);
@@ -29,9 +30,10 @@ int control_promote(const struct control_command *c, int argc, char **argv);
 int control_verify(const struct control_command *c, int argc, char **argv);
 int control_compact(const struct control_command *c, int argc, char **argv);
 int control_export(const struct control_command *c, int argc, char **argv);
-extern const char control_init_usage[], control_token_usage[], control_status_usage[],
-	control_backup_usage[], control_restore_usage[], control_promote_usage[],
-	control_verify_usage[], control_compact_usage[], control_export_usage[];
+extern const char control_init_usage[], control_run_usage[], control_token_usage[],
+	control_status_usage[], control_backup_usage[], control_restore_usage[],
+	control_promote_usage[], control_verify_usage[], control_compact_usage[],
+	control_export_usage[];
 
 /* --- the state directory (state.c) ------------------------------------------------------------ */
 
@@ -52,6 +54,8 @@ int control_paths_of(const char *dir, struct control_paths *out, struct sl_error
 /** The directory is there, ours, and closed to others. @param make make it where it is not (0700)
  * @return 0; -ENOENT state_missing; -EPERM state_foreign, state_mode; -EIO */
 int control_state_check(const struct control_paths *p, bool make, struct sl_error *e);
+/** The host's first label, fit for a name. */
+void control_node_name(char out[64]);
 /** Be the only one: a server, a restore, a promotion. Ends with the process or by close().
  * @return a descriptor; -EBUSY control_running */
 int control_lock(const struct control_paths *p, struct sl_error *e);

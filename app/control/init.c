@@ -132,27 +132,6 @@ need_pepper(struct init *o, struct sl_pepper *pepper, struct sl_error *e)
 
 /* --- certificates ----------------------------------------------------------------------------- */
 
-/** A name as certificates have it, of the host's. */
-static void
-node_name(char out[64])
-{
-	char host[65] = "";
-	size_t n = 0;
-
-	gethostname(host, sizeof(host) - 1);
-	for (const char *c = host; *c != '\0' && *c != '.' && n < 63; c++) {
-		char l = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
-
-		if ((l >= 'a' && l <= 'z') || (l >= '0' && l <= '9') || (l == '-' && n > 0))
-			out[n++] = l;
-	}
-	while (n > 0 && out[n - 1] == '-')
-		n--;
-	out[n] = '\0';
-	if (n == 0)
-		snprintf(out, 64, "control");
-}
-
 static int
 copy_text(const char *from, const char *to, struct sl_error *e)
 {
@@ -186,7 +165,7 @@ make_certificates(struct init *o, struct sl_error *e)
 				  .key_out = o->p.tls_key};
 	int rc;
 
-	node_name(name);
+	control_node_name(name);
 	hosts[3] = name;
 	memcpy(hosts + 4, o->hosts, o->n_hosts * sizeof(hosts[0]));
 	want.n_hosts = 4 + o->n_hosts;

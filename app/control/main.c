@@ -11,6 +11,8 @@
 static const struct control_command commands[] = {
 	{"init", "make a new control plane, or the data store of a follower", control_init_usage,
 	 control_init},
+	{"run", "serve: REST for people and programs, replication for gateways and followers",
+	 control_run_usage, control_run},
 	{"token", "make, list and revoke tokens", control_token_usage, control_token},
 	{"status", "where the data store stands and what it holds", control_status_usage,
 	 control_status},

@@ -84,3 +84,23 @@ control_lock(const struct control_paths *p, struct sl_error *e)
 	sl_hint(e, "stop it first: systemctl stop sluice-control");
 	return -EBUSY;
 }
+
+void
+control_node_name(char out[64])
+{
+	char host[65] = "";
+	size_t n = 0;
+
+	gethostname(host, sizeof(host) - 1);
+	for (const char *c = host; *c != '\0' && *c != '.' && n < 63; c++) {
+		char l = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
+
+		if ((l >= 'a' && l <= 'z') || (l >= '0' && l <= '9') || (l == '-' && n > 0))
+			out[n++] = l;
+	}
+	while (n > 0 && out[n - 1] == '-')
+		n--;
+	out[n] = '\0';
+	if (n == 0)
+		snprintf(out, 64, "control");
+}

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The server: store, replication, REST, on one event loop. */
+#include <event2/dns.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "run.h"
+#include "sl_env.h"
+#include "sl_follower.h"
+#include "sl_log.h"
+#include "sl_rest.h"
+#include "sl_rpc_server.h"
+#include "sl_schema_control.h"
+#include "sl_secret.h"
+#include "upstream.h"
+#include "wipe_alloc.h"
+
+#define COMPACT_S 3600
+#define LOG_AGE_S (7 * 86400)
+#define LOG_ROWS 100000
+
+struct run {
+	const struct run_options *o;
+	struct event_base *base;
+	struct sl_store *store;
+	struct sl_pepper pepper;
+	struct control_paths paths;
+	int lock;
+	struct sl_tls *rest_tls, *repl_tls, *dial_tls;
+	struct sl_allow_cert *certs;
+	struct sl_publisher *publisher;
+	struct sl_rpc *rpc;
+	struct sl_rpc_server *server;
+	struct sl_rest *rest;
+	struct evdns_base *dns;
+	struct sl_follower *follower;
+	char token[160];
+	struct event *ev[4];
+};
+
+/* --- who speaks on the stream ----------------------------------------------------------------- */
+
+static int
+by_token(void *ctx, const char *token, const struct sl_ip *from, struct sl_rpc_login *out)
+{
+	struct run *r = ctx;
+
+	return sl_token_check(r->store, &r->pepper, token, from, sl_clock_wall_ns(), &out->who);
+}
+
+static int
+by_certificate(void *ctx, const struct sl_tls_id *id, const struct sl_ip *from,
+	       struct sl_rpc_login *out)
+{
+	struct run *r = ctx;
+	char crl[64];
+
+	snprintf(crl, sizeof(crl), "cert:%s", id->serial);
+	if (sl_store_get(r->store, SL_KIND_CRL, crl, NULL, NULL) == 0)
+		return -EACCES;
+	out->until_s = id->not_after_s;
+	return sl_allow_cert_find(r->certs, id, &out->who) == 0 ? 0 : -ENOENT;
+}
+
+/* --- events ----------------------------------------------------------------------------------- */
+
+static void
+on_end(evutil_socket_t sig, short what, void *arg)
+{
+	struct run *r = arg;
+
+	sl_log(SL_LOG_NOTICE, "stop", "signal %d: ending", (int)sig);
+	event_base_loopbreak(r->base);
+}
+
+static void
+on_hup(evutil_socket_t sig, short what, void *arg)
+{
+	struct run *r = arg;
+	struct sl_tls *const tls[] = {r->rest_tls, r->repl_tls, r->dial_tls};
+	struct sl_error e = {0};
+
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(tls); i++) {
+		if (tls[i] == NULL || sl_tls_reload(tls[i], &e) == 0)
+			continue;
+		sl_log(SL_LOG_ERR, "tls", "SIGHUP: %s [%s]; the former certificate stays",
+		       e.message, e.reason);
+		return;
+	}
+	sl_log(SL_LOG_NOTICE, "tls", "SIGHUP: certificates are read anew");
+}
+
+static void
+on_compact(evutil_socket_t fd, short what, void *arg)
+{
+	struct run *r = arg;
+	struct sl_error e = {0};
+	int64_t n = sl_store_compact(r->store, LOG_AGE_S, LOG_ROWS,
+				     sl_publisher_keep_from(r->publisher), &e);
+
+	if (n < 0)
+		sl_log(SL_LOG_WARN, "store", "the log is not compacted: %s", e.message);
+	else if (n > 0)
+		sl_log(SL_LOG_INFO, "store", "%lld rows of the log are old and dropped",
+		       (long long)n);
+}
+
+static void
+on_rewound(void *ctx, const char *node, uint64_t its_seq, uint64_t our_seq)
+{
+	sl_log(SL_LOG_WARN, "repl",
+	       "datastore_rewound: %s has seq %llu of our epoch, we only %llu; a new epoch was "
+	       "made",
+	       node, (unsigned long long)its_seq, (unsigned long long)our_seq);
+}
+
+static int
+add_events(struct run *r, struct sl_error *e)
+{
+	struct timeval hour = {.tv_sec = COMPACT_S};
+
+	r->ev[0] = evsignal_new(r->base, SIGTERM, on_end, r);
+	r->ev[1] = evsignal_new(r->base, SIGINT, on_end, r);
+	r->ev[2] = evsignal_new(r->base, SIGHUP, on_hup, r);
+	r->ev[3] = event_new(r->base, -1, EV_PERSIST, on_compact, r);
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(r->ev); i++) {
+		if (r->ev[i] == NULL || event_add(r->ev[i], i == 3 ? &hour : NULL) != 0)
+			return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the event loop");
+	}
+	return 0;
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+static int
+open_store(struct run *r, struct sl_error *e)
+{
+	const struct control_paths *p = &r->paths;
+	bool follower;
+	int rc = control_paths_of(r->o->state_dir, &r->paths, e);
+
+	if (rc == 0)
+		rc = control_state_check(p, false, e);
+	if (rc != 0)
+		return rc;
+	r->lock = control_lock(p, e);
+	if (r->lock < 0)
+		return r->lock;
+	r->store = sl_store_open(p->store, SL_STORE_WRITE, e);
+	if (r->store == NULL)
+		return e->err;
+	follower = sl_store_role(r->store) == SL_STORE_FOLLOWER;
+	if (follower != r->o->follower) {
+		sl_fail(e, -EINVAL, "mode_mismatch", "--mode", "%.300s is the store of a %s",
+			p->store, follower ? "follower" : "primary");
+		sl_hint(e, follower ? "start it with --mode follower, or make it the primary: "
+				      "sluice-control promote"
+				    : "a follower's begins with: sluice-control init --follower");
+		return -EINVAL;
+	}
+	return sl_pepper_load(p->pepper, false, &r->pepper, e);
+}
+
+static int
+open_tls(struct run *r, struct sl_error *e)
+{
+	struct sl_tls_conf c = {.cert_file = r->o->cert ? r->o->cert : r->paths.tls_cert,
+				.key_file = r->o->key ? r->o->key : r->paths.tls_key,
+				.ca_file = r->o->ca ? r->o->ca : r->paths.tls_ca};
+
+	r->rest_tls = sl_tls_server_new(&c, e);
+	c.alpn = SL_REPL_ALPN;
+	if (r->rest_tls != NULL)
+		r->repl_tls = sl_tls_server_new(&c, e);
+	if (r->repl_tls != NULL && r->o->follower)
+		r->dial_tls = sl_tls_client_new(&c, e);
+	if (r->repl_tls == NULL || (r->o->follower && r->dial_tls == NULL)) {
+		if (strcmp(e->reason, "file") == 0 && e->hint[0] == '\0')
+			sl_hint(e, "sluicectl ca issue makes certificates; --cert, --key and --ca "
+				   "name them");
+		return e->err;
+	}
+	r->certs = sl_allow_cert_new(r->o->allow_cert, e);
+	return r->certs != NULL ? 0 : e->err;
+}
+
+static int
+read_token(struct run *r, struct sl_error *e)
+{
+	FILE *f;
+	struct stat st;
+
+	if (r->o->token_file == NULL)
+		return 0;
+	f = fopen(r->o->token_file, "re");
+	if (f == NULL || fstat(fileno(f), &st) != 0 ||
+	    fgets(r->token, sizeof(r->token), f) == NULL) {
+		sl_fail(e, -EIO, "file", "--token-file", "%.200s: %s", r->o->token_file,
+			f == NULL ? strerror(errno) : "it holds no token");
+		if (f != NULL)
+			fclose(f);
+		return -EIO;
+	}
+	fclose(f);
+	r->token[strcspn(r->token, " \r\n")] = '\0';
+	if ((st.st_mode & 077) == 0)
+		return 0;
+	sl_fail(e, -EPERM, "file_mode", "--token-file", "%.200s: others may read it",
+		r->o->token_file);
+	sl_hint(e, "chmod 0600 %.150s", r->o->token_file);
+	return -EPERM;
+}
+
+static void
+on_source(void *ctx, bool up, unsigned source, const struct sl_error *e)
+{
+	struct run *r = ctx;
+	const struct sl_sub_source *s = &r->o->source[source < r->o->n_sources ? source : 0];
+
+	if (up)
+		sl_log(SL_LOG_NOTICE, "follow", "subscribed at %s port %u", s->host, s->port);
+	else
+		sl_log(SL_LOG_WARN, "follow", "%s port %u: %s", s->host, s->port,
+		       e != NULL ? e->message : "the connection ended");
+}
+
+static bool
+source_info(void *ctx, struct sl_sub_info *info, char at[160])
+{
+	struct run *r = ctx;
+	const struct sl_sub_source *s;
+
+	sl_follower_info(r->follower, info);
+	s = &r->o->source[info->source < r->o->n_sources ? info->source : 0];
+	snprintf(at, 160, "%s:%u", s->host, s->port);
+	return true;
+}
+
+static int
+open_follower(struct run *r, struct sl_error *e)
+{
+	struct sl_follower_conf c = {.base = r->base,
+				     .store = r->store,
+				     .publisher = r->publisher,
+				     .sources = r->o->source,
+				     .n_sources = r->o->n_sources,
+				     .tls = r->dial_tls,
+				     .node = r->o->name,
+				     .program = "sluice-control/" SL_VERSION,
+				     .state = on_source,
+				     .ctx = r};
+	int rc;
+
+	if (!r->o->follower)
+		return 0;
+	rc = read_token(r, e);
+	if (rc != 0)
+		return rc;
+	c.token = r->token[0] != '\0' ? r->token : NULL;
+	r->dns = evdns_base_new(r->base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
+						 EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+	c.dns = r->dns;
+	r->follower = sl_follower_new(&c, e);
+	return r->follower != NULL ? 0 : e->err;
+}
+
+/** What subscribers tell: here it ends, or it goes on to the source. */
+static int
+on_upstream(void *ctx, const struct sl_rpc_caller *caller, const char *method, const char *node,
+	    json_t *params, json_t **result, struct sl_error *e)
+{
+	struct run *r = ctx;
+
+	if (r->follower != NULL)
+		return sl_follower_upstream(r->follower, caller, method, node, params, result, e);
+	return upstream_call(r->store, method, node, params, result, e);
+}
+
+static int
+open_repl(struct run *r, struct sl_error *e)
+{
+	struct sl_publisher_conf p = {.base = r->base,
+				      .store = r->store,
+				      .url = r->o->public_url,
+				      .heartbeat_s = r->o->heartbeat_s,
+				      .rewound = on_rewound,
+				      .upstream = on_upstream,
+				      .ctx = r};
+	struct sl_rpc_auth auth = {.token = by_token, .certificate = by_certificate, .ctx = r};
+	struct sl_rpc_limits limits = {.connections = 2048, .per_source = 64};
+	int rc;
+
+	r->publisher = sl_publisher_new(&p, e);
+	if (r->publisher == NULL)
+		return e->err;
+	r->rpc = sl_rpc_new(&sl_control_schema, r);
+	if (r->rpc == NULL)
+		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for replication");
+	rc = sl_publisher_bind(r->publisher, r->rpc);
+	if (rc != 0)
+		return sl_fail(e, rc, "internal", "", "handlers do not match the schema");
+	sl_rpc_set_state(r->rpc, SL_RPC_RUNNING);
+	r->server = sl_rpc_server_new(r->base, r->rpc);
+	if (r->server == NULL)
+		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for replication");
+	return sl_rpc_server_tls(r->server, &r->o->repl, r->repl_tls, &auth, &limits, e);
+}
+
+static int
+open_rest(struct run *r, struct sl_error *e)
+{
+	struct sl_rest_conf c = {.base = r->base,
+				 .store = r->store,
+				 .pepper = &r->pepper,
+				 .publisher = r->publisher,
+				 .tls = r->rest_tls,
+				 .certs = r->certs,
+				 .at = r->o->rest,
+				 .name = r->o->name,
+				 .state_dir = r->paths.dir,
+				 .public_url = r->o->public_url,
+				 .source = r->follower ? source_info : NULL,
+				 .ctx = r};
+
+	r->rest = sl_rest_new(&c, e);
+	return r->rest != NULL ? 0 : e->err;
+}
+
+static int
+open_all(struct run *r, struct sl_error *e)
+{
+	int rc = open_store(r, e);
+
+	if (rc == 0)
+		rc = open_tls(r, e);
+	r->base = rc == 0 ? event_base_new() : NULL;
+	if (rc == 0 && r->base == NULL)
+		rc = sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the event loop");
+	if (rc == 0)
+		rc = open_repl(r, e);
+	if (rc == 0)
+		rc = open_follower(r, e);
+	if (rc == 0)
+		rc = open_rest(r, e);
+	return rc == 0 ? add_events(r, e) : rc;
+}
+
+static void
+close_all(struct run *r)
+{
+	sl_rest_free(r->rest);
+	sl_rpc_server_free(r->server);
+	sl_follower_free(r->follower);
+	sl_publisher_free(r->publisher);
+	sl_rpc_free(r->rpc);
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(r->ev); i++) {
+		if (r->ev[i] != NULL)
+			event_free(r->ev[i]);
+	}
+	if (r->dns != NULL)
+		evdns_base_free(r->dns, 0);
+	if (r->base != NULL)
+		event_base_free(r->base);
+	sl_allow_cert_free(r->certs);
+	sl_tls_free(r->rest_tls);
+	sl_tls_free(r->repl_tls);
+	sl_tls_free(r->dial_tls);
+	sl_store_close(r->store);
+	if (r->lock >= 0)
+		close(r->lock);
+	sl_wipe(&r->pepper, sizeof(r->pepper));
+	sl_wipe(r->token, sizeof(r->token));
+}
+
+/* --- the program ------------------------------------------------------------------------------ */
+
+/** No memory of ours in a dump. */
+static void
+limit_process(void)
+{
+	prctl(PR_SET_DUMPABLE, 0);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+int
+control_run(const struct control_command *c, int argc, char **argv)
+{
+	struct run_options o;
+	struct run r = {.o = &o, .lock = -1};
+	struct sl_error e = {0};
+	char rest[SL_ENDPOINT_STR], repl[SL_ENDPOINT_STR];
+	int rc = run_options_parse(c, argc, argv, &o);
+
+	if (rc >= 0)
+		return rc;
+	wipe_alloc_init();
+	limit_process();
+	rc = open_all(&r, &e);
+	if (rc == 0) {
+		o.rest.port = sl_rest_port(r.rest);
+		sl_log(SL_LOG_NOTICE, "start",
+		       "%s \"%s\" is ready: REST at https://%s/api/v1, replication at %s",
+		       o.follower ? "follower" : "primary", o.name, sl_endpoint_str(&o.rest, rest),
+		       sl_endpoint_str(&o.repl, repl));
+		event_base_dispatch(r.base);
+	}
+	close_all(&r);
+	return rc == 0 ? EXIT_SUCCESS : control_fail(&e);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * The door of the REST API: evhttp over TLS with its limits. Before a request is handed over there
+ * hold: TLS 1.3, at most SL_HEAD_MAX bytes of head, at most as much body as `admit` allowed after
+ * it saw the head, a head within 15 s and a body in a time that its size explains, at most 512
+ * connections (when they are full, the one that is silent for the longest time gives way).
+ */
+#ifndef SL_REST_DOOR_H
+#define SL_REST_DOOR_H
+
+#include <event2/http.h>
+
+#include "sl_addr.h"
+#include "sl_error.h"
+#include "sl_tls.h"
+
+struct door;
+
+#define DOOR_CONNECTIONS 512
+#define DOOR_BODY_STRANGER 65536 /* bytes of a body before the login */
+#define DOOR_TIMEOUT_S 15
+
+struct door_ops {
+	/** A head is there (from `from`): how much body may follow? @param[out] failed the login
+	 * failed, and that was noted */
+	size_t (*admit)(void *ctx, struct bufferevent *bev, const char *head, size_t len,
+			const struct sl_ip *from, bool *failed);
+	/** A whole request. @param noted a failed login of it was noted by `admit` */
+	void (*request)(void *ctx, struct evhttp_request *req, struct bufferevent *bev,
+			const struct sl_ip *from, bool noted);
+};
+
+/** @return NULL with an error: socket, no_memory */
+struct door *door_new(struct event_base *base, struct sl_tls *tls, const struct sl_endpoint *at,
+		      const struct door_ops *ops, void *ctx, struct sl_error *e);
+void door_free(struct door *d); /* NULL allowed; closes all connections */
+uint16_t door_port(const struct door *d);
+unsigned door_connections(const struct door *d);
+/** The answer comes later: read nothing meanwhile (evhttp ends the process where a client sends
+ * more while its request waits). */
+void door_pause(struct bufferevent *bev);
+
+#endif

@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "judge.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct judge {
+	struct sl_store *s;
+	uint64_t wall_ns;
+	struct sl_policy *p;
+	struct sl_polset *set;
+	json_t *doc;
+	json_t *ifaces; /* name -> id */
+	json_t *peers;	/* name -> {id, and its body} */
+	struct sl_who_builder *who;
+	const struct sl_identity *id; /* NULL: to be made anew */
+	int rc;			      /* of a walk */
+};
+
+static int
+no_memory(struct sl_error *e)
+{
+	return sl_fail(e, -ENOMEM, "no_memory", "", "no memory to judge the policy");
+}
+
+/* --- interfaces ------------------------------------------------------------------------------- */
+
+static bool
+each_interface(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text,
+	       size_t len)
+{
+	struct judge *j = ctx;
+
+	json_object_set_new(j->ifaces, id,
+			    json_integer((json_int_t)json_object_size(j->ifaces) + 1));
+	return json_object_size(j->ifaces) < UINT16_MAX - 1;
+}
+
+static uint16_t
+iface_id(void *ctx, const char *name)
+{
+	struct judge *j = ctx;
+
+	return (uint16_t)json_integer_value(json_object_get(j->ifaces, name));
+}
+
+/* --- members ---------------------------------------------------------------------------------- */
+
+static int
+role_at(const struct judge *j, const char *name)
+{
+	for (unsigned i = 0; i < j->p->n_roles; i++) {
+		if (strcmp(j->p->roles[i].name, name) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+/** A prefix has a role in one interface ("*": sources that no tunnel owns). */
+static int
+add_prefix(struct judge *j, const struct sl_pol_place *place, unsigned role, uint8_t source)
+{
+	struct sl_who_member m = {.prefix = place->prefix,
+				  .role = {.role = (uint16_t)role, .source = source}};
+
+	if (place->iface[0] != '\0') {
+		m.iface = iface_id(j, place->iface);
+		if (m.iface == 0)
+			return 0; /* no gateway has it */
+	}
+	return sl_who_add(j->who, &m);
+}
+
+static int
+add_document_members(struct judge *j)
+{
+	int rc = 0;
+
+	for (unsigned r = 0; r < j->p->n_roles; r++) {
+		const struct sl_pol_role *role = &j->p->roles[r];
+
+		for (unsigned i = 0; i < role->n_members && rc == 0; i++) {
+			const struct sl_pol_member *m = &role->members[i];
+
+			if (m->peer[0] == '\0' &&
+			    (m->expires_ns == 0 || m->expires_ns > j->wall_ns))
+				rc = add_prefix(j, &m->place, r, m->source);
+		}
+	}
+	return rc;
+}
+
+static const char *
+text_of(const json_t *o, const char *name)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	return s != NULL ? s : "";
+}
+
+static bool
+provider_is_down(struct judge *j, const char *name)
+{
+	json_t *body = NULL;
+	bool down = sl_store_get(j->s, SL_KIND_PROVIDER, name, NULL, &body) == 0 &&
+		    strcmp(text_of(body, "state"), "down") == 0;
+
+	json_decref(body);
+	return down;
+}
+
+/** Does a role map hold now? One of a silent provider goes on. */
+static bool
+holds(struct judge *j, const json_t *map)
+{
+	const char *expires = text_of(map, "expires_at");
+	uint64_t until;
+
+	if (expires[0] == '\0' || sl_time_parse(expires, &until) != 0 || until > j->wall_ns)
+		return true;
+	return provider_is_down(j, text_of(json_object_get(map, "source"), "provider"));
+}
+
+static bool
+each_role_map(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
+{
+	struct judge *j = ctx;
+	json_t *map = json_loadb(text, len, 0, NULL);
+	const char *member = text_of(map, "member"), *at = strrchr(member, '@');
+	int role = role_at(j, text_of(map, "role"));
+	struct sl_pol_place place = {0};
+	char prefix[64];
+
+	snprintf(prefix, sizeof(prefix), "%.*s", at ? (int)(at - member) : 63, member);
+	if (role >= 0 && strncmp(member, "peer:", 5) != 0 &&
+	    sl_prefix_parse(prefix, &place.prefix) == 0 && holds(j, map)) {
+		if (at != NULL && strcmp(at + 1, "*") != 0)
+			snprintf(place.iface, sizeof(place.iface), "%s", at + 1);
+		j->rc = add_prefix(j, &place, (unsigned)role, SL_SOURCE_DYNAMIC);
+	}
+	json_decref(map);
+	return j->rc == 0;
+}
+
+/* --- peers ------------------------------------------------------------------------------------ */
+
+struct peer_roles {
+	struct judge *j;
+	const char *name, *iface;
+	uint32_t id;
+};
+
+static int
+add_peer_role(const struct peer_roles *w, int role)
+{
+	struct sl_who_member m = {.is_peer = true, .peer_id = w->id};
+
+	if (role < 0)
+		return 0;
+	m.role.role = (uint16_t)role;
+	return sl_who_add(w->j->who, &m);
+}
+
+static bool
+each_peer_map(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
+{
+	struct peer_roles *w = ctx;
+	json_t *map = json_loadb(text, len, 0, NULL);
+	const char *member = text_of(map, "member"), *at = strrchr(member, '@');
+	size_t n = at != NULL ? (size_t)(at - member) : strlen(member);
+
+	if (n == 5 + strlen(w->name) && strncmp(member, "peer:", 5) == 0 &&
+	    strncmp(member + 5, w->name, n - 5) == 0 &&
+	    (at == NULL || strcmp(at + 1, w->iface) == 0) && holds(w->j, map))
+		w->j->rc = add_peer_role(w, role_at(w->j, text_of(map, "role")));
+	json_decref(map);
+	return w->j->rc == 0;
+}
+
+static int
+add_peer_roles(struct peer_roles *w, const json_t *peer)
+{
+	json_t *v;
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach (json_object_get(peer, "roles"), i, v) {
+		if (rc == 0)
+			rc = add_peer_role(w, role_at(w->j, json_string_value(v)));
+	}
+	for (unsigned r = 0; r < w->j->p->n_roles; r++) {
+		const struct sl_pol_role *role = &w->j->p->roles[r];
+
+		for (unsigned m = 0; m < role->n_members && rc == 0; m++) {
+			const struct sl_pol_member *x = &role->members[m];
+
+			if (strcmp(x->peer, w->name) == 0 &&
+			    (x->place.iface[0] == '\0' || strcmp(x->place.iface, w->iface) == 0) &&
+			    (x->expires_ns == 0 || x->expires_ns > w->j->wall_ns))
+				rc = add_peer_role(w, (int)r);
+		}
+	}
+	if (rc == 0 && sl_store_walk(w->j->s, SL_KIND_ROLE_MAP, "", each_peer_map, w, NULL) == 0)
+		rc = w->j->rc;
+	return rc;
+}
+
+/** A peer of the store, with its roles entered. @return borrowed; NULL: there is none */
+static const json_t *
+peer_of(struct judge *j, const char *name)
+{
+	json_t *known = json_object_get(j->peers, name), *body = NULL;
+	struct peer_roles w = {.j = j, .name = name};
+
+	if (known != NULL)
+		return known;
+	if (sl_store_get(j->s, SL_KIND_PEER, name, NULL, &body) != 0)
+		return NULL;
+	w.id = (uint32_t)json_object_size(j->peers) + 1;
+	w.iface = text_of(body, "interface");
+	j->rc = add_peer_roles(&w, body);
+	json_object_set_new(body, "#", json_integer((json_int_t)w.id));
+	json_object_set_new(j->peers, name, body);
+	j->id = NULL;
+	return body;
+}
+
+static const struct sl_identity *
+identity(struct judge *j)
+{
+	struct sl_who_garbage *old = NULL;
+
+	if (j->id == NULL) {
+		j->id = sl_who_publish(j->who, 1, &old);
+		sl_who_garbage_free(old);
+	}
+	return j->id;
+}
+
+/** The peer's first address of a family. */
+static bool
+address_of(const json_t *peer, uint8_t version, struct sl_ip *out)
+{
+	json_t *lists = json_object_get(peer, "addresses"), *list, *v;
+	const char *gateway;
+	struct sl_prefix p;
+	size_t i;
+
+	json_array_foreach (json_object_get(peer, "allowed_ips"), i, v) {
+		if (sl_prefix_parse(json_string_value(v), &p) == 0 && p.ip.family == version) {
+			*out = p.ip;
+			return true;
+		}
+	}
+	json_object_foreach (lists, gateway, list) {
+		json_array_foreach (list, i, v) {
+			if (sl_prefix_parse(json_string_value(v), &p) == 0 &&
+			    p.ip.family == version) {
+				*out = p.ip;
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* --- tests of the document -------------------------------------------------------------------- */
+
+struct testing {
+	struct judge *j;
+	struct sl_ip src; /* that a query points to */
+};
+
+static bool
+test_peer(void *ctx, const char *name, struct sl_polset_query *q)
+{
+	struct testing *t = ctx;
+	const json_t *peer = peer_of(t->j, name);
+	const struct sl_identity *id;
+
+	if (peer == NULL)
+		return false;
+	id = identity(t->j);
+	q->flow.iface = iface_id(t->j, text_of(peer, "interface"));
+	q->flow.src = NULL;
+	if (id == NULL)
+		return true;
+	q->peer_class =
+		sl_identity_peer(id, (uint32_t)json_integer_value(json_object_get(peer, "#")));
+	if (address_of(peer, q->flow.version, &t->src)) {
+		q->flow.src = t->src.b;
+		q->src_class = sl_identity_prefix(id, q->flow.iface, q->flow.version, t->src.b);
+	}
+	return true;
+}
+
+static const struct sl_class *
+test_source(void *ctx, uint16_t iface, const struct sl_ip *ip)
+{
+	struct testing *t = ctx;
+	const struct sl_identity *id = identity(t->j);
+
+	return id != NULL ? sl_identity_prefix(id, iface, ip->family, ip->b) : NULL;
+}
+
+static uint16_t
+test_iface(void *ctx, const char *name)
+{
+	struct testing *t = ctx;
+
+	return iface_id(t->j, name);
+}
+
+int
+judge_test(struct judge *j, unsigned *n_run, struct sl_error *e)
+{
+	struct testing t = {.j = j};
+	struct sl_policy_test_env env = {.peer = test_peer,
+					 .source = test_source,
+					 .iface = test_iface,
+					 .ctx = &t,
+					 .now_ns = j->wall_ns};
+	int rc = sl_policy_doc_test(j->p, j->set, &env, n_run, e);
+
+	return j->rc != 0 ? no_memory(e) : rc;
+}
+
+/* --- one flow --------------------------------------------------------------------------------- */
+
+static int
+by_roles(struct judge *j, const json_t *names, struct judge_answer *x, struct sl_error *e)
+{
+	char path[48];
+	json_t *v;
+	size_t i;
+
+	x->made = calloc(1, sizeof(*x->made) + json_array_size(names) * sizeof(x->made->role[0]));
+	if (x->made == NULL)
+		return no_memory(e);
+	for (unsigned r = 0; r < j->p->n_roles; r++) { /* ascending, each once */
+		json_array_foreach ((json_t *)names, i, v) {
+			if (strcmp(json_string_value(v), j->p->roles[r].name) != 0)
+				continue;
+			x->made->role[x->made->n++].role = (uint16_t)r;
+			break;
+		}
+	}
+	json_array_foreach ((json_t *)names, i, v) {
+		snprintf(path, sizeof(path), "/subject/roles/%zu", i);
+		if (role_at(j, json_string_value(v)) < 0)
+			return sl_fail(e, -EINVAL, "role_unknown", path,
+				       "the policy has no role \"%.60s\"", json_string_value(v));
+	}
+	x->q.src_class = x->made->n > 0 ? x->made : NULL;
+	return 0;
+}
+
+static int
+by_peer(struct judge *j, const struct judge_subject *who, struct judge_answer *x,
+	struct sl_error *e)
+{
+	const json_t *peer = peer_of(j, who->peer);
+	const struct sl_identity *id = peer != NULL ? identity(j) : NULL;
+
+	if (peer == NULL)
+		return sl_fail(e, -ENOENT, "not_found", "/subject/peer",
+			       "there is no peer \"%.63s\"", who->peer);
+	if (id == NULL || j->rc != 0)
+		return no_memory(e);
+	x->q.flow.iface = iface_id(j, text_of(peer, "interface"));
+	x->q.peer_class =
+		sl_identity_peer(id, (uint32_t)json_integer_value(json_object_get(peer, "#")));
+	if (x->src.family == 0 && !address_of(peer, x->q.flow.version, &x->src))
+		return sl_fail(e, -EINVAL, "family_mismatch", "/dst",
+			       "the peer has no address of this IP version");
+	return 0;
+}
+
+static int
+find_subject(struct judge *j, const struct judge_subject *who, struct judge_answer *x,
+	     struct sl_error *e)
+{
+	const struct sl_identity *id;
+	int rc = 0;
+
+	if (who->iface[0] != '\0') {
+		x->q.flow.iface = iface_id(j, who->iface);
+		if (x->q.flow.iface == 0)
+			return sl_fail(e, -EINVAL, "interface_unknown", "/subject/interface",
+				       "there is no interface \"%.15s\"", who->iface);
+	}
+	if (who->from.family != 0 && who->from.family != x->q.flow.version)
+		return sl_fail(e, -EINVAL, "family_mismatch", "/subject/address",
+			       "source and destination are of different IP versions");
+	x->src = who->from;
+	if (who->peer != NULL)
+		rc = by_peer(j, who, x, e);
+	else if (who->roles != NULL)
+		return by_roles(j, who->roles, x, e);
+	if (rc != 0)
+		return rc;
+	id = identity(j);
+	if (id == NULL)
+		return no_memory(e);
+	x->q.src_class = sl_identity_prefix(id, x->q.flow.iface, x->q.flow.version, x->src.b);
+	return 0;
+}
+
+int
+judge_flow(struct judge *j, const struct judge_subject *who, const struct sl_ip *dst,
+	   unsigned proto, uint16_t sport, uint16_t dport, struct judge_answer *out,
+	   struct sl_error *e)
+{
+	int rc;
+
+	out->q.flow = (struct sl_polset_flow){.version = dst->family,
+					      .proto = (uint8_t)proto,
+					      .dst = dst->b,
+					      .sport = sport,
+					      .dport = dport};
+	rc = find_subject(j, who, out, e);
+	if (rc != 0)
+		return rc;
+	out->q.flow.src = out->src.b;
+	sl_polset_eval(j->set, &out->q, &out->a, out->trace, SL_CLASS_ROLES_MAX, &out->n_trace);
+	return 0;
+}
+
+bool
+judge_through_peer(const struct judge_answer *x, uint16_t role)
+{
+	const struct sl_class *c = x->q.peer_class;
+
+	for (unsigned i = 0; c != NULL && i < c->n; i++) {
+		if (c->role[i].role == role)
+			return true;
+	}
+	return false;
+}
+
+/* --- making one ------------------------------------------------------------------------------- */
+
+static int
+compile(struct judge *j, struct sl_error *e)
+{
+	struct sl_polset_env env = {.generation = 1,
+				    .wall_ns = j->wall_ns,
+				    .iface_id = iface_id,
+				    .ctx = j};
+	int rc;
+
+	if (sl_store_walk(j->s, SL_KIND_INTERFACE, "", each_interface, j, e) != 0)
+		return e->err;
+	j->set = sl_polset_compile(j->p, &env, e);
+	if (j->set == NULL)
+		return e->err;
+	j->who = sl_who_new();
+	if (j->who == NULL || sl_who_ifaces(j->who, (unsigned)json_object_size(j->ifaces) + 1) != 0)
+		return no_memory(e);
+	rc = add_document_members(j);
+	if (rc == 0 && sl_store_walk(j->s, SL_KIND_ROLE_MAP, "", each_role_map, j, e) != 0)
+		return e->err;
+	return rc == 0 && j->rc == 0 ? 0 : no_memory(e);
+}
+
+static int
+read_document(struct judge *j, const char *text, size_t len, bool was_in_force, struct sl_error *e)
+{
+	int rc = sl_policy_doc_parse(text, len, &j->p, e);
+
+	if (rc != 0)
+		return rc;
+	j->doc = sl_policy_doc_emit(j->p);
+	j->ifaces = json_object();
+	j->peers = json_object();
+	if (j->doc == NULL || j->ifaces == NULL || j->peers == NULL)
+		return no_memory(e);
+	return sl_policy_check(j->p, NULL, was_in_force ? 0 : j->wall_ns, e);
+}
+
+struct judge *
+judge_new(struct sl_store *s, const char *text, size_t len, uint64_t wall_ns, bool was_in_force,
+	  struct sl_error *e)
+{
+	struct judge *j = calloc(1, sizeof(*j));
+
+	if (j == NULL) {
+		no_memory(e);
+		return NULL;
+	}
+	j->s = s;
+	j->wall_ns = wall_ns;
+	if (read_document(j, text, len, was_in_force, e) == 0 && compile(j, e) == 0)
+		return j;
+	judge_free(j);
+	return NULL;
+}
+
+void
+judge_free(struct judge *j)
+{
+	if (j == NULL)
+		return;
+	sl_who_free(j->who);
+	sl_polset_free(j->set);
+	sl_policy_free(j->p);
+	json_decref(j->doc);
+	json_decref(j->ifaces);
+	json_decref(j->peers);
+	free(j);
+}
+
+const struct sl_policy *
+judge_policy(const struct judge *j)
+{
+	return j->p;
+}
+
+const struct sl_polset *
+judge_set(const struct judge *j)
+{
+	return j->set;
+}
+
+json_t *
+judge_doc(const struct judge *j)
+{
+	return json_incref(j->doc);
+}

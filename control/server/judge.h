@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * A policy document judged beside the gateways: checked, compiled, with the members that the store
+ * holds, for tests of documents and for "would this be allowed?". The verdict function is the one
+ * of the data path (lib/policy).
+ */
+#ifndef SL_REST_JUDGE_H
+#define SL_REST_JUDGE_H
+
+#include "sl_policy_doc.h"
+#include "sl_store.h"
+
+struct judge;
+
+/**
+ * @param text the document; @param wall_ns what holds then
+ * @param was_in_force rules that have ended are no error
+ * @return NULL with an error of the document, or no_memory, limit_entries
+ */
+struct judge *judge_new(struct sl_store *s, const char *text, size_t len, uint64_t wall_ns,
+			bool was_in_force, struct sl_error *e);
+void judge_free(struct judge *j); /* NULL allowed */
+const struct sl_policy *judge_policy(const struct judge *j);
+const struct sl_polset *judge_set(const struct judge *j);
+/** The document as it was, with comments gone and no number chosen. New reference. */
+json_t *judge_doc(const struct judge *j);
+
+/** Run the document's tests. @return 0; -EINVAL test_failed at /tests/N */
+int judge_test(struct judge *j, unsigned *n_run, struct sl_error *e);
+
+/** Who asks: a peer of the store, just these roles, or an address. */
+struct judge_subject {
+	const char *peer;
+	const json_t *roles; /* array of names */
+	const char *iface;   /* "" any */
+	struct sl_ip from;   /* family 0: the peer's own */
+};
+struct judge_answer {
+	struct sl_polset_query q;
+	struct sl_polset_answer a;
+	struct sl_ip src;
+	struct sl_trace_role trace[SL_CLASS_ROLES_MAX];
+	unsigned n_trace;
+	struct sl_class *made; /* of roles that were named */
+};
+/** @param out zeroed; free `made`. @return 0; -ENOENT not_found; -EINVAL role_unknown,
+ * interface_unknown, family_mismatch */
+int judge_flow(struct judge *j, const struct judge_subject *who, const struct sl_ip *dst,
+	       unsigned proto, uint16_t sport, uint16_t dport, struct judge_answer *out,
+	       struct sl_error *e);
+/** Is this role one that the subject has through its peer? */
+bool judge_through_peer(const struct judge_answer *x, uint16_t role);
+
+#endif

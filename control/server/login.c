@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Who calls. */
+#include <stdio.h>
+
+#include "head.h"
+#include "sl_rest_int.h"
+#include "sl_secret.h"
+
+static int
+by_certificate(struct sl_rest *r, struct bufferevent *bev, struct sl_principal *out,
+	       struct sl_error *e)
+{
+	struct sl_tls_id id;
+	int rc = sl_tls_peer(bev, &id);
+	char crl[64];
+	json_t *body = NULL;
+
+	if (rc == -ENOENT) {
+		sl_fail(e, -EACCES, "unauthenticated", "", "this needs a login");
+		sl_hint(e, "Authorization: Bearer TOKEN, HTTP Basic with the token's id and "
+			   "secret, or a client certificate");
+		return -EACCES;
+	}
+	if (rc == 0) {
+		snprintf(crl, sizeof(crl), "cert:%s", id.serial);
+		if (sl_store_get(r->c.store, SL_KIND_CRL, crl, NULL, &body) == 0)
+			rc = -EACCES;
+		json_decref(body);
+	}
+	if (rc == 0)
+		rc = sl_allow_cert_find(r->c.certs, &id, out);
+	if (rc == 0)
+		return 0;
+	sl_fail(e, -EACCES, "cert_refused", "", "this client certificate may not call");
+	sl_hint(e, "its name must be in --allow-cert, and it must not be revoked");
+	return -EACCES;
+}
+
+uint32_t
+sl_rest_login_wait_ms(const struct sl_rest *r, const struct sl_ip *from)
+{
+	return throttle_wait_ms(&r->throttle, from, sl_rest_mono_ns());
+}
+
+static int
+by_token(struct sl_rest *r, const char *authorization, const struct sl_ip *from,
+	 struct sl_principal *out, struct sl_error *e)
+{
+	char token[SL_CREDENTIAL_MAX];
+	int rc = sl_head_credential(authorization, token, e);
+
+	if (rc == 0 &&
+	    sl_token_check(r->c.store, r->c.pepper, token, from, sl_rest_wall_ns(), out) != 0)
+		rc = sl_fail(e, -EACCES, "token_refused", "",
+			     "the token is unknown, revoked, expired or not for this source");
+	sl_wipe(token, sizeof(token));
+	return rc;
+}
+
+int
+sl_rest_login(struct sl_rest *r, struct bufferevent *bev, const char *authorization,
+	      const struct sl_ip *from, bool count, struct sl_principal *out, struct sl_error *e)
+{
+	int rc;
+
+	if (authorization == NULL)
+		return by_certificate(r, bev, out, e);
+	if (sl_rest_login_wait_ms(r, from) > 0)
+		return sl_fail(e, -EAGAIN, "login_delayed", "",
+			       "too many failed logins from this address");
+	rc = by_token(r, authorization, from, out, e);
+	if (rc != 0 && count)
+		throttle_refused(&r->throttle, from, sl_rest_mono_ns());
+	return rc;
+}

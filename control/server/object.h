@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** @file The five operations that objects of the store have in common. */
+#ifndef SL_REST_OBJECT_H
+#define SL_REST_OBJECT_H
+
+#include "call.h"
+
+struct object_kind {
+	enum sl_kind kind;
+	const char *what;	/* "peer" */
+	const char *collection; /* "peers", as in the path */
+};
+
+/** POST: the name stands in the body, or follows from it. */
+int object_create(struct sl_call *c, const struct object_kind *k, struct sl_error *e);
+int object_get(struct sl_call *c, const struct object_kind *k, struct sl_error *e);
+int object_put(struct sl_call *c, const struct object_kind *k, struct sl_error *e);
+/** PATCH: RFC 7396 on what is there. */
+int object_patch(struct sl_call *c, const struct object_kind *k, struct sl_error *e);
+int object_delete(struct sl_call *c, const struct object_kind *k, struct sl_error *e);
+
+/** Change an object inside the transaction `t`: `fn` edits its body. For handlers that do more than
+ * replace. @return 0, -ENOENT not_found, what `fn` gave */
+int object_edit(struct sl_call *c, struct sl_store_txn *t, const struct object_kind *k,
+		const char *id, int (*fn)(struct sl_call *c, json_t *body, struct sl_error *e),
+		struct sl_error *e);
+/** Header Location of an object. */
+void object_location(struct sl_call *c, const struct object_kind *k, const char *id);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Objects that need no more than what all have in common. */
+#include "object.h"
+#include "page.h"
+
+/* OPS_RW(peer, peers, Peer kind): handlers of one kind, all alike */
+#define OPS(one, many, kind_, what_, collection_)                                                  \
+	static const struct object_kind one##_kind = {kind_, what_, collection_};                  \
+	int sl_op_create_##one(struct sl_call *c, struct sl_error *e)                              \
+	{                                                                                          \
+		return object_create(c, &one##_kind, e);                                           \
+	}                                                                                          \
+	int sl_op_put_##one(struct sl_call *c, struct sl_error *e)                                 \
+	{                                                                                          \
+		return object_put(c, &one##_kind, e);                                              \
+	}                                                                                          \
+	int sl_op_delete_##one(struct sl_call *c, struct sl_error *e)                              \
+	{                                                                                          \
+		return object_delete(c, &one##_kind, e);                                           \
+	}
+#define READ(one, many)                                                                            \
+	int sl_op_list_##many(struct sl_call *c, struct sl_error *e)                               \
+	{                                                                                          \
+		return page_list(c, one##_kind.kind, NULL, NULL, e);                               \
+	}                                                                                          \
+	int sl_op_get_##one(struct sl_call *c, struct sl_error *e)                                 \
+	{                                                                                          \
+		return object_get(c, &one##_kind, e);                                              \
+	}
+#define PATCH(one)                                                                                 \
+	int sl_op_patch_##one(struct sl_call *c, struct sl_error *e)                               \
+	{                                                                                          \
+		return object_patch(c, &one##_kind, e);                                            \
+	}
+
+OPS(interface, interfaces, SL_KIND_INTERFACE, "interface", "interfaces")
+READ(interface, interfaces)
+PATCH(interface)
+OPS(role_map, role_maps, SL_KIND_ROLE_MAP, "role map", "role-maps")
+READ(role_map, role_maps)
+OPS(provider, providers, SL_KIND_PROVIDER, "provider", "providers")
+READ(provider, providers)
+OPS(pool, pools, SL_KIND_POOL, "pool", "pools")
+READ(pool, pools)
+OPS(gateway, gateways, SL_KIND_GATEWAY, "gateway", "gateways")
+PATCH(gateway)
+OPS(gateway_interface, gateway_interfaces, SL_KIND_GATEWAY_INTERFACE, "gateway interface",
+    "gateway-interfaces")
+PATCH(gateway_interface)
+
+static const struct object_kind setting_kind = {SL_KIND_SETTING, "setting", "settings"};
+READ(setting, settings)
+
+int
+sl_op_put_setting(struct sl_call *c, struct sl_error *e)
+{
+	return object_put(c, &setting_kind, e);
+}
+
+int
+sl_op_delete_setting(struct sl_call *c, struct sl_error *e)
+{
+	return object_delete(c, &setting_kind, e);
+}
+
+/* --- a gateway sees itself alone -------------------------------------------------------------- */
+
+static bool
+own_gateway(struct sl_call *c, const char *id, const json_t *body)
+{
+	return !sl_call_is_scoped(c, SL_SR_GATEWAY) || strcmp(id, c->who.bound) == 0;
+}
+
+int
+sl_op_list_gateways(struct sl_call *c, struct sl_error *e)
+{
+	return page_list(c, SL_KIND_GATEWAY, own_gateway, NULL, e);
+}
+
+int
+sl_op_get_gateway(struct sl_call *c, struct sl_error *e)
+{
+	int rc = sl_call_own(c, SL_SR_GATEWAY, c->arg[0], e);
+
+	return rc != 0 ? rc : object_get(c, &gateway_kind, e);
+}
+
+static bool
+wanted_interface(struct sl_call *c, const char *id, const json_t *body)
+{
+	const char *gateway = json_string_value(json_object_get(body, "gateway"));
+
+	if (gateway == NULL)
+		return false;
+	if (sl_call_is_scoped(c, SL_SR_GATEWAY) && strcmp(gateway, c->who.bound) != 0)
+		return false;
+	return c->q[SL_Q_GATEWAY] == NULL || strcmp(gateway, c->q[SL_Q_GATEWAY]) == 0;
+}
+
+int
+sl_op_list_gateway_interfaces(struct sl_call *c, struct sl_error *e)
+{
+	return page_list(c, SL_KIND_GATEWAY_INTERFACE, wanted_interface, NULL, e);
+}
+
+int
+sl_op_get_gateway_interface(struct sl_call *c, struct sl_error *e)
+{
+	char gateway[SL_OBJ_ID];
+	size_t n = strcspn(c->arg[0], ":");
+	int rc;
+
+	if (n >= sizeof(gateway))
+		return sl_call_not_found("gateway interface", c->arg[0], e);
+	memcpy(gateway, c->arg[0], n);
+	gateway[n] = '\0';
+	rc = sl_call_own(c, SL_SR_GATEWAY, gateway, e);
+	return rc != 0 ? rc : object_get(c, &gateway_interface_kind, e);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* "Would this be allowed?": of the document in force, an older one, or one that is sent. */
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "call.h"
+#include "judge.h"
+#include "policy_text.h"
+
+static const char *
+text_of(const json_t *o, const char *name)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	return s != NULL ? s : "";
+}
+
+/** The document that is asked about. */
+static int
+make_judge(struct sl_call *c, uint64_t wall_ns, uint64_t *version, struct judge **out,
+	   struct sl_error *e)
+{
+	const json_t *doc = json_object_get(c->body, "policy");
+	const json_t *wanted = json_object_get(c->body, "version");
+	json_t *body = NULL;
+	const char *text;
+	char *sent;
+	int rc;
+
+	if (doc != NULL) {
+		*version = 0;
+		sent = json_dumps(doc, JSON_COMPACT);
+		if (sent == NULL)
+			return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the document");
+		*out = judge_new(c->rest->c.store, sent, strlen(sent), wall_ns, false, e);
+		free(sent);
+		if (*out == NULL)
+			sl_error_under(e, "/policy");
+		return *out != NULL ? 0 : e->err;
+	}
+	*version = json_is_integer(wanted) ? (uint64_t)json_integer_value(wanted)
+					   : policy_version(c->rest->c.store);
+	rc = policy_text(c->rest->c.store, *version, &body, &text, e);
+	if (rc == 0) {
+		*out = judge_new(c->rest->c.store, text, strlen(text), wall_ns, true, e);
+		rc = *out != NULL ? 0 : e->err;
+	}
+	json_decref(body);
+	return rc;
+}
+
+struct question {
+	struct judge_subject who;
+	struct sl_ip dst;
+	int proto;
+	uint16_t sport, dport;
+	uint64_t wall_ns;
+};
+
+static int
+read_subject(const json_t *s, struct question *q, struct sl_error *e)
+{
+	const char *address = text_of(s, "address");
+
+	q->who = (struct judge_subject){
+		.peer = json_string_value(json_object_get(s, "peer")),
+		.roles = json_object_get(s, "roles"),
+		.iface = text_of(s, "interface"),
+	};
+	if (address[0] != '\0' && sl_ip_parse(address, &q->who.from) != 0)
+		return sl_fail(e, -EINVAL, "ip_invalid", "/subject/address",
+			       "\"%.46s\" is no address", address);
+	if (q->who.peer != NULL || q->who.roles != NULL || address[0] != '\0')
+		return 0;
+	return sl_fail(e, -EINVAL, "field_missing", "/subject",
+		       "a peer, roles or an address must be named");
+}
+
+static int
+read_question(const json_t *body, struct question *q, struct sl_error *e)
+{
+	const char *dst = text_of(body, "dst"), *proto = text_of(body, "proto");
+	const char *at = text_of(body, "at");
+
+	q->wall_ns = sl_rest_wall_ns();
+	if (at[0] != '\0' && sl_time_parse(at, &q->wall_ns) != 0)
+		return sl_fail(e, -EINVAL, "time_invalid", "/at",
+			       "\"%.40s\" is no time (2027-01-31T12:00:00Z)", at);
+	if (sl_ip_parse(dst, &q->dst) != 0)
+		return sl_fail(e, -EINVAL, "ip_invalid", "/dst", "\"%.46s\" is no address", dst);
+	q->proto = sl_proto_parse(proto[0] != '\0' ? proto : "tcp");
+	if (q->proto < 0 || q->proto > UINT8_MAX)
+		return sl_fail(e, -EINVAL, "enum_invalid", "/proto",
+			       "tcp, udp, icmp, icmpv6 or a number");
+	q->sport = (uint16_t)json_integer_value(json_object_get(body, "sport"));
+	q->dport = (uint16_t)json_integer_value(json_object_get(body, "dport"));
+	return read_subject(json_object_get(body, "subject"), q, e);
+}
+
+/* --- the answer ------------------------------------------------------------------------------- */
+
+static json_t *
+rule_name(const struct sl_polset *set, uint32_t rule)
+{
+	return json_sprintf("%s/%u", set->roles[set->rules[rule].role].name, set->rules[rule].id);
+}
+
+static json_t *
+trace(const struct sl_polset *set, const struct judge_answer *x)
+{
+	const struct sl_polset_entry *entries = set->entries[x->q.flow.version == 6];
+	json_t *list = json_array(), *o;
+
+	for (unsigned i = 0; i < x->n_trace; i++) {
+		const struct sl_trace_role *r = &x->trace[i];
+		bool votes = r->entry != SL_POL_NONE;
+
+		o = json_pack("{s:s, s:s, s:s}", "role", set->roles[r->role].name, "through",
+			      judge_through_peer(x, r->role) ? "peer" : "source", "vote",
+			      !votes			? "none"
+			      : entries[r->entry].allow ? "allow"
+							: "deny");
+		if (o != NULL && votes)
+			json_object_set_new(o, "rule", rule_name(set, entries[r->entry].rule));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *
+answer(const struct judge *j, const struct judge_answer *x, uint64_t version, uint64_t wall_ns)
+{
+	static const char *const why[] = {"rule", "zone_default", "no_role", "map_error"};
+	const struct sl_polset *set = judge_set(j);
+	char at[SL_TIME_STR], src[SL_IP_STR];
+	json_t *o = json_pack("{s:s, s:s, s:I, s:s, s:o}", "verdict", x->a.allow ? "allow" : "deny",
+			      "why", why[SL_MIN(x->a.why, SL_ARRAY_SIZE(why) - 1)],
+			      "policy_version", (json_int_t)version, "at", sl_time_str(wall_ns, at),
+			      "trace", trace(set, x));
+
+	if (o == NULL)
+		return NULL;
+	if (x->a.rule != SL_POL_NONE)
+		json_object_set_new(o, "rule", rule_name(set, x->a.rule));
+	if (x->a.zone != SL_POL_NONE16)
+		json_object_set_new(o, "zone", json_string(set->zones[x->a.zone].name));
+	if (x->a.target != SL_POL_NONE16)
+		json_object_set_new(o, "target", json_string(set->targets[x->a.target].name));
+	if (x->src.family != 0)
+		json_object_set_new(o, "src", json_string(sl_ip_str(&x->src, src)));
+	return o;
+}
+
+int
+sl_op_simulate_policy(struct sl_call *c, struct sl_error *e)
+{
+	struct judge_answer *x = calloc(1, sizeof(*x));
+	struct judge *j = NULL;
+	struct question q = {0};
+	uint64_t version = 0;
+	int rc;
+
+	if (x == NULL)
+		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory to judge the policy");
+	rc = read_question(c->body, &q, e);
+	if (rc == 0)
+		rc = make_judge(c, q.wall_ns, &version, &j, e);
+	if (rc == 0)
+		rc = judge_flow(j, &q.who, &q.dst, (unsigned)q.proto, q.sport, q.dport, x, e);
+	if (rc == 0)
+		rc = sl_call_answer(c, 200, answer(j, x, version, q.wall_ns), e);
+	free(x->made);
+	free(x);
+	judge_free(j);
+	return rc;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "page.h"
+
+#define LIMIT 100
+
+struct listing {
+	struct sl_call *c;
+	page_filter filter;
+	page_show show;
+	json_t *items;
+	size_t limit;
+	char last[SL_OBJ_ID];
+	bool more, failed;
+};
+
+json_t *
+page_object(const char *id, uint64_t rev, const json_t *body)
+{
+	json_t *o = json_pack("{s:s, s:I}", "name", id, "rev", (json_int_t)rev);
+
+	if (o != NULL && json_object_update_missing(o, (json_t *)body) == 0)
+		return o;
+	json_decref(o);
+	return NULL;
+}
+
+int
+page_one(struct sl_call *c, int status, enum sl_kind k, const char *id, const char *what,
+	 struct sl_error *e)
+{
+	json_t *body = NULL;
+	int rc = sl_store_get(c->rest->c.store, k, id, &c->etag, &body);
+
+	if (rc != 0)
+		return sl_call_not_found(what, id, e);
+	rc = sl_call_answer(c, status, page_object(id, c->etag, body), e);
+	json_decref(body);
+	return rc;
+}
+
+static bool
+each(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
+{
+	struct listing *l = ctx;
+	json_t *body = json_loadb(text, len, 0, NULL), *item = NULL;
+	bool wanted = body != NULL && (l->filter == NULL || l->filter(l->c, id, body));
+
+	l->failed |= body == NULL;
+	if (wanted && json_array_size(l->items) == l->limit) {
+		l->more = true;
+	} else if (wanted) {
+		item = l->show != NULL ? l->show(l->c, id, rev, body) : page_object(id, rev, body);
+		l->failed |= json_array_append_new(l->items, item) != 0;
+		strncpy(l->last, id, sizeof(l->last) - 1);
+	}
+	json_decref(body);
+	return !l->more && !l->failed;
+}
+
+int
+page_list(struct sl_call *c, enum sl_kind k, page_filter filter, page_show show, struct sl_error *e)
+{
+	struct listing l = {.c = c, .filter = filter, .show = show, .items = json_array()};
+	const char *after = c->q[SL_Q_AFTER] != NULL ? c->q[SL_Q_AFTER] : "";
+	json_t *o;
+	int rc;
+
+	l.limit = c->q[SL_Q_LIMIT] != NULL ? (size_t)c->q_int[SL_Q_LIMIT] : LIMIT;
+	rc = sl_store_walk(c->rest->c.store, k, after, each, &l, e);
+	if (rc == 0 && l.failed)
+		rc = sl_fail(e, -EIO, "store_corrupt", "", "an object of the store is unreadable");
+	if (rc != 0) {
+		json_decref(l.items);
+		return rc;
+	}
+	o = json_pack("{s:o}", "items", l.items);
+	if (o != NULL && l.more)
+		json_object_set_new(o, "next", json_string(l.last));
+	return sl_call_answer(c, 200, o, e);
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The server: from a request to its handler. */
+#include "sl_rest.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "call_int.h"
+#include "door.h"
+#include "head.h"
+#include "history.h"
+#include "kept.h"
+#include "rate.h"
+#include "sl_secret.h"
+
+#define RATE 50
+#define BURST 100
+#define PLACES 4096
+#define AT_SEQ_MS 50
+#define AT_SEQ_TRIES 100
+#define PRUNE_NS (600ULL * 1000000000)
+
+static uint64_t
+clock_ns(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+uint64_t
+sl_rest_mono_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t
+sl_rest_wall_ns(void)
+{
+	return clock_ns(CLOCK_REALTIME);
+}
+
+/* --- one request ------------------------------------------------------------------------------ */
+
+static struct sl_call *
+call_new(struct sl_rest *r, struct evhttp_request *req, const struct sl_ip *from)
+{
+	struct sl_call *c = calloc(1, sizeof(*c));
+	uint8_t id[8];
+
+	if (c == NULL)
+		return NULL;
+	c->rest = r;
+	c->req = req;
+	c->from = *from;
+	c->begun_ns = sl_rest_mono_ns();
+	c->text = "";
+	randombytes_buf(id, sizeof(id));
+	sodium_bin2hex(c->id, sizeof(c->id), id, sizeof(id));
+	return c;
+}
+
+/** Ask the handler, unless this was answered before. */
+static int
+run(struct sl_call *c, struct sl_error *e)
+{
+	bool hit = false;
+	int rc = kept_find(c, &hit, e);
+
+	return rc != 0 || hit ? rc : c->op->handler(c, e);
+}
+
+static bool
+has_seq(const struct sl_call *c)
+{
+	return c->q[SL_Q_AT_SEQ] == NULL ||
+	       sl_store_head(c->rest->c.store) >= (uint64_t)c->q_int[SL_Q_AT_SEQ];
+}
+
+/** at_seq: the state is not there yet. */
+static void
+look_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct sl_call *c = arg;
+	struct timeval tv = {.tv_usec = AT_SEQ_MS * 1000};
+	struct sl_error e = {0};
+	int rc;
+
+	if (!has_seq(c) && ++c->tries < AT_SEQ_TRIES) {
+		event_add(c->timer, &tv);
+		return;
+	}
+	if (has_seq(c))
+		rc = run(c, &e);
+	else
+		rc = sl_fail(&e, -EAGAIN, "behind", "?at_seq",
+			     "this server has not received that seq yet");
+	if (rc != SL_CALL_LATER)
+		sl_call_finish(c, rc, &e);
+}
+
+static int
+begin(struct sl_call *c, struct sl_error *e)
+{
+	struct timeval tv = {.tv_usec = AT_SEQ_MS * 1000};
+
+	if (has_seq(c))
+		return run(c, e);
+	c->timer = evtimer_new(c->rest->c.base, look_again, c);
+	if (c->timer == NULL || event_add(c->timer, &tv) != 0)
+		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the wait");
+	return SL_CALL_LATER;
+}
+
+/** Once in a while, beside a request. */
+static void
+tidy(struct sl_rest *r, uint64_t now)
+{
+	if (now - r->pruned_ns < PRUNE_NS || sl_store_role(r->c.store) != SL_STORE_PRIMARY)
+		return;
+	r->pruned_ns = now;
+	kept_prune(r->c.store, sl_rest_wall_ns());
+	history_prune(r->c.store);
+}
+
+static void
+on_request(void *ctx, struct evhttp_request *req, struct bufferevent *bev, const struct sl_ip *from,
+	   bool noted)
+{
+	struct sl_rest *r = ctx;
+	struct sl_call *c = call_new(r, req, from);
+	struct sl_error e = {0};
+	int rc;
+
+	r->stats.requests++;
+	if (c == NULL) {
+		evhttp_send_error(req, 503, NULL);
+		return;
+	}
+	tidy(r, c->begun_ns);
+	TAILQ_INSERT_TAIL(&r->waiting, c, link);
+	rc = request_read(c, bev, noted, &e);
+	if (rc == 0)
+		rc = begin(c, &e);
+	if (rc == SL_CALL_LATER)
+		door_pause(bev);
+	else
+		sl_call_finish(c, rc, &e);
+}
+
+/** How much body may follow this head? More than a stranger's only with a login whose role may
+ * call the operation. */
+static size_t
+admit(void *ctx, struct bufferevent *bev, const char *head, size_t len, const struct sl_ip *from,
+      bool *failed)
+{
+	static const char *const names[SL_METHOD_N] = {"GET", "PUT", "POST", "PATCH", "DELETE"};
+	struct sl_rest *r = ctx;
+	char method[8], text[SL_TARGET_MAX + 1], auth[256];
+	struct sl_principal who = {0};
+	const struct sl_rest_op *op = NULL;
+	struct sl_target target;
+	struct sl_error e;
+	const char *arg[2];
+	unsigned allowed, m = 0;
+	int n;
+
+	n = sl_head_get(head, len, "Content-Length", text, sizeof(text));
+	if (n >= 0 && n < 10 && strtoul(text, NULL, 10) <= DOOR_BODY_STRANGER)
+		return DOOR_BODY_STRANGER;
+	if (n == -ENOENT &&
+	    sl_head_get(head, len, "Transfer-Encoding", text, sizeof(text)) == -ENOENT)
+		return DOOR_BODY_STRANGER;
+	if (sl_head_line(head, len, method, text, sizeof(text)) != 0 ||
+	    sl_target_parse(text, &target, &e) != 0)
+		return DOOR_BODY_STRANGER;
+	while (m < SL_METHOD_N && strcmp(names[m], method) != 0)
+		m++;
+	if (m < SL_METHOD_N)
+		op = sl_rest_route(&target, (enum sl_rest_method)m, arg, &allowed);
+	if (op == NULL)
+		return DOOR_BODY_STRANGER;
+	n = sl_head_get(head, len, "Authorization", auth, sizeof(auth));
+	*failed = sl_rest_login(r, bev, n >= 0 ? auth : NULL, from, true, &who, &e) != 0 && n >= 0;
+	sl_wipe(auth, sizeof(auth));
+	return sl_service_may(&who, r->roles[op - sl_rest_ops]) ? op->body_max : DOOR_BODY_STRANGER;
+}
+
+/* --- the server ------------------------------------------------------------------------------- */
+
+static int
+read_page(struct sl_rest *r, struct sl_error *e)
+{
+	r->page = json_loadb(sl_rest_page, sl_rest_page_len, 0, NULL);
+	r->roles = calloc(sl_rest_n_ops, sizeof(*r->roles));
+	r->open = calloc(sl_rest_n_ops, sizeof(*r->open));
+	if (r->page == NULL || r->roles == NULL || r->open == NULL)
+		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the REST API");
+	for (unsigned i = 0; i < sl_rest_n_ops; i++) {
+		if (sl_service_roles_parse(sl_rest_ops[i].roles, &r->roles[i], &r->open[i]) != 0)
+			return sl_fail(e, -EINVAL, "internal", "", "%s: no roles: \"%s\"",
+				       sl_rest_ops[i].id, sl_rest_ops[i].roles);
+	}
+	return 0;
+}
+
+static int
+copy_names(struct sl_rest *r, const struct sl_rest_conf *c, struct sl_error *e)
+{
+	const char *at = c->public_url != NULL ? strstr(c->public_url, "://") : NULL;
+	char host[256];
+
+	r->name = strdup(c->name);
+	r->state_dir = strdup(c->state_dir);
+	if (c->public_url != NULL) {
+		char authority[256];
+
+		at = at != NULL ? at + 3 : c->public_url;
+		snprintf(authority, sizeof(authority), "%.*s", (int)strcspn(at, "/"), at);
+		if (sl_head_host(authority, host, sizeof(host)) != 0)
+			return sl_fail(e, -EINVAL, "url_invalid", "--public-url",
+				       "\"%.100s\" has no host", c->public_url);
+		r->host = strdup(host);
+	}
+	if (r->name == NULL || r->state_dir == NULL || (c->public_url != NULL && r->host == NULL))
+		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the REST API");
+	return 0;
+}
+
+static int
+open_all(struct sl_rest *r, const struct sl_rest_conf *c, struct sl_error *e)
+{
+	static const struct door_ops ops = {.admit = admit, .request = on_request};
+	int rc = copy_names(r, c, e);
+
+	if (rc == 0)
+		rc = read_page(r, e);
+	if (rc == 0)
+		rc = kept_init(c->store, e);
+	if (rc == 0)
+		rc = history_init(c->store, e);
+	if (rc != 0)
+		return rc;
+	r->rate = rate_new(RATE, BURST, PLACES);
+	if (r->rate == NULL)
+		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the REST API");
+	r->door = door_new(c->base, c->tls, &c->at, &ops, r, e);
+	return r->door != NULL ? 0 : e->err;
+}
+
+struct sl_rest *
+sl_rest_new(const struct sl_rest_conf *c, struct sl_error *e)
+{
+	struct sl_rest *r = calloc(1, sizeof(*r));
+
+	if (r == NULL) {
+		sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the REST API");
+		return NULL;
+	}
+	r->c = *c;
+	TAILQ_INIT(&r->waiting);
+	if (open_all(r, c, e) == 0)
+		return r;
+	sl_rest_free(r);
+	return NULL;
+}
+
+void
+sl_rest_free(struct sl_rest *r)
+{
+	struct sl_call *c;
+
+	if (r == NULL)
+		return;
+	while ((c = TAILQ_FIRST(&r->waiting)) != NULL) {
+		TAILQ_REMOVE(&r->waiting, c, link);
+		if (c->cancel != NULL)
+			c->cancel(c);
+		call_free(c);
+	}
+	door_free(r->door);
+	rate_free(r->rate);
+	json_decref(r->page);
+	free(r->roles);
+	free(r->open);
+	free(r->name);
+	free(r->state_dir);
+	free(r->host);
+	free(r);
+}
+
+uint16_t
+sl_rest_port(const struct sl_rest *r)
+{
+	return door_port(r->door);
+}
+
+void
+sl_rest_stats(const struct sl_rest *r, struct sl_rest_stats *out)
+{
+	*out = r->stats;
+	out->connections = door_connections(r->door);
+}

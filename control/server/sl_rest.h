@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * The admin API of sluice-control: REST over HTTPS, /api/v1, as openapi.json tells. Serves a store
+ * on the caller's event loop; a follower answers questions and refuses changes. docs/rest.md is its
+ * manual.
+ */
+#ifndef SL_REST_H
+#define SL_REST_H
+
+#include <event2/event.h>
+
+#include "allow_cert.h"
+#include "sl_publisher.h"
+#include "sl_store.h"
+#include "sl_token.h"
+
+struct sl_rest;
+
+struct sl_rest_conf {
+	struct event_base *base;
+	struct sl_store *store;
+	const struct sl_pepper *pepper;
+	struct sl_publisher *publisher; /* NULL: no gateways (tests) */
+	struct sl_tls *tls;
+	const struct sl_allow_cert *certs;
+	struct sl_endpoint at;
+	const char *name;	/* of this server */
+	const char *state_dir;	/* backups go to DIR/backup */
+	const char *public_url; /* its host is taken in Host; NULL: none */
+	/** Follower: its subscription; `at` names the source. false: there is none. NULL: primary.
+	 */
+	bool (*source)(void *ctx, struct sl_sub_info *info, char at[160]);
+	void *ctx;
+};
+
+/** Strings are copied; what it points to outlives it. @return NULL with an error: socket,
+ * no_memory, store_io, internal */
+struct sl_rest *sl_rest_new(const struct sl_rest_conf *c, struct sl_error *e);
+/** Requests that still wait are dropped. NULL allowed. */
+void sl_rest_free(struct sl_rest *r);
+/** The port that it listens on (of port 0: the one that was given). */
+uint16_t sl_rest_port(const struct sl_rest *r);
+
+struct sl_rest_stats {
+	uint64_t requests, refused_login, refused_role, refused_rate, problems;
+	unsigned connections;
+};
+void sl_rest_stats(const struct sl_rest *r, struct sl_rest_stats *out);
+
+#endif
