@@ -1,0 +1,434 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The REST API of a real server: every operation, every role, conditions, keys, pages, problems. Every answer is checked against
+control/server/openapi.json on the way."""
+
+import concurrent.futures
+import os
+import json
+import ssl
+import subprocess
+import sys
+
+import restlib
+from restlib import POLICY, equal, fail, furnish, key, step
+
+ROLES = ["admin", "operator", "approver", "auditor", "viewer", "follower", "gateway", "agent", "peer"]
+# words of x-roles, written down here again: what the table must mean
+ABOVE = {"viewer": {"viewer", "auditor", "approver", "operator", "admin"}, "operator": {"operator", "admin"}}
+
+# Some rows of the matrix by hand: who may. All others: who may not.
+BY_HAND = {
+    "listPeers": "admin operator approver auditor viewer", "createPeer": "admin operator", "deletePeer": "admin operator",
+    "putPolicy": "admin", "rollbackPolicy": "admin", "getPolicy": "admin operator approver auditor viewer",
+    "createToken": "admin operator", "listTokens": "admin auditor", "deleteToken": "admin",
+    "createBackup": "admin", "listAudit": "admin auditor", "putSetting": "admin", "decommissionGateway": "admin",
+    "listGateways": "admin operator approver auditor viewer gateway", "getPeerConfig": "admin operator approver auditor viewer peer",
+    "putPeerPublicKey": "admin operator peer", "createGateway": "admin", "createRoleMap": "admin operator",
+    "getMe": " ".join(ROLES), "getHealth": " ".join(ROLES),
+}
+
+
+def allowed(words):
+    out = set()
+    for w in words.split():
+        out |= set(ROLES) if w in ("any", "open") else ABOVE.get(w, {w})
+    return out
+
+
+# --- a valid call of each operation ----------------------------------------------------------------------------------
+
+def valid_calls(c):
+    """operationId -> (method, path, body, headers); those that change run in an order in which each can."""
+    def gi(g):
+        return {"gateway": g, "interface": "wg0", "index": 9}
+    any_ = {"If-Match": "*"}
+    rm = "engineer:peer:bob"
+    token = c.make_token("viewer").split("_")[1]
+    return {
+        "getHealth": ("GET", "/healthz"), "getReady": ("GET", "/readyz"), "getOpenapi": ("GET", "/openapi.json"), "getVersion": ("GET", "/version"),
+        "getMe": ("GET", "/auth/me"),
+        "createInterface": ("POST", "/interfaces", {"name": "wg9"}), "listInterfaces": ("GET", "/interfaces"), "getInterface": ("GET", "/interfaces/wg9"),
+        "putInterface": ("PUT", "/interfaces/wg9", {"mtu": 1400}), "patchInterface": ("PATCH", "/interfaces/wg9", {"mtu": None}),
+        "deleteInterface": ("DELETE", "/interfaces/wg9"),
+        "createGateway": ("POST", "/gateways", {"name": "gw-m", "interfaces": ["wg0"]}), "listGateways": ("GET", "/gateways"),
+        "getGateway": ("GET", "/gateways/gw-m"), "putGateway": ("PUT", "/gateways/gw-m", {"interfaces": ["wg0"], "region": "x"}),
+        "patchGateway": ("PATCH", "/gateways/gw-m", {"region": None}), "getGatewayStatus": ("GET", "/gateways/gw-m/status"),
+        "createGatewayInterface": ("POST", "/gateway-interfaces", gi("gw-m")), "listGatewayInterfaces": ("GET", "/gateway-interfaces"),
+        "getGatewayInterface": ("GET", "/gateway-interfaces/gw-m:wg0"), "putGatewayInterface": ("PUT", "/gateway-interfaces/gw-m:wg0", gi("gw-m")),
+        "patchGatewayInterface": ("PATCH", "/gateway-interfaces/gw-m:wg0", {"client_pool": ["10.7.99.0/24"]}),
+        "createPeer": ("POST", "/peers", {"name": "matrix", "interface": "wg0", "public_key": key(500)}), "listPeers": ("GET", "/peers"),
+        "getPeer": ("GET", "/peers/matrix"), "putPeer": ("PUT", "/peers/matrix", {"interface": "wg0", "public_key": key(501)}, any_),
+        "patchPeer": ("PATCH", "/peers/matrix", {"keepalive_s": 25}, any_), "getPeerConfig": ("GET", "/peers/matrix/config"),
+        "putPeerPublicKey": ("PUT", "/peers/matrix/public-key", {"public_key": key(502), "overlap_s": 60}),
+        "putPeerEnabled": ("PUT", "/peers/matrix/enabled", {"enabled": False}),
+        "createAllocation": ("POST", "/allocations", {"gateway": "gw-m", "interface": "wg0", "peer": "matrix"}), "listAllocations": ("GET", "/allocations"),
+        "deleteAllocation": ("DELETE", "/allocations/gw-m:wg0:10.7.99.1"),
+        "deleteGatewayInterface": ("DELETE", "/gateway-interfaces/gw-m:wg0"), "decommissionGateway": ("POST", "/gateways/gw-m/decommission", {"reason": "test"}),
+        "deletePeer": ("DELETE", "/peers/matrix", None, any_),
+        "listZones": ("GET", "/zones"), "listTargets": ("GET", "/targets"), "getTarget": ("GET", "/targets/db"), "listRoles": ("GET", "/roles"),
+        "getRole": ("GET", "/roles/engineer"), "listRules": ("GET", "/rules"), "getRule": ("GET", "/rules/engineer/101"),
+        "createProvider": ("POST", "/providers", {"name": "corp", "state": "up"}), "listProviders": ("GET", "/providers"), "getProvider": ("GET", "/providers/corp"),
+        "putProvider": ("PUT", "/providers/corp", {"state": "down", "since": "2026-01-01T00:00:00Z"}),
+        "createRoleMap": ("POST", "/role-maps", {"role": "engineer", "member": "peer:bob", "interface": "wg0", "source": {"type": "dynamic", "reason": "t"}}),
+        "listRoleMaps": ("GET", "/role-maps"), "getRoleMap": ("GET", "/role-maps/" + rm),
+        "putRoleMap": ("PUT", "/role-maps/" + rm, {"role": "engineer", "member": "peer:bob", "interface": "wg0", "expires_at": "2030-01-01T00:00:00Z",
+                                                    "source": {"type": "dynamic", "reason": "t"}}),
+        "deleteRoleMap": ("DELETE", "/role-maps/" + rm), "deleteProvider": ("DELETE", "/providers/corp"),
+        "createPool": ("POST", "/pools", {"name": "agents", "prefixes": ["10.96.0.0/16"], "prefix_len": 24}), "listPools": ("GET", "/pools"),
+        "getPool": ("GET", "/pools/agents"), "putPool": ("PUT", "/pools/agents", {"prefixes": ["10.96.0.0/15"], "prefix_len": 24}),
+        "deletePool": ("DELETE", "/pools/agents"),
+        "listTokens": ("GET", "/tokens"), "createToken": ("POST", "/tokens", {"roles": ["viewer"]}), "getToken": ("GET", "/tokens/" + token),
+        "deleteToken": ("DELETE", "/tokens/" + token),
+        "getPolicy": ("GET", "/policy"), "putPolicy": ("PUT", "/policy", POLICY, any_), "validatePolicy": ("POST", "/policy/validate", POLICY),
+        "testPolicy": ("POST", "/policy/test"), "simulatePolicy": ("POST", "/policy/simulate", {"subject": {"peer": "alice"}, "dst": "10.20.0.10", "dport": 5432}),
+        "listPolicyVersions": ("GET", "/policy/versions"), "getPolicyVersion": ("GET", "/policy/versions/1"),
+        "rollbackPolicy": ("POST", "/policy/versions/1/rollback"),
+        "getReplication": ("GET", "/replication"), "waitApplied": ("GET", "/wait?seq=0&timeout=0"), "createBackup": ("POST", "/backup"), "listAudit": ("GET", "/audit"),
+        "putSetting": ("PUT", "/settings/retention_days", {"value": 30}), "listSettings": ("GET", "/settings"), "getSetting": ("GET", "/settings/retention_days"),
+        "deleteSetting": ("DELETE", "/settings/retention_days"),
+        "deleteGateway": ("DELETE", "/gateways/gw-x"),
+    }
+
+
+def do(c, call, **more):
+    method, path, body, headers = (list(call) + [None, None])[:4]
+    return c.call(method, path, body, headers=headers, **more)
+
+
+def matrix(c):
+    """Every operation with every role. Those that may not are refused, whatever they send; the admin's calls are carried out."""
+    step("every operation x every role")
+    tokens = {r: c.make_token(r, **({"bound": "gw-a"} if r == "gateway" else {"bound": "alice"} if r in ("peer", "agent") else
+                                    {"bound": "cp9"} if r == "follower" else {})) for r in ROLES}
+    calls = valid_calls(c)
+    ops = {o[3]["operationId"]: o[3] for o in c.page.ops}
+    missing = sorted(set(ops) - set(calls))
+    equal("operations without a call here", missing, [])
+    c.want(201, "POST", "/gateways", {"name": "gw-x", "interfaces": []})
+    n = 0
+    for oid, call in calls.items():
+        may = allowed(ops[oid]["x-roles"])
+        if oid in BY_HAND and may != set(BY_HAND[oid].split()):
+            fail(f"{oid}: the page lets {sorted(may)} call it, wanted {BY_HAND[oid]}")
+        for role in ROLES:
+            n += 1
+            if role == "admin" or role in may:
+                continue
+            a = do(c, call, token=tokens[role])
+            if a.status != 403 or a.reason != "forbidden":
+                fail(f"{oid} as {role}: {a.status} {a.data[:200]}, wanted 403 forbidden")
+        open_ = ops[oid]["x-roles"] == "open"
+        a = do(c, call, token=None)
+        equal(f"{oid} without a login", a.status in (401,), not open_)
+        for role in ROLES[1:]:
+            if role in may and (call[0] == "GET" or ops[oid].get("x-reads")):
+                a = do(c, call, token=tokens[role])
+                if a.status in (401, 403):
+                    fail(f"{oid} as {role}: {a.status} {a.data[:200]}")
+        a = do(c, call)
+        if a.status >= 300:
+            fail(f"{oid} as admin: {a.status} {a.data[:500]}")
+        if oid in ("putInterface", "createInterface"):
+            equal(f"{oid}: Location or not", bool(a.headers.get("Location")), a.status == 201)
+    print(f"   {len(calls)} operations x {len(ROLES)} roles = {n}")
+
+
+def scoping(c):
+    step("a gateway sees itself, a peer its own config")
+    g = c.make_token("gateway", bound="gw-a")
+    equal("gateways of gw-a", [x["name"] for x in c.want(200, "GET", "/gateways", token=g).json()["items"]], ["gw-a"])
+    c.want(200, "GET", "/gateways/gw-a", token=g)
+    c.want(404, "GET", "/gateways/gw-b", token=g)
+    c.want(404, "GET", "/gateways/gw-b/status", token=g)
+    c.want(404, "GET", "/gateway-interfaces/gw-b:wg0", token=g)
+    equal("its interfaces", [x["name"] for x in c.want(200, "GET", "/gateway-interfaces", token=g).json()["items"]], ["gw-a:wg0"])
+    p = c.make_token("peer", bound="alice")
+    text = c.want(200, "GET", "/peers/alice/config", token=p).json()["configs"][0]["text"]
+    if "AllowedIPs = 10.20.0.10/32, 10.20.1.0/24" not in text or "\nPrivateKey" in text:
+        fail("config: " + text)
+    c.want(404, "GET", "/peers/bob/config", token=p)
+    c.want(404, "PUT", "/peers/bob/public-key", {"public_key": key(700)}, token=p)
+    a = c.want(200, "PUT", "/peers/alice/public-key", {"public_key": key(701), "overlap_s": 300, "address": "10.7.0.1"}, token=p).json()
+    equal("old key", a["old_key"], key(1))
+    c.want(409, "PUT", "/peers/alice/public-key", {"public_key": key(702), "address": "10.7.0.2"}, "address_mismatch", token=p)
+    c.want(422, "PUT", "/peers/alice/public-key", {"public_key": key(702), "overlap_s": 301}, "field_range", token=p)
+    a = c.want(200, "PUT", "/peers/alice/public-key", {"public_key": key(1)}, token=p).json()
+    equal("no overlap", "old_key" in a, False)
+
+
+def conditions(c):
+    step("ETag and If-Match")
+    a = c.want(200, "GET", "/peers/bob")
+    body = {"interface": "wg0", "public_key": key(2), "allowed_ips": ["10.7.0.2/32"]}
+    c.want(428, "PUT", "/peers/bob", body, "precondition_required")
+    c.want(428, "PATCH", "/peers/bob", {"keepalive_s": 5}, "precondition_required")
+    c.want(428, "DELETE", "/peers/bob", None, "precondition_required")
+    c.want(428, "PUT", "/policy", POLICY, "precondition_required")
+    c.want(412, "PUT", "/peers/bob", {**body, "keepalive_s": 5}, "rev_mismatch", headers={"If-Match": '"999"'})
+    b = c.want(200, "PUT", "/peers/bob", {**body, "keepalive_s": 5}, headers={"If-Match": a.etag})
+    c.want(412, "PATCH", "/peers/bob", {"keepalive_s": 6}, "rev_mismatch", headers={"If-Match": a.etag})
+    d = c.want(200, "PATCH", "/peers/bob", {"keepalive_s": None}, headers={"If-Match": b.etag})
+    equal("merged", "keepalive_s" in d.json(), False)
+    c.want(409, "PUT", "/peers/bob", body, "exists", headers={"If-None-Match": "*"})
+    c.want(404, "PUT", "/peers/nobody", {"interface": "wg0", "public_key": key(3000)}, "not_found", headers={"If-Match": "*"})
+    c.want(404, "DELETE", "/peers/nobody", None, "not_found", headers={"If-Match": "*"})
+    c.want(400, "PUT", "/peers/bob", body, "header_invalid", headers={"If-Match": "12"})
+    v = c.want(200, "GET", "/policy").etag
+    c.want(412, "PUT", "/policy", POLICY, "version_mismatch", headers={"If-Match": '"77"'})
+    c.want(200, "PUT", "/policy", POLICY, headers={"If-Match": v})
+    step("a race on one revision has one winner")
+    etag = c.want(200, "GET", "/peers/carol").etag
+    with concurrent.futures.ThreadPoolExecutor(16) as ex:
+        got = list(ex.map(lambda i: c.call("PATCH", "/peers/carol", {"keepalive_s": 100 + i}, headers={"If-Match": etag}).status, range(16)))
+    equal("winners", sorted(got), [200] + [412] * 15)
+
+
+def keys_and_dry_runs(c):
+    step("Idempotency-Key")
+    body = {"name": "idem", "interface": "wg0", "public_key": key(800)}
+    h = {"Idempotency-Key": "k-1"}
+    a = c.want(201, "POST", "/peers", body, headers=h)
+    b = c.want(201, "POST", "/peers", body, headers=h)
+    equal("the same answer", (b.data, b.etag, b.headers["X-Sluice-Seq"], b.headers["Location"]),
+          (a.data, a.etag, a.headers["X-Sluice-Seq"], a.headers["Location"]))
+    c.want(422, "POST", "/peers", {**body, "public_key": key(801)}, "idempotency_key_reused", headers=h)
+    c.want(409, "POST", "/peers", body, "exists", headers={"Idempotency-Key": "k-2"})
+    other = c.make_token("operator")
+    c.want(409, "POST", "/peers", body, "exists", headers=h, token=other)
+    t = c.want(201, "POST", "/tokens", {"roles": ["viewer"]}, headers={"Idempotency-Key": "k-3"})
+    c.want(409, "POST", "/tokens", {"roles": ["viewer"]}, "shown_once", headers={"Idempotency-Key": "k-3"})
+    with open(os.path.join(c.dir, "store.db"), "rb") as f, open(os.path.join(c.dir, "store.db-wal"), "rb") as g:
+        if t.json()["token"].split("_")[2].encode() in f.read() + g.read():
+            fail("the secret of a token stands in the store")
+    step("dry runs change nothing and tell whom it concerns")
+    seq = c.seq()
+    a = c.want(200, "POST", "/peers?dry_run=true", {"name": "dry", "interface": "wg0", "public_key": key(810)}).json()
+    equal("dry run", (a["dry_run"], a["gateways"], a["diff"][0]["id"]), (True, ["gw-a", "gw-b"], "dry"))
+    c.want(404, "GET", "/peers/dry")
+    a = c.want(200, "DELETE", "/peers/idem?dry_run=true", headers={"If-Match": "*"}).json()
+    equal("dry run of a deletion", [(o["op"], o["kind"], o["id"]) for o in a["diff"]], [("del", "peer", "idem")])
+    a = c.want(200, "PUT", "/gateway-interfaces/gw-a:wg0?dry_run=true", {"gateway": "gw-a", "interface": "wg0", "index": 1}).json()
+    equal("of one gateway", a["gateways"], ["gw-a"])
+    p = json.loads(json.dumps(POLICY))
+    p["rules"][0]["ports"] = [5433]
+    a = c.want(200, "PUT", "/policy?dry_run=true", p, headers={"If-Match": "*"}).json()
+    equal("kinds of a policy", {o["kind"] for o in a["diff"]}, {"policy", "rule", "policy_text"})
+    equal("for all gateways", a["gateways"], ["gw-a", "gw-b"])
+    c.want(422, "POST", "/peers?dry_run=true", {"name": "dry", "interface": "nope", "public_key": key(810)})
+    equal("seq after dry runs", c.seq(), seq)
+    c.want(204, "DELETE", "/peers/idem", headers={"If-Match": "*"})
+
+
+def pages(c):
+    step("pages")
+    for i in range(25):
+        c.want(201, "POST", "/peers", {"name": f"page-{i:02}", "interface": "wg0", "public_key": key(1000 + i)})
+    names, after = [], ""
+    for _ in range(100):
+        a = c.want(200, "GET", f"/peers?limit=4{after}").json()
+        names += [x["name"] for x in a["items"]]
+        if "next" not in a:
+            break
+        equal("size of a page", len(a["items"]), 4)
+        after = "&after=" + a["next"]
+    equal("all of them, once, in order", names, sorted(set(names)))
+    equal("how many", len(names), 28)
+    c.want(400, "GET", "/peers?limit=0", reason="param_invalid")
+    c.want(400, "GET", "/peers?limit=x", reason="param_invalid")
+    c.want(400, "GET", "/peers?size=3", reason="param_unknown")
+    c.want(400, "GET", "/wait", reason="param_missing")
+    equal("none of that interface", c.want(200, "GET", "/peers?interface=wg7").json()["items"], [])
+    for i in range(25):
+        c.want(204, "DELETE", f"/peers/page-{i:02}", headers={"If-Match": "*"})
+    a = c.want(200, "GET", "/audit?limit=3").json()
+    b = c.want(200, "GET", f"/audit?limit=3&after={a['next']}").json()
+    equal("audit goes on", b["items"][0]["n"], a["items"][2]["n"] + 1)
+
+
+def problems(c):
+    step("problems name the place and the remedy")
+    a = c.want(422, "POST", "/peers", {"name": "x", "interface": "wg0", "public_key": key(1), "allowed_ips": ["10.7.0.5/24"]})
+    p = a.json()
+    equal("type", (p["type"], p["instance"], p["errors"][0]["path"]), ("urn:sluice:err:prefix_host_bits", "/api/v1/peers", "/allowed_ips/0"))
+    equal("content type", a.headers["Content-Type"], "application/problem+json")
+    equal("request id", a.headers["X-Request-Id"], p["request_id"])
+    c.want(409, "POST", "/peers", {"name": "twice", "interface": "wg0", "public_key": c.want(200, "GET", "/peers/alice").json()["public_key"]})
+    c.want(422, "POST", "/peers", {"name": "Bad Name", "interface": "wg0", "public_key": key(99)})
+    c.want(422, "POST", "/peers", {"name": "x", "interface": "wg0"}, "field_missing")
+    c.want(422, "POST", "/peers", {"name": "x", "interface": "wg0", "public_key": key(99), "colour": 1}, "field_unknown")
+    c.want(422, "POST", "/peers", {"name": "x", "interface": 1, "public_key": key(99)}, "field_type")
+    c.want(400, "POST", "/peers", text='{"name":"x","name":"y"}', reason="json_invalid")
+    c.want(400, "POST", "/peers", text="{", reason="json_invalid")
+    c.want(400, "POST", "/peers", reason="json_invalid")
+    c.want(415, "POST", "/peers", text="a=b", headers={"Content-Type": "application/x-www-form-urlencoded"}, reason="media_type")
+    c.want(404, "GET", "/nothing", reason="not_found")
+    c.want(401, "GET", "/nothing", token=None)
+    a = c.want(405, "DELETE", "/policy", reason="method", check=False)
+    equal("Allow", a.headers["Allow"], "GET, PUT")
+    c.want(400, "GET", "/peers/%zz", reason="uri_invalid", check=False)
+    c.want(400, "GET", "/peers/..", reason="uri_invalid", check=False)
+    c.want(400, "GET", "/peers//x", reason="uri_invalid", check=False)
+    c.want(404, "GET", "/peers/a%2Fb", reason="not_found", check=False)
+    c.want(409, "DELETE", "/interfaces/wg0", reason="referenced")
+    a = c.want(401, "GET", "/peers", token=None, reason="unauthenticated")
+    if "Bearer" not in a.headers["WWW-Authenticate"]:
+        fail("no challenge")
+    c.want(503, "GET", "/peers?at_seq=999999", reason="behind")
+    c.want(200, "GET", f"/peers?at_seq={c.seq()}")
+
+
+def policy(c):
+    step("a policy with a fault keeps the one in force")
+    v = c.want(200, "GET", "/policy")
+    for change, reason in ((lambda p: p["rules"][0].update(role="nobody"), "role_unknown"), (lambda p: p["rules"][0].update(ports=[[90, 80]]), None),
+                           (lambda p: p["tests"][0].update(expect="deny"), "test_failed"), (lambda p: p.update(colour=1), "field_unknown")):
+        p = json.loads(json.dumps(POLICY))
+        change(p)
+        c.want(422, "PUT", "/policy", p, reason, headers={"If-Match": v.etag})
+        c.want(422, "POST", "/policy/validate", p, reason)
+    c.want(422, "PUT", "/policy", text='{"zones": {,', headers={"If-Match": "*"})
+    w = c.want(200, "GET", "/policy")
+    equal("the one in force", (w.data, w.etag), (v.data, v.etag))
+    step("comments stay in the text, versions and rollback")
+    text = "// for tests\n" + json.dumps(POLICY)
+    a = c.want(200, "PUT", "/policy?comment=by+hand", text=text, headers={"If-Match": v.etag})
+    raw = c.want(200, "GET", "/policy?raw=true")
+    equal("raw", raw.data.decode(), text)
+    n = a.json()["version"]
+    versions = c.want(200, "GET", "/policy/versions").json()["items"]
+    equal("newest first", [x["version"] for x in versions], list(range(n, 0, -1)))
+    if "by hand" not in versions[0]["comment"]:
+        fail(f"comment: {versions[0]}")
+    small = {"zones": {}, "targets": {}, "roles": {}, "rules": []}
+    c.want(409, "PUT", "/policy", {**POLICY, "roles": {"guest": POLICY["roles"]["guest"]}, "rules": [POLICY["rules"][1]]} if False else small,
+           "referenced", headers={"If-Match": "*"}) if c.call("POST", "/role-maps", {
+               "role": "engineer", "member": "peer:carol", "interface": "wg0", "source": {"type": "dynamic", "reason": "t"}}).status == 201 else fail("role map")
+    c.want(204, "DELETE", "/role-maps/engineer:peer:carol")
+    c.want(200, "PUT", "/policy", small, headers={"If-Match": f'"{n}"'})
+    equal("no rules", c.want(200, "GET", "/rules").json()["items"], [])
+    c.want(200, "POST", f"/policy/versions/{n}/rollback")
+    equal("rules again", len(c.want(200, "GET", "/rules").json()["items"]), 2)
+    step("simulate: peers, roles, addresses, times, other documents")
+    def sim(want, why, **q):
+        a = c.want(200, "POST", "/policy/simulate", {"dst": "10.20.0.10", "dport": 5432, **q}).json()
+        equal(f"simulate {q}", (a["verdict"], a["why"]), (want, why))
+        return a
+    equal("rule", sim("allow", "rule", subject={"peer": "alice"})["rule"], "engineer/101")
+    sim("deny", "no_role", subject={"peer": "bob"})
+    sim("deny", "zone_default", subject={"roles": ["guest"]})
+    sim("allow", "rule", subject={"address": "10.7.9.4", "interface": "wg0"}, dst="10.20.1.9", dport=443)
+    sim("deny", "no_role", subject={"address": "10.7.8.4", "interface": "wg0"}, dst="10.20.1.9", dport=443)
+    c.want(201, "POST", "/role-maps", {"role": "engineer", "member": "peer:bob", "interface": "wg0", "expires_at": "2031-01-01T00:00:00Z",
+                                        "source": {"type": "dynamic", "reason": "t"}})
+    sim("allow", "rule", subject={"peer": "bob"})
+    sim("deny", "no_role", subject={"peer": "bob"}, at="2031-06-01T00:00:00Z")
+    equal("version", sim("deny", "no_role", subject={"peer": "alice"}, policy=small)["policy_version"], 0)
+    c.want(422, "POST", "/policy/simulate", {"subject": {"peer": "nobody"}, "dst": "10.20.0.10"}, "not_found")
+    c.want(422, "POST", "/policy/simulate", {"subject": {"roles": ["x"]}, "dst": "10.20.0.10"}, "role_unknown")
+    c.want(422, "POST", "/policy/simulate", {"subject": {}, "dst": "10.20.0.10"}, "field_missing")
+    c.want(204, "DELETE", "/role-maps/engineer:peer:bob")
+
+
+def tokens(c):
+    step("tokens: shown once, never stronger, revoked at once, Basic")
+    op = c.make_token("operator", description="an operator")
+    c.want(403, "POST", "/tokens", {"roles": ["admin"]}, "token_too_strong", token=op)
+    c.want(403, "POST", "/tokens", {"roles": ["viewer", "gateway"]}, "token_too_strong", token=op)
+    v = c.want(201, "POST", "/tokens", {"roles": ["viewer"], "expires_in_s": 3600}, token=op).json()
+    c.want(200, "GET", "/peers", token=v["token"])
+    c.want(200, "GET", "/peers", token=None, headers={"Authorization": "Basic " + __import__("base64").b64encode(
+        f"{v['id']}:{v['token'].split('_')[2]}".encode()).decode()})
+    a = c.want(200, "GET", f"/tokens/{v['id']}").json()
+    equal("no secret", "hash" in a or "token" in a, False)
+    for path in ("/tokens", "/audit?limit=1000"):
+        d = c.want(200, "GET", path).data
+        if v["token"].encode() in d or b'"hash"' in d:
+            fail(f"{path} shows a secret")
+    c.want(204, "DELETE", f"/tokens/{v['id']}")
+    c.want(401, "GET", "/peers", token=v["token"], reason="token_refused")
+    far = c.make_token("viewer", source="192.0.2.0/24")
+    c.want(401, "GET", "/peers", token=far, reason="token_refused")
+    c.want(422, "POST", "/tokens", {"roles": []}, "field_range")
+    c.want(422, "POST", "/tokens", {"roles": ["root"]}, "enum_invalid")
+
+
+def allocations(c):
+    step("allocations: the next free address, the end of a pool")
+    c.want(201, "POST", "/peers", {"name": "al-1", "interface": "wg0", "public_key": key(1200)})
+    c.want(200, "PATCH", "/gateway-interfaces/gw-b:wg0", {"client_pool": ["10.7.77.0/30"]})
+    ask = {"gateway": "gw-b", "interface": "wg0", "peer": "al-1"}
+    names = [c.want(201, "POST", "/allocations", ask).json()["name"] for _ in range(2)]
+    equal("given", names, ["gw-b:wg0:10.7.77.1", "gw-b:wg0:10.7.77.2"])
+    c.want(409, "POST", "/allocations", ask, "pool_exhausted")
+    c.want(422, "POST", "/allocations", {**ask, "address": "10.7.78.1"}, "pool_foreign")
+    equal("the peer has them", c.want(200, "GET", "/peers/al-1").json()["addresses"], {"gw-b": ["10.7.77.1/32", "10.7.77.2/32"]})
+    c.want(204, "DELETE", "/allocations/" + names[0])
+    equal("less", c.want(200, "GET", "/peers/al-1").json()["addresses"], {"gw-b": ["10.7.77.2/32"]})
+    c.want(201, "POST", "/allocations", {**ask, "address": "10.7.77.1"})
+    c.want(204, "DELETE", "/peers/al-1", headers={"If-Match": "*"})
+    equal("none left", c.want(200, "GET", "/allocations").json()["items"], [])
+
+
+def audit(c):
+    step("every change is audited, with its before and after")
+    a = c.want(200, "PATCH", "/peers/bob", {"description": "audited"}, headers={"If-Match": "*"})
+    c.want(403, "PATCH", "/peers/bob", {"description": "x"}, token=c.make_token("viewer"), headers={"If-Match": "*"})
+    rows, after = [], "0"
+    while after:
+        page = c.want(200, "GET", f"/audit?limit=1000&after={after}").json()
+        rows += page["items"]
+        after = page.get("next")
+    row = [r for r in rows if r["operation"] == "patchPeer" and r["outcome"] == "done"][-1]
+    equal("row", (row["seq"], row["source"], row["path"]), (int(a.headers["X-Sluice-Seq"]), "127.0.0.1", "/api/v1/peers/bob"))
+    equal("diff", (row["diff"][0]["was"].get("description"), row["diff"][0]["obj"]["description"]), (None, "audited"))
+    equal("refused", (rows[-1]["operation"], rows[-1]["outcome"]), ("patchPeer", "forbidden"))
+    want = {r["seq"] for r in rows if r["outcome"] == "done" and r["diff"]}
+    equal("a row for each change since the first", sorted(want), list(range(2, c.seq() + 1)))
+
+
+def certificates(c):
+    step("client certificates by --allow-cert")
+    d = c.dir
+    for kind, n in (("operator", "dora"), ("operator", "eve"), ("gateway", "gw-a"), ("gateway", "dora")):
+        out = os.path.join(d, f"{kind}-{n}")
+        subprocess.run([restlib.SLUICECTL, "ca", "issue", os.path.join(d, "ca"), "--kind", kind, "--name", n, "--out", out], check=True, capture_output=True)
+    def tls(n):
+        return c.context(os.path.join(d, n + ".pem"), os.path.join(d, n + ".key"))
+    equal("dora", c.want(200, "GET", "/auth/me", token=None, tls=tls("operator-dora")).json(), {"principal": "cert:dora", "roles": ["operator"], "bound": "dora"})
+    c.want(401, "GET", "/auth/me", token=None, tls=tls("operator-eve"), reason="cert_refused")
+    equal("a gateway of that name", c.want(200, "GET", "/auth/me", token=None, tls=tls("gateway-dora")).json()["roles"], ["gateway"])
+    equal("gateways of gw-a", [x["name"] for x in c.want(200, "GET", "/gateways", token=None, tls=tls("gateway-gw-a")).json()["items"]], ["gw-a"])
+    with open(os.path.join(d, "ca", "issued.jsonl"), encoding="utf-8") as f:
+        serial = [x["serial"] for x in map(json.loads, f) if x["name"] == "gw-a"][0].lower().lstrip("0")
+    a = c.want(200, "POST", "/gateways/gw-a/decommission", {"certificates": [serial], "reason": "stolen"}).json()
+    equal("taken out", (a["certificates"], a["interfaces"]), (1, 1))
+    c.want(401, "GET", "/gateways", token=None, tls=tls("gateway-gw-a"), reason="cert_refused")
+    other = os.path.join(d, "other")
+    subprocess.run([restlib.SLUICECTL, "ca", "init", other], check=True, capture_output=True)
+    subprocess.run([restlib.SLUICECTL, "ca", "issue", other, "--kind", "operator", "--name", "dora", "--out", os.path.join(d, "foreign")], check=True, capture_output=True)
+    try:
+        c.call("GET", "/auth/me", token=None, tls=tls("foreign"))
+        fail("a certificate of another authority was taken")
+    except (ssl.SSLError, ConnectionError, OSError):
+        pass
+
+
+def main():
+    c = restlib.Control(restlib.Page())
+    try:
+        c.init()
+        c.start("--allow-cert", "dora=operator", "--public-url", "https://control.example.net:7443")
+        furnish(c)
+        for part in (scoping, conditions, keys_and_dry_runs, pages, problems, policy, tokens, allocations, audit, matrix, certificates):
+            part(c)
+        step("it ends cleanly")
+        equal("status", c.stop(), 0)
+    except BaseException:
+        if os.path.exists(c.log):
+            sys.stdout.write(open(c.log, encoding="utf-8", errors="replace").read()[-1500:])
+        raise
+    finally:
+        c.clean()
+
+
+main()

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What strangers and clumsy clients can do to the REST API: nothing that costs others."""
+
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+
+import restlib
+from restlib import POLICY, equal, fail, furnish, key, step
+
+
+def raw(c, data, timeout=20, more=None):
+    """Bytes over TLS, whatever they are; what comes back until the end."""
+    s = c.tls.wrap_socket(socket.create_connection(("127.0.0.1", c.port), timeout), server_hostname="127.0.0.1")
+    out = b""
+    try:
+        s.sendall(data)
+        if more:
+            more(s)
+        while True:
+            b = s.recv(65536)
+            if not b:
+                break
+            out += b
+    except (ssl.SSLError, OSError):
+        pass
+    finally:
+        s.close()
+    return out
+
+
+def status(answer):
+    m = re.match(rb"HTTP/1\.[01] (\d+)", answer)
+    return int(m[1]) if m else 0
+
+
+def head(method, path, *headers, host="127.0.0.1"):
+    return (f"{method} /api/v1{path} HTTP/1.1\r\n" + (f"Host: {host}\r\n" if host else "") + "".join(h + "\r\n" for h in headers) + "\r\n").encode()
+
+
+def alive(c, what):
+    if c.proc.poll() is not None:
+        fail(f"the server ended: {what}")
+    c.want(200, "GET", "/healthz", token=None)
+
+
+def hosts_and_framing(c):
+    step("hosts, methods, framing")
+    for host, want in (("127.0.0.1", 200), (f"localhost:{c.port}", 200), ("[::1]:1", 200), ("control.example.net", 200), ("CONTROL.example.net.", 200),
+                       ("evil.example.com", 421), ("", 400), ("a b", 421)):
+        equal(f"Host {host!r}", status(raw(c, head("GET", "/healthz", "Connection: close", host=host))), want)
+    bearer = "Authorization: Bearer " + c.token
+    for name, data in {
+        "two Hosts": head("GET", "/healthz", "Host: 127.0.0.1", "Connection: close"),
+        "a body with GET": head("GET", "/peers", bearer, "Content-Length: 5") + b"GET /",
+        "a chunked DELETE": head("DELETE", "/peers/alice", bearer, 'If-Match: *', "Transfer-Encoding: chunked") + b"0\r\n\r\n",
+        "both framings": head("POST", "/peers", bearer, "Content-Type: application/json", "Content-Length: 2", "Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n\r\n",
+        "another coding": head("POST", "/peers", bearer, "Content-Type: application/json", "Content-Length: 2", "Transfer-Encoding: gzip") + b"{}",
+        "two Authorizations": head("GET", "/peers", bearer, "Authorization: Bearer x", "Connection: close"),
+        "an absolute target": b"GET https://127.0.0.1/api/v1/healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n",
+        "a fragment": head("GET", "/healthz#x", "Connection: close"),
+        "a zero byte": head("GET", "/peers/a%00b", bearer, "Connection: close"),
+    }.items():
+        got = status(raw(c, data))
+        if got != 400:
+            fail(f"{name}: status {got}, wanted 400")
+    equal("a peer is still there", c.want(200, "GET", "/peers/alice").status, 200)
+    for m in ("HEAD", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "get"):
+        got = status(raw(c, head(m, "/healthz", "Connection: close")))
+        if got < 400:
+            fail(f"method {m}: {got}")
+    equal("a long address", status(raw(c, head("GET", "/peers/" + "x" * 9000, "Connection: close"))), 414)
+    got = status(raw(c, head("GET", "/healthz", *(f"X-{i}: {'y' * 1000}" for i in range(20)))))
+    if got not in (0, 400, 413, 431):
+        fail(f"a head of 20 KiB: {got}")
+    for junk in (b"\x00" * 100, b"\r\n" * 50, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"{}\n", os.urandom(500) + b"\r\n\r\n"):
+        raw(c, junk, 0.5)
+    alive(c, "junk")
+
+
+def tls_alone(c):
+    step("TLS 1.3 alone")
+    ctx = c.context()
+    ctx.maximum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        c.call("GET", "/healthz", token=None, tls=ctx)
+        fail("TLS 1.2 was taken")
+    except (ssl.SSLError, OSError):
+        pass
+    s = socket.create_connection(("127.0.0.1", c.port), 5)
+    s.sendall(head("GET", "/healthz"))
+    try:
+        got = s.recv(1000)
+    except OSError:
+        got = b""
+    s.close()
+    if b"status" in got:
+        fail("an answer in clear")
+    alive(c, "plain HTTP")
+
+
+def bodies(c):
+    step("bodies: 64 KiB for strangers, 1 MiB after the login, 64 MiB for a policy")
+    viewer, bearer = c.make_token("viewer"), "Authorization: Bearer " + c.token
+    def post(path, size, *headers, method="POST"):
+        """What is refused is refused before the body is sent."""
+        send = b" " * size if size < 1 << 20 and size != 66000 else b""
+        return status(raw(c, head(method, path, "Content-Type: application/json", f"Content-Length: {size}", *headers) + send, 5))
+    equal("a stranger's 65 KiB", post("/peers", 66000), 413)
+    equal("a stranger's 60 KiB", post("/peers", 60000, "Connection: close"), 401)
+    equal("900 KiB after the login", post("/peers", 900000, bearer, "Connection: close"), 400)
+    equal("2 MiB after the login", post("/peers", 2 << 20, bearer), 413)
+    equal("a viewer's 2 MiB for the policy", post("/policy", 2 << 20, "Authorization: Bearer " + viewer, "If-Match: *", method="PUT"), 413)
+    text = "//" + "x" * (3 << 20) + "\n" + json.dumps(POLICY)
+    c.want(200, "PUT", "/policy", text=text, headers={"If-Match": "*"})
+    c.want(200, "PUT", "/policy", text=json.dumps(POLICY), headers={"If-Match": "*"})
+    equal("65 MiB for the policy", post("/policy", 65 << 20, bearer, "If-Match: *", method="PUT"), 413)
+    big = b"%x\r\n" % (2 << 20)
+    equal("a chunk of 2 MiB", status(raw(c, head("POST", "/peers", bearer, "Content-Type: application/json", "Transfer-Encoding: chunked") + big)), 413)
+    small = b"".join(b"10000\r\n" + b" " * 65536 + b"\r\n" for _ in range(20)) + b"0\r\n\r\n"
+    got = status(raw(c, head("POST", "/peers", bearer, "Content-Type: application/json", "Transfer-Encoding: chunked") + small))
+    if got not in (0, 413):
+        fail(f"1.25 MiB in chunks: {got}")
+    alive(c, "bodies")
+
+
+def gigabytes(c):
+    step("100 parallel bodies of 1 GiB, and as many who never stop talking, cost no memory")
+    before = c.rss_kib()
+    stop = time.monotonic() + 8
+    def pour(s):
+        block = b"x" * 65536
+        while time.monotonic() < stop:
+            s.sendall(block)
+    def one(data):
+        try:
+            raw(c, data, 12, pour)
+        except OSError:
+            pass
+    kinds = [head("PUT", "/policy", "Content-Length: 1073741824"), head("POST", "/peers", "Transfer-Encoding: chunked") + b"40000000\r\n",
+             head("GET", "/healthz"), head("GET", "/wait?seq=999999&timeout=7", "Authorization: Bearer " + c.token), b""]
+    threads = [threading.Thread(target=one, args=(kinds[i % len(kinds)],)) for i in range(200)]
+    for t in threads:
+        t.start()
+    peak = 0
+    while time.monotonic() < stop:
+        peak = max(peak, c.rss_kib())
+        time.sleep(0.1)
+    for t in threads:
+        t.join()
+    print(f"   {before} KiB before, {peak} KiB at most")
+    if peak - before > 100 * 1024:
+        fail("memory is not bounded")
+    alive(c, "gigabytes")
+
+
+def slow(c):
+    step("600 slow heads: others are served meanwhile, and each is cut in time")
+    socks = []
+    for _ in range(600):
+        try:
+            s = socket.create_connection(("127.0.0.1", c.port), 5)
+            socks.append(c.tls.wrap_socket(s, server_hostname="127.0.0.1", do_handshake_on_connect=False))
+        except OSError:
+            pass
+    for s in socks[:200]:
+        s.settimeout(0.2)
+        try:
+            s.do_handshake()
+            s.sendall(b"GET /api/v1/healthz HTTP/1.1\r\nX-Slow: ")
+        except (ssl.SSLError, OSError):
+            pass
+    begun = time.monotonic()
+    worst = 0
+    while time.monotonic() - begun < 17:
+        t = time.monotonic()
+        alive(c, "slow heads")
+        worst = max(worst, time.monotonic() - t)
+        for s in socks[:200]:
+            try:
+                s.send(b"x")
+            except (ssl.SSLError, OSError, ValueError):
+                pass
+        time.sleep(0.5)
+    fds = len(os.listdir(f"/proc/{c.proc.pid}/fd"))
+    for s in socks:
+        s.close()
+    print(f"   the slowest answer meanwhile took {worst * 1000:.0f} ms; {fds} descriptors are open after 17 s")
+    if worst > 5:
+        fail("others waited")
+    if fds > 60:
+        fail("slow connections were not cut")
+
+
+def more_while_waiting(c):
+    step("more bytes while an answer is still to come")
+    ask = head("GET", "/wait?seq=999999&timeout=1", "Authorization: Bearer " + c.token)
+    again = head("GET", "/healthz", "Connection: close")
+    def later(s):
+        time.sleep(0.3)
+        s.sendall(again)
+    got = raw(c, ask, 5, later)
+    equal("both are answered in order", [int(x) for x in re.findall(rb"HTTP/1\.1 (\d+)", got)], [200, 200])
+    got = raw(c, head("GET", "/healthz") + head("GET", "/version", "Authorization: Bearer " + c.token) + again, 5)
+    equal("three at once", len(re.findall(rb"HTTP/1\.1 200", got)), 3)
+    for _ in range(20):  # gone while its answer is still to come
+        s = c.tls.wrap_socket(socket.create_connection(("127.0.0.1", c.port), 5), server_hostname="127.0.0.1")
+        s.sendall(ask)
+        s.close()
+    time.sleep(1.5)
+    alive(c, "closed while waiting")
+
+
+def renewal(c):
+    step("SIGHUP takes a renewed certificate; a broken one leaves the former")
+    def serial():
+        s = c.tls.wrap_socket(socket.create_connection(("127.0.0.1", c.port), 5), server_hostname="127.0.0.1")
+        try:
+            return s.getpeercert()["serialNumber"]
+        finally:
+            s.close()
+    first = serial()
+    cert, keyfile = os.path.join(c.dir, "tls", "control.pem"), os.path.join(c.dir, "tls", "control.key")
+    old = open(keyfile, "rb").read()
+    subprocess.run([restlib.SLUICECTL, "ca", "renew", os.path.join(c.dir, "ca"), cert, "--new-key", keyfile], check=True, capture_output=True)
+    c.proc.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    second = serial()
+    if first == second:
+        fail("the renewed certificate is not in use")
+    with open(keyfile, "wb") as f:
+        f.write(old)
+    c.proc.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    equal("serial", serial(), second)
+    if "key_mismatch" not in open(c.log).read():
+        fail("the mismatch is not told")
+
+
+def rates(c):
+    step("50 requests a second, 100 at once")
+    t = c.make_token("viewer")
+    conn = c.connect()
+    got = []
+    for _ in range(160):
+        a = c.call("GET", "/auth/me", token=t, conn=conn)
+        got.append(a.status)
+        if a.status == 429:
+            equal("reason", (a.reason, a.headers["Retry-After"]), ("rate_limited", "1"))
+            conn.close()
+            conn = c.connect()
+    if got[:100] != [200] * 100 or 429 not in got[100:]:
+        fail(f"rates: {got}")
+    c.want(200, "GET", "/auth/me")
+    time.sleep(1.2)
+    c.want(200, "GET", "/auth/me", token=t)
+    step("failed logins: the source waits 1, 2, 4 ... seconds")
+    bad = c.token[:-4] + "0000"
+    for _ in range(5):
+        c.want(401, "GET", "/peers", token=bad, reason="token_refused")
+    a = c.want(429, "GET", "/peers", token=bad, reason="login_delayed")
+    if not 1 <= int(a.headers["Retry-After"]) <= 2:
+        fail("Retry-After: " + a.headers["Retry-After"])
+    c.want(429, "GET", "/peers", reason="login_delayed")
+    c.want(200, "GET", "/healthz", token=None)
+    time.sleep(1.2)
+    c.want(200, "GET", "/peers")
+    c.want(401, "GET", "/peers", token=bad)
+    a = c.want(429, "GET", "/peers", token=bad)
+    if not 2 <= int(a.headers["Retry-After"]) <= 3:
+        fail("the second wait: " + a.headers["Retry-After"])
+    # guesses that ride in the head of a large body count as well, once
+    time.sleep(2.2)
+    equal("a guess before a body", status(raw(c, head("PUT", "/policy", "Authorization: Bearer " + bad, "Content-Length: 9000000"))), 413)
+    c.want(429, "GET", "/peers", reason="login_delayed")
+
+
+def main():
+    c = restlib.Control(restlib.Page())
+    try:
+        c.init()
+        c.start("--public-url", "https://control.example.net:7443")
+        furnish(c)
+        for part in (hosts_and_framing, tls_alone, bodies, more_while_waiting, gigabytes, slow, renewal, rates):
+            part(c)
+        equal("status", c.stop(), 0)
+    except BaseException:
+        if os.path.exists(c.log):
+            sys.stdout.write(open(c.log, encoding="utf-8", errors="replace").read()[-1500:])
+        raise
+    finally:
+        c.clean()
+
+
+main()
