@@ -139,8 +139,11 @@ accepted(struct http *h, struct evbuffer *body)
 	const json_t *items = json_object_get(o, "items");
 
 	/* a receiver that is no Elasticsearch says less, and 2xx is enough */
-	if (json_is_true(json_object_get(o, "errors")) && json_array_size(items) == h->n_sent) {
-		settle_items(h, items);
+	if (json_is_true(json_object_get(o, "errors"))) {
+		if (json_array_size(items) == h->n_sent)
+			settle_items(h, items);
+		else /* all once more: what is there already is told as such */
+			refused(h, "the answer does not say which records failed");
 	} else {
 		settle_all(h, true, 0);
 		sl_sink_set(&h->s, SL_SINK_UP, NULL);

@@ -20,6 +20,7 @@ enum manner {
 	REJECT,	   /* 400 */
 	SMALL,	   /* 413 for more than 40,000 bytes */
 	SILENT,	   /* closes without an answer, after taking it */
+	CUT,	   /* once: every second one fails, and the answer leaves one out */
 };
 
 static struct {
@@ -56,6 +57,8 @@ take(unsigned long seq)
 			return 409;
 		server.seen[seq] = 0;
 	}
+	if (atomic_load(&server.manner) == CUT && seq % 2 == 1)
+		return 503;
 	if (server.seen[seq]++ > 0)
 		return 409;
 	server.taken++;
@@ -102,6 +105,10 @@ answer(struct evhttp_request *req)
 
 	json_array_foreach (items, i, x)
 		errors |= json_integer_value(td_get(x, "create.status")) >= 300;
+	if (atomic_load(&server.manner) == CUT) {
+		json_array_remove(items, 0);
+		atomic_store(&server.manner, TAKE);
+	}
 	o = json_pack("{s:i, s:b, s:o}", "took", 1, "errors", (int)errors, "items", items);
 	text = json_dumps(o, 0);
 	if (atomic_load(&server.manner) != NO_JSON)
@@ -310,6 +317,24 @@ test_items(void **state)
 	td_wait(&t, "h", "queued", 0);
 	assert_int_equal(td_dropped(&t, "h", "rejected"), 100);
 	assert_int_equal(td_sink(&t, "h", "dropped"), 100);
+}
+
+/* An answer that does not fit its request settles nothing. */
+static void
+test_cut(void **state)
+{
+	struct sl_sink_conf c = http_conf();
+
+	server.manner = CUT;
+	c.flush_ms = 5000;
+	c.flush_pct = 1;
+	c.queue_max = 10000;
+	td_start(&t, &c, 1);
+	td_puts(&t, SL_REC_DENY, 200);
+	td_wait(&t, "h", "acked", 200);
+	td_wait(&t, "h", "queued", 0);
+	assert_int_equal(server.taken, 200);
+	assert_int_equal(td_sink(&t, "h", "dropped"), 0);
 }
 
 /* Busy for longer than the flush window: dropped under that name. Later it goes on. */
@@ -531,6 +556,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_take, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_not_elasticsearch, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_items, open_all, close_all),
+		cmocka_unit_test_setup_teardown(test_cut, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_429, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_503, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_busy_short, open_all, close_all),
