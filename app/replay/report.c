@@ -38,6 +38,18 @@ not_input(const struct replay_options *o, const char *path, const char *at, stru
 	return sl_fail(e, -EEXIST, "same_file", at, "%.200s is the capture that is replayed", path);
 }
 
+/** Two writers would write over each other. */
+static int
+not_both(const struct replay_options *o, struct sl_error *e)
+{
+	struct stat out, json;
+
+	if (stat(o->out, &out) || stat(o->json, &json) || out.st_dev != json.st_dev ||
+	    out.st_ino != json.st_ino || !S_ISREG(out.st_mode))
+		return 0;
+	return sl_fail(e, -EEXIST, "same_file", "/json", "%.200s is the other output too", o->json);
+}
+
 static int
 open_out(struct replay_report *rep, struct sl_error *e)
 {
@@ -99,6 +111,8 @@ replay_report_new(const struct replay_options *o, struct sl_error *e)
 		rc = not_input(o, o->json, "/json", e);
 	if (rc == 0 && o->out)
 		rc = open_out(rep, e);
+	if (rc == 0 && o->out && o->json) /* it is there now */
+		rc = not_both(o, e);
 	if (rc == 0 && o->json)
 		rc = open_json(rep, e);
 	if (rc == 0)

@@ -61,6 +61,12 @@ def outputs():
         equal(r.returncode, 1, "exit code")
         check("same_file" in r.stderr, r.stderr)
     check(os.path.getsize(PCAP) > 40, "the capture is whole")
+    os.symlink(path("both"), path("link"))
+    for other in ("both", "link"):
+        r = subprocess.run([BINARY, "--config", CONF, "--pcap", PCAP, "--out", path("both"), "--json", path(other)],
+                           capture_output=True, text=True, check=False)
+        equal(r.returncode, 1, "exit code")
+        check("same_file" in r.stderr, r.stderr)
     for name in ("--out", "--json"):
         r = subprocess.run([BINARY, "--config", CONF, "--pcap", PCAP, name, "/dev/full"], capture_output=True, text=True,
                            check=False)
