@@ -20,6 +20,8 @@ static const struct sl_rpc_caller caller = {.via = SL_RPC_VIA_CONSOLE,
 					    .principal = "console",
 					    .who = &sl_service_local};
 
+static void go_on(struct sl_console *c);
+
 /* --- output --------------------------------------------------------------------------------- */
 
 void
@@ -126,6 +128,69 @@ console_show(struct sl_console *c, const char *method, json_t *params)
 		console_write(c, "there are more: sluicectl shows them all\n");
 }
 
+static const char *
+json_text(const json_t *o, const char *name)
+{
+	const char *text = json_string_value(json_object_get(o, name));
+
+	return text ? text : "";
+}
+
+static void
+show_answer(struct sl_console *c, const json_t *answer)
+{
+	const json_t *result = json_object_get(answer, "result");
+	const json_t *error = json_object_get(answer, "error"), *data;
+	struct sl_error e = {0};
+	char *text;
+
+	if (result) {
+		text = sl_view_text(c->method, result);
+		console_write(c, text ? text : "error: no memory\n");
+		free(text);
+		return;
+	}
+	data = json_object_get(error, "data");
+	sl_fail(&e, -EINVAL, json_text(data, "reason"), json_text(data, "path"), "%s",
+		json_text(error, "message"));
+	sl_hint(&e, "%s", json_text(data, "hint"));
+	console_error(c, &e);
+}
+
+static void
+answered(void *ctx, char *text)
+{
+	struct sl_console *c = ctx;
+	json_t *answer = text ? json_loads(text, 0, NULL) : NULL;
+
+	free(text);
+	show_answer(c, answer);
+	json_decref(answer);
+	if (c->waits)
+		go_on(c);
+}
+
+void
+console_start(struct sl_console *c, const char *method, json_t *params)
+{
+	json_t *call = json_pack("{s:s, s:i, s:s, s:o}", "jsonrpc", "2.0", "id", 1, "method",
+				 method, "params", params);
+	char *line = call ? json_dumps(call, JSON_COMPACT) : NULL;
+
+	json_decref(call);
+	if (c->waits || !line) { /* lines that a terminal sent at once are not held */
+		console_write(c, line ? "error: the command before is still under way (busy)\n"
+				      : "error: no memory\n");
+		free(line);
+		return;
+	}
+	c->method = method;
+	c->waits = sl_rpc_line_start(c->rpc, &caller, line, strlen(line), answered, c);
+	free(line);
+	if (c->waits)
+		event_del(c->event);
+}
+
 void
 console_quit(struct sl_console *c)
 {
@@ -158,10 +223,27 @@ run_line(struct sl_console *c, const char *line)
 	console_error(c, &e);
 }
 
+/** What stands behind a command that waits. */
+static void
+hold(struct sl_console *c, const char *data, size_t n)
+{
+	c->rest = malloc(n);
+	if (!c->rest) {
+		console_write(c, "error: no memory for the lines that follow\n");
+		return;
+	}
+	memcpy(c->rest, data, n);
+	c->n_rest = n;
+}
+
 static void
 feed_pipe(struct sl_console *c, const char *data, size_t n)
 {
 	for (size_t i = 0; i < n && !c->quitting; i++) {
+		if (c->waits) {
+			hold(c, data + i, n - i);
+			return;
+		}
 		c->overlong |= c->n_line + 2 > sizeof(c->line);
 		if (!c->overlong)
 			c->line[c->n_line++] = data[i];
@@ -190,14 +272,45 @@ on_input(evutil_socket_t fd, short what, void *arg)
 	if (n <= 0) {
 		if (!c->tty && c->n_line) /* a last line without its end */
 			feed_pipe(c, "\n", 1);
-		console_quit(c);
+		if (c->waits)
+			c->ended = true;
+		else
+			console_quit(c);
 		return;
 	}
 	if (!c->tty)
 		feed_pipe(c, data, (size_t)n);
 	else if (cmdline_in(c->cl, data, (int)n) < 0)
-		console_quit(c);       /* ^D */
-	if (what == 0 && !c->quitting) /* a file: always ready, so in turns of the loop */
+		console_quit(c); /* ^D */
+	if (what == 0 && !c->quitting &&
+	    !c->waits) /* a file: always ready, so in turns of the loop */
+		event_active(c->event, 0, 0);
+}
+
+/** The command that waited is done: with what came behind it, then with what comes. */
+static void
+go_on(struct sl_console *c)
+{
+	char *rest = c->rest;
+	size_t n = c->n_rest;
+
+	c->waits = NULL;
+	c->rest = NULL;
+	c->n_rest = 0;
+	if (c->tty)
+		console_write(c, PROMPT);
+	if (rest)
+		feed_pipe(c, rest, n);
+	free(rest);
+	if (c->quitting || c->waits)
+		return;
+	if (c->ended) {
+		console_quit(c);
+		return;
+	}
+	if (event_get_events(c->event) & EV_READ)
+		event_add(c->event, NULL);
+	else
 		event_active(c->event, 0, 0);
 }
 
@@ -300,6 +413,9 @@ sl_console_free(struct sl_console *c)
 {
 	if (!c)
 		return;
+	if (c->waits)
+		sl_rpc_line_cancel(c->waits);
+	free(c->rest);
 	if (c->event)
 		event_free(c->event);
 	if (c->cl)

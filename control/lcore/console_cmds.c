@@ -269,8 +269,8 @@ config_file(struct sl_console *c, const struct console_args *a)
 static void
 policy_file(struct sl_console *c, const struct console_args *a)
 {
-	console_show(c, strcmp(a->w[1], "load") == 0 ? "policy.load" : "policy.validate",
-		     json_pack("{s:s}", "file", a->w[2]));
+	console_start(c, strcmp(a->w[1], "load") == 0 ? "policy.load" : "policy.validate",
+		      json_pack("{s:s}", "file", a->w[2]));
 }
 
 static void

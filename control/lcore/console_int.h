@@ -50,6 +50,12 @@ struct sl_console {
 	char line[CONSOLE_LINE_MAX]; /* of a pipe: what has come of the line */
 	size_t n_line;
 	bool overlong;
+	/* of a command that is answered later: nothing is read meanwhile */
+	struct sl_rpc_line *waits;
+	const char *method;
+	bool ended; /* the input did: it quits when the answer has come */
+	char *rest; /* of a pipe: what came behind it */
+	size_t n_rest;
 	void (*on_quit)(void *ctx);
 	void *ctx;
 };
@@ -68,6 +74,8 @@ void console_quit(struct sl_console *c);
 json_t *console_ask(struct sl_console *c, const char *method, json_t *params);
 /** As console_ask(), but silent about errors (completion). */
 json_t *console_try(struct sl_console *c, const char *method, json_t *params);
+/** Call a method that may take long, and show its result when it comes: the loop goes on. */
+void console_start(struct sl_console *c, const char *method, json_t *params);
 /** Call a method and show its result; long lists page by page. */
 void console_show(struct sl_console *c, const char *method, json_t *params);
 

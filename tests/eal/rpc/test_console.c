@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "rpc_fixture.h"
+#include "sl_gw_policy.h"
 #include "sl_env.h"
 
 static struct rx r;
@@ -89,6 +90,77 @@ say(const char *line)
 	assert_int_equal(write(to, line, strlen(line)), (ssize_t)strlen(line));
 	gather();
 	return out;
+}
+
+/** Turns of the gateway and the loop until `text` has come out. */
+static void
+until(const char *text)
+{
+	for (unsigned i = 0; i < 20000 && !strstr(out, text); i++) {
+		sl_gw_poll(r.fx.gw);
+		gather();
+		usleep(500);
+	}
+	if (!strstr(out, text))
+		fail_msg("no \"%s\" in: %s", text, out);
+}
+
+/* A policy is compiled while the loop goes on; what stands behind it in the pipe waits for it. */
+static void
+test_load(void **state)
+{
+	char file[] = "/tmp/sl-test-console-XXXXXX", line[128];
+	int fd = mkstemp(file);
+	const char *at;
+
+	assert_int_equal(dprintf(fd, "{\"version\":41}"), 14);
+	on_pipe();
+	snprintf(line, sizeof(line), "policy load %s\nshow policy\nhelp\n", file);
+	say(line);
+	assert_string_equal(out, ""); /* nobody has taken a turn of the gateway */
+	until("show port stats");
+	at = strstr(out, "lints total"); /* of the load, */
+	assert_non_null(at);
+	at = strstr(at + 1, "loaded"); /* then of the status */
+	assert_non_null(at);
+	assert_non_null(strstr(at, "41"));
+	/* an error, and the end of the input behind it */
+	n_out = 0;
+	out[0] = 0;
+	assert_int_equal(ftruncate(fd, 5), 0);
+	snprintf(line, sizeof(line), "policy validate %s", file);
+	say(line);
+	close(to);
+	to = -1;
+	gather();
+	assert_int_equal(quits, 0);
+	until("json_syntax");
+	gather();
+	assert_int_equal(quits, 1);
+	close(fd);
+	unlink(file);
+}
+
+/* It goes while a command waits. */
+static void
+test_load_gone(void **state)
+{
+	char file[] = "/tmp/sl-test-console-XXXXXX", line[128];
+	int fd = mkstemp(file);
+
+	assert_int_equal(dprintf(fd, "{\"version\":42}"), 14);
+	on_pipe();
+	snprintf(line, sizeof(line), "policy load %s\nversion\n", file);
+	say(line);
+	sl_console_free(console);
+	console = NULL;
+	for (unsigned i = 0; i < 20000 && !sl_gw_policy(r.fx.gw); i++) {
+		sl_gw_poll(r.fx.gw);
+		usleep(500);
+	}
+	assert_int_equal(sl_gw_policy(r.fx.gw)->version, 42); /* what was begun is done */
+	close(fd);
+	unlink(file);
 }
 
 static void
@@ -339,9 +411,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_show),	  T(test_peer),		 T(test_mode), T(test_errors),
-		T(test_quit),	  T(test_end_of_input),	 T(test_file), T(test_stuck_reader),
-		T(test_terminal), T(test_terminal_quit),
+		T(test_load), T(test_load_gone),    T(test_show),     T(test_peer),
+		T(test_mode), T(test_errors),	    T(test_quit),     T(test_end_of_input),
+		T(test_file), T(test_stuck_reader), T(test_terminal), T(test_terminal_quit),
 	};
 
 	fx_start("test_rpc_console");
