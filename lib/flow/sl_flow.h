@@ -95,8 +95,8 @@ struct sl_flow {
 	uint32_t unnoted;		       /* packets denied since then */
 	uint32_t rule_id, role_id;	       /* of the document; 0: none */
 	uint32_t listed[2], next[2], prev[2];  /* lists of the peers at its ends: the user's */
-	uint32_t next_free;
-	uint32_t agg_hash; /* the user's, of its aggregate; 0: not yet known */
+	uint32_t agg_hash;		       /* the user's, of its aggregate; 0: not yet known */
+	uint32_t pad2;
 } SL_ALIGNED(SL_CACHE_LINE);
 _Static_assert(sizeof(struct sl_flow) == 3 * SL_CACHE_LINE, "three lines");
 
@@ -150,6 +150,8 @@ struct sl_flow *sl_flow_add(struct sl_flow_table *t, const struct sl_flow_key *k
  * push out others' flows by what he may not do. */
 struct sl_flow *sl_flow_add_denied(struct sl_flow_table *t, const struct sl_flow_key *k,
 				   uint32_t hash, uint32_t tick, sl_flow_end_fn end, void *ctx);
+/** Bring the entry into the cache that the n-th add from now on will fill, 0 for the next one. */
+void sl_flow_expect(struct sl_flow_table *t, unsigned n);
 /** Free an entry; the caller has taken it off its peer's list. */
 void sl_flow_del(struct sl_flow_table *t, struct sl_flow *f);
 

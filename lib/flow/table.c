@@ -23,7 +23,7 @@ size_t
 sl_flow_table_size(unsigned max)
 {
 	return sizeof(struct sl_flow_table) + buckets_for(max) * sizeof(struct bucket) +
-	       (size_t)max * sizeof(struct sl_flow);
+	       max * (sizeof(struct sl_flow) + sizeof(uint32_t));
 }
 
 struct sl_flow_table *
@@ -34,8 +34,8 @@ sl_flow_table_init(void *mem, unsigned max, const uint64_t hash_key[2])
 	t->mask = buckets_for(max) - 1;
 	t->bucket = (struct bucket *)(t + 1);
 	t->entry = (struct sl_flow *)(t->bucket + t->mask + 1);
+	t->freed = (uint32_t *)(t->entry + max);
 	t->max = max;
-	t->free = SL_FLOW_NONE;
 	sl_hash_key_init(&t->key, hash_key);
 	return t;
 }
@@ -151,8 +151,7 @@ sl_flow_del(struct sl_flow_table *t, struct sl_flow *f)
 	unlink_place(first_bucket(t, f->hash), at);
 	unlink_place(second_bucket(t, f->hash), at);
 	f->used = 0;
-	f->next_free = t->free;
-	t->free = at;
+	t->freed[t->n_freed++] = at;
 	t->count--;
 }
 
@@ -272,29 +271,23 @@ bucket_with_room(const struct sl_flow_table *t, uint32_t hash)
 	return b->used == 0xff ? NULL : b;
 }
 
-static void
-fetch(const struct sl_flow *f)
+void
+sl_flow_expect(struct sl_flow_table *t, unsigned n)
 {
+	uint32_t at = n < t->n_freed ? t->freed[t->n_freed - 1 - n] : t->fresh + n - t->n_freed;
+	struct sl_flow *f = &t->entry[at];
+
+	if (sl_unlikely(at >= t->max))
+		return;
 	sl_prefetch(f);
 	sl_prefetch(f->packets);
-	sl_prefetch(&f->next_free);
+	sl_prefetch(&f->folded_packets);
 }
 
 static struct sl_flow *
 take_free(struct sl_flow_table *t)
 {
-	struct sl_flow *f;
-
-	if (t->free == SL_FLOW_NONE) {
-		f = &t->entry[t->fresh++];
-		fetch(f + (t->fresh < t->max));
-		return f;
-	}
-	f = &t->entry[t->free];
-	t->free = f->next_free;
-	if (t->free != SL_FLOW_NONE)
-		fetch(&t->entry[t->free]);
-	return f;
+	return &t->entry[t->n_freed > 0 ? t->freed[--t->n_freed] : t->fresh++];
 }
 
 unsigned

@@ -201,7 +201,6 @@ take_over(struct sl_flow *f, const struct sl_flow *from)
 	*f = *from;
 	f->hash = own.hash;
 	f->used = own.used;
-	f->next_free = own.next_free;
 	f->agg_hash = 0;
 	memcpy(f->listed, own.listed, sizeof(f->listed));
 	memcpy(f->next, own.next, sizeof(f->next));
