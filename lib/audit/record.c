@@ -39,15 +39,23 @@ sl_rec_begin(struct sl_rec_ring *r)
 }
 
 void
+sl_rec_expect(struct sl_rec_ring *r, unsigned n)
+{
+	struct sl_rec_slot *slot = &r->slot[(relaxed(&r->head) + n) & r->mask];
+
+	sl_prefetch(slot);
+	sl_prefetch((char *)slot + SL_CACHE_LINE);
+}
+
+void
 sl_rec_commit(struct sl_rec_ring *r, struct sl_rec *s)
 {
-	uint64_t w[WORDS], n = relaxed(&r->head);
-	struct sl_rec_slot *slot = &r->slot[n & r->mask];
+	const uint64_t *w = (const uint64_t *)(const void *)s + 1; /* all but seq */
 	_Atomic uint64_t *recorded = &r->counts.recorded[s->type];
+	uint64_t n = relaxed(&r->head);
+	struct sl_rec_slot *slot = &r->slot[n & r->mask];
 
-	sl_prefetch(&r->slot[(n + 1) & r->mask]);
-	sl_prefetch((const char *)&r->slot[(n + 1) & r->mask] + SL_CACHE_LINE);
-	memcpy(w, (const char *)s + sizeof(s->seq), sizeof(w));
+	sl_rec_expect(r, 1);
 	atomic_store_explicit(&slot->seq, WRITING(n), memory_order_relaxed);
 	/* each store below is a release: whoever reads its value finds WRITING(n) or newer */
 	for (unsigned i = 0; i < WORDS; i++)

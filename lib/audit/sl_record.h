@@ -114,6 +114,8 @@ void sl_rec_ring_init(struct sl_rec_ring *r, unsigned slots);
 
 /** Producer: a record to fill (all zero but its sequence), then sl_rec_commit(). */
 struct sl_rec *sl_rec_begin(struct sl_rec_ring *r);
+/** Producer: bring the slot of the n-th record from now on into the cache, 0 the next one. */
+void sl_rec_expect(struct sl_rec_ring *r, unsigned n);
 /** Producer: the record is in the ring; its count is added to recorded[its type]. */
 void sl_rec_commit(struct sl_rec_ring *r, struct sl_rec *s);
 /** Producer: count without a record. */
