@@ -366,18 +366,12 @@ static unsigned
 merge_table(struct sl_evidence *ev, unsigned i, struct sl_agg_table *t, unsigned budget, bool *more)
 {
 	uint64_t offset = gw_wall_ns(ev->gw) - gw_mono_ns(ev->gw);
-	uint32_t end = SL_MIN((uint64_t)ev->at[i] + budget, (uint64_t)t->mask + 1);
+	uint32_t end = SL_MIN((uint64_t)ev->at[i] + budget, t->used);
 	unsigned n = 0;
 
-	for (; t->used > 0 && ev->at[i] < end; ev->at[i]++) {
-		const struct sl_agg_row *r = &t->row[ev->at[i]];
-
-		if (!r->used)
-			continue;
-		merge_row(ev, r, offset);
-		n++;
-	}
-	*more = t->used > 0 && ev->at[i] <= t->mask;
+	for (; ev->at[i] < end; ev->at[i]++, n++)
+		merge_row(ev, &t->row[ev->at[i]], offset);
+	*more = ev->at[i] < t->used;
 	if (!*more && t->lost > 0) {
 		ev_lost_add(ev, (uint32_t)(ev_now(ev) / EV_HOUR_NS), t->lost);
 		if (ev->tap != NULL)

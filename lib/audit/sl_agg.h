@@ -41,17 +41,20 @@ struct sl_agg_row {
 	struct sl_agg_key key;
 	uint32_t flows;		   /* begun here; 0 where only later packets were folded */
 	uint32_t rule_id, role_id; /* what decided last, by the ids of the document; 0: none */
-	uint32_t used;		   /* 0: free row */
+	uint32_t pad;
 	uint64_t packets, bytes;
 	uint64_t first_ns, last_ns; /* monotonic */
 };
 
+/** Rows stand in the order in which they began: the next one is known before its key is. */
 struct sl_agg_table {
-	uint32_t mask, used, max;
+	uint32_t used, max;
+	uint32_t mask; /* of buckets */
 	uint32_t pad;
 	uint64_t lost; /* flows that found no row since the last clear */
-	struct sl_agg_row row[] SL_ALIGNED(SL_CACHE_LINE);
-};
+	struct sl_agg_bucket *bucket;
+	struct sl_agg_row *row; /* [used], room for `max` */
+} SL_ALIGNED(SL_CACHE_LINE);
 
 struct sl_agg {
 	_Atomic uint32_t wish, active; /* w: control, worker; 0 or 1 */
@@ -59,16 +62,20 @@ struct sl_agg {
 	struct sl_hash_key hash;
 };
 
-/** @param rows a power of two, at least 4; three quarters of them are used. Memory is the caller's:
- * zeroed, cache-aligned, sl_agg_table_size(rows) bytes each */
+/** @param rows a power of two, at least 4; there is room for three quarters. Memory is the
+ * caller's: zeroed, cache-aligned, sl_agg_table_size(rows) bytes each */
 size_t sl_agg_table_size(unsigned rows);
 void sl_agg_init(struct sl_agg *a, void *mem0, void *mem1, unsigned rows,
 		 const uint64_t hash_key[2]);
 
-/** Where the row of a key belongs: of all but its flags, never 0. */
+/** Of all of a key but its flags, never 0. */
 uint32_t sl_agg_hash(const struct sl_agg *a, const struct sl_agg_key *k);
-/** Worker: bring the row of a key into the cache. @param hash sl_agg_hash() */
-void sl_agg_prefetch(const struct sl_agg *a, const struct sl_agg_key *k, uint32_t hash);
+/** Worker: bring into the cache what leads to the rows of this hash. */
+void sl_agg_prefetch(const struct sl_agg *a, uint32_t hash);
+/** Worker, a little later: and the row of a key with these flags, if it has one. */
+void sl_agg_prefetch_row(const struct sl_agg *a, uint32_t hash, uint8_t flags);
+/** Worker: bring the n-th new row from now on into the cache, 0 for the next one. */
+void sl_agg_expect(const struct sl_agg *a, unsigned n);
 /** Worker: fold. @param flows 1 at the begin of a flow, 0 for later packets and bytes (which take a
  * row of their own where the tables were swapped since the begin) */
 void sl_agg_add(struct sl_agg *a, const struct sl_agg_key *k, uint32_t rule_id, uint32_t role_id,

@@ -53,6 +53,7 @@ _Static_assert((unsigned)SL_DROP_MAX < SL_AUTHZ_STEER, "no reason has its number
 struct sl_question {
 	uint8_t about;
 	uint8_t first, last; /* its packets: a chain through `chain` */
+	uint32_t agg_hash;   /* of NEW and OTHER: of the flow's aggregate; 0: not known */
 	struct sl_flow *f;   /* of AGAIN and OTHER */
 };
 
@@ -137,6 +138,9 @@ void sl_frag_take(struct sl_worker *w, const struct sl_frag *f);
 
 /* --- flow_note.c: records and aggregates ------------------------------------------------- */
 
+/** A flow is asked about: bring into the cache what leads to its row. @return f->agg_hash of the
+ * entry that it may get */
+uint32_t sl_note_expect(struct sl_worker *w, const struct sl_judge_flow *flow);
 /** What sl_note_fold() will touch of a new flow. */
 void sl_note_prefetch(struct sl_worker *w, struct sl_flow *f);
 /** A flow begins, or a phase of it: its begin record, its row. After its first packet is counted.

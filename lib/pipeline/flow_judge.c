@@ -222,6 +222,16 @@ is_same(const struct sl_authz *a, const struct sl_question *q, enum sl_authz_abo
 	return f != NULL || memcmp(&a->key[q->first], &a->key[i], sizeof(a->key[i])) == 0;
 }
 
+/** What the n-th new flow of a round will fill is on its way while policy is asked. */
+static void
+expect(struct sl_worker *w, unsigned n)
+{
+	sl_flow_expect(w->flows, n);
+	sl_agg_expect(w->agg, n);
+	if (w->logging)
+		sl_rec_expect(w->records, n);
+}
+
 static void
 ask(struct sl_authz *a, unsigned i, enum sl_authz_about about, struct sl_flow *f)
 {
@@ -239,14 +249,17 @@ ask(struct sl_authz *a, unsigned i, enum sl_authz_about about, struct sl_flow *f
 		q->last = (uint8_t)i;
 		return;
 	}
+	expect(a->w, a->n_q);
 	a->q_hash[a->n_q] = a->hash[i];
 	a->n_on_entry += f != NULL;
 	q = &a->q[a->n_q];
 	*q = (struct sl_question){.about = about, .first = (uint8_t)i, .last = (uint8_t)i, .f = f};
-	if (about == SL_ABOUT_AGAIN)
+	if (about == SL_ABOUT_AGAIN) {
 		tuple_of_flow(&a->flow[a->n_q], f);
-	else
+	} else {
 		tuple_of_packet(a, i, &a->flow[a->n_q]);
+		q->agg_hash = sl_note_expect(a->w, &a->flow[a->n_q]);
+	}
 	a->n_q++;
 }
 
@@ -457,6 +470,7 @@ ask_mirrored(struct sl_authz *a, struct round *r)
 			continue;
 		r->ans[of[i]] = ans[i];
 		r->flow[of[i]] = flow[i];
+		r->q[of[i]].agg_hash = 0;
 	}
 }
 
@@ -626,8 +640,10 @@ make_entries(struct sl_authz *a, struct round *r)
 			sl_flow_end(a->w, r->q[k].f, SL_RR_REVOKED);
 		r->begin |= UINT32_C(1) << k;
 		r->q[k].f = new_entry(a, first, &r->flow[k], &r->ans[k], flags_of_new(a, r, k));
-		if (sl_likely(r->q[k].f != NULL)) /* see new_entry() */
-			sl_note_prefetch(a->w, r->q[k].f);
+		if (sl_unlikely(r->q[k].f == NULL)) /* see new_entry() */
+			continue;
+		r->q[k].f->agg_hash = r->q[k].agg_hash;
+		sl_note_prefetch(a->w, r->q[k].f);
 	}
 }
 

@@ -160,31 +160,62 @@ _Static_assert(offsetof(struct sl_agg_key, peer_id) == 32 &&
 
 /* By words: it is hashed by words at once, and a load of what was stored in pieces waits. */
 static void
-agg_key(struct sl_agg_key *k, const struct sl_flow *f)
+agg_key(struct sl_agg_key *k, const struct sl_polset_flow *f, uint32_t peer_id, bool from_tunnel,
+	uint64_t flags)
 {
-	bool from_tunnel = (f->flags & SL_FLOW_FROM_TUNNEL) != 0;
-	uint64_t sport = sl_flow_sport(f), tail[2];
+	uint64_t sport = from_tunnel || f->sport >= SL_AGG_EPHEMERAL ? 0 : f->sport, tail[2];
 
-	if (from_tunnel || sport >= SL_AGG_EPHEMERAL)
-		sport = 0;
-	memcpy(k->src, sl_flow_src(f), sizeof(k->src));
-	memcpy(k->dst, sl_flow_dst(f), sizeof(k->dst));
-	tail[0] = f->peer_id | sport << 32 | (uint64_t)sl_flow_dport(f) << 48;
-	tail[1] = f->key.iface | (uint64_t)f->key.proto << 16 | (uint64_t)f->key.version << 24 |
-		  agg_flags(f) << 32;
+	memcpy(k->src, f->src, sizeof(k->src));
+	memcpy(k->dst, f->dst, sizeof(k->dst));
+	tail[0] = peer_id | sport << 32 | (uint64_t)f->dport << 48;
+	tail[1] = f->iface | (uint64_t)f->proto << 16 | (uint64_t)f->version << 24 | flags << 32;
 	memcpy((uint8_t *)k + offsetof(struct sl_agg_key, peer_id), tail, sizeof(tail));
+}
+
+static void
+agg_key_of(struct sl_agg_key *k, const struct sl_flow *f)
+{
+	const struct sl_polset_flow tuple = {.version = f->key.version,
+					     .proto = f->key.proto,
+					     .iface = f->key.iface,
+					     .src = sl_flow_src(f),
+					     .dst = sl_flow_dst(f),
+					     .sport = sl_flow_sport(f),
+					     .dport = sl_flow_dport(f)};
+
+	agg_key(k, &tuple, f->peer_id, (f->flags & SL_FLOW_FROM_TUNNEL) != 0, agg_flags(f));
+}
+
+uint32_t
+sl_note_expect(struct sl_worker *w, const struct sl_judge_flow *flow)
+{
+	struct sl_agg_key k;
+	uint32_t hash;
+
+	agg_key(&k, &flow->f, flow->peer_id, !flow->from_inside, 0);
+	hash = sl_agg_hash(w->agg, &k);
+	sl_agg_prefetch(w->agg, hash);
+	return hash;
+}
+
+/** It came from another worker, or has no entry, or its tuple is another one than expected. */
+static void
+know_hash(struct sl_worker *w, struct sl_flow *f)
+{
+	struct sl_agg_key k;
+
+	agg_key_of(&k, f);
+	f->agg_hash = sl_agg_hash(w->agg, &k);
 }
 
 void
 sl_note_prefetch(struct sl_worker *w, struct sl_flow *f)
 {
-	struct sl_agg_key k;
-
 	if ((f->flags & SL_FLOW_QUIET) != 0)
 		return;
-	agg_key(&k, f);
-	f->agg_hash = sl_agg_hash(w->agg, &k);
-	sl_agg_prefetch(w->agg, &k, f->agg_hash);
+	if (sl_unlikely(f->agg_hash == 0)) /* see know_hash() */
+		know_hash(w, f);
+	sl_agg_prefetch_row(w->agg, f->agg_hash, (uint8_t)agg_flags(f));
 }
 
 void
@@ -195,8 +226,8 @@ sl_note_fold(struct sl_worker *w, struct sl_flow *f, unsigned flows)
 
 	if ((f->flags & SL_FLOW_QUIET) != 0 || (packets == f->folded_packets && flows == 0))
 		return;
-	agg_key(&k, f);
-	if (sl_unlikely(f->agg_hash == 0)) /* it came from another worker, or has no entry */
+	agg_key_of(&k, f);
+	if (sl_unlikely(f->agg_hash == 0)) /* see know_hash() */
 		f->agg_hash = sl_agg_hash(w->agg, &k);
 	sl_agg_add_hashed(w->agg, &k, f->agg_hash, f->rule_id, f->role_id, flows,
 			  packets - f->folded_packets, bytes - f->folded_bytes, w->now_ns);

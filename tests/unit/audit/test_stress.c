@@ -156,11 +156,9 @@ tables_swap(void **state)
 			sched_yield();
 			continue;
 		}
-		for (unsigned i = 0; i <= t->mask; i++) {
+		for (unsigned i = 0; i < t->used; i++) {
 			const struct sl_agg_row *r = &t->row[i];
 
-			if (!r->used)
-				continue;
 			wrong |= r->rule_id != r->key.peer_id + 1 || r->first_ns > r->last_ns;
 			flows += r->flows;
 			packets += r->packets;
