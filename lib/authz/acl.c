@@ -10,6 +10,7 @@
 /* Entries of a group up to which the scan beats rte_acl (tests/perf/acl_bench.c). */
 #define SCAN_MAX_V4 64
 #define SCAN_MAX_V6 40
+_Static_assert(SCAN_MAX_V4 <= SL_SCAN_MAX && SCAN_MAX_V6 <= SL_SCAN_MAX, "a bit for each entry");
 
 enum { FIELDS_V4 = 7, FIELDS_V6 = 13 };
 
@@ -275,24 +276,61 @@ sl_acl_classify_tries(const struct sl_acl *a, uint8_t version, const struct sl_a
 }
 
 void
+sl_acl_prefetch(const struct sl_acl *a, uint8_t version, unsigned group)
+{
+	const struct sl_scan *t = &a->scan[version == 6];
+
+	if (group < t->n_groups)
+		sl_scan_prefetch(t, group);
+}
+
+/** Keys of small groups, on their way. */
+struct scanned {
+	unsigned n;
+	uint8_t place[SL_ACL_BURST];
+	const struct sl_scan_group *group[SL_ACL_BURST];
+	uint64_t fit[SL_ACL_BURST];
+};
+
+static void
+scan_all(const struct sl_scan *t, const struct sl_acl_key key[], unsigned v6,
+	 const struct scanned *s, uint32_t out[])
+{
+	for (unsigned i = 0; i < s->n; i++) {
+		unsigned at = s->place[i];
+
+		out[at] = v6 ? sl_scan_v6(t, s->group[i], &key[at], s->fit[i])
+			     : sl_scan_v4(t, s->group[i], &key[at], s->fit[i]);
+	}
+}
+
+void
 sl_acl_classify(const struct sl_acl *a, uint8_t version, const struct sl_acl_key key[],
 		uint32_t out[], unsigned n)
 {
-	const struct sl_scan *t = &a->scan[version == 6];
+	const unsigned v6 = version == 6, port = SL_KEY_SRC + (v6 ? 32 : 8) + 2;
+	const struct sl_scan *t = &a->scan[v6];
 	const uint8_t *data[SL_ACL_BURST];
 	uint8_t place[SL_ACL_BURST];
+	struct scanned s;
 	unsigned left = 0;
 
+	s.n = 0;
 	for (unsigned i = 0; i < n; i++) {
 		unsigned group = sl_load_be16(key[i].b + SL_KEY_GROUP);
 
 		if (group < t->n_groups && !t->group[group].large) {
-			out[i] = version == 6 ? sl_scan_v6(t, &t->group[group], &key[i])
-					      : sl_scan_v4(t, &t->group[group], &key[i]);
+			s.place[s.n] = (uint8_t)i;
+			s.group[s.n] = &t->group[group];
+			s.fit[s.n] = sl_scan_ports(t, s.group[s.n], sl_load_be16(key[i].b + port));
+			sl_scan_fetch(t, s.group[s.n], s.fit[s.n], v6);
+			s.n++;
 			continue;
 		}
 		data[left] = key[i].b;
 		place[left++] = (uint8_t)i;
 	}
-	ask_tries(a->ctx[version == 6], data, place, out, left);
+	scan_all(t, key, v6, &s, out);
+	if (left > 0)
+		ask_tries(a->ctx[v6], data, place, out, left);
 }

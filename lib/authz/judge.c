@@ -103,6 +103,7 @@ ask(struct burst *b, unsigned i, const struct sl_class_role *r, bool mirrored)
 	if (first[group] == first[group + 1])
 		return;
 	q->of[q->n] = (struct ballot){.role = r, .flow = (uint8_t)i, .mirrored = mirrored};
+	sl_acl_prefetch(b->v->acl, f->version, group);
 	sl_acl_key(&q->key[q->n], group, f);
 	if (++q->n == SL_ACL_BURST)
 		count(b, v6);

@@ -9,13 +9,21 @@
 #include "acl_int.h"
 
 #define LANES SL_SCAN_LANES
-#define UNUSED_LANE 0xff00 /* bits of (interface, protocol) that no packet has */
+#define ROW 16	      /* entries whose destination ports stand together */
+#define ROW_WORDS ROW /* 16-bit lowest ports, then how far the ranges go */
 
 /*
- * A block is a list of vectors of eight 32-bit lanes, a lane an entry: value and mask of
- * (interface, protocol), of each word of the source and of the destination; then 16-bit lanes:
- * lowest source ports and lowest destination ports, and how far the ranges go.
+ * A group begins with the destination ports of all its entries, which tell most of them apart, a
+ * row on each line. Then come its blocks of eight entries, which are looked at only where a port
+ * fits: vectors of 32-bit lanes, value and mask of (interface, protocol), of each word of the
+ * source and of the destination; then 16-bit lanes: lowest source ports, and how far the ranges go.
  */
+static unsigned
+rows_of(uint32_t entries)
+{
+	return (entries + ROW - 1) / ROW;
+}
+
 static unsigned
 block_words(unsigned words)
 {
@@ -41,7 +49,7 @@ static void
 lane_fill(uint32_t *b, unsigned lane, unsigned words, const struct sl_polset_entry *e)
 {
 	bool any = e->proto == SL_POL_PROTO_ANY;
-	uint16_t *lo, *range;
+	uint16_t *sport;
 
 	b[lane] = (uint32_t)e->iface << 16 | (any ? 0 : e->proto);
 	b[LANES + lane] = (e->iface != 0 ? 0xffff0000 : 0) | (any ? 0 : 0xff);
@@ -50,63 +58,69 @@ lane_fill(uint32_t *b, unsigned lane, unsigned words, const struct sl_polset_ent
 	b += 2 * words * LANES;
 	lane_address(b, lane, words, e->dst_hi, e->dst_lo, e->dst_mask_hi, e->dst_mask_lo);
 	b += 2 * words * LANES;
-	lo = (uint16_t *)b;
-	range = (uint16_t *)(b + LANES);
-	lo[lane] = e->sport_lo;
-	lo[LANES + lane] = e->dport_lo;
-	range[lane] = (uint16_t)(e->sport_hi - e->sport_lo);
-	range[LANES + lane] = (uint16_t)(e->dport_hi - e->dport_lo);
+	sport = (uint16_t *)b;
+	sport[lane] = e->sport_lo;
+	sport[LANES + lane] = (uint16_t)(e->sport_hi - e->sport_lo);
 }
 
-static uint32_t
-plan(struct sl_scan *t, const uint32_t *first, unsigned max)
+static void
+dport_fill(uint32_t *rows, unsigned i, const struct sl_polset_entry *e)
 {
-	uint32_t blocks = 0;
+	uint16_t *row = (uint16_t *)(rows + i / ROW * ROW_WORDS);
+
+	row[i % ROW] = e->dport_lo;
+	row[ROW + i % ROW] = (uint16_t)(e->dport_hi - e->dport_lo);
+}
+
+/** @return words in all */
+static size_t
+plan(struct sl_scan *t, const uint32_t *first, unsigned block, unsigned max)
+{
+	size_t at = 0;
 
 	for (uint32_t g = 0; g < t->n_groups; g++) {
 		uint32_t n = first[g + 1] - first[g];
 
 		t->group[g] = (struct sl_scan_group){.first = first[g],
-						     .block = blocks,
+						     .at = (uint32_t)at,
 						     .large = n > max};
 		if (n > max)
 			continue;
-		t->group[g].blocks = (n + LANES - 1) / LANES;
-		blocks += t->group[g].blocks;
+		t->group[g].n = (uint16_t)n;
+		at += rows_of(n) * ROW_WORDS + (size_t)(n + LANES - 1) / LANES * block;
 	}
-	return blocks;
+	return at;
+}
+
+static void
+fill_group(uint32_t *rows, const struct sl_polset_entry *e, uint32_t n, unsigned words)
+{
+	uint32_t *b = rows + rows_of(n) * ROW_WORDS;
+	unsigned size = block_words(words);
+
+	for (uint32_t i = 0; i < n; i++) {
+		dport_fill(rows, i, &e[i]);
+		lane_fill(b + i / LANES * size, i % LANES, words, &e[i]);
+	}
 }
 
 int
 sl_scan_build(struct sl_scan *t, const struct sl_polset *s, unsigned v6, unsigned max)
 {
-	unsigned words = v6 ? 4 : 1, size = block_words(words);
-	uint32_t blocks;
+	unsigned words = v6 ? 4 : 1;
 
 	t->n_groups = s->n_groups;
 	t->group = calloc(s->n_groups + 1UL, sizeof(*t->group));
 	if (t->group == NULL)
 		return -ENOMEM;
-	blocks = plan(t, s->group_first[v6], max);
-	t->bytes = (size_t)blocks * size * sizeof(*t->lanes);
+	t->bytes = plan(t, s->group_first[v6], block_words(words), max) * sizeof(*t->lanes);
 	t->lanes = aligned_alloc(SL_CACHE_LINE, t->bytes + SL_CACHE_LINE);
 	if (t->lanes == NULL)
 		return -ENOMEM;
 	memset(t->lanes, 0, t->bytes);
-	for (uint32_t g = 0; g < s->n_groups; g++) {
-		uint32_t *b = t->lanes + (size_t)t->group[g].block * size;
-		uint32_t n = s->group_first[v6][g + 1] - s->group_first[v6][g];
-
-		for (uint32_t i = 0; i < t->group[g].blocks * LANES; i++) {
-			uint32_t *to = b + (size_t)(i / LANES) * size;
-
-			if (i < n)
-				lane_fill(to, i % LANES, words,
-					  &s->entries[v6][t->group[g].first + i]);
-			else
-				to[i % LANES] = to[LANES + i % LANES] = UNUSED_LANE;
-		}
-	}
+	for (uint32_t g = 0; g < s->n_groups; g++)
+		fill_group(t->lanes + t->group[g].at, &s->entries[v6][t->group[g].first],
+			   t->group[g].n, words);
 	t->bytes += s->n_groups * sizeof(*t->group);
 	return 0;
 }
@@ -129,31 +143,57 @@ differ(const uint32_t *b, uint32_t v)
 	return _mm256_and_si256(x, _mm256_load_si256((const __m256i *)(b + LANES)));
 }
 
-/* One bit for each lane in which both ports lie in their ranges. */
+/** One bit for each lane whose range holds the port. */
 __attribute__((target("avx2"), always_inline)) static inline unsigned
-ports_fit(const uint32_t *b, __m256i ports)
+sport_fits(const uint32_t *b, uint16_t port)
 {
-	__m256i above = _mm256_sub_epi16(ports, _mm256_load_si256((const __m256i *)b));
-	__m256i range = _mm256_load_si256((const __m256i *)(b + LANES));
-	__m256i in = _mm256_cmpeq_epi16(_mm256_min_epu16(above, range), above);
-	__m128i both = _mm_and_si128(_mm256_castsi256_si128(in), _mm256_extracti128_si256(in, 1));
+	__m128i above =
+		_mm_sub_epi16(_mm_set1_epi16((short)port), _mm_load_si128((const __m128i *)b));
+	__m128i range = _mm_load_si128((const __m128i *)(b + LANES / 2));
+	__m128i in = _mm_cmpeq_epi16(_mm_min_epu16(above, range), above);
 
-	return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(both, both)) & 0xff;
+	return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(in, in)) & 0xff;
+}
+
+void
+sl_scan_prefetch(const struct sl_scan *t, unsigned group)
+{
+	const struct sl_scan_group *g = &t->group[group];
+
+	for (unsigned i = 0; i < rows_of(g->n); i++)
+		sl_prefetch(t->lanes + g->at + i * ROW_WORDS);
+}
+
+__attribute__((target("avx2"))) uint64_t
+sl_scan_ports(const struct sl_scan *t, const struct sl_scan_group *g, uint16_t dport)
+{
+	const uint32_t *row = t->lanes + g->at;
+	__m256i port = _mm256_set1_epi16((short)dport);
+	uint64_t fit = 0;
+
+	for (unsigned i = 0; i < g->n; i += ROW, row += ROW_WORDS) {
+		__m256i above = _mm256_sub_epi16(port, _mm256_load_si256((const __m256i *)row));
+		__m256i range = _mm256_load_si256((const __m256i *)(row + LANES));
+		__m256i in = _mm256_cmpeq_epi16(_mm256_min_epu16(above, range), above);
+		__m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(in),
+						_mm256_extracti128_si256(in, 1));
+
+		fit |= (uint64_t)(unsigned)_mm_movemask_epi8(bytes) << i;
+	}
+	return g->n < 64 ? fit & ((UINT64_C(1) << g->n) - 1) : fit;
 }
 
 __attribute__((target("avx2"), always_inline)) static inline uint32_t
 scan(const struct sl_scan *t, const struct sl_scan_group *g, const struct sl_acl_key *k,
-     unsigned words)
+     uint64_t fit, unsigned words)
 {
-	const unsigned size = (2 + 4 * words + 2) * LANES;
-	const uint32_t *b = t->lanes + (size_t)g->block * size;
+	const uint32_t *blocks = t->lanes + g->at + rows_of(g->n) * ROW_WORDS;
 	uint32_t who = (uint32_t)sl_load_be16(k->b + SL_KEY_IFACE) << 16 | k->b[SL_KEY_PROTO];
-	const uint8_t *port = k->b + SL_KEY_SRC + 8 * words;
-	__m256i ports = _mm256_set_m128i(_mm_set1_epi16((short)sl_load_be16(port + 2)),
-					 _mm_set1_epi16((short)sl_load_be16(port)));
+	uint16_t sport = sl_load_be16(k->b + SL_KEY_SRC + 8 * words);
 
-	for (uint32_t i = 0; i < g->blocks; i++, b += size) {
-		const uint32_t *at = b + 2 * LANES;
+	while (fit != 0) {
+		unsigned i = (unsigned)__builtin_ctzll(fit) / LANES;
+		const uint32_t *b = blocks + i * block_words(words), *at = b + 2 * LANES;
 		__m256i bad = differ(b, who);
 		unsigned hit;
 
@@ -161,21 +201,37 @@ scan(const struct sl_scan *t, const struct sl_scan_group *g, const struct sl_acl
 			bad = _mm256_or_si256(bad,
 					      differ(at, sl_load_be32(k->b + SL_KEY_SRC + 4 * w)));
 		bad = _mm256_cmpeq_epi32(bad, _mm256_setzero_si256());
-		hit = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(bad)) & ports_fit(at, ports);
+		hit = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(bad)) &
+		      sport_fits(at, sport) & (unsigned)(fit >> i * LANES);
 		if (hit != 0)
 			return g->first + i * LANES + (unsigned)__builtin_ctz(hit);
+		fit &= ~(UINT64_C(0xff) << i * LANES);
 	}
 	return SL_POL_NONE;
 }
 
 __attribute__((target("avx2"))) uint32_t
-sl_scan_v4(const struct sl_scan *t, const struct sl_scan_group *g, const struct sl_acl_key *k)
+sl_scan_v4(const struct sl_scan *t, const struct sl_scan_group *g, const struct sl_acl_key *k,
+	   uint64_t fit)
 {
-	return scan(t, g, k, 1);
+	return scan(t, g, k, fit, 1);
 }
 
 __attribute__((target("avx2"))) uint32_t
-sl_scan_v6(const struct sl_scan *t, const struct sl_scan_group *g, const struct sl_acl_key *k)
+sl_scan_v6(const struct sl_scan *t, const struct sl_scan_group *g, const struct sl_acl_key *k,
+	   uint64_t fit)
 {
-	return scan(t, g, k, 4);
+	return scan(t, g, k, fit, 4);
+}
+
+void
+sl_scan_fetch(const struct sl_scan *t, const struct sl_scan_group *g, uint64_t fit, unsigned v6)
+{
+	unsigned size = block_words(v6 ? 4 : 1), i = (unsigned)__builtin_ctzll(fit | 1ULL << 63);
+	const uint32_t *b = t->lanes + g->at + rows_of(g->n) * ROW_WORDS + i / LANES * size;
+
+	if (fit == 0)
+		return;
+	for (i = 0; i < size; i += SL_CACHE_LINE / sizeof(*b))
+		sl_prefetch(b + i);
 }
