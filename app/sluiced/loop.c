@@ -8,6 +8,7 @@
 
 #include "sl_ctl.h"
 #include "sl_log.h"
+#include "sl_remote.h"
 #include "sl_rpc_server.h"
 #include "sl_schema.h"
 #include "sl_uapi_server.h"
@@ -20,6 +21,7 @@ struct loop {
 	struct sl_assembly *a;
 	struct sl_rpc *rpc;
 	struct sl_rpc_server *server;
+	struct sl_remote *remote;
 	struct sl_uapi_server *uapi;
 	struct sl_console *console;
 	struct sl_ctl ctl;
@@ -61,8 +63,11 @@ on_hup(evutil_socket_t sig, short what, void *arg)
 
 	(void)sig;
 	(void)what;
-	sl_log(SL_LOG_NOTICE, "audit", "SIGHUP: audit files are opened again");
+	sl_log(SL_LOG_NOTICE, "audit", "SIGHUP: audit files are opened again%s",
+	       l->remote ? ", certificates and tokens read again" : "");
 	sl_drain_reopen(l->a->drain);
+	if (l->remote)
+		sl_remote_reload(l->remote);
 }
 
 static int
@@ -76,6 +81,10 @@ open_doors(struct loop *l, struct sl_config *c, const struct sluiced_options *o,
 	rc = sl_rpc_server_unix(l->server, c->rpc_socket, c->rpc_socket_group, e);
 	if (rc == 0 && c->has_rpc_tcp)
 		rc = sl_rpc_server_tcp(l->server, &c->rpc_tcp, e);
+	if (rc == 0 && c->remote.on) {
+		l->remote = sl_remote_new(l->server, &c->remote, e);
+		rc = l->remote ? 0 : e->err;
+	}
 	if (rc == 0 && c->uapi) {
 		l->uapi = sl_uapi_server_new(l->base, l->a->gw, e);
 		rc = l->uapi ? 0 : e->err;
@@ -128,6 +137,7 @@ close_doors(struct loop *l)
 	sl_console_free(l->console);
 	sl_uapi_server_free(l->uapi);
 	sl_rpc_server_free(l->server);
+	sl_remote_free(l->remote);
 	sl_rpc_free(l->rpc);
 	sl_ctl_clear(&l->ctl);
 	for (unsigned i = 0; i < 4; i++) {

@@ -303,7 +303,7 @@ load_control(struct loader *l, const config_setting_t *ctl)
 	static const struct key keys[] = {
 		{"socket", KEY_STRING, 0, 0}, {"socket_group", KEY_STRING, 0, 0},
 		{"tcp", KEY_STRING, 0, 0},    {"insecure_tcp", KEY_BOOL, 0, 0},
-		{"uapi", KEY_BOOL, 0, 0},
+		{"uapi", KEY_BOOL, 0, 0},     {"tls", KEY_GROUP, 0, 0},
 	};
 	struct sl_config *c = l->c;
 	const char *text;
@@ -336,6 +336,10 @@ load_control(struct loader *l, const config_setting_t *ctl)
 		sl_hint(l->e, "127.0.0.1:7480; without encryption nothing else is served");
 		return -EINVAL;
 	}
+	if (ctl)
+		rc = sl_config_load_remote(c, config_setting_get_member(ctl, "tls"), l->e);
+	if (rc)
+		return rc;
 	l->socket_set = line_of(ctl, "socket") != 0;
 	return l->socket_set ? load_path(l, ctl, "socket", "/control/socket", &c->rpc_socket) : 0;
 }
@@ -780,6 +784,7 @@ sl_config_free(struct sl_config *c)
 	free(c->user);
 	free(c->rpc_socket);
 	free(c->rpc_socket_group);
+	sl_remote_conf_clear(&c->remote);
 	free(c->policy_file);
 	free(c->path);
 	free(c);

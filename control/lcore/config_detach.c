@@ -96,6 +96,7 @@ sl_config_detach(struct sl_config *c, const struct sl_config_detach *d, struct s
 	forget(&c->rpc_socket);
 	forget(&c->rpc_socket_group);
 	c->has_rpc_tcp = false;
+	sl_remote_conf_clear(&c->remote);
 	c->uapi = false;
 	c->hugepages = SL_HUGE_OFF;
 	c->memory_mb = 0;

@@ -38,6 +38,9 @@ int sl_config_fail(const struct sl_config *c, unsigned line, struct sl_error *e,
 int sl_config_check_keys(struct sl_config *c, const config_setting_t *group, const char *path,
 			 const struct key *keys, unsigned n, struct sl_error *e);
 
+/** config_remote.c: the group `control.tls`; NULL: not there. */
+int sl_config_load_remote(struct sl_config *c, const config_setting_t *s, struct sl_error *e);
+
 /** config_audit.c: the group `audit`; NULL: not there. */
 int sl_config_load_audit(struct sl_config *c, const config_setting_t *s, struct sl_error *e);
 void sl_config_audit_clear(struct sl_config_audit *a);

@@ -20,6 +20,7 @@
 #include "sl_error.h"
 #include "sl_gw.h"
 #include "sl_plan.h"
+#include "sl_remote_conf.h"
 
 enum sl_config_hugepages { SL_HUGE_AUTO, SL_HUGE_REQUIRE, SL_HUGE_OFF };
 
@@ -85,6 +86,7 @@ struct sl_config {
 	bool has_rpc_tcp;
 	struct sl_endpoint rpc_tcp; /* loopback only, plain only with insecure_tcp */
 	bool insecure_tcp;
+	struct sl_remote_conf remote;
 	bool uapi; /* serve /var/run/wireguard/NAME.sock (default true) */
 	/* policy */
 	char *policy_file;	  /* NULL: none; read where no run has kept another one */

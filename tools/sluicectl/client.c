@@ -12,6 +12,7 @@
 #define ANSWER_MAX (256UL * 1024 * 1024)
 
 struct client {
+	struct remote *remote; /* TLS; the rest is not used then */
 	int fd;
 	FILE *in;
 	json_int_t id;
@@ -85,13 +86,21 @@ dial_tcp(const char *at, struct sl_error *e)
 }
 
 struct client *
-client_open(const char *socket, const char *tcp, struct sl_error *e)
+client_open(const char *socket, const char *tcp, const struct remote_conf *tls, struct sl_error *e)
 {
 	struct timeval tv = {.tv_sec = TIMEOUT_S};
 	struct client *c = calloc(1, sizeof(*c));
 
 	if (!c) {
 		sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+		return NULL;
+	}
+	c->fd = -1;
+	if (tls->at) {
+		c->remote = remote_open(tls, e);
+		if (c->remote)
+			return c;
+		client_close(c);
 		return NULL;
 	}
 	c->fd = tcp ? dial_tcp(tcp, e) : dial_unix(socket, e);
@@ -113,6 +122,7 @@ client_close(struct client *c)
 {
 	if (!c)
 		return;
+	remote_close(c->remote);
 	if (c->in)
 		fclose(c->in);
 	else if (c->fd >= 0)
@@ -183,14 +193,17 @@ int
 client_call(struct client *c, const char *method, json_t *params, json_t **result, json_t **error,
 	    struct sl_error *e)
 {
-	json_t *request = json_pack("{s:s, s:I, s:s, s:O}", "jsonrpc", "2.0", "id", ++c->id,
-				    "method", method, "params", params);
-	char *line = request ? json_dumps(request, JSON_COMPACT) : NULL, *answer = NULL;
-	json_t *in = NULL;
+	char *line, *answer = NULL;
+	json_t *request, *in = NULL;
 	size_t size = 0;
 	ssize_t n;
 	int rc;
 
+	if (c->remote)
+		return remote_call(c->remote, method, params, result, error, e);
+	request = json_pack("{s:s, s:I, s:s, s:O}", "jsonrpc", "2.0", "id", ++c->id, "method",
+			    method, "params", params);
+	line = request ? json_dumps(request, JSON_COMPACT) : NULL;
 	json_decref(request);
 	*result = NULL;
 	if (!line) {

@@ -11,7 +11,7 @@ help_all(void)
 {
 	char left[80];
 
-	puts("Usage: sluicectl [-s SOCKET | --tcp HOST:PORT] [--instance NAME] [-j] COMMAND\n"
+	puts("Usage: sluicectl [-s SOCKET | --tcp HOST:PORT | --tls HOST:PORT ...] [-j] COMMAND\n"
 	     "       sluicectl [...] METHOD [KEY=VALUE...]\n"
 	     "       sluicectl help [COMMAND | METHOD]\n"
 	     "\n"
@@ -19,6 +19,11 @@ help_all(void)
 	     "SLUICE_SOCKET)\n"
 	     "      --instance NAME  name of the gateway on this host (default \"default\")\n"
 	     "      --tcp HOST:PORT  loopback TCP, where the gateway serves it\n"
+	     "      --tls HOST:PORT  a gateway's remote control, with\n"
+	     "        --ca FILE        the authority that signed its certificate (default: the "
+	     "system's)\n"
+	     "        --cert F --key F our certificate, or\n"
+	     "        --token-file F   our token, in the first line of a file\n"
 	     "  -j, --json           the answer as JSON\n"
 	     "  -V, --version        version of sluicectl\n"
 	     "  -h, --help           this text\n"
@@ -30,6 +35,8 @@ help_all(void)
 	}
 	printf("  %-44s %s\n", "ca init|issue|renew|list ...",
 	       "certificates (no gateway is asked)");
+	printf("  %-44s %s\n", "token new FILE --role ROLE [--days N]",
+	       "a token of a gateway's own file (no gateway is asked)");
 	puts("\nMethods (docs/rpc.md):");
 	for (unsigned i = 0; i < sl_schema_gateway_n; i++)
 		printf("  %-20s %s\n", sl_schema_gateway[i].name, sl_schema_gateway[i].summary);
@@ -181,13 +188,14 @@ help_completion(void)
 	     "\twords=(\"${words[@]:1}\")\n"
 	     "\twhile [ \"${#words[@]}\" -gt 0 ]; do\n"
 	     "\t\tcase \"${words[0]}\" in\n"
-	     "\t\t-s | --socket | --tcp | --instance) words=(\"${words[@]:2}\") ;;\n"
+	     "\t\t-s | --socket | --tcp | --instance | --tls | --ca | --cert | --key | "
+	     "--token-file) words=(\"${words[@]:2}\") ;;\n"
 	     "\t\t-*) words=(\"${words[@]:1}\") ;;\n"
 	     "\t\t*) break ;;\n"
 	     "\t\tesac\n"
 	     "\tdone\n"
 	     "\tcase \"${words[0]}\" in");
-	fputs("\t\"\") list=\"-s --tcp --instance -j help", stdout);
+	fputs("\t\"\") list=\"-s --tcp --tls --instance -j help", stdout);
 	for (unsigned i = 0; i < n_verbs; i++) {
 		size_t n = strcspn(verbs[i].words, " ");
 

@@ -12,6 +12,7 @@
 
 struct options {
 	const char *socket, *tcp, *instance;
+	struct remote_conf tls;
 	bool json;
 	char path[128];
 };
@@ -141,7 +142,7 @@ show_only(const json_t *result, const char *name)
 static int
 carry_out(const struct options *o, const struct request *r, struct sl_error *e)
 {
-	struct client *c = client_open(o->socket, o->tcp, e);
+	struct client *c = client_open(o->socket, o->tcp, &o->tls, e);
 	json_t *result = NULL, *error = NULL, *empty;
 	const char *method = r->method->name;
 	int rc;
@@ -177,6 +178,11 @@ parse_options(int argc, char **argv, struct options *o)
 	static const struct option longs[] = {
 		{"socket", required_argument, NULL, 's'},
 		{"tcp", required_argument, NULL, 't'},
+		{"tls", required_argument, NULL, 'T'},
+		{"ca", required_argument, NULL, 'A'},
+		{"cert", required_argument, NULL, 'C'},
+		{"key", required_argument, NULL, 'K'},
+		{"token-file", required_argument, NULL, 'F'},
 		{"instance", required_argument, NULL, 'i'},
 		{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
@@ -192,6 +198,21 @@ parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 't':
 			o->tcp = optarg;
+			break;
+		case 'T':
+			o->tls.at = optarg;
+			break;
+		case 'A':
+			o->tls.ca_file = optarg;
+			break;
+		case 'C':
+			o->tls.cert_file = optarg;
+			break;
+		case 'K':
+			o->tls.key_file = optarg;
+			break;
+		case 'F':
+			o->tls.token_file = optarg;
 			break;
 		case 'i':
 			o->instance = optarg;
@@ -210,6 +231,21 @@ parse_options(int argc, char **argv, struct options *o)
 			return -EINVAL;
 		}
 	}
+	return 0;
+}
+
+/** The ways in that are given must be one. */
+static int
+check_ways(const struct options *o, struct sl_error *e)
+{
+	const struct remote_conf *t = &o->tls;
+
+	if (!!t->at + !!o->tcp + (o->socket || o->instance) > 1)
+		return sl_fail(e, -EINVAL, "usage", "",
+			       "--tls, --tcp and a socket exclude each other");
+	if (!t->at && (t->ca_file || t->cert_file || t->key_file || t->token_file))
+		return sl_fail(e, -EINVAL, "usage", "",
+			       "--ca, --cert, --key and --token-file belong to --tls");
 	return 0;
 }
 
@@ -257,7 +293,9 @@ main(int argc, char **argv)
 	}
 	if (strcmp(argv[0], "ca") == 0)
 		rc = ca_command(argc, argv, o.json, &e);
-	else if (choose_socket(&o, &e) || request_parse(&r, argc, argv, &e))
+	else if (strcmp(argv[0], "token") == 0)
+		rc = token_command(argc, argv, &e);
+	else if (check_ways(&o, &e) || choose_socket(&o, &e) || request_parse(&r, argc, argv, &e))
 		rc = EXIT_USAGE;
 	else
 		rc = carry_out(&o, &r, &e);

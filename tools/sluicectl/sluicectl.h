@@ -18,12 +18,21 @@ enum exit_code {
 
 struct client; /* one connection */
 
+/** The remote control of a gateway. */
+struct remote_conf {
+	const char *at;			  /* "HOST:PORT"; NULL: not over TLS */
+	const char *ca_file;		  /* NULL: the system's authorities */
+	const char *cert_file, *key_file; /* NULL: none */
+	const char *token_file;		  /* NULL: none */
+};
+
 /**
- * @param socket path of the unix socket; not used when `tcp` is given
+ * @param socket path of the unix socket; not used when `tcp` or `tls->at` is given
  * @param tcp "HOST:PORT" or NULL
  * @return NULL with an error
  */
-struct client *client_open(const char *socket, const char *tcp, struct sl_error *e);
+struct client *client_open(const char *socket, const char *tcp, const struct remote_conf *tls,
+			   struct sl_error *e);
 void client_close(struct client *c);
 /**
  * One request and its answer.
@@ -33,6 +42,16 @@ void client_close(struct client *c);
  * not NULL
  */
 int client_call(struct client *c, const char *method, json_t *params, json_t **result,
+		json_t **error, struct sl_error *e);
+
+/* --- remote.c ------------------------------------------------------------------------------- */
+
+struct remote;
+/** Dial, see that it is `at` who answers, log in. @return NULL with an error */
+struct remote *remote_open(const struct remote_conf *conf, struct sl_error *e);
+void remote_close(struct remote *r); /* NULL allowed */
+/** As client_call(). */
+int remote_call(struct remote *r, const char *method, json_t *params, json_t **result,
 		json_t **error, struct sl_error *e);
 
 /* --- verbs.c -------------------------------------------------------------------------------- */
@@ -72,6 +91,11 @@ int request_parse(struct request *r, int argc, char **argv, struct sl_error *e);
 
 /** sluicectl ca ...: needs no gateway. @param argv[0] "ca"; @return an exit code */
 int ca_command(int argc, char **argv, bool json, struct sl_error *e);
+
+/* --- token.c -------------------------------------------------------------------------------- */
+
+/** sluicectl token ...: needs no gateway. @param argv[0] "token"; @return an exit code */
+int token_command(int argc, char **argv, struct sl_error *e);
 
 /* --- help.c --------------------------------------------------------------------------------- */
 

@@ -122,6 +122,12 @@ test_example(void **state)
 	assert_true(c->uapi && !c->has_rpc_tcp && !c->insecure_tcp && !c->allow_unlocked_keys);
 	assert_null(c->user);
 	assert_null(c->rpc_socket_group);
+	assert_true(!c->remote.on && !c->remote.require_cert && !c->remote.tokens_file);
+	assert_int_equal(c->remote.n_allow, 2);
+	assert_string_equal(c->remote.allow[0].cn, "ops-laptop");
+	assert_int_equal(c->remote.allow[0].role, SL_SR_OPERATOR);
+	assert_string_equal(c->remote.allow[1].uri, "sluice://operator/alice");
+	assert_int_equal(c->remote.allow[1].role, SL_SR_ADMIN);
 	params_are(call(0, "sys.log_level.set"), "{\"level\":\"info\"}");
 	snprintf(want, sizeof(want),
 		 "{\"interface\":\"wg0\",\"listen_port\":51820,\"private_key_file\":\"%s\","
@@ -284,6 +290,33 @@ struct bad {
 };
 
 static const struct bad bad[] = {
+	/* remote control */
+	{PORT "control = { tls = {\n port = 1; }; };\n", 3, "param_unknown", "control/tls/port",
+	 "listen"},
+	{PORT "control = { tls = {\n listen = \"here\"; }; };\n", 2, "endpoint_invalid",
+	 "ADDRESS:PORT", ""},
+	{PORT "control = { tls = {\n listen = \"127.0.0.1:1\"; }; };\n", 2, "param_missing",
+	 "cert_file and key_file", ""},
+	{PORT "control = { tls = {\n listen = \"127.0.0.1:1\"; cert_file = \"/c\";\n key_file = "
+	      "\"/k\"; }; };\n",
+	 2, "param_missing", "nobody could log in", ""},
+	{PORT "control = { tls = {\n listen = \"127.0.0.1:1\"; cert_file = \"/c\";\n key_file = "
+	      "\"/k\"; allow = ( { cn = \"x\"; role = \"viewer\"; } ); }; };\n",
+	 2, "param_missing", "ca_file", ""},
+	{PORT "control = { tls = {\n cert_file = \"c.pem\"; }; };\n", 3, "path_relative",
+	 "cert_file", ""},
+	{PORT "control = { tls = {\n allow = (\n { role = \"viewer\"; } ); }; };\n", 4,
+	 "param_missing", "exactly one of cn and uri", ""},
+	{PORT
+	 "control = { tls = {\n allow = (\n { cn = \"x\"; uri = \"sluice://a/b\"; } ); }; };\n",
+	 4, "param_missing", "exactly one of cn and uri", ""},
+	{PORT "control = { tls = {\n allow = (\n { uri = \"https://a\"; } ); }; };\n", 4,
+	 "param_range", "sluice://KIND/NAME", ""},
+	{PORT "control = { tls = {\n allow = (\n { cn = \"x\"; role = \"gateway\"; } ); }; };\n", 4,
+	 "enum_invalid", "use viewer", ""},
+	{PORT "control = { tls = {\n allow = (\n { cn = \"x\"; } ); }; };\n", 4, "enum_invalid",
+	 "use viewer", ""},
+	{PORT "control = { tls = {\n allow = ( \"x\" ); }; };\n", 3, "param_type", "groups", ""},
 	/* syntax and types */
 	{PORT "system = { workers = ; };\n", 2, "syntax", "", "semicolon"},
 	{PORT "system = { workers = 1; };\nsystem = { };\n", 3, "syntax", "", ""},

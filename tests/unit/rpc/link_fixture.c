@@ -109,8 +109,8 @@ hello(void *user, const struct sl_rpc_caller *caller, const void *p, json_t **re
 	return 0;
 }
 
-static uint16_t
-free_port(void)
+uint16_t
+lx_free_port(void)
 {
 	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
 	socklen_t len = sizeof(sa);
@@ -151,10 +151,10 @@ lx_open(const struct sl_rpc_limits *limits, bool tokens, bool certs)
 				    .ca_file = pki_file("ca", "crt")};
 	lx.tls = sl_tls_server_new(&conf, &e);
 	lx.server = sl_rpc_server_new(lx.base, lx.rpc);
-	at.port = lx.port = free_port();
+	at.port = lx.port = lx_free_port();
 	if (!lx.tls || sl_rpc_server_tls(lx.server, &at, lx.tls, &auth, limits, &e))
 		fail_msg("%s", e.message);
-	at.port = lx.clear = free_port();
+	at.port = lx.clear = lx_free_port();
 	if (sl_rpc_server_tls(lx.server, &at, NULL, &auth, limits, &e))
 		fail_msg("%s", e.message);
 	lx.client = lx_client(NULL);

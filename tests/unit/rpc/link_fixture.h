@@ -44,6 +44,8 @@ extern struct lx lx;
 /** Start with these limits (NULL: defaults). @param tokens, certs what counts as a login */
 void lx_open(const struct sl_rpc_limits *limits, bool tokens, bool certs);
 void lx_close(void);
+/** A port of loopback that is free now. */
+uint16_t lx_free_port(void);
 void lx_pump(void);
 /** Run the loop until *flag, at most some seconds. @return *flag */
 bool lx_until(const bool *flag, double seconds);
