@@ -259,10 +259,10 @@ on_response(struct sl_rpc_client *c, json_t *o)
 		client_down(c, &e); /* the server's last word */
 		return;
 	}
-	w = take_waiting(c, &id);
-	if (!w || !err == !result) {
-		free(w);
-		client_fail(c, -EPROTO, "protocol", "an answer to no question");
+	/* before the question is taken off: whoever asked hears of the end */
+	w = !err == !result ? NULL : take_waiting(c, &id);
+	if (!w) {
+		client_fail(c, -EPROTO, "protocol", "an answer to no question, or none in it");
 		return;
 	}
 	if (w->done)

@@ -381,6 +381,32 @@ test_bad_server(void **state)
 	lx_close();
 }
 
+/* An answer in which there is none: whoever asked hears of the end all the same. */
+static void
+test_empty_answer(void **state)
+{
+	struct sl_rpc_client_conf c;
+	struct mute m = mute_open();
+	struct peer p = {0};
+
+	lx_open(NULL, true, true);
+	c = conf_of(&p);
+	c.tls = NULL;
+	c.port = m.port;
+	dial(&p, c);
+	mute_says(&m, IN);
+	assert_true(lx_until(&p.up, 5));
+	assert_int_equal(sl_rpc_client_call(p.c, "rpc.hello", NULL, on_answer, &p), 0);
+	mute_says(&m, "{\"jsonrpc\":\"2.0\",\"id\":2}\n");
+	assert_true(lx_until(&p.down, 5));
+	assert_string_equal(p.why.reason, "protocol");
+	assert_true(p.answered);
+	assert_int_equal(p.rc, -EPIPE);
+	let_go(&p);
+	mute_close(&m);
+	lx_close();
+}
+
 static void
 test_silence(void **state)
 {
@@ -702,6 +728,7 @@ main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_conf),
 		cmocka_unit_test(test_bad_server),
+		cmocka_unit_test(test_empty_answer),
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_keeps_alive),
 		cmocka_unit_test(test_back_pressure),
