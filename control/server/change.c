@@ -102,6 +102,17 @@ change_begin(struct sl_call *c, struct sl_error *e)
 	return sl_store_begin(c->rest->c.store, c->who.name, cause, e);
 }
 
+/** Of its own: the store's shares the bodies that are to be committed. */
+static json_t *
+plain_diff(struct sl_store_txn *t)
+{
+	json_t *shared = sl_store_diff(t), *diff = json_deep_copy(shared);
+
+	json_decref(shared);
+	history_clean(diff);
+	return diff;
+}
+
 static int
 dry_run(struct sl_call *c, struct sl_store_txn *t, json_t *diff, struct sl_error *e)
 {
@@ -117,12 +128,14 @@ dry_run(struct sl_call *c, struct sl_store_txn *t, json_t *diff, struct sl_error
 int
 change_end(struct sl_call *c, struct sl_store_txn *t, int rc, struct sl_error *e)
 {
-	json_t *diff = rc == 0 ? sl_store_diff(t) : NULL;
+	json_t *diff;
 
+	if (rc == 0 && sl_call_dry_run(c))
+		rc = sl_store_try(t, e);
+	diff = rc == 0 ? plain_diff(t) : NULL;
 	if (rc == 0 && diff == NULL)
 		rc = sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the change");
 	if (rc == 0) {
-		history_clean(diff);
 		rc = sl_call_dry_run(c) ? dry_run(c, t, diff, e) : history_add(c, diff, e);
 	}
 	json_decref(diff);

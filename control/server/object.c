@@ -44,14 +44,22 @@ name_of(const json_t *body, enum sl_kind k, char id[SL_OBJ_ID], struct sl_error 
 			     : sl_fail(e, -EINVAL, "name_invalid", "/name", "the name is too long");
 }
 
-/** The body of an object, without its name. @return new reference, NULL without memory */
-static json_t *
-plain_body(const json_t *body)
+json_t *
+object_body(const struct sl_call *c)
 {
-	json_t *copy = json_deep_copy(body);
+	json_t *copy = json_deep_copy(c->body);
 
 	json_object_del(copy, "name");
 	return copy;
+}
+
+int
+object_store(struct sl_store_txn *t, const struct object_kind *k, const char *id, uint64_t if_rev,
+	     json_t *body, struct sl_error *e)
+{
+	int rc = sl_store_put(t, k->kind, id, if_rev, body, e);
+
+	return rc == 0 && k->after != NULL ? k->after(t, id, e) : rc;
 }
 
 static int
@@ -76,8 +84,8 @@ object_create(struct sl_call *c, const struct object_kind *k, struct sl_error *e
 	t = change_begin(c, e);
 	if (t == NULL)
 		return e->err;
-	body = plain_body(c->body);
-	rc = sl_store_put(t, k->kind, id, SL_REV_NONE, body, e);
+	body = object_body(c);
+	rc = object_store(t, k, id, SL_REV_NONE, body, e);
 	json_decref(body);
 	rc = change_end(c, t, rc, e);
 	return rc != 0 || c->done ? rc : answer_changed(c, k, id, true, e);
@@ -112,11 +120,11 @@ object_put(struct sl_call *c, const struct object_kind *k, struct sl_error *e)
 		return e->err;
 	made = sl_store_txn_get(t, k->kind, c->arg[0], &rev, &was) != 0;
 	json_decref(was);
-	body = plain_body(c->body);
+	body = object_body(c);
 	if (made && c->has_if_match)
 		rc = sl_call_not_found(k->what, c->arg[0], e);
 	if (rc == 0)
-		rc = sl_store_put(t, k->kind, c->arg[0], sl_call_if_rev(c), body, e);
+		rc = object_store(t, k, c->arg[0], sl_call_if_rev(c), body, e);
 	json_decref(body);
 	rc = change_end(c, t, rc, e);
 	return rc != 0 || c->done ? rc : answer_changed(c, k, c->arg[0], made, e);
@@ -161,7 +169,7 @@ object_edit(struct sl_call *c, struct sl_store_txn *t, const struct object_kind 
 	json_decref(body);
 	rc = fn(c, copy, e);
 	if (rc == 0)
-		rc = sl_store_put(t, k->kind, id, want != SL_REV_ANY ? want : rev, copy, e);
+		rc = object_store(t, k, id, want != SL_REV_ANY ? want : rev, copy, e);
 	json_decref(copy);
 	return rc;
 }

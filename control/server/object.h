@@ -9,7 +9,12 @@ struct object_kind {
 	enum sl_kind kind;
 	const char *what;	/* "peer" */
 	const char *collection; /* "peers", as in the path */
+	/** In the transaction, after a put; NULL: nothing more. */
+	int (*after)(struct sl_store_txn *t, const char *id, struct sl_error *e);
 };
+
+/** Peers: their allocations follow their addresses. */
+extern const struct object_kind peer_kind;
 
 /** POST: the name stands in the body, or follows from it. */
 int object_create(struct sl_call *c, const struct object_kind *k, struct sl_error *e);
@@ -19,6 +24,11 @@ int object_put(struct sl_call *c, const struct object_kind *k, struct sl_error *
 int object_patch(struct sl_call *c, const struct object_kind *k, struct sl_error *e);
 int object_delete(struct sl_call *c, const struct object_kind *k, struct sl_error *e);
 
+/** Put, and what is to be done after it. */
+int object_store(struct sl_store_txn *t, const struct object_kind *k, const char *id,
+		 uint64_t if_rev, json_t *body, struct sl_error *e);
+/** The body of a request as the object's, without its name. New reference. */
+json_t *object_body(const struct sl_call *c);
 /** Change an object inside the transaction `t`: `fn` edits its body. For handlers that do more than
  * replace. @return 0, -ENOENT not_found, what `fn` gave */
 int object_edit(struct sl_call *c, struct sl_store_txn *t, const struct object_kind *k,

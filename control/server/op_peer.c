@@ -6,9 +6,10 @@
 #include "client_config.h"
 #include "object.h"
 #include "page.h"
+#include "sl_alloc.h"
 #include "sl_secret.h"
 
-static const struct object_kind peer_kind = {SL_KIND_PEER, "peer", "peers"};
+const struct object_kind peer_kind = {SL_KIND_PEER, "peer", "peers", sl_alloc_keep};
 
 static bool
 wanted(struct sl_call *c, const char *id, const json_t *body)
@@ -23,12 +24,6 @@ int
 sl_op_list_peers(struct sl_call *c, struct sl_error *e)
 {
 	return page_list(c, SL_KIND_PEER, wanted, NULL, e);
-}
-
-int
-sl_op_create_peer(struct sl_call *c, struct sl_error *e)
-{
-	return object_create(c, &peer_kind, e);
 }
 
 int

@@ -18,8 +18,8 @@
 #define RATE 50
 #define BURST 100
 #define PLACES 4096
-#define AT_SEQ_MS 50
-#define AT_SEQ_TRIES 100
+#define AT_SEQ_MS 20
+#define AT_SEQ_TRIES 250
 #define PRUNE_NS (600ULL * 1000000000)
 
 static uint64_t

@@ -125,16 +125,21 @@ write_row(struct sl_store_txn *t, json_t *ops, struct sl_error *e)
 }
 
 int
+sl_store_try(struct sl_store_txn *t, struct sl_error *e)
+{
+	if (t->broken < 0)
+		return sl_fail(e, t->broken, "transaction_failed", "",
+			       "a write of this transaction failed");
+	return store_check(t, e);
+}
+
+int
 sl_store_commit(struct sl_store_txn *t, uint64_t *seq, struct sl_error *e)
 {
 	struct sl_store *s = t->s;
 	json_t *ops = NULL;
-	int rc = t->broken;
+	int rc = sl_store_try(t, e);
 
-	if (rc < 0)
-		sl_fail(e, rc, "transaction_failed", "", "a write of this transaction failed");
-	else
-		rc = store_check(t, e);
 	if (rc == 0) {
 		ops = all_ops(t);
 		rc = ops != NULL ? 0 : store_no_memory(e);

@@ -120,6 +120,9 @@ int sl_store_put_policy(struct sl_store_txn *t, json_t *doc, const char *text, u
 			uint32_t *version, struct sl_error *e);
 /** What the transaction would do: array of {op, kind, id, obj, was}. New reference. */
 json_t *sl_store_diff(struct sl_store_txn *t);
+/** The checks that a commit makes, now: what a dry run asks. @return 0 or what the commit would say
+ */
+int sl_store_try(struct sl_store_txn *t, struct sl_error *e);
 /** Ends the transaction. @param[out] seq of the new log row; of the head if nothing changed.
  * On an error everything is as before. Reasons beside those of the document and the disk:
  * limit_prefixes (role maps), pool_in_internal_zone, prefix_overlap (of another interface) */

@@ -61,7 +61,7 @@ def valid_calls(c):
         "patchPeer": ("PATCH", "/peers/matrix", {"keepalive_s": 25}, any_), "getPeerConfig": ("GET", "/peers/matrix/config"),
         "putPeerPublicKey": ("PUT", "/peers/matrix/public-key", {"public_key": key(502), "overlap_s": 60}),
         "putPeerEnabled": ("PUT", "/peers/matrix/enabled", {"enabled": False}),
-        "createAllocation": ("POST", "/allocations", {"gateway": "gw-m", "interface": "wg0", "peer": "matrix"}), "listAllocations": ("GET", "/allocations"),
+        "createAllocation": ("POST", "/allocations", {"peer": "matrix"}), "listAllocations": ("GET", "/allocations"),
         "deleteAllocation": ("DELETE", "/allocations/gw-m:wg0:10.7.99.1"),
         "deleteGatewayInterface": ("DELETE", "/gateway-interfaces/gw-m:wg0"), "decommissionGateway": ("POST", "/gateways/gw-m/decommission", {"reason": "test"}),
         "deletePeer": ("DELETE", "/peers/matrix", None, any_),
@@ -353,20 +353,33 @@ def tokens(c):
 
 
 def allocations(c):
-    step("allocations: the next free address, the end of a pool")
-    c.want(201, "POST", "/peers", {"name": "al-1", "interface": "wg0", "public_key": key(1200)})
+    step("addresses: at each gateway, the end of a pool, networks of agents")
     c.want(200, "PATCH", "/gateway-interfaces/gw-b:wg0", {"client_pool": ["10.7.77.0/30"]})
-    ask = {"gateway": "gw-b", "interface": "wg0", "peer": "al-1"}
-    names = [c.want(201, "POST", "/allocations", ask).json()["name"] for _ in range(2)]
-    equal("given", names, ["gw-b:wg0:10.7.77.1", "gw-b:wg0:10.7.77.2"])
-    c.want(409, "POST", "/allocations", ask, "pool_exhausted")
-    c.want(422, "POST", "/allocations", {**ask, "address": "10.7.78.1"}, "pool_foreign")
-    equal("the peer has them", c.want(200, "GET", "/peers/al-1").json()["addresses"], {"gw-b": ["10.7.77.1/32", "10.7.77.2/32"]})
+    def new(n, how="client"):
+        return c.call("POST", f"/peers?allocate={how}", {"name": f"al-{n}", "interface": "wg0", "public_key": key(1200 + n)})
+    a = new(1)
+    equal("made", (a.status, a.json()["addresses"]["gw-b"]), (201, ["10.7.77.1/32"]))
+    equal("and at the other", a.json()["addresses"]["gw-a"][0].split(".")[:3], ["10", "7", "1"])
+    equal("second", new(2).json()["addresses"]["gw-b"], ["10.7.77.2/32"])
+    a = new(3)
+    equal("third", (a.status, a.reason), (409, "pool_exhausted"))
+    c.want(404, "GET", "/peers/al-3")
+    names = [x["name"] for x in c.want(200, "GET", "/allocations").json()["items"] if x["name"].startswith("gw-b")]
+    equal("kept", names, ["gw-b:wg0:10.7.77.1", "gw-b:wg0:10.7.77.2"])
     c.want(204, "DELETE", "/allocations/" + names[0])
-    equal("less", c.want(200, "GET", "/peers/al-1").json()["addresses"], {"gw-b": ["10.7.77.2/32"]})
-    c.want(201, "POST", "/allocations", {**ask, "address": "10.7.77.1"})
-    c.want(204, "DELETE", "/peers/al-1", headers={"If-Match": "*"})
+    equal("less", "gw-b" in c.want(200, "GET", "/peers/al-1").json()["addresses"], False)
+    equal("again", c.want(201, "POST", "/allocations", {"peer": "al-1"}).json()["addresses"]["gw-b"], ["10.7.77.1/32"])
+    c.want(422, "POST", "/allocations", {"peer": "nobody"}, "not_found")
+    c.want(200, "PATCH", "/peers/al-2", {"addresses": None}, headers={"If-Match": "*"})
+    equal("allocations follow a peer's addresses", [x for x in c.want(200, "GET", "/allocations").json()["items"] if x["peer"] == "al-2"], [])
+    for n in (1, 2):
+        c.want(204, "DELETE", f"/peers/al-{n}", headers={"If-Match": "*"})
     equal("none left", c.want(200, "GET", "/allocations").json()["items"], [])
+    a = new(4, "agent")
+    equal("an agent", (a.status, a.json()["allowed_ips"]), (201, ["10.1.0.100/32"]))
+    equal("its gateways", [x["addresses"][-1] for x in c.want(200, "GET", "/gateway-interfaces").json()["items"]], ["10.1.0.1/24", "10.1.0.2/24"])
+    c.want(400, "POST", "/peers?allocate=x", {"name": "y", "interface": "wg0", "public_key": key(1)}, "param_invalid")
+    c.want(204, "DELETE", "/peers/al-4", headers={"If-Match": "*"})
 
 
 def audit(c):

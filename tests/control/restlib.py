@@ -18,7 +18,7 @@ import urllib.parse
 import jsonschema
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-CONTROL = os.path.join(TOP, "build", "app", "control", "sluice-control")
+CONTROL = os.path.join(TOP, os.environ.get("SL_BUILD", "build"), "app", "control", "sluice-control")
 SLUICECTL = os.path.join(TOP, "build", "tools", "sluicectl", "sluicectl")
 PAGE = os.path.join(TOP, "control", "server", "openapi.json")
 PREFIX = "/api/v1"
@@ -131,12 +131,15 @@ class Control:
         self.repl = self.repl or free_port()
         args = [CONTROL, "run", "--state-dir", self.dir, "--rest", "127.0.0.1:0", "--repl", f"127.0.0.1:{self.repl}",
                 "--name", self.name, "--log-level", "debug", *options]
+        before = os.path.getsize(self.log) if os.path.exists(self.log) else 0
         with open(self.log, "ab") as f:
             self.proc = subprocess.Popen(args, stdout=f, stderr=f, stdin=subprocess.DEVNULL)
         for _ in range(200):
-            text = open(self.log, encoding="utf-8", errors="replace").read()
+            with open(self.log, "rb") as f:
+                f.seek(before)
+                text = f.read().decode(errors="replace")
             m = re.findall(r"is ready: REST at https://127\.0\.0\.1:(\d+)/", text)
-            if m and self.proc.poll() is None and "starting" not in text.rsplit("is ready", 1)[1]:
+            if m:
                 self.port = int(m[-1])
                 break
             if self.proc.poll() is not None:

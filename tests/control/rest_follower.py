@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A primary, a follower and a follower of that one, with a played gateway: reads everywhere, writes at the primary alone, "has everybody
+got it?", what is left when the primary is gone, promotion."""
+
+import base64
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+import restlib
+from restlib import equal, fail, furnish, key, step
+
+
+class Gateway:
+    """As much of a gateway as the stream needs: logs in, subscribes, acknowledges."""
+
+    def __init__(self, c, name, token):
+        ctx = c.context()
+        ctx.set_alpn_protocols(["sluice-repl/1"])
+        self.sock = ctx.wrap_socket(socket.create_connection(("127.0.0.1", c.repl), 5), server_hostname="127.0.0.1")
+        self.file = self.sock.makefile("rb")
+        self.n, self.name, self.notes = 0, name, []
+        self.call("auth.login", token=token, client="played/1")
+        self.position = self.call("repl.subscribe", node=name, scope="gateway", schema=[1])
+
+    def send(self, method, params, i=None):
+        m = {"jsonrpc": "2.0", "method": method, "params": params}
+        if i is not None:
+            m["id"] = i
+        self.sock.sendall(json.dumps(m).encode() + b"\n")
+
+    def read(self):
+        line = self.file.readline()
+        if not line:
+            fail(f"{self.name}: the stream ended")
+        return json.loads(line)
+
+    def call(self, method, **params):
+        self.n += 1
+        self.send(method, params, self.n)
+        while True:
+            m = self.read()
+            if m.get("id") == self.n:
+                if "error" in m:
+                    fail(f"{self.name}: {method}: {m['error']}")
+                return m["result"]
+            self.notes.append(m)
+
+    def until(self, seq):
+        """Take what comes until `seq` and acknowledge it."""
+        at = 0
+        while at < seq:
+            m = self.notes.pop(0) if self.notes else self.read()
+            p = m.get("params", {})
+            if m.get("method") == "repl.snapshot" and p.get("last"):
+                at = p["seq"]
+            elif m.get("method") == "repl.txn":
+                at = p["seq"]
+            elif m.get("method") == "repl.heartbeat":
+                at = max(at, p.get("scope_seq", 0))
+        self.send("repl.ack", {"node": self.name, "seq": at, "serving_seq": at})
+        return at
+
+
+def follower(page, primary, source, name):
+    f = restlib.Control(page, name)
+    state = os.path.join(f.dir, "state")
+    f.dir = state
+    out = subprocess.run([restlib.CONTROL, "init", "--follower", "--primary", "https://control.example.net:7443", "--pepper",
+                          os.path.join(primary.dir, "pepper"), "--state-dir", state], capture_output=True, text=True, check=False)
+    if out.returncode:
+        fail(f"init of {name}: {out.stdout}{out.stderr}")
+    shutil.copy(primary.ca(), os.path.join(state, "tls", "ca.pem"))
+    subprocess.run([restlib.SLUICECTL, "ca", "issue", os.path.join(primary.dir, "ca"), "--kind", "control", "--name", name, "--host", "127.0.0.1",
+                    "--out", os.path.join(state, "tls", "control")], check=True, capture_output=True)
+    f.token = primary.token
+    f.start("--mode", "follower", "--source", f"127.0.0.1:{source.repl}", "--heartbeat", "1")
+    return f
+
+
+def same(a, b):
+    seq = a.seq()
+    b.want(200, "GET", f"/peers?at_seq={seq}")
+    for path in ("/peers", "/gateways", "/gateway-interfaces", "/rules", "/policy", "/allocations", "/role-maps"):
+        equal(f"{path} of {b.name}", b.want(200, "GET", path).data, a.want(200, "GET", path).data)
+    equal("sum of all objects", b.want(200, "GET", "/replication").json()["hash"], a.want(200, "GET", "/replication").json()["hash"])
+
+
+def reads_and_writes(p, f, g):
+    step("followers answer as the primary does, and take no changes")
+    same(p, f)
+    same(p, g)
+    for c in (f, g):
+        a = c.want(403, "POST", "/peers", {"name": "x", "interface": "wg0", "public_key": key(50)}, "readonly")
+        equal("primary", a.json()["primary"], "https://control.example.net:7443")
+        equal("Link", a.headers["Link"], '<https://control.example.net:7443>; rel="primary"')
+        for method, path in (("PUT", "/peers/alice"), ("PATCH", "/peers/alice"), ("DELETE", "/peers/alice"), ("PUT", "/policy"), ("POST", "/tokens"),
+                             ("POST", "/backup")):
+            c.want(403, method, path, {} if method != "DELETE" else None, "readonly")
+        r = c.want(200, "GET", "/replication").json()
+        equal("role and source", (r["role"], r["source"]["up"]), ("follower", True))
+    step("a read after a write waits for it")
+    worst = 0
+    for i in range(10):
+        a = p.want(200, "PATCH", "/peers/bob", {"keepalive_s": 10 + i}, headers={"If-Match": "*"})
+        begun = time.monotonic()
+        b = g.want(200, "GET", f"/peers/bob?at_seq={a.headers['X-Sluice-Seq']}")
+        worst = max(worst, time.monotonic() - begun)
+        equal("two steps away", b.json()["keepalive_s"], 10 + i)
+    print(f"   the slowest of 10 took {worst * 1000:.0f} ms over two followers")
+    t = p.make_token("viewer")
+    f.want(200, "GET", f"/peers?at_seq={p.seq()}", token=t)
+    p.want(204, "DELETE", "/tokens/" + t.split("_")[1])
+    f.want(200, "GET", f"/peers?at_seq={p.seq()}")
+    f.want(401, "GET", "/peers", token=t, reason="token_refused")
+    p.want(200, "POST", "/policy/validate", {"zones": {}, "targets": {}, "roles": {}, "rules": []})
+    f.want(200, "POST", "/policy/simulate", {"subject": {"peer": "alice"}, "dst": "10.20.0.10", "dport": 5432})
+
+
+def gateways(p, g):
+    step("has everybody got it? gateways at the primary and two followers away")
+    a = Gateway(p, "gw-a", p.make_token("gateway", bound="gw-a"))
+    token = p.make_token("gateway", bound="gw-b")
+    g.want(200, "GET", f"/peers?at_seq={p.seq()}")
+    b = Gateway(g, "gw-b", token)
+    seq = int(p.want(200, "PATCH", "/peers/bob", {"keepalive_s": 33}, headers={"If-Match": "*"}).headers["X-Sluice-Seq"])
+    w = p.want(200, "GET", f"/wait?seq={seq}&timeout=1").json()
+    equal("nobody yet", (w["all"], sorted(x["gateway"] for x in w["missing"])), (False, ["gw-a", "gw-b"]))
+    a.until(seq)
+    equal("gw-a", p.want(200, "GET", f"/wait?seq={seq}&gateways=gw-a&timeout=5").json()["all"], True)
+    b.until(seq)
+    equal("all", p.want(200, "GET", f"/wait?seq={seq}&gateways=all&timeout=5").json(), {"seq": seq, "all": True, "missing": []})
+    s = p.want(200, "GET", "/gateways/gw-b/status").json()
+    equal("status of gw-b", (s["connected"], s["acked_seq"] >= seq), (True, True))
+    if not s["via"]:
+        fail(f"by whom? {s}")
+    p.want(404, "GET", f"/wait?seq={seq}&gateways=gw-z", reason="not_found")
+    step("a gateway tells its key, over two followers")
+    new = base64.b64encode(os.urandom(32)).decode()
+    r = b.call("gateway.register", boot="b1", version="0.1.0", interfaces=[{"interface": "wg0", "public_key": new}, {"interface": "wg7", "public_key": key(3)}])
+    equal("key of gw-b", p.want(200, "GET", f"/gateway-interfaces/gw-b:wg0?at_seq={r['seq']}").json()["public_key"], new)
+    equal("of no other interface", p.want(404, "GET", "/gateway-interfaces/gw-b:wg7").reason, "not_found")
+    return a, b
+
+
+def without_primary(p, f, g):
+    step("the primary is gone: reads go on, readiness tells; promotion")
+    p.stop()
+    f.want(200, "GET", "/peers")
+    for _ in range(100):
+        a = f.call("GET", "/readyz", token=None)
+        if a.status == 503:
+            break
+        time.sleep(0.1)
+    equal("ready", a.json()["status"], "not_ready")
+    seq = f.seq()
+    f.stop()
+    subprocess.run([restlib.CONTROL, "promote", "--state-dir", f.dir], check=True, capture_output=True)
+    f.start("--mode", "primary", "--heartbeat", "1")
+    r = f.want(200, "GET", "/replication").json()
+    equal("epoch after the promotion", (r["role"], r["epoch"]["number"], r["seq"] >= seq), ("primary", 2, True))
+    f.want(201, "POST", "/peers", {"name": "after", "interface": "wg0", "public_key": key(60)})
+    for _ in range(150):
+        if g.call("GET", "/peers/after").status == 200:
+            break
+        time.sleep(0.1)
+    equal("the last one follows", g.want(200, "GET", "/peers/after").json()["name"], "after")
+    same(f, g)
+
+
+def wrong_starts(p, f):
+    step("wrong starts name the remedy")
+    def run(*args):
+        out = subprocess.run([restlib.CONTROL, "run", *args], capture_output=True, text=True, check=False, timeout=20)
+        return out.returncode, out.stderr
+    for want, word, args in (
+            (2, "--source", ["--mode", "follower"]), (2, "ADDRESS:PORT", ["--rest", "nowhere"]), (2, "primary or follower", ["--mode", "x"]),
+            (1, "init", ["--state-dir", os.path.join(p.dir, "nothing")]),
+            (1, "stop it first", ["--state-dir", p.dir]),
+            (1, "NAME=ROLE", ["--state-dir", f.dir, "--mode", "follower", "--source", "127.0.0.1:1", "--allow-cert", "x=root", "--rest", "127.0.0.1:0",
+                              "--repl", "127.0.0.1:1"])):
+        if "--allow-cert" in args:
+            f.stop()
+        rc, err = run(*args)
+        if rc != want or word not in err:
+            fail(f"run {args}: status {rc}, {err!r}")
+    rc, err = run("--state-dir", f.dir)
+    if rc != 1 or "--mode follower" not in err:
+        fail(f"a follower's store as a primary: {rc} {err}")
+    f.start("--mode", "follower", "--source", f"127.0.0.1:{p.repl}", "--heartbeat", "1")
+
+
+def main():
+    page = restlib.Page()
+    p = restlib.Control(page)
+    all_ = [p]
+    try:
+        p.init()
+        p.start("--public-url", "https://control.example.net:7443", "--heartbeat", "1")
+        furnish(p)
+        f = follower(page, p, p, "cp2")
+        all_.append(f)
+        g = follower(page, p, f, "cp3")
+        all_.append(g)
+        wrong_starts(p, f)
+        reads_and_writes(p, f, g)
+        streams = gateways(p, g)
+        for s in streams:
+            s.sock.close()
+        without_primary(p, f, g)
+        for c in (f, g):
+            equal("status", c.stop(), 0)
+    except BaseException:
+        for c in all_:
+            if os.path.exists(c.log):
+                sys.stdout.write(f"--- {c.name}\n" + open(c.log, encoding="utf-8", errors="replace").read()[-1500:])
+        raise
+    finally:
+        for c in all_:
+            c.clean()
+
+
+main()
