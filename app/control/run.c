@@ -35,13 +35,14 @@ struct run {
 	struct sl_tls *rest_tls, *repl_tls, *dial_tls;
 	struct sl_allow_cert *certs;
 	struct sl_publisher *publisher;
+	struct sl_collector *collector; /* NULL: a follower */
 	struct sl_rpc *rpc;
 	struct sl_rpc_server *server;
 	struct sl_rest *rest;
 	struct evdns_base *dns;
 	struct sl_follower *follower;
 	char token[160];
-	struct event *ev[4];
+	struct event *ev[5];
 };
 
 /* --- who speaks on the stream ----------------------------------------------------------------- */
@@ -112,6 +113,15 @@ on_compact(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+on_second(evutil_socket_t fd, short what, void *arg)
+{
+	struct run *r = arg;
+
+	if (r->collector != NULL)
+		sl_collector_tick(r->collector, sl_collector_now_s());
+}
+
+static void
 on_rewound(void *ctx, const char *node, uint64_t its_seq, uint64_t our_seq)
 {
 	sl_log(SL_LOG_WARN, "repl",
@@ -123,14 +133,17 @@ on_rewound(void *ctx, const char *node, uint64_t its_seq, uint64_t our_seq)
 static int
 add_events(struct run *r, struct sl_error *e)
 {
-	struct timeval hour = {.tv_sec = COMPACT_S};
+	struct timeval hour = {.tv_sec = COMPACT_S}, second = {.tv_sec = 1};
 
 	r->ev[0] = evsignal_new(r->base, SIGTERM, on_end, r);
 	r->ev[1] = evsignal_new(r->base, SIGINT, on_end, r);
 	r->ev[2] = evsignal_new(r->base, SIGHUP, on_hup, r);
 	r->ev[3] = event_new(r->base, -1, EV_PERSIST, on_compact, r);
+	r->ev[4] = event_new(r->base, -1, EV_PERSIST, on_second, r);
 	for (unsigned i = 0; i < SL_ARRAY_SIZE(r->ev); i++) {
-		if (r->ev[i] == NULL || event_add(r->ev[i], i == 3 ? &hour : NULL) != 0)
+		if (r->ev[i] == NULL || event_add(r->ev[i], i == 3   ? &hour
+							    : i == 4 ? &second
+								     : NULL) != 0)
 			return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the event loop");
 	}
 	return 0;
@@ -279,7 +292,7 @@ on_upstream(void *ctx, const struct sl_rpc_caller *caller, const char *method, c
 
 	if (r->follower != NULL)
 		return sl_follower_upstream(r->follower, caller, method, node, params, result, e);
-	return upstream_call(r->store, method, node, params, result, e);
+	return upstream_call(r->store, r->collector, method, node, params, result, e);
 }
 
 static int
@@ -296,6 +309,11 @@ open_repl(struct run *r, struct sl_error *e)
 	struct sl_rpc_limits limits = {.connections = 2048, .per_source = 64};
 	int rc;
 
+	if (!r->o->follower) {
+		r->collector = sl_collector_new(r->store, e);
+		if (r->collector == NULL)
+			return e->err;
+	}
 	r->publisher = sl_publisher_new(&p, e);
 	if (r->publisher == NULL)
 		return e->err;
@@ -319,6 +337,7 @@ open_rest(struct run *r, struct sl_error *e)
 				 .store = r->store,
 				 .pepper = &r->pepper,
 				 .publisher = r->publisher,
+				 .collector = r->collector,
 				 .tls = r->rest_tls,
 				 .certs = r->certs,
 				 .at = r->o->rest,
@@ -367,6 +386,7 @@ close_all(struct run *r)
 		evdns_base_free(r->dns, 0);
 	if (r->base != NULL)
 		event_base_free(r->base);
+	sl_collector_free(r->collector);
 	sl_allow_cert_free(r->certs);
 	sl_tls_free(r->rest_tls);
 	sl_tls_free(r->repl_tls);

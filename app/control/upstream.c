@@ -97,10 +97,10 @@ gateway_register(struct sl_store *s, const char *node, json_t *params, json_t **
 }
 
 int
-upstream_call(struct sl_store *s, const char *method, const char *node, json_t *params,
-	      json_t **result, struct sl_error *e)
+upstream_call(struct sl_store *s, struct sl_collector *collector, const char *method,
+	      const char *node, json_t *params, json_t **result, struct sl_error *e)
 {
 	if (strcmp(method, "gateway.register") == 0)
 		return gateway_register(s, node, params, result, e);
-	return sl_fail(e, -EAGAIN, "busy", "", "nobody collects this here now");
+	return sl_collector_call(collector, method, node, params, result, e);
 }

@@ -5,11 +5,12 @@
 
 #include <jansson.h>
 
+#include "collector.h"
 #include "sl_store.h"
 
-/** gateway.register puts the gateway's public
- * keys into its gateway_interfaces. */
-int upstream_call(struct sl_store *s, const char *method, const char *node, json_t *params,
-		  json_t **result, struct sl_error *e);
+/** gateway.register puts the gateway's public keys into its gateway_interfaces; the rest goes to
+ * the collector. */
+int upstream_call(struct sl_store *s, struct sl_collector *collector, const char *method,
+		  const char *node, json_t *params, json_t **result, struct sl_error *e);
 
 #endif

@@ -168,8 +168,8 @@ sl_ledger_phase_gates(unsigned phase, const struct sl_ledger_facts *f,
 		base_gates(&g);
 		each(&g, "observing", "in observe", observes);
 		each(&g, "logging_on", "with logging on", logs);
-		gate(&g, "not_distributed", f->distributed == 0, "%u peers have routes already",
-		     f->distributed);
+		gate(&g, "not_distributed", f->distributed == 0,
+		     "%u targets go through the tunnel already", f->distributed);
 	} else if (phase == SL_PHASE_COMPLETE) {
 		gate(&g, "major_named", f->major > 0, "%u major targets are named", f->major);
 		gate(&g, "major_done", f->major_done == f->major, "%u of %u major targets are done",

@@ -53,7 +53,7 @@ struct sl_ledger_gateway {
 struct sl_ledger_facts {
 	const struct sl_ledger_gateway *gateway;
 	unsigned n_gateways;
-	unsigned distributed;	     /* peers that have WireGuard routes to any target */
+	unsigned distributed;	     /* targets that go through the tunnel already */
 	unsigned peers;		     /* that this target is distributed to */
 	bool in_policy;		     /* the target exists in the policy document */
 	uint64_t flows;		     /* of this target, seen in the window */

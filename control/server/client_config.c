@@ -4,29 +4,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "migration.h"
+
 #define KEEPALIVE_S 25
 
 /* --- routes ----------------------------------------------------------------------------------- */
 
 struct routes {
 	struct sl_store *s;
+	const char *name;
+	const json_t *peer;
+	bool migrating;
 	json_t *list;
 };
 
 static bool
-by_tunnel(struct sl_store *s, const char *target)
+by_tunnel(const struct routes *r, const char *target)
 {
-	char id[SL_OBJ_ID];
-	json_t *body = NULL;
-	const char *state;
-	bool yes = true;
+	uint64_t rev;
+	json_t *entry = migration_entry(r->s, target, &rev);
+	bool yes = rev == 0 ? !r->migrating : migration_distributes(entry, r->name, r->peer);
 
-	snprintf(id, sizeof(id), "target:%s", target);
-	if (sl_store_get(s, SL_KIND_MIGRATION, id, NULL, &body) == 0) {
-		state = json_string_value(json_object_get(body, "state"));
-		yes = state != NULL && strcmp(state, "vpn") != 0;
-	}
-	json_decref(body);
+	json_decref(entry);
 	return yes;
 }
 
@@ -57,7 +56,7 @@ each_target(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char 
 	json_t *body, *v;
 	size_t i;
 
-	if (!by_tunnel(r->s, id))
+	if (!by_tunnel(r, id))
 		return true;
 	body = json_loadb(text, len, 0, NULL);
 	json_array_foreach (json_object_get(body, "addresses"), i, v) {
@@ -68,10 +67,11 @@ each_target(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char 
 }
 
 json_t *
-client_routes(struct sl_store *s, struct sl_error *e)
+client_routes(struct sl_store *s, const char *name, const json_t *peer, struct sl_error *e)
 {
-	struct routes r = {.s = s, .list = json_array()};
+	struct routes r = {.s = s, .name = name, .peer = peer, .list = json_array()};
 
+	r.migrating = sl_store_get(s, SL_KIND_MIGRATION, "deployment", NULL, NULL) == 0;
 	if (r.list != NULL && sl_store_walk(s, SL_KIND_TARGET, "", each_target, &r, e) == 0)
 		return r.list;
 	json_decref(r.list);
@@ -201,7 +201,7 @@ client_configs(struct sl_store *s, const char *name, const json_t *peer, const c
 	       json_t **out, struct sl_error *e)
 {
 	struct configs x = {.s = s, .name = name, .gateway = gateway, .peer = peer};
-	json_t *routes = client_routes(s, e);
+	json_t *routes = client_routes(s, name, peer, e);
 	int rc;
 
 	if (routes == NULL)

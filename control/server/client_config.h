@@ -16,9 +16,10 @@
 int client_configs(struct sl_store *s, const char *name, const json_t *peer, const char *gateway,
 		   json_t **out, struct sl_error *e);
 /**
- * What a client sends into its tunnel: the addresses of the policy's targets, less those whose way
- * is still the former VPN (a migration entry of state vpn). New array of prefixes.
+ * What a client sends into its tunnel: the addresses of the policy's targets; where a migration is
+ * under way only of those whose way is the tunnel already and that are distributed to this peer.
+ * New array of prefixes.
  */
-json_t *client_routes(struct sl_store *s, struct sl_error *e);
+json_t *client_routes(struct sl_store *s, const char *name, const json_t *peer, struct sl_error *e);
 
 #endif

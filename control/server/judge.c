@@ -393,6 +393,7 @@ find_subject(struct judge *j, const struct judge_subject *who, struct judge_answ
 		return sl_fail(e, -EINVAL, "family_mismatch", "/subject/address",
 			       "source and destination are of different IP versions");
 	x->src = who->from;
+	x->q.from_inside = who->from_inside;
 	if (who->peer != NULL)
 		rc = by_peer(j, who, x, e);
 	else if (who->roles != NULL)

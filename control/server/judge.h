@@ -35,6 +35,7 @@ struct judge_subject {
 	const json_t *roles; /* array of names */
 	const char *iface;   /* "" any */
 	struct sl_ip from;   /* family 0: the peer's own */
+	bool from_inside;    /* the flow begins inside, towards the peer */
 };
 struct judge_answer {
 	struct sl_polset_query q;

@@ -4,6 +4,7 @@
 
 #include "change.h"
 #include "client_config.h"
+#include "collector.h"
 #include "object.h"
 #include "page.h"
 #include "sl_alloc.h"
@@ -168,6 +169,11 @@ sl_op_get_peer_config(struct sl_call *c, struct sl_error *e)
 	if (sl_store_get(c->rest->c.store, SL_KIND_PEER, c->arg[0], &c->etag, &peer) != 0)
 		return sl_call_not_found("peer", c->arg[0], e);
 	rc = client_configs(c->rest->c.store, c->arg[0], peer, c->q[SL_Q_GATEWAY], &configs, e);
+	/* its routes are the same on every gateway */
+	if (rc == 0 && c->rest->c.collector != NULL && json_array_size(configs) > 0)
+		rc = sl_collector_issued(c->rest->c.collector, c->arg[0],
+					 json_object_get(json_array_get(configs, 0), "allowed_ips"),
+					 e);
 	if (rc == 0)
 		rc = sl_call_answer(c, 200,
 				    json_pack("{s:s, s:I, s:o}", "peer", c->arg[0], "rev",

@@ -16,12 +16,14 @@
 #include "sl_token.h"
 
 struct sl_rest;
+struct sl_collector;
 
 struct sl_rest_conf {
 	struct event_base *base;
 	struct sl_store *store;
 	const struct sl_pepper *pepper;
 	struct sl_publisher *publisher; /* NULL: no gateways (tests) */
+	struct sl_collector *collector; /* what gateways report; NULL: a follower */
 	struct sl_tls *tls;
 	const struct sl_allow_cert *certs;
 	struct sl_endpoint at;

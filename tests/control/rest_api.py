@@ -86,6 +86,15 @@ def valid_calls(c):
         "getReplication": ("GET", "/replication"), "waitApplied": ("GET", "/wait?seq=0&timeout=0"), "createBackup": ("POST", "/backup"), "listAudit": ("GET", "/audit"),
         "putSetting": ("PUT", "/settings/retention_days", {"value": 30}), "listSettings": ("GET", "/settings"), "getSetting": ("GET", "/settings/retention_days"),
         "deleteSetting": ("DELETE", "/settings/retention_days"),
+        "listSessions": ("GET", "/sessions?open=true&limit=5"), "getPeerUsage": ("GET", "/peers/alice/usage?days=2"),
+        "listUnusedPeers": ("GET", "/unused-peers?days=30"), "getWouldDeny": ("GET", "/policy/would-deny?target=db&window_s=3600"),
+        "replayPolicy": ("POST", "/policy/replay", {"policy": {**POLICY, "version": 99}}),
+        "suggestPolicy": ("POST", "/policy/suggest", {"target": "10.20.0.0/16", "min_flows": 2}), "getMetrics": ("GET", "/metrics"),
+        "getMigration": ("GET", "/migration"), "getMigrationTarget": ("GET", "/migration/targets/db"),
+        "putMigrationDeployment": ("PUT", "/migration/deployment", {"phase": 1, "major": ["db"], "force": True}),
+        "putMigrationDistribution": ("PUT", "/migration/targets/db/distribution", {"distribute": ["peer:alice"]}),
+        "advanceMigration": ("POST", "/migration/targets/db/advance", {"to": "pilot", "force": True, "comment": "go"}),
+        "withdrawMigration": ("POST", "/migration/targets/db/withdraw", {"comment": "back"}),
         "deleteGateway": ("DELETE", "/gateways/gw-x"),
     }
 

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Reports of gateways to where they belong. */
+#include "collector.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "db.h"
+#include "migration.h"
+#include "sl_env.h"
+#include "sl_log.h"
+#include "sl_object.h"
+
+#define PEERS_MAX 4096 /* of one report */
+#define TICK_S 5
+#define PRUNE_S 3600
+#define DAY_S 86400
+#define SESSION_DAYS 400
+
+struct sl_collector {
+	struct sl_store *store;
+	struct sl_sessions *sessions;
+	struct sl_flows *flows;
+	struct sl_trend *trend;
+	json_t *gateways; /* name -> {state, boot, at, push, skew} */
+	int64_t ticked_s, pruned_s;
+	bool modes_moved; /* the ledger has something to look at */
+};
+
+static const char issued_table[] = "CREATE TABLE IF NOT EXISTS issued(peer TEXT PRIMARY KEY, at "
+				   "INTEGER NOT NULL, routes TEXT NOT NULL) WITHOUT ROWID";
+
+int64_t
+sl_collector_now_s(void)
+{
+	return (int64_t)(sl_clock_wall_ns() / 1000000000);
+}
+
+struct sl_collector *
+sl_collector_new(struct sl_store *s, struct sl_error *e)
+{
+	struct sl_collector *c = calloc(1, sizeof(*c));
+
+	if (c == NULL) {
+		sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+		return NULL;
+	}
+	c->store = s;
+	c->gateways = json_object();
+	c->sessions = sl_sessions_new(sl_store_db(s), e);
+	c->flows = c->sessions != NULL ? sl_flows_new(sl_store_db(s), e) : NULL;
+	c->trend = c->flows != NULL ? sl_trend_new(sl_store_db(s), e) : NULL;
+	if (c->trend != NULL && sl_store_table(s, issued_table, e) == 0)
+		return c;
+	sl_collector_free(c);
+	return NULL;
+}
+
+void
+sl_collector_free(struct sl_collector *c)
+{
+	if (c == NULL)
+		return;
+	sl_trend_free(c->trend);
+	sl_flows_free(c->flows);
+	sl_sessions_free(c->sessions);
+	json_decref(c->gateways);
+	free(c);
+}
+
+struct sl_sessions *
+sl_collector_sessions(struct sl_collector *c)
+{
+	return c->sessions;
+}
+
+struct sl_flows *
+sl_collector_flows(struct sl_collector *c)
+{
+	return c->flows;
+}
+
+struct sl_trend *
+sl_collector_trend(struct sl_collector *c)
+{
+	return c->trend;
+}
+
+/* --- the last state --------------------------------------------------------------------------- */
+
+static json_t *
+gateway(struct sl_collector *c, const char *name)
+{
+	json_t *g = json_object_get(c->gateways, name);
+
+	if (g == NULL) {
+		g = json_object();
+		json_object_set_new(c->gateways, name, g);
+	}
+	return g;
+}
+
+bool
+sl_collector_gateway(const struct sl_collector *c, const char *name, struct sl_gateway_state *out)
+{
+	const json_t *g = json_object_get(c->gateways, name);
+	const char *boot = json_string_value(json_object_get(g, "boot"));
+
+	*out = (struct sl_gateway_state){
+		.state = json_object_get(g, "state"),
+		.boot = boot != NULL ? boot : "",
+		.at_s = json_integer_value(json_object_get(g, "at")),
+		.push_s = json_integer_value(json_object_get(g, "push")),
+		.skew_ms = json_integer_value(json_object_get(g, "skew")),
+	};
+	return g != NULL;
+}
+
+/** An alarm when a clock is off, once until it is right again. */
+static void
+note_skew(json_t *g, const char *node, const char *now_text)
+{
+	int64_t was = json_integer_value(json_object_get(g, "skew")), skew;
+	uint64_t theirs;
+
+	if (now_text == NULL || sl_time_parse(now_text, &theirs) != 0)
+		return;
+	skew = ((int64_t)theirs - (int64_t)sl_clock_wall_ns()) / 1000000;
+	json_object_set_new(g, "skew", json_integer(skew));
+	if (llabs(skew) > SL_SKEW_MS && llabs(was) <= SL_SKEW_MS)
+		sl_log(SL_LOG_WARN, "clock", "clock_skew: the clock of %s is off by %lld s", node,
+		       (long long)(skew / 1000));
+}
+
+/* --- stats.report ----------------------------------------------------------------------------- */
+
+static int64_t
+age_of(const json_t *v)
+{
+	return json_is_integer(v) && json_integer_value(v) >= 0 ? json_integer_value(v) : -1;
+}
+
+static int
+stat_of(const json_t *p, struct sl_peer_stat *out)
+{
+	const char *country = json_string_value(json_object_get(p, "country"));
+	json_int_t rx = json_integer_value(json_object_get(p, "data_rx"));
+	json_int_t tx = json_integer_value(json_object_get(p, "data_tx"));
+
+	*out = (struct sl_peer_stat){
+		.peer = json_string_value(json_object_get(p, "id")),
+		.rx = (uint64_t)SL_MAX(rx, 0),
+		.tx = (uint64_t)SL_MAX(tx, 0),
+		.data_age_s = age_of(json_object_get(p, "data_age_s")),
+		.handshake_age_s = age_of(json_object_get(p, "handshake_age_s")),
+		.country = country != NULL && strlen(country) == 2 ? country : "",
+		.asn = (uint32_t)json_integer_value(json_object_get(p, "asn")),
+	};
+	return out->peer != NULL && strlen(out->peer) <= 63 ? 0 : -EINVAL;
+}
+
+static int
+take_peers(struct sl_collector *c, const char *node, const char *boot, json_t *peers,
+	   struct sl_error *e)
+{
+	size_t n = json_array_size(peers), i;
+	struct sl_peer_stat *stat;
+	json_t *p;
+	int rc = 0;
+
+	if (!json_is_array(peers) || n > PEERS_MAX)
+		return sl_fail(e, -EINVAL, "param_range", "/peers", "a list of at most %d peers",
+			       PEERS_MAX);
+	stat = calloc(n + 1, sizeof(*stat));
+	if (stat == NULL)
+		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+	json_array_foreach (peers, i, p) {
+		char path[32];
+
+		snprintf(path, sizeof(path), "/peers/%zu", i);
+		if (rc == 0 && stat_of(p, &stat[i]) != 0)
+			rc = sl_fail(e, -EINVAL, "param_type", path, "a peer needs its id");
+	}
+	if (rc == 0)
+		rc = sl_sessions_report(c->sessions, node, boot, stat, (unsigned)n,
+					sl_collector_now_s(), e);
+	free(stat);
+	return rc;
+}
+
+static int
+stats_report(struct sl_collector *c, const char *node, json_t *params, struct sl_error *e)
+{
+	const char *boot = json_string_value(json_object_get(params, "boot"));
+	json_t *state = json_object_get(params, "state"), *g = gateway(c, node);
+	int rc = take_peers(c, node, boot, json_object_get(params, "peers"), e);
+
+	if (rc != 0)
+		return rc;
+	note_skew(g, node, json_string_value(json_object_get(params, "now")));
+	if (json_is_object(state)) {
+		c->modes_moved |= !json_equal(json_object_get(json_object_get(g, "state"), "mode"),
+					      json_object_get(state, "mode"));
+		json_object_set(g, "state", state);
+		rc = sl_trend_report(c->trend, node, boot, state, sl_collector_now_s(), e);
+	}
+	json_object_set_new(g, "boot", json_string(boot));
+	json_object_set_new(g, "at", json_integer(sl_collector_now_s()));
+	return rc;
+}
+
+/* --- log.push --------------------------------------------------------------------------------- */
+
+static int64_t
+seconds_of(const json_t *params, const char *name)
+{
+	const char *text = json_string_value(json_object_get(params, name));
+	uint64_t ns;
+
+	return text != NULL && sl_time_parse(text, &ns) == 0 ? (int64_t)(ns / 1000000000) : 0;
+}
+
+static int
+log_push(struct sl_collector *c, const char *node, json_t *params, json_t **result,
+	 struct sl_error *e)
+{
+	struct sl_flows_push p = {
+		.gateway = node,
+		.boot = json_string_value(json_object_get(params, "boot")),
+		.first = (uint64_t)json_integer_value(json_object_get(params, "first")),
+		.lost_before = (uint64_t)json_integer_value(json_object_get(params, "lost_before")),
+		.lost_flows = (uint64_t)json_integer_value(json_object_get(params, "lost_flows")),
+		.from_s = seconds_of(params, "from"),
+		.to_s = seconds_of(params, "to"),
+		.rows = json_object_get(params, "rows"),
+	};
+	uint64_t acked;
+	int rc;
+
+	if (!json_is_array(p.rows))
+		return sl_fail(e, -EINVAL, "param_type", "/rows", "a list of rows");
+	rc = sl_flows_push(c->flows, &p, sl_collector_now_s(), &acked, e);
+	if (rc != 0)
+		return rc;
+	json_object_set_new(gateway(c, node), "push", json_integer(sl_collector_now_s()));
+	*result = json_pack("{s:I}", "acked", (json_int_t)acked);
+	return *result != NULL ? 0 : sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+}
+
+int
+sl_collector_call(struct sl_collector *c, const char *method, const char *node, json_t *params,
+		  json_t **result, struct sl_error *e)
+{
+	if (strcmp(method, "log.push") == 0)
+		return log_push(c, node, params, result, e);
+	*result = json_object();
+	return stats_report(c, node, params, e);
+}
+
+/* --- time ------------------------------------------------------------------------------------- */
+
+/** Days from a setting, in the unit that its name tells. */
+static int64_t
+setting(struct sl_collector *c, const char *name, int64_t deflt)
+{
+	json_t *body = NULL;
+	int64_t v = deflt;
+
+	if (sl_store_get(c->store, SL_KIND_SETTING, name, NULL, &body) == 0 &&
+	    json_is_integer(json_object_get(body, "value")))
+		v = json_integer_value(json_object_get(body, "value"));
+	json_decref(body);
+	return v > 0 ? v : deflt;
+}
+
+static void
+prune(struct sl_collector *c, int64_t now_s)
+{
+	struct sl_error e = {0};
+	int64_t flow_days = setting(c, "flow_days", SL_FLOWS_DAYS);
+	int64_t session_days = setting(c, "session_days", SESSION_DAYS);
+
+	if (sl_flows_prune(c->flows, now_s - flow_days * DAY_S, &e) < 0 ||
+	    sl_sessions_prune(c->sessions, now_s - session_days * DAY_S, &e) < 0 ||
+	    sl_trend_prune(c->trend, now_s - flow_days * DAY_S, &e) < 0)
+		sl_log(SL_LOG_WARN, "store", "what is old is not dropped: %s", e.message);
+	sl_sessions_set_idle(c->sessions,
+			     (uint32_t)setting(c, "session_idle_s", SL_SESSION_IDLE_S));
+}
+
+void
+sl_collector_tick(struct sl_collector *c, int64_t now_s)
+{
+	struct sl_error e = {0};
+
+	if (c->modes_moved) {
+		c->modes_moved = false;
+		migration_follow(c->store, c);
+	}
+	if (now_s - c->ticked_s >= TICK_S || now_s < c->ticked_s) {
+		c->ticked_s = now_s;
+		if (sl_sessions_tick(c->sessions, now_s, &e) < 0)
+			sl_log(SL_LOG_WARN, "store", "sessions do not end: %s", e.message);
+	}
+	if (now_s - c->pruned_s >= PRUNE_S || now_s < c->pruned_s) {
+		c->pruned_s = now_s;
+		prune(c, now_s);
+	}
+}
+
+/* --- configurations that were given out ------------------------------------------------------- */
+
+int
+sl_collector_issued(struct sl_collector *c, const char *peer, const json_t *routes,
+		    struct sl_error *e)
+{
+	sqlite3 *db = sl_store_db(c->store);
+	sqlite3_stmt *st = db_prepare(db,
+				      "INSERT INTO issued VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE "
+				      "SET at = ?2, routes = ?3",
+				      e);
+	char *text = json_dumps(routes, JSON_COMPACT);
+	int rc = st != NULL && text != NULL ? db_run(st, "tit", peer, sl_collector_now_s(), text)
+					    : -EIO;
+
+	free(text);
+	sqlite3_finalize(st);
+	return rc < 0 ? db_failed(db, e) : 0;
+}
+
+static bool
+holds_any(const char *text, const json_t *prefixes)
+{
+	json_t *routes = json_loads(text, 0, NULL), *a, *b;
+	bool found = false;
+	size_t i, k;
+
+	json_array_foreach (routes, i, a)
+		json_array_foreach ((json_t *)prefixes, k, b)
+			found |= strcmp(json_string_value(a), json_string_value(b)) == 0;
+	json_decref(routes);
+	return found;
+}
+
+json_t *
+sl_collector_issued_with(struct sl_collector *c, const json_t *prefixes, struct sl_error *e)
+{
+	sqlite3 *db = sl_store_db(c->store);
+	sqlite3_stmt *st = db_prepare(db, "SELECT peer, routes FROM issued ORDER BY peer", e);
+	json_t *out = json_array();
+	int rc = st != NULL ? db_run(st, "") : -EIO;
+
+	for (; rc == 1; rc = sqlite3_step(st) == SQLITE_ROW)
+		if (holds_any(db_text(st, 1), prefixes))
+			json_array_append_new(out, json_string(db_text(st, 0)));
+	sqlite3_finalize(st);
+	return out;
+}

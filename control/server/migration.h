@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** @file The migration ledger on the store: facts out of objects and reports, entries as objects.
+ */
+#ifndef SL_MIGRATION_H
+#define SL_MIGRATION_H
+
+#include "collector.h"
+#include "sl_ledger.h"
+#include "sl_publisher.h"
+
+#define MIGRATION_GATEWAYS 1024
+#define MIGRATION_WINDOW_S 86400
+
+/** Facts and the memory that they point to. */
+struct migration_facts {
+	struct sl_ledger_facts f;
+	struct sl_ledger_gateway gateway[MIGRATION_GATEWAYS];
+	struct sl_trend_mean baseline, now;
+	json_t *names; /* of gateways */
+};
+
+/**
+ * Gather what is known about a target (NULL: the deployment alone).
+ * @param p who is connected, NULL: nobody; @param judge_flows also ask the evidence (slow)
+ * @return 0 or a negative errno with `e`; migration_facts_free() in any case
+ */
+int migration_facts(struct sl_store *s, struct sl_collector *c, const struct sl_publisher *p,
+		    const char *target, bool judge_flows, struct migration_facts *out,
+		    struct sl_error *e);
+void migration_facts_free(struct migration_facts *f);
+
+/** The entry of a target; of one that has none: state vpn. New reference, NULL: no such target. */
+json_t *migration_entry(struct sl_store *s, const char *target, uint64_t *rev);
+json_t *migration_deployment(struct sl_store *s, uint64_t *rev);
+/** Addresses of a target as prefixes, array of text. New reference. */
+json_t *migration_prefixes(struct sl_store *s, const char *target);
+/** Is the target reached through the tunnel, and does this peer get it? */
+bool migration_distributes(const json_t *entry, const char *peer, const json_t *peer_body);
+/** Let the entries follow what gateways enforce. */
+void migration_follow(struct sl_store *s, struct sl_collector *c);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Who was connected, how much went through, which peers nobody uses. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "call.h"
+#include "collector.h"
+
+#define DAY_S 86400
+#define LIMIT 100
+
+struct listing {
+	json_t *items;
+	size_t limit;
+	int64_t last;
+	bool more;
+};
+
+static int
+no_collector(struct sl_error *e)
+{
+	return sl_fail(e, -EAGAIN, "not_primary", "",
+		       "the primary alone keeps what gateways report");
+}
+
+static void
+set_time(json_t *o, const char *name, int64_t s)
+{
+	char text[SL_TIME_STR];
+
+	if (s != 0)
+		json_object_set_new(o, name,
+				    json_string(sl_time_str((uint64_t)s * 1000000000, text)));
+}
+
+/** "a,b" as a list. */
+static json_t *
+names(const char *list)
+{
+	json_t *out = json_array();
+
+	while (*list != '\0') {
+		size_t n = strcspn(list, ",");
+
+		json_array_append_new(out, json_stringn(list, n));
+		list += n + (list[n] == ',');
+	}
+	return out;
+}
+
+static bool
+each_session(void *ctx, const struct sl_session *v)
+{
+	struct listing *l = ctx;
+	json_t *o;
+
+	if (json_array_size(l->items) == l->limit) {
+		l->more = true;
+		return false;
+	}
+	o = json_pack("{s:I, s:s, s:s, s:I, s:I, s:o}", "id", (json_int_t)v->id, "peer", v->peer,
+		      "state", sl_session_state_name(v->state), "rx", (json_int_t)v->rx, "tx",
+		      (json_int_t)v->tx, "gateways", names(v->gateways));
+	set_time(o, "started", v->started_s);
+	set_time(o, "last_data", v->last_s);
+	set_time(o, "ended", v->ended_s);
+	if (o != NULL && v->country[0] != '\0')
+		json_object_set_new(o, "country", json_string(v->country));
+	if (o != NULL && v->asn != 0)
+		json_object_set_new(o, "asn", json_integer(v->asn));
+	l->last = v->id;
+	return json_array_append_new(l->items, o) == 0;
+}
+
+int
+sl_op_list_sessions(struct sl_call *c, struct sl_error *e)
+{
+	struct sl_session_filter f = {.peer = c->q[SL_Q_PEER],
+				      .open = c->q[SL_Q_OPEN] != NULL && c->q_int[SL_Q_OPEN] != 0};
+	struct listing l = {.items = json_array(), .limit = LIMIT};
+	json_t *o;
+	int rc;
+
+	if (c->rest->c.collector == NULL) {
+		json_decref(l.items);
+		return no_collector(e);
+	}
+	if (c->q[SL_Q_LIMIT] != NULL)
+		l.limit = (size_t)c->q_int[SL_Q_LIMIT];
+	if (c->q[SL_Q_AFTER] != NULL)
+		f.before_id = strtoll(c->q[SL_Q_AFTER], NULL, 10);
+	rc = sl_sessions_walk(sl_collector_sessions(c->rest->c.collector), &f, sl_collector_now_s(),
+			      each_session, &l, e);
+	if (rc != 0) {
+		json_decref(l.items);
+		return rc;
+	}
+	o = json_pack("{s:o}", "items", l.items);
+	if (o != NULL && l.more)
+		json_object_set_new(o, "next", json_sprintf("%lld", (long long)l.last));
+	return sl_call_answer(c, 200, o, e);
+}
+
+/* --- usage ------------------------------------------------------------------------------------ */
+
+static bool
+each_hour(void *ctx, int64_t hour_s, uint64_t rx, uint64_t tx)
+{
+	json_t *o = json_pack("{s:I, s:I}", "rx", (json_int_t)rx, "tx", (json_int_t)tx);
+
+	set_time(o, "hour", hour_s);
+	return json_array_append_new(ctx, o) == 0;
+}
+
+int
+sl_op_get_peer_usage(struct sl_call *c, struct sl_error *e)
+{
+	int64_t now = sl_collector_now_s();
+	int64_t days = c->q[SL_Q_DAYS] != NULL ? c->q_int[SL_Q_DAYS] : 7;
+	json_t *hours;
+	int rc = sl_call_own(c, SL_SR_PEER, c->arg[0], e);
+
+	if (rc != 0)
+		return rc;
+	if (c->rest->c.collector == NULL)
+		return no_collector(e);
+	hours = json_array();
+	rc = sl_sessions_usage(sl_collector_sessions(c->rest->c.collector), c->arg[0],
+			       now - days * DAY_S, now + 1, each_hour, hours, e);
+	if (rc != 0) {
+		json_decref(hours);
+		return rc;
+	}
+	return sl_call_answer(c, 200, json_pack("{s:s, s:o}", "peer", c->arg[0], "items", hours),
+			      e);
+}
+
+/* --- unused peers ----------------------------------------------------------------------------- */
+
+struct unused {
+	struct sl_sessions *s;
+	json_t *items;
+	int64_t before_s;
+};
+
+static bool
+each_peer(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
+{
+	struct unused *u = ctx;
+	int64_t data, handshake;
+	json_t *o;
+
+	sl_sessions_seen(u->s, id, &data, &handshake);
+	if (data >= u->before_s)
+		return true;
+	o = json_pack("{s:s}", "peer", id);
+	set_time(o, "last_data", data);
+	set_time(o, "last_handshake", handshake);
+	return json_array_append_new(u->items, o) == 0;
+}
+
+int
+sl_op_list_unused_peers(struct sl_call *c, struct sl_error *e)
+{
+	int64_t days = c->q[SL_Q_DAYS] != NULL ? c->q_int[SL_Q_DAYS] : 90;
+	struct unused u = {.before_s = sl_collector_now_s() - days * DAY_S};
+	int rc;
+
+	if (c->rest->c.collector == NULL)
+		return no_collector(e);
+	u.s = sl_collector_sessions(c->rest->c.collector);
+	u.items = json_array();
+	rc = sl_store_walk(c->rest->c.store, SL_KIND_PEER, "", each_peer, &u, e);
+	if (rc != 0) {
+		json_decref(u.items);
+		return rc;
+	}
+	return sl_call_answer(c, 200, json_pack("{s:o}", "items", u.items), e);
+}

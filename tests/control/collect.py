@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What gateways report, seen through the REST API: sessions, usage, evidence with gaps, the ledger, metrics. The gateways are
+sockets of this test that speak the stream's JSON-RPC over TLS."""
+
+import json
+import os
+import re
+import socket
+import sys
+import time
+
+from restlib import Control, Page, equal, fail, key, step
+
+DOC = {"version": 1, "zones": {"srv": {"id": 1, "type": "internal", "networks": ["10.20.0.0/16"]}},
+       "targets": {"db": {"addresses": ["10.20.0.10"]}, "web": {"addresses": ["10.20.1.0/24"]}},
+       "roles": {"eng": {"id": 1, "members": ["peer:alice"]}},
+       "rules": [{"id": 1, "role": "eng", "to": ["db"], "protocol": "tcp", "ports": [5432], "action": "allow"}]}
+T = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def at(age):
+    return time.strftime(T, time.gmtime(time.time() - age))
+
+
+class Gateway:
+    """A gateway's connection."""
+
+    def __init__(self, c, name, token):
+        self.name, self.n, self.boot, self.row = name, 0, "b-" + name, 0
+        raw = socket.create_connection(("127.0.0.1", c.repl), timeout=20)
+        ctx = c.context()
+        ctx.set_alpn_protocols(["sluice-repl/1"])
+        self.s = ctx.wrap_socket(raw, server_hostname="127.0.0.1")
+        self.f = self.s.makefile("r")
+        self.ask("auth.login", {"token": token})
+        self.ask("repl.subscribe", {"node": name, "scope": "gateway", "schema": [1]})
+
+    def ask(self, method, params, reason=None):
+        self.n += 1
+        self.s.sendall((json.dumps({"jsonrpc": "2.0", "id": self.n, "method": method, "params": params}) + "\n").encode())
+        while True:
+            line = self.f.readline()
+            if not line:
+                fail(f"{self.name}: {method}: the connection was closed")
+            a = json.loads(line)
+            if a.get("id") == self.n:
+                break
+        if reason:
+            equal(f"{method}: reason", a.get("error", {}).get("data", {}).get("reason"), reason)
+            return None
+        if "error" in a:
+            fail(f"{self.name}: {method}: {a['error']}")
+        return a["result"]
+
+    def stats(self, peers, mode="observe", prefixes=None, **state):
+        self.ask("stats.report", {"boot": self.boot, "now": at(0), "peers": peers, "state": {
+            "mode": {"default": mode, "panic": False, "prefixes": prefixes or {}}, "logging": True, "packets": 1000, "drops": {"tx_full": 0},
+            "latency_ns": {"p50": 9000, "p95": 20000, "p99": 40000}, **state}})
+
+    def push(self, rows, covered=86400, lost=0):
+        r = self.ask("log.push", {"boot": self.boot, "first": self.row + lost, "lost_before": lost, "from": at(covered), "to": at(0), "rows": rows})
+        self.row += len(rows) + lost
+        equal("acked", r["acked"], self.row - 1)
+
+
+def flow(peer, src, dst, port, flows=3, would="deny", **more):
+    return {"interface": "wg0", "peer": peer, "from": "tunnel", "src": src, "dst": dst, "protocol": 6, "port": port, "verdict": "allow", "would": would,
+            "flows": flows, "packets": 10 * flows, "bytes": 100 * flows, "first": at(3600), "last": at(60), **more}
+
+
+def peer(name, rx, age, **more):
+    return {"id": name, "data_rx": rx, "data_tx": 2 * rx, "data_age_s": age, "handshake_age_s": 5, **more}
+
+
+def set_up(c):
+    c.want(201, "POST", "/interfaces", {"name": "wg0"})
+    for k, g in enumerate(("gw-a", "gw-b")):
+        c.want(201, "POST", "/gateways", {"name": g, "interfaces": ["wg0"]})
+        c.want(201, "POST", "/gateway-interfaces", {"gateway": g, "interface": "wg0", "index": k + 1, "endpoint": f"192.0.2.{k + 1}:51820"})
+    c.want(200, "PUT", "/policy", DOC, headers={"If-None-Match": "*"})
+    for n, p in enumerate(("alice", "bob")):
+        c.want(201, "POST", "/peers", {"name": p, "interface": "wg0", "public_key": key(n + 1), "allowed_ips": [f"10.7.0.{n + 2}/32"]})
+    gw = [Gateway(c, g, c.make_token("gateway", bound=g)) for g in ("gw-a", "gw-b")]
+    for n, g in enumerate(gw):
+        g.ask("gateway.register", {"boot": g.boot, "version": "0.1.0", "interfaces": [{"interface": "wg0", "public_key": key(90 + n)}]})
+    return gw
+
+
+def sessions(c, gw):
+    step("sessions across gateways, usage, peers that nobody uses")
+    gw[0].stats([peer("alice", 1000, 1, country="JP", asn=2516)])
+    gw[1].stats([peer("alice", 500, 2)])
+    gw[1].stats([{**peer("bob", 0, 0), "data_age_s": None}])  # handshakes alone
+    s = c.want(200, "GET", "/sessions").json()["items"]
+    equal("sessions", [(x["peer"], x["state"], x["rx"], x["gateways"], x["country"]) for x in s], [("alice", "open", 1500, ["gw-a", "gw-b"], "JP")])
+    equal("sessions of bob", c.want(200, "GET", "/sessions?peer=bob").json()["items"], [])
+    u = c.want(200, "GET", "/peers/alice/usage").json()["items"]
+    equal("usage", (sum(h["rx"] for h in u), sum(h["tx"] for h in u)), (1500, 3000))
+    equal("unused", [x["peer"] for x in c.want(200, "GET", "/unused-peers?days=1").json()["items"]], ["bob"])
+    gw[0].ask("stats.report", {"boot": "x", "peers": [{"data_rx": 1}]}, reason="param_type")
+    gw[0].ask("stats.report", {"node": "gw-b", "boot": "x", "peers": []}, reason="node_foreign")
+
+
+def evidence(c, gw):
+    step("evidence: would-deny, suggest, replay across gateways, and what is missing")
+    gw[0].push([flow("alice", "10.7.0.2", "10.20.0.10", 5432, would="allow"), flow("alice", "10.7.0.2", "10.20.0.10", 22)])
+    gw[1].push([flow("alice", "10.7.0.2", "10.20.0.10", 22, flows=4), flow("bob", "10.7.0.3", "10.20.1.5", 443),
+                flow("alice", "10.7.0.2", "10.20.1.7", 80, midstream=True)])
+    w = c.want(200, "GET", "/policy/would-deny?target=db").json()
+    equal("flows to db", (w["flows"], w["denied"]), (10, 7))
+    equal("by gateway", sorted((r["gateway"], r["port"], r["flows"], r["why"]) for r in w["rows"]), [("gw-a", 22, 3, "zone_default"), ("gw-b", 22, 4, "zone_default")])
+    equal("gaps", [(g["gateway"], g["lost_rows"], g["covered_s"] > 86300) for g in w["gaps"]], [("gw-a", 0, True), ("gw-b", 0, True)])
+    s = c.want(200, "POST", "/policy/suggest", {"target": "db"}).json()
+    equal("rules", [(r["rule"]["role"], r["rule"]["to"], r["rule"]["ports"], r["rule"]["src"], r["flows"]) for r in s["rules"]],
+          [("eng", ["10.20.0.10"], [22], ["10.7.0.2"], 7)])
+    r = c.want(200, "POST", "/policy/replay", {"policy": s["candidate"], "target": "db"}).json()
+    equal("replay", (r["newly_denied"]["flows"], r["newly_allowed"]["flows"], r["unchanged"]), (0, 7, 3))
+    everything = c.want(200, "POST", "/policy/suggest", {}).json()
+    v = c.want(200, "POST", "/policy/validate", everything["candidate"]).json()
+    if v.get("tests_run", 1) == 0:
+        fail(f"the candidate's tests did not run: {v}")
+    worse = {**DOC, "version": 3, "rules": []}
+    equal("a policy without rules", c.want(200, "POST", "/policy/replay", {"policy": worse}).json()["newly_denied"]["flows"], 3)
+    c.want(404, "GET", "/policy/would-deny?target=nowhere", reason="not_found")
+    c.want(422, "POST", "/policy/replay", {"policy": {**DOC, "rules": [{"id": 1, "role": "none", "to": ["db"], "protocol": "tcp", "action": "allow"}]}})
+    gw[1].push([flow("bob", "10.7.0.3", "10.20.1.5", 443)], lost=100)
+    g = {x["gateway"]: x for x in c.want(200, "GET", "/policy/would-deny").json()["gaps"]}
+    equal("lost rows", (g["gw-a"]["lost_rows"], g["gw-b"]["lost_rows"]), (0, 100))
+    gw[0].ask("log.push", {"boot": "b", "first": 0, "rows": [{"src": 1}]}, reason="row_invalid")
+    return s["candidate"]
+
+
+def migration(c, gw, candidate):
+    step("the ledger: gates, steps, what gateways report, withdrawal")
+    cfg = c.want(200, "GET", "/peers/alice/config").json()["configs"][0]
+    equal("without a migration all targets are routed", cfg["allowed_ips"], ["10.20.0.10/32", "10.20.1.0/24"])
+    gw[0].stats([], mode="enforce")
+    c.want(409, "PUT", "/migration/deployment", {"phase": 1, "major": ["db"]}, reason="gate_closed")
+    for g in gw:
+        g.stats([])
+    m = c.want(200, "PUT", "/migration/deployment", {"phase": 1, "major": ["db"]}).json()
+    equal("phase", (m["phase"], [t["state"] for t in m["targets"]]), (1, ["vpn", "vpn"]))
+    cfg = c.want(200, "GET", "/peers/alice/config").json()["configs"][0]
+    equal("phase 1 switches no route", cfg["allowed_ips"], [])
+    c.want(422, "PUT", "/migration/targets/db/distribution", {"distribute": ["peer:nobody"]})
+    c.want(200, "PUT", "/migration/targets/db/distribution", {"distribute": ["peer:alice"]})
+    c.want(422, "POST", "/migration/targets/db/advance", {"to": "done", "force": True}, reason="step_unknown")
+    t = c.want(200, "POST", "/migration/targets/db/advance", {"to": "pilot", "comment": "alice first"}).json()
+    equal("pilot", (t["state"], t["path"], t["peers"]), ("pilot", "wg", 1))
+    equal("alice's route", c.want(200, "GET", "/peers/alice/config").json()["configs"][0]["allowed_ips"], ["10.20.0.10/32"])
+    equal("bob's route", c.want(200, "GET", "/peers/bob/config").json()["configs"][0]["allowed_ips"], [])
+    t = c.want(200, "POST", "/migration/targets/db/advance", {"to": "observed"}).json()
+    equal("baseline", t["baseline"]["p95_ns"], 20000)
+    gates = {g["gate"]: g["ok"] for g in t["gates"]}
+    equal("before enforce", (t["next"], gates["would_deny_zero"], gates["flows_seen"], gates["no_worse"]), ("enforced", False, True, True))
+    c.want(422, "POST", "/migration/targets/db/advance", {"to": "enforced", "force": True}, reason="step_unknown")
+    c.want(200, "PUT", "/policy", candidate, headers={"If-Match": "*"})
+    gates = {g["gate"]: g["ok"] for g in c.want(200, "GET", "/migration/targets/db").json()["gates"]}
+    equal("with the suggested rule", gates["would_deny_zero"], True)
+
+    def state(want):
+        for _ in range(60):
+            s = c.want(200, "GET", "/migration/targets/db").json()["state"]
+            if s == want:
+                return
+            time.sleep(0.1)
+        fail(f"the ledger says {s}, wanted {want}")
+    gw[0].stats([], prefixes={"10.20.0.10/32": "enforce"})
+    time.sleep(1.5)
+    state("observed")  # one of two
+    gw[1].stats([], prefixes={"10.20.0.0/24": "enforce"})
+    state("enforced")
+    gw[1].stats([], prefixes={"10.20.0.0/24": "enforce", "10.20.0.10/32": "observe"})
+    state("observed")
+    gw[1].stats([], prefixes={"10.20.0.0/24": "enforce"})
+    state("enforced")
+    t = c.want(200, "POST", "/migration/targets/db/advance", {"to": "done"}).json()
+    m = c.want(200, "PUT", "/migration/deployment", {"phase": 5}).json()
+    equal("complete", (t["state"], m["phase"]), ("done", 5))
+    t = c.want(200, "POST", "/migration/targets/db/withdraw", {"comment": "trouble"}).json()
+    equal("withdrawn", (t["state"], t["path"], t["stale_configs"], len(t["history"])), ("vpn", "vpn", ["alice"], 7))
+    c.want(409, "POST", "/migration/targets/db/withdraw", {}, reason="is_vpn")
+    equal("alice's route", c.want(200, "GET", "/peers/alice/config").json()["configs"][0]["allowed_ips"], [])
+    equal("nobody has it any more", "stale_configs" in c.want(200, "GET", "/migration/targets/db").json(), False)
+
+
+def metrics(c, gw):
+    step("metrics, a clock that is off, and no outer address anywhere")
+    gw[0].ask("stats.report", {"boot": gw[0].boot, "now": at(600), "peers": []})
+    a = c.want(200, "GET", "/metrics")
+    text = a.data.decode()
+    for rx in (r'^sluice_control_oplog_head \d+$', r'^sluice_control_gateway_lag\{node="gw-a",kind="gateway"\} \d+$', r'^sluice_control_hash_ok\{node="gw-b"',
+               r'^sluice_control_sessions_open 1$', r'^sluice_control_clock_skew_seconds\{node="gw-a"\} -(599|600|601)\.', r'^sluice_control_objects\{kind="peer"\} 2$'):
+        if not re.search(rx, text, re.M):
+            fail(f"metrics lack {rx}:\n{text}")
+    names = re.findall(r"^# TYPE (\S+)", text, re.M)
+    equal("a family is there once", len(names), len(set(names)))
+    equal("without a login", c.call("GET", "/metrics", token=None).status, 401)
+    if "clock_skew" not in open(c.log, encoding="utf-8").read():
+        fail("no alarm about the clock of gw-a")
+
+
+def main():
+    c = Control(Page())
+    try:
+        c.init()
+        c.start()
+        gw = set_up(c)
+        sessions(c, gw)
+        candidate = evidence(c, gw)
+        migration(c, gw, candidate)
+        metrics(c, gw)
+        step("what was collected is there after a restart")
+        c.stop()
+        c.start()
+        equal("sessions", len(c.want(200, "GET", "/sessions").json()["items"]), 1)
+        equal("flows", c.want(200, "GET", "/policy/would-deny?target=db").json()["flows"], 10)
+        if c.stop() != 0:
+            fail("the server did not end well")
+    finally:
+        if sys.exc_info()[0] is not None and os.path.exists(c.log):
+            print(open(c.log, encoding="utf-8", errors="replace").read()[-3000:])
+        c.clean()
+
+
+main()
