@@ -148,6 +148,8 @@ h_subscribe(void *user, const struct sl_rpc_caller *caller, const void *params, 
 	rc = pub_refresh(p, 0, &all, e);
 	if (rc)
 		return rc;
+	if (!p->epoch.number) /* a follower that has nothing yet */
+		return sl_fail(e, -EAGAIN, "source_empty", "", "nothing was received here yet");
 	mode = pub_decide(p, &a, &reason);
 	if (mode == PUB_REWOUND) {
 		rc = begin_epoch(p, &a, reason, e);

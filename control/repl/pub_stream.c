@@ -102,7 +102,7 @@ pub_lines_make(struct pub_lines *l, const struct sl_publisher *p, json_t *txn, u
 		for (; i < n_ops; i++) {
 			size_t len = strlen(ops[i]);
 
-			if (t->len > start && t->len + len > PUB_PART_BYTES)
+			if (parts && t->len > start && t->len - start + len > PUB_PART_BYTES)
 				break;
 			if (t->len > start)
 				wire_add(t, ",", 1);

@@ -86,7 +86,8 @@ struct sl_sub_conf {
 };
 
 /** Dials at once; after a failure the next source, the first again after all; between rounds it
- * waits 0.2 s doubling to 10 s, with jitter. NULL without memory. */
+ * waits 0.2 s doubling to 10 s, with jitter. The process ignores SIGPIPE from here on. NULL without
+ * memory. */
 struct sl_sub *sl_sub_new(const struct sl_sub_conf *c, struct sl_error *e);
 void sl_sub_free(struct sl_sub *s); /* NULL allowed */
 /** What was begun by the last op is done. @param ack merged into repl.ack or repl.nack (generation,

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The subscriber dials: sources in order, then a pause with jitter that grows. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sl_log.h"
 #include "sl_secret.h"
 #include "sub_int.h"
 
@@ -61,6 +63,8 @@ sub_fail(struct sl_sub *s, const struct sl_error *e)
 	unsigned source = s->source;
 
 	sub_note_error(s, e);
+	sl_log(was_up ? SL_LOG_NOTICE : SL_LOG_INFO, "repl", "source %s port %u: %s",
+	       s->sources[source].host, s->sources[source].port, s->info.last_error);
 	drop_client(s);
 	sub_reset(s);
 	s->up = false;
@@ -87,6 +91,8 @@ void
 sub_up(struct sl_sub *s)
 {
 	s->up = true;
+	sl_log(SL_LOG_INFO, "repl", "subscribed at source %s port %u", s->sources[s->source].host,
+	       s->sources[s->source].port);
 	s->conf.ops->state(s->conf.ctx, true, s->source, NULL);
 }
 
@@ -188,6 +194,7 @@ sl_sub_new(const struct sl_sub_conf *c, struct sl_error *e)
 		sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
 		return NULL;
 	}
+	signal(SIGPIPE, SIG_IGN);
 	s->last = &s->first;
 	s->wait_ms = SUB_WAIT_MIN_MS;
 	s->timer = evtimer_new(c->base, on_timer, s);

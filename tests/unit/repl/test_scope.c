@@ -230,6 +230,19 @@ test_record_away_restart(void **state)
 	record_away(true);
 }
 
+static void
+put_changed(struct sl_store_txn *x, unsigned i, int keepalive)
+{
+	json_t *body = peer_body(i, "wg1");
+	struct sl_error e;
+	char id[32];
+
+	json_object_set_new(body, "keepalive_s", json_integer(keepalive));
+	snprintf(id, sizeof(id), "p-%u", i);
+	assert_int_equal(sl_store_put(x, SL_KIND_PEER, id, SL_REV_ANY, body, &e), 0);
+	json_decref(body);
+}
+
 /** Thousands of objects enter and leave with one change of the record. */
 static void
 test_record_large(void **state)
@@ -252,8 +265,23 @@ test_record_large(void **state)
 	assert_int_equal(sl_store_commit(x, &seq, &e), 0);
 	dial(&t);
 	UNTIL(&t, equal(&t));
-	put_gateway(&t.n, "gw-a", BOTH, true);
-	UNTIL(&t, equal(&t));
+	/* with changes of what enters, before and behind it in the same transaction */
+	x = sl_store_begin(t.n.store, "test", "test", &e);
+	put_changed(x, 2001, 7);
+	put_changed(x, 4001, 7);
+	{
+		json_t *record = json_pack("{s:[s, s]}", "interfaces", "wg0", "wg1");
+
+		assert_int_equal(sl_store_put(x, SL_KIND_GATEWAY, "gw-a", SL_REV_ANY, record, &e),
+				 0);
+		json_decref(record);
+	}
+	put_changed(x, 2002, 8);
+	put_changed(x, 4002, 8);
+	assert_int_equal(sl_store_commit(x, &seq, &e), 0);
+	sl_publisher_kick(t.n.pub);
+	UNTIL(&t, t.a.pos.seq == seq);
+	assert_true(equal(&t));
 	assert_true(has(&t.a, SL_KIND_PEER, "p-4999"));
 	put_gateway(&t.n, "gw-a", WG0, true);
 	UNTIL(&t, equal(&t));

@@ -366,6 +366,42 @@ test_parts(void **state)
 	pair_free(&p);
 }
 
+/** Sizes around that of a part: nothing is lost between one line and two. */
+static void
+test_part_boundary(void **state)
+{
+	struct pair p;
+
+	pair_new(&p);
+	dial(&p);
+	arrive(&p);
+	/* 60 ops that are together as large as a part, a little more, a little less */
+	for (unsigned len = 790; len < 870; len++) {
+		struct sl_error e;
+		struct sl_store_txn *t = sl_store_begin(p.n.store, "test", "test", &e);
+		uint64_t seq;
+		char text[1100];
+
+		memset(text, 'x', sizeof(text));
+		for (unsigned i = 0; i < 60; i++) {
+			json_t *body = peer_body(1000 + i, "wg0");
+			char id[32];
+
+			text[len] = '\0';
+			json_object_set_new(body, "description", json_string(text));
+			snprintf(id, sizeof(id), "p-%u", 1000 + i);
+			assert_int_equal(sl_store_put(t, SL_KIND_PEER, id, SL_REV_ANY, body, &e),
+					 0);
+			json_decref(body);
+		}
+		assert_int_equal(sl_store_commit(t, &seq, &e), 0);
+		sl_publisher_kick(p.n.pub);
+		UNTIL(&p, p.o.pos.seq == seq);
+		assert_true(owner_equals(&p.o, &p.n, "gw-a"));
+	}
+	pair_free(&p);
+}
+
 /** An owner that takes its time gets one thing after another. */
 static void
 test_owner_takes_time(void **state)
@@ -630,25 +666,16 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_new_then_live),
-		cmocka_unit_test(test_resume),
-		cmocka_unit_test(test_resume_at_head),
-		cmocka_unit_test(test_compacted),
-		cmocka_unit_test(test_epoch_changed),
-		cmocka_unit_test(test_other_process),
-		cmocka_unit_test(test_seq_ahead),
-		cmocka_unit_test(test_diverged),
-		cmocka_unit_test(test_rewind_limit),
-		cmocka_unit_test(test_lower_epoch),
-		cmocka_unit_test(test_hash_mismatch),
-		cmocka_unit_test(test_parts),
-		cmocka_unit_test(test_owner_takes_time),
-		cmocka_unit_test(test_gone_at_work),
-		cmocka_unit_test(test_slow),
-		cmocka_unit_test(test_nack_and_wait),
-		cmocka_unit_test(test_second_source),
-		cmocka_unit_test(test_replaced),
-		cmocka_unit_test(test_credential),
+		cmocka_unit_test(test_new_then_live),  cmocka_unit_test(test_resume),
+		cmocka_unit_test(test_resume_at_head), cmocka_unit_test(test_compacted),
+		cmocka_unit_test(test_epoch_changed),  cmocka_unit_test(test_other_process),
+		cmocka_unit_test(test_seq_ahead),      cmocka_unit_test(test_diverged),
+		cmocka_unit_test(test_rewind_limit),   cmocka_unit_test(test_lower_epoch),
+		cmocka_unit_test(test_hash_mismatch),  cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_part_boundary),  cmocka_unit_test(test_owner_takes_time),
+		cmocka_unit_test(test_gone_at_work),   cmocka_unit_test(test_slow),
+		cmocka_unit_test(test_nack_and_wait),  cmocka_unit_test(test_second_source),
+		cmocka_unit_test(test_replaced),       cmocka_unit_test(test_credential),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
