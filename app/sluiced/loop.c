@@ -176,6 +176,8 @@ sluiced_loop(struct sl_assembly *a, struct sl_config *c, const struct sluiced_op
 	if (rc == 0)
 		rc = add_events(&l, e);
 	if (rc == 0)
+		rc = sl_ctl_begin_control(&l.ctl, l.base, e);
+	if (rc == 0)
 		rc = sluiced_privileges_drop(c->user, e);
 	if (rc == 0)
 		rc = sl_assembly_launch(a, e);
@@ -186,9 +188,11 @@ sluiced_loop(struct sl_assembly *a, struct sl_config *c, const struct sluiced_op
 	       c->instance, a->plan.n_workers, a->plan.n_workers == 1 ? "" : "s", a->n_ports,
 	       a->n_ports == 1 ? "" : "s", c->rpc_socket);
 	event_base_dispatch(l.base);
+	sl_ctl_end_control(&l.ctl);
 	sl_assembly_stop(a);
 	rc = 0;
 out:
+	sl_ctl_end_control(&l.ctl);
 	close_doors(&l);
 	return rc;
 }

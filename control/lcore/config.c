@@ -678,7 +678,7 @@ load_all(struct loader *l)
 		{"ports", KEY_LIST, 0, 0},	{"routes", KEY_LIST, 0, 0},
 		{"neighbours", KEY_LIST, 0, 0}, {"interfaces", KEY_LIST, 0, 0},
 		{"authz", KEY_GROUP, 0, 0},	{"policy", KEY_GROUP, 0, 0},
-		{"audit", KEY_GROUP, 0, 0},
+		{"audit", KEY_GROUP, 0, 0},	{"control_plane", KEY_GROUP, 0, 0},
 	};
 	const config_setting_t *root = config_root_setting(&l->cfg);
 	const char *instance = get_string(root, "instance", "default");
@@ -702,6 +702,8 @@ load_all(struct loader *l)
 			     : -ENOMEM;
 	rc = rc ? rc : load_policy(l, config_setting_get_member(root, "policy"));
 	rc = rc ? rc : sl_config_load_audit(l->c, config_setting_get_member(root, "audit"), l->e);
+	rc = rc ? rc
+		: sl_config_load_cp(l->c, config_setting_get_member(root, "control_plane"), l->e);
 	rc = rc ? rc : load_interfaces(l, config_setting_get_member(root, "interfaces"));
 	rc = rc ? rc
 		: load_calls(l, config_setting_get_member(root, "routes"), "/routes", "route.add");
@@ -776,6 +778,7 @@ sl_config_free(struct sl_config *c)
 		free(c->ports[i].addr);
 	}
 	sl_config_audit_clear(&c->audit);
+	sl_config_cp_free(c->cp);
 	free(c->calls);
 	free(c->ports);
 	free(c->cpus);
@@ -814,7 +817,7 @@ sl_config_apply(struct sl_config *c, struct sl_gw *gw, struct sl_rpc *rpc, struc
 				sl_hint(e, "%s", inner.hint);
 		}
 	}
-	if (rc == 0)
+	if (rc == 0 && c->cp == NULL) /* else it comes from there */
 		rc = sl_gw_policy_boot(gw, c->policy_file, &inner);
 	if (rc && !e->err)
 		sl_config_policy_fail(c, e, &inner);

@@ -95,6 +95,8 @@ sl_config_detach(struct sl_config *c, const struct sl_config_detach *d, struct s
 	forget(&c->user);
 	forget(&c->rpc_socket);
 	forget(&c->rpc_socket_group);
+	sl_config_cp_free(c->cp);
+	c->cp = NULL;
 	c->has_rpc_tcp = false;
 	sl_remote_conf_clear(&c->remote);
 	c->uapi = false;

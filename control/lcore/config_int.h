@@ -45,6 +45,12 @@ int sl_config_load_remote(struct sl_config *c, const config_setting_t *s, struct
 int sl_config_load_audit(struct sl_config *c, const config_setting_t *s, struct sl_error *e);
 void sl_config_audit_clear(struct sl_config_audit *a);
 
+/** config_cp.c: the group `control_plane`; NULL: not there. */
+int sl_config_load_cp(struct sl_config *c, const config_setting_t *s, struct sl_error *e);
+/** Against the rest of the file. */
+int sl_config_check_cp(const struct sl_config *c, struct sl_error *e);
+void sl_config_cp_free(struct sl_config_cp *p);
+
 /** A setting as JSON; records the line of each value under `path`. NULL on no memory. */
 json_t *sl_config_to_json(struct sl_config_call *call, const config_setting_t *s, const char *path);
 /** Line of a JSON pointer of a call: the nearest recorded ancestor. */

@@ -138,6 +138,12 @@ void ctl_event(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, const cha
 /** Sentences about mode prefixes whose target has changed since. */
 void ctl_mode_drift(struct sl_ctl *ctl, json_t *problems);
 
+/* --- control plane (rpc_control.c) ---------------------------------------------------------------
+ */
+
+/** What stats.report tells of the gateway beyond its peers; `user` is the struct sl_ctl. */
+json_t *ctl_control_state(void *user);
+
 /* --- shared by show and save (rpc_config_calls.c) ------------------------------------------------
  */
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "rpc_int.h"
+#include "sl_cp.h"
 #include "sl_gw_policy.h"
 #include "sl_log.h"
 
@@ -155,6 +156,8 @@ problems(struct sl_ctl *ctl)
 	sl_gw_mode_get(ctl->gw, &mode);
 	policy_problems(ctl, &mode, h.problems);
 	ctl_mode_drift(ctl, h.problems);
+	if (ctl->cp)
+		sl_cp_problems(ctl->cp, h.problems);
 	if (mode.panic)
 		problem(h.problems, "the panic switch is on: everything is observed, nothing "
 				    "enforced");

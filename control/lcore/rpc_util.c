@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "rpc_int.h"
+#include "sl_cp.h"
 
 void
 ctl_page_init(struct ctl_page *p, bool has_after, int64_t after, bool has_limit, int64_t limit)
@@ -131,6 +132,8 @@ sl_ctl_poll(struct sl_ctl *ctl)
 	if (ctl->evidence)
 		sl_evidence_poll(ctl->evidence);
 	ctl_questions_poll(ctl);
+	if (ctl->cp)
+		sl_cp_poll(ctl->cp);
 }
 
 void

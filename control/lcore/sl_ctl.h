@@ -33,6 +33,7 @@ struct sl_ctl {
 	struct sl_evidence *evidence; /* NULL: none is kept */
 	void *questions;	      /* rpc_evidence.c: under way */
 	void *uploads;		      /* rpc_policy.c: documents that come in parts */
+	struct sl_cp *cp;	      /* NULL: no control plane */
 	struct sl_rpc *rpc;	      /* filled by sl_ctl_register() */
 };
 
@@ -41,6 +42,11 @@ struct sl_ctl {
 int sl_ctl_register(struct sl_rpc *rpc);
 /** What handlers do bit by bit, and the evidence. Call often. */
 void sl_ctl_poll(struct sl_ctl *ctl);
+/** Begin under the control plane of the configuration, if it names one. The interfaces are there.
+ */
+int sl_ctl_begin_control(struct sl_ctl *ctl, struct event_base *base, struct sl_error *e);
+/** Before sl_gw_stop(): save what the next start wants to know. */
+void sl_ctl_end_control(struct sl_ctl *ctl);
 /** Free what handlers keep in ctl. */
 void sl_ctl_clear(struct sl_ctl *ctl);
 

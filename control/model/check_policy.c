@@ -53,22 +53,26 @@ add_names(struct sl_policy *p)
 	return 0;
 }
 
-/** @param doc taken over; NULL: there was no memory for it */
+/** @param doc taken over */
 static int
 check_document(json_t *doc, struct sl_error *e)
 {
 	struct sl_policy *p = NULL;
-	int rc = -ENOMEM;
+	char *text = doc != NULL ? json_dumps(doc, JSON_COMPACT) : NULL;
+	int rc;
 
-	if (doc != NULL)
-		rc = sl_policy_doc_read(doc, &p, e);
 	json_decref(doc);
-	if (p != NULL) {
-		rc = p->n_rules == 1 ? add_names(p) : 0;
-		rc = rc == 0 ? sl_policy_check(p, NULL, 0, e) : rc;
-	}
+	if (text == NULL)
+		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the check");
+	rc = sl_policy_doc_parse(text, strlen(text), &p, e);
+	free(text);
+	if (rc < 0)
+		return rc;
+	rc = p->n_rules == 1 ? add_names(p) : 0;
+	rc = rc == 0 ? sl_policy_check(p, NULL, 0, e)
+		     : sl_fail(e, rc, "no_memory", "", "no memory for the check");
 	sl_policy_free(p);
-	return rc == -ENOMEM ? sl_fail(e, rc, "no_memory", "", "no memory for the check") : rc;
+	return rc;
 }
 
 int

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Values of fields, by their type. */
 #include <ctype.h>
-#include <stdlib.h>
 
 #include "model_int.h"
 #include "sl_secret.h"
@@ -261,75 +260,15 @@ check_string(struct model_check *c, const struct model_field *f, enum model_type
 
 /* --- lists, objects --------------------------------------------------------------------------- */
 
-/** A value of a list, for sorting. */
-struct listed {
-	const char *text;
-	struct sl_prefix prefix; /* of prefixes, which have several spellings */
-	size_t at;
-};
-
-static int
-cmp_listed(const struct listed *x, const struct listed *y)
+static bool
+same(enum model_type t, const json_t *a, const json_t *b)
 {
-	int d = x->text != NULL ? strcmp(x->text, y->text)
-				: sl_ip_cmp(&x->prefix.ip, &y->prefix.ip);
+	struct sl_prefix x, y;
 
-	return d != 0 || x->text != NULL ? d : (int)x->prefix.len - (int)y->prefix.len;
-}
-
-static int
-cmp_sorted(const void *a, const void *b)
-{
-	const struct listed *x = a, *y = b;
-	int d = cmp_listed(x, y);
-
-	return d != 0 ? d : x->at < y->at ? -1 : x->at > y->at;
-}
-
-/** All are strings and good. @return the first that stood in the list before, or NULL */
-static const struct listed *
-sort_listed(struct listed *l, size_t n, enum model_type item, const json_t *v)
-{
-	const struct listed *twin = NULL;
-
-	for (size_t i = 0; i < n; i++) {
-		const char *s = json_string_value(json_array_get(v, i));
-
-		l[i].at = i;
-		if (item == MODEL_PREFIX || item == MODEL_ADDRESS)
-			sl_prefix_parse(s, &l[i].prefix);
-		else
-			l[i].text = s;
-	}
-	qsort(l, n, sizeof(*l), cmp_sorted);
-	for (size_t i = 1; i < n; i++) {
-		if (cmp_listed(&l[i - 1], &l[i]) == 0 && (twin == NULL || l[i].at < twin->at))
-			twin = &l[i];
-	}
-	return twin;
-}
-
-static int
-check_once(struct model_check *c, enum model_type item, const json_t *v)
-{
-	size_t n = json_array_size(v), was;
-	const struct listed *twin;
-	struct listed *l;
-
-	if (n < 2)
-		return 0;
-	l = calloc(n, sizeof(*l));
-	if (l == NULL)
-		return sl_fail(c->e, -ENOMEM, "no_memory", "", "no memory for the check");
-	twin = sort_listed(l, n, item, v);
-	if (twin != NULL) {
-		was = model_down_at(c, twin->at);
-		model_fail(c, "value_duplicate", "this stands in the list already, at place %zu",
-			   twin[-1].at);
-		model_up(c, was);
-	}
-	free(l);
-	return twin != NULL ? -EINVAL : 0;
+	if (t != MODEL_PREFIX && t != MODEL_ADDRESS)
+		return json_equal(a, b) != 0;
+	return sl_prefix_parse(json_string_value(a), &x) == 0 &&
+	       sl_prefix_parse(json_string_value(b), &y) == 0 && sl_prefix_equal(&x, &y);
 }
 
 static int
@@ -347,11 +286,16 @@ check_list(struct model_check *c, const struct model_field *f, enum model_type i
 	json_array_foreach (v, i, x) {
 		was = model_down_at(c, i);
 		rc = model_check_value(c, f, item, x);
+		for (size_t k = 0; rc == 0 && k < i; k++) {
+			if (same(item, x, json_array_get(v, k)))
+				rc = model_fail(c, "value_duplicate",
+						"this stands in the list already, at place %zu", k);
+		}
 		if (rc < 0)
 			return rc;
 		model_up(c, was);
 	}
-	return check_once(c, item, v);
+	return 0;
 }
 
 /** {GATEWAY: [PREFIX]} */

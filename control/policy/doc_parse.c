@@ -197,7 +197,7 @@ load(const char *text, size_t len, struct sl_error *e)
 }
 
 int
-sl_policy_doc_read(json_t *v, struct sl_policy **out, struct sl_error *e)
+sl_policy_doc_parse(const char *text, size_t len, struct sl_policy **out, struct sl_error *e)
 {
 	static const struct doc_field fields[] = {
 		{"version", read_version, offsetof(struct sl_policy, version), false},
@@ -209,30 +209,20 @@ sl_policy_doc_read(json_t *v, struct sl_policy **out, struct sl_error *e)
 	};
 	struct sl_error own = {0};
 	struct doc d = {.e = e != NULL ? e : &own};
-	struct sl_policy *p = sl_policy_new();
+	struct sl_policy *p;
+	json_t *v;
 	int rc;
 
+	v = load(text, len, d.e);
+	if (v == NULL)
+		return d.e->err;
+	p = sl_policy_new();
 	rc = p != NULL ? doc_object(&d, v, fields, SL_ARRAY_SIZE(fields), p) : doc_no_memory(d.e);
+	json_decref(v);
 	if (rc < 0) {
 		sl_policy_free(p);
 		return rc;
 	}
 	*out = p;
 	return 0;
-}
-
-int
-sl_policy_doc_parse(const char *text, size_t len, struct sl_policy **out, struct sl_error *e)
-{
-	struct sl_error own = {0};
-	json_t *v;
-	int rc;
-
-	e = e != NULL ? e : &own;
-	v = load(text, len, e);
-	if (v == NULL)
-		return e->err;
-	rc = sl_policy_doc_read(v, out, e);
-	json_decref(v);
-	return rc;
 }

@@ -27,10 +27,6 @@
  */
 int sl_policy_doc_parse(const char *text, size_t len, struct sl_policy **out, struct sl_error *e);
 
-/** The same of a document that is JSON already; it is not changed. Bounds of text and values are
- * the caller's. */
-int sl_policy_doc_read(json_t *doc, struct sl_policy **out, struct sl_error *e);
-
 /** A canonical document of a model (without comments). @return NULL without memory */
 json_t *sl_policy_doc_emit(const struct sl_policy *p);
 

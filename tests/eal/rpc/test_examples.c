@@ -171,6 +171,7 @@ test_others(void **state)
 
 		assert_true(sl_schema_gateway[i].example_runs ||
 			    strncmp(name, "role.member.", 12) == 0 ||
+			    strncmp(name, "control.", 8) == 0 || /* lcore_cp_*, tests/control */
 			    strcmp(name, "authz.mode.confirm") == 0 ||
 			    strcmp(name, "auth.login") == 0 || /* tests/unit/rpc */
 			    strcmp(name, methods[0]) == 0 || strcmp(name, methods[1]) == 0 ||

@@ -105,6 +105,38 @@ test_interface_errors(void **state)
 		   "/interface");
 }
 
+/* Peers, settings and policy of an interface that a control plane manages; the rest stays here. */
+static void
+test_managed(void **state)
+{
+	static char *names[] = {(char *)(uintptr_t) "wg0"};
+	json_t *o;
+
+	sl_gw_set_managed(r.fx.gw, names, 1);
+	rx_refused(&r, "peer.add", "{\"interface\":\"wg0\",\"public_key\":\"" BOB "\"}", -EBUSY,
+		   "managed_by_control", "/interface");
+	rx_refused(&r, "peer.set",
+		   "{\"interface\":\"wg0\",\"public_key\":\"" ALICE "\",\"enabled\":false}", -EBUSY,
+		   "managed_by_control", "/interface");
+	rx_refused(&r, "peer.remove", "{\"interface\":\"wg0\",\"peer\":\"alice\"}", -EBUSY,
+		   "managed_by_control", "/interface");
+	rx_refused(&r, "interface.set", "{\"interface\":\"wg0\",\"mtu\":1300}", -EBUSY,
+		   "managed_by_control", "/interface");
+	rx_refused(&r, "interface.remove", "{\"interface\":\"wg0\"}", -EBUSY, "managed_by_control",
+		   "/interface");
+	rx_refused(&r, "policy.load", "{\"text\":\"{}\"}", -EBUSY, "managed_by_control", "");
+	rx_refused(&r, "role.member.add", "{\"role\":\"eng\",\"peer\":\"alice\"}", -EBUSY,
+		   "managed_by_control", "");
+	rx_do(&r, "interface.set", "{\"interface\":\"wg0\",\"listen_port\":51821}");
+	rx_do(&r, "peer.kick", "{\"interface\":\"wg0\",\"peer\":\"alice\"}");
+	rx_do(&r, "authz.mode.set", "{\"default\":\"observe\"}");
+	rx_do(&r, "policy.load", "{\"text\":\"{}\",\"dry_run\":true}");
+	o = rx_call(&r, "control.status", "{}");
+	rx_is(o, "{\"managed\":false}");
+	json_decref(o);
+	rx_refused(&r, "control.resync", "{}", -EBUSY, "not_managed", "");
+}
+
 static void
 test_peer(void **state)
 {
@@ -661,14 +693,23 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_interface),   T(test_interface_errors),
-		T(test_peer),	     T(test_move),
-		T(test_psk),	     T(test_log),
-		T(test_pages),	     T(test_routes),
-		T(test_rates),	     T(test_drops),
-		T(test_lcores),	     T(test_ports),
-		T(test_health),	     T(test_mode),
-		T(test_mode_errors), cmocka_unit_test(test_mode_kept),
+		T(test_interface),
+		T(test_interface_errors),
+		T(test_managed),
+		T(test_peer),
+		T(test_move),
+		T(test_psk),
+		T(test_log),
+		T(test_pages),
+		T(test_routes),
+		T(test_rates),
+		T(test_drops),
+		T(test_lcores),
+		T(test_ports),
+		T(test_health),
+		T(test_mode),
+		T(test_mode_errors),
+		cmocka_unit_test(test_mode_kept),
 		T(test_system),
 	};
 

@@ -101,6 +101,31 @@ params_are(const struct sl_config_call *k, const char *want)
 }
 
 static void
+test_control_plane(void **state)
+{
+	assert_int_equal(load(PORT
+			      "interfaces = ( { name = \"wg0\"; } );\ncontrol_plane = { name = "
+			      "\"gw-1\"; sources = ( { host = \"cp.example.net\"; }, { host = "
+			      "\"192.0.2.1\"; port = 9; } ); token_file = \"/etc/passwd\"; "
+			      "interfaces = [ \"wg0\" ]; };\n"),
+			 0);
+	assert_string_equal(c->cp->name, "gw-1");
+	assert_int_equal(c->cp->n_sources, 2);
+	assert_int_equal(c->cp->sources[0].port, 7444);
+	assert_int_equal(c->cp->sources[1].port, 9);
+	assert_string_equal(c->cp->interfaces[0], "wg0");
+	assert_true(c->cp->boot_cache);
+	assert_int_equal(c->cp->boot_wait_s, 3);
+	assert_int_equal(c->cp->cache_max_age_h, 168);
+	assert_int_equal(c->cp->idp_grace_h, 24);
+	assert_int_equal(c->cp->control_stale_after_h, 24);
+	assert_int_equal(c->cp->on_stale, SL_STALE_SERVE);
+	assert_int_equal(c->cp->stats_s, 10);
+	assert_int_equal(load(PORT), 0);
+	assert_null(c->cp);
+}
+
+static void
 test_example(void **state)
 {
 	char *text = example();
@@ -289,6 +314,14 @@ struct bad {
 	const char *reason, *says, *hint;
 };
 
+#define CP(name, sources, auth, rest)                                                              \
+	PORT "interfaces = ( {\n name = \"wg0\"; } );\ncontrol_plane = {\n" name "\n" sources      \
+	     "\n" auth "\n" rest "\n};\n"
+#define NAME "name = \"gw-1\";"
+#define SOURCES "sources = ( { host = \"cp.example.net\"; } );"
+#define TOKEN "token_file = \"/etc/passwd\";"
+#define WG0 "interfaces = [ \"wg0\" ];"
+
 static const struct bad bad[] = {
 	/* remote control */
 	{PORT "control = { tls = {\n port = 1; }; };\n", 3, "param_unknown", "control/tls/port",
@@ -338,6 +371,32 @@ static const struct bad bad[] = {
 	 "notice"},
 	{PORT "log = { levl = \"info\"; };\n", 2, "param_unknown", "levl", "level"},
 	{PORT "routes = ((((((((((((((((((1))))))))))))))))));\n", 2, "syntax", "levels", ""},
+	/* control plane */
+	{CP("name = \"GW\";", SOURCES, TOKEN, WG0), 5, "name_invalid", "name", "a-z"},
+	{CP("", SOURCES, TOKEN, WG0), 4, "name_invalid", "name", ""},
+	{CP(NAME, "", TOKEN, WG0), 4, "param_missing", "sources", "host"},
+	{CP(NAME, "sources = ( { port = 1; } );", TOKEN, WG0), 6, "param_missing", "host", ""},
+	{CP(NAME, "sources = ( { host = \"a\"; port = 0; } );", TOKEN, WG0), 6, "param_range",
+	 "port", ""},
+	{CP(NAME, "insecure = true; sources = ( { host = \"192.0.2.1\"; } );", TOKEN, WG0), 6,
+	 "not_loopback", "encryption", "ca_file"},
+	{CP(NAME, SOURCES, "", WG0), 4, "param_missing", "token", "cert_file"},
+	{CP(NAME, SOURCES, "cert_file = \"/etc/passwd\";", WG0), 7, "param_missing", "key_file",
+	 ""},
+	{CP(NAME, SOURCES, "token_file = \"token\";", WG0), 7, "path_relative", "token_file",
+	 "begin it"},
+	{CP(NAME, SOURCES, "token_file = \"/nonexistent\";", WG0), 7, "file", "token_file", ""},
+	{CP(NAME, SOURCES, TOKEN, ""), 4, "param_missing", "interfaces", "wg0"},
+	{CP(NAME, SOURCES, TOKEN, "interfaces = [ \"wg1\" ];"), 4, "interface_unknown", "wg1",
+	 "interfaces"},
+	{CP(NAME, SOURCES, TOKEN, WG0 " on_control_stale = \"maybe\";"), 8, "enum_invalid",
+	 "on_control_stale", "deny-new"},
+	{CP(NAME, SOURCES, TOKEN, WG0 " boot_wait_s = 61;"), 8, "param_range", "0 to 60", ""},
+	{CP(NAME, SOURCES, TOKEN, WG0) "policy = { file = \"/etc/passwd\"; };\n", 10,
+	 "managed_by_control", "policy file", "import"},
+	{PORT "interfaces = ( { name = \"wg0\"; peers = (\n { public_key = \"" KEY_A
+	      "\"; } ); } );\ncontrol_plane = { " NAME SOURCES TOKEN WG0 " };\n",
+	 3, "managed_by_control", "wg0", "import"},
 	/* control */
 	{PORT "control = {\n tcp = \"127.0.0.1:7480\"; };\n", 3, "insecure_tcp", "not encrypted",
 	 "unix socket"},
@@ -583,6 +642,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_example, clean),
+		cmocka_unit_test_teardown(test_control_plane, clean),
 		cmocka_unit_test_teardown(test_no_secret, clean),
 		cmocka_unit_test_teardown(test_audit, clean),
 		cmocka_unit_test_teardown(test_defaults, clean),
