@@ -8,6 +8,8 @@
 #include "sl_log.h"
 #include "store_int.h"
 
+#define HOURS_2024 UINT64_C(473352) /* 2024-01-01T00:00:00Z */
+
 int
 sl_store_backup(const char *path, const char *to, struct sl_error *e)
 {
@@ -53,6 +55,16 @@ fetch(const char *from, const char *to, struct sl_error *e)
 	return rc;
 }
 
+/** A number above whatever there was, where nobody can tell what there was: hours since 2024. The
+ * numbers of restores and promotions stay far below. */
+static uint64_t
+unknown_epoch(const struct sl_store *s)
+{
+	uint64_t hours = store_now(s) / (3600 * UINT64_C(1000000000));
+
+	return hours > HOURS_2024 ? hours - HOURS_2024 : 0;
+}
+
 /** What the store of today knows and the backup may not: deletions since, the highest epoch. */
 static int
 inherit(struct sl_store *now, const char *path, uint64_t *epoch, struct sl_error *e)
@@ -79,9 +91,11 @@ inherit(struct sl_store *now, const char *path, uint64_t *epoch, struct sl_error
 			*epoch = (uint64_t)sqlite3_column_int64(q, 0);
 		sqlite3_finalize(q);
 	}
-	if (rc < 0)
+	if (rc < 0) {
 		sl_log(SL_LOG_WARN, "store", "the store that is replaced cannot be read: %s",
 		       why.message);
+		*epoch = unknown_epoch(now);
+	}
 	store_exec(now->db, "DETACH old", NULL);
 	return 0;
 }
@@ -100,6 +114,8 @@ prepare(const char *tmp, const char *path, struct sl_error *e)
 	rc = store_verify(s, &report, e);
 	if (rc == 0 && access(path, F_OK) == 0)
 		rc = inherit(s, path, &epoch, e);
+	else if (rc == 0)
+		epoch = unknown_epoch(s);
 	if (rc == 0)
 		rc = store_state_get(s, &st, e);
 	if (rc == 0 && st.role == SL_STORE_PRIMARY) {

@@ -128,16 +128,22 @@ static int
 copy_steps(sqlite3 *from, sqlite3 *to, struct sl_error *e)
 {
 	sqlite3_backup *b = sqlite3_backup_init(to, "main", from, "main");
+	bool own = sqlite3_txn_state(from, NULL) == SQLITE_TXN_NONE;
 	int rc;
 
 	if (b == NULL)
 		return store_sql_error(to, sqlite3_errcode(to), "backup", e);
+	/* one moment of it: else each commit of others begins the copy anew */
+	if (own)
+		sqlite3_exec(from, "BEGIN; SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL);
 	do {
 		rc = sqlite3_backup_step(b, COPY_PAGES);
 		if (rc == SQLITE_BUSY || rc == SQLITE_LOCKED)
 			sqlite3_sleep(20);
 	} while (rc == SQLITE_OK || rc == SQLITE_BUSY || rc == SQLITE_LOCKED);
 	sqlite3_backup_finish(b);
+	if (own)
+		sqlite3_exec(from, "ROLLBACK", NULL, NULL, NULL);
 	return rc == SQLITE_DONE ? 0 : store_sql_error(to, rc, "backup", e);
 }
 

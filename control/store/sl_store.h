@@ -164,7 +164,9 @@ struct sl_store_report {
  * objects? @return 0; -EBADMSG store_corrupt with what is wrong, or as sl_store_open() */
 int sl_store_verify(const char *path, struct sl_store_report *out, struct sl_error *e);
 /** Verify a backup, put it at `path` (what was there: PATH.before-restore) and give it a new epoch
- * (a follower's keeps that of its source). Tombstones of what was there are kept.
+ * (a follower's keeps that of its source). Tombstones of what was there are kept. The new number is
+ * above the backup's and that of what was there; where nothing can be read there, above whatever it
+ * may have been: the hours since 2024.
  * @return 0; -EBUSY store_in_use: a server runs; as sl_store_verify() */
 int sl_store_restore(const char *path, const char *from, struct sl_error *e);
 /** Drop log rows older than `age_s` beyond the newest `rows`, never above `keep_from` (running

@@ -187,7 +187,7 @@ test_random_times(void **state)
 			write_for_ever(f.path, fd[1]);
 		}
 		close(fd[1]);
-		nap_us(20000 + next_random(&random) % 60000);
+		nap_us(30000 + next_random(&random) % 150000);
 		kill(pid, SIGKILL);
 		assert_false(child_ended(pid));
 		for (; read(fd[0], &seq, sizeof(seq)) == sizeof(seq); told = seq)
@@ -230,7 +230,7 @@ test_restore_cut(void **state)
 		assert_true(pid >= 0);
 		if (pid == 0)
 			_exit(sl_store_restore(f.path, backup, &f.e) == 0 ? 0 : 1);
-		nap_us(next_random(&random) % (took_us * 3 / 2));
+		nap_us(next_random(&random) % (took_us * 3));
 		kill(pid, SIGKILL);
 		if (child_ended(pid))
 			done++;
@@ -242,6 +242,42 @@ test_restore_cut(void **state)
 	}
 	printf("%u restores, %u cut short\n", done, cut);
 	assert_int_equal(sl_store_role(f.s), SL_STORE_PRIMARY);
+	fixture_end(&f);
+}
+
+/** Backups of one moment each, while another process commits without a pause. */
+static void
+test_backup_meanwhile(void **state)
+{
+	struct fixture f, copy;
+	unsigned first = 0, last = 0;
+	int fd[2];
+	pid_t pid;
+
+	setup(&f);
+	copy = f;
+	assert_int_equal(pipe(fd), 0);
+	fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		write_for_ever(f.path, fd[1]);
+	for (unsigned i = 0; i < 6; i++) {
+		nap_us(50000);
+		snprintf(copy.path, sizeof(copy.path), "%s/backup-%u.db", f.dir, i);
+		if (sl_store_backup(f.path, copy.path, &f.e) < 0)
+			fail_msg("backup: %s: %s", f.e.reason, f.e.message);
+		fixture_open(&copy);
+		last = read_round(&copy);
+		first = i == 0 ? last : first;
+		sl_store_close(copy.s);
+	}
+	kill(pid, SIGKILL);
+	assert_false(child_ended(pid));
+	close(fd[0]);
+	close(fd[1]);
+	assert_true(last > first); /* it did commit meanwhile */
+	read_round(&f);
 	fixture_end(&f);
 }
 
@@ -296,9 +332,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_each_step),
-		cmocka_unit_test(test_random_times),
-		cmocka_unit_test(test_restore_cut),
+		cmocka_unit_test(test_each_step),   cmocka_unit_test(test_random_times),
+		cmocka_unit_test(test_restore_cut), cmocka_unit_test(test_backup_meanwhile),
 		cmocka_unit_test(test_no_room),
 	};
 

@@ -258,6 +258,7 @@ test_restore_refused(void **state)
 static void
 test_restore_over_ruin(void **state)
 {
+	struct sl_epoch epoch;
 	struct fixture f;
 	char backup[128];
 
@@ -268,6 +269,39 @@ test_restore_over_ruin(void **state)
 	sl_store_close(f.s);
 	sh("head -c 9000 /dev/urandom > %s; head -c 900 /dev/urandom > %s-wal", f.path);
 	assert_int_equal(sl_store_restore(f.path, backup, &f.e), 0);
+	fixture_open(&f);
+	must_verify(&f);
+	assert_int_equal(sl_store_get(f.s, SL_KIND_INTERFACE, "wg0", NULL, NULL), 0);
+	/* its epoch may have been any: the new one is above it */
+	sl_store_epoch(f.s, &epoch);
+	assert_true(epoch.number > 20000 && epoch.number < 1U << 21);
+	/* and where there is nothing at all */
+	sl_store_close(f.s);
+	sh("rm %s %s-wal %s-shm", f.path);
+	assert_int_equal(sl_store_restore(f.path, backup, &f.e), 0);
+	fixture_open(&f);
+	sl_store_epoch(f.s, &epoch);
+	assert_true(epoch.number > 20000 && epoch.number < 1U << 21);
+	fixture_end(&f);
+}
+
+/** A file that another tool copied, in WAL mode as the store is. */
+static void
+test_restore_wal_copy(void **state)
+{
+	struct fixture f;
+	char copy[128], cmd[400];
+
+	fixture_begin(&f, SL_STORE_PRIMARY);
+	snprintf(copy, sizeof(copy), "%s/copy.db", f.dir);
+	put_one(&f, SL_KIND_INTERFACE, "wg0", "{}");
+	sl_store_close(f.s);
+	snprintf(cmd, sizeof(cmd),
+		 "sqlite3 %s 'PRAGMA wal_checkpoint(TRUNCATE)' >/dev/null && cp "
+		 "%s %s && sqlite3 %s 'PRAGMA journal_mode' | grep -q wal",
+		 f.path, f.path, copy, copy);
+	assert_int_equal(system(cmd), 0);
+	assert_int_equal(sl_store_restore(f.path, copy, &f.e), 0);
 	fixture_open(&f);
 	must_verify(&f);
 	assert_int_equal(sl_store_get(f.s, SL_KIND_INTERFACE, "wg0", NULL, NULL), 0);
@@ -286,6 +320,7 @@ main(void)
 		cmocka_unit_test(test_restore),
 		cmocka_unit_test(test_restore_refused),
 		cmocka_unit_test(test_restore_over_ruin),
+		cmocka_unit_test(test_restore_wal_copy),
 	};
 
 	sl_log_set_level(SL_LOG_ERR);
