@@ -148,15 +148,29 @@ in_time(const json_t *body, uint64_t now_wall_ns)
 	return at == NULL || (sl_time_parse(at, &end) == 0 && now_wall_ns < end);
 }
 
+/** A socket for both families tells an IPv4 address as ::ffff:192.0.2.1. */
+static struct sl_ip
+unmapped(const struct sl_ip *ip)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	return ip->family == 6 && memcmp(ip->b, mapped, sizeof(mapped)) == 0 ? sl_ip_v4(ip->b + 12)
+									     : *ip;
+}
+
 static bool
 from_there(const json_t *body, const struct sl_ip *from)
 {
 	const char *text = json_string_value(json_object_get(body, "source"));
 	struct sl_prefix p;
+	struct sl_ip ip;
 
 	if (text == NULL)
 		return true;
-	return from != NULL && sl_prefix_parse(text, &p) == 0 && sl_prefix_contains(&p, from);
+	if (from == NULL || sl_prefix_parse(text, &p) < 0)
+		return false;
+	ip = unmapped(from);
+	return sl_prefix_contains(&p, &ip);
 }
 
 static bool

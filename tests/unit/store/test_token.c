@@ -87,6 +87,8 @@ test_limits(void **state)
 			 0);
 	assert_int_equal(check(&f, m.text, "10.1.2.3", &who), 0);
 	assert_int_equal(check(&f, m.text, "10.2.2.3", &who), -EACCES);
+	assert_int_equal(check(&f, m.text, "::ffff:10.1.2.3", &who), 0);
+	assert_int_equal(check(&f, m.text, "::ffff:10.2.2.3", &who), -EACCES);
 	assert_int_equal(check(&f, m.text, "fd00::1", &who), -EACCES);
 	assert_int_equal(check(&f, m.text, NULL, &who), -EACCES);
 	f.now = NOW + UINT64_C(3599000000000);
