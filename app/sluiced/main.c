@@ -4,7 +4,6 @@
 #include <rte_eal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sl_log.h"
@@ -25,30 +24,6 @@ tell(const char *config, const struct sl_error *e)
 		fprintf(stderr, "sluiced: remedy: %s\n", e->hint);
 }
 
-/** mkdir -p with mode 0700 for the last part. What lies there is trusted at the next start. */
-static int
-make_dir(const char *path, const char *option, const char *user, struct sl_error *e)
-{
-	char buf[512];
-
-	snprintf(buf, sizeof(buf), "%s", path);
-	for (char *p = buf + 1; *p; p++) {
-		if (*p != '/')
-			continue;
-		*p = 0;
-		if (mkdir(buf, 0755) && errno != EEXIST)
-			goto fail;
-		*p = '/';
-	}
-	if (mkdir(buf, 0700) && errno != EEXIST)
-		goto fail;
-	return sluiced_dir_secure(path, option, user, e);
-fail:
-	sl_fail(e, -errno, "directory", option, "%s: %s", buf, strerror(errno));
-	sl_hint(e, "make it, or name another one in the configuration (%s)", option + 1);
-	return e->err;
-}
-
 static int
 serve(struct sl_assembly *a, struct sl_config *c, const struct sluiced_options *o,
       struct sl_error *e)
@@ -61,9 +36,9 @@ serve(struct sl_assembly *a, struct sl_config *c, const struct sluiced_options *
 	lock = sluiced_lock(SLUICED_LOCK_DIR, c->instance, e);
 	if (lock < 0)
 		return lock;
-	rc = make_dir(c->run_dir, "/system/run_dir", c->user, e);
+	rc = sluiced_dir_make(c->run_dir, "/system/run_dir", c->user, e);
 	if (rc == 0)
-		rc = make_dir(c->state_dir, "/system/state_dir", c->user, e);
+		rc = sluiced_dir_make(c->state_dir, "/system/state_dir", c->user, e);
 	if (rc == 0)
 		rc = sl_assembly_eal(a, c, o->eal, e);
 	if (rc == 0)
@@ -89,6 +64,12 @@ main(int argc, char **argv)
 
 	if (rc)
 		return rc == 1 ? EXIT_SUCCESS : rc;
+	if (o.backup != NULL || o.restore != NULL) {
+		rc = sluiced_keep(&o, &e);
+		if (rc)
+			tell(o.config, &e);
+		return rc ? EXIT_FAILURE : EXIT_SUCCESS;
+	}
 	rc = sl_config_load(o.config, &config, &e);
 	if (rc == 0 && o.instance)
 		rc = sl_config_set_instance(config, o.instance, &e);

@@ -12,6 +12,8 @@
 static const char usage_text[] =
 	"Usage: sluiced [-c FILE] [-i] [--instance NAME] [--log-level LEVEL] [-- EAL OPTIONS]\n"
 	"       sluiced --check [-c FILE]\n"
+	"       sluiced --backup FILE [-c FILE] [--instance NAME]\n"
+	"       sluiced --restore FILE [--force] [-c FILE] [--instance NAME]\n"
 	"\n"
 	"The Sluice WireGuard gateway.\n"
 	"\n"
@@ -20,6 +22,12 @@ static const char usage_text[] =
 	"      --instance NAME  name of this gateway on the host; several may run under other "
 	"names\n"
 	"      --check          check the configuration and leave\n"
+	"      --backup FILE    keep in a new file what only this gateway knows: modes, logging, "
+	"policy,\n"
+	"                       members, revocations and key files (never endpoints); it may "
+	"run\n"
+	"      --restore FILE   put that back; it must not run. Refuses to replace what differs\n"
+	"      --force          with --restore: replace it, and take another instance's backup\n"
 	"      --log-level L    err, warn, notice, info or debug\n"
 	"  -V, --version        versions of sluiced and DPDK\n"
 	"  -h, --help           this text\n"
@@ -48,6 +56,9 @@ sluiced_options_parse(int argc, char **argv, struct sluiced_options *o)
 		{"interactive", no_argument, NULL, 'i'},
 		{"instance", required_argument, NULL, 'I'},
 		{"check", no_argument, NULL, 'C'},
+		{"backup", required_argument, NULL, 'B'},
+		{"restore", required_argument, NULL, 'R'},
+		{"force", no_argument, NULL, 'F'},
 		{"log-level", required_argument, NULL, 'L'},
 		{"version", no_argument, NULL, 'V'},
 		{"help", no_argument, NULL, 'h'},
@@ -70,6 +81,15 @@ sluiced_options_parse(int argc, char **argv, struct sluiced_options *o)
 		case 'C':
 			o->check = true;
 			break;
+		case 'B':
+			o->backup = optarg;
+			break;
+		case 'R':
+			o->restore = optarg;
+			break;
+		case 'F':
+			o->force = true;
+			break;
 		case 'L':
 			if (set_log_level(optarg))
 				return 2;
@@ -84,6 +104,12 @@ sluiced_options_parse(int argc, char **argv, struct sluiced_options *o)
 			fputs("Try: sluiced --help\n", stderr);
 			return 2;
 		}
+	}
+	if ((o->backup != NULL) + (o->restore != NULL) + o->check > 1 ||
+	    (o->force && !o->restore)) {
+		fputs("sluiced: one of --backup, --restore and --check; --force is for --restore\n",
+		      stderr);
+		return 2;
 	}
 	for (; optind < argc && o->n_eal < SL_ARRAY_SIZE(o->eal) - 1; optind++)
 		o->eal[o->n_eal++] = argv[optind];

@@ -116,6 +116,29 @@ sluiced_dir_secure(const char *dir, const char *option, const char *user, struct
 }
 
 int
+sluiced_dir_make(const char *path, const char *option, const char *user, struct sl_error *e)
+{
+	char buf[512];
+
+	snprintf(buf, sizeof(buf), "%s", path);
+	for (char *p = buf + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = 0;
+		if (mkdir(buf, 0755) && errno != EEXIST)
+			goto fail;
+		*p = '/';
+	}
+	if (mkdir(buf, 0700) && errno != EEXIST)
+		goto fail;
+	return sluiced_dir_secure(path, option, user, e);
+fail:
+	sl_fail(e, -errno, "directory", option, "%s: %s", buf, strerror(errno));
+	sl_hint(e, "make it, or name another one in the configuration (%s)", option + 1);
+	return e->err;
+}
+
+int
 sluiced_privileges_drop(const char *user, struct sl_error *e)
 {
 	const struct passwd *pw;

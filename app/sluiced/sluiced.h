@@ -8,16 +8,21 @@
 
 struct sluiced_options {
 	const char *config;
-	const char *instance; /* overrides the file */
-	bool interactive;     /* -i: console */
-	bool check;	      /* --check: validate and leave */
-	const char *eal[32];  /* behind "--" */
+	const char *instance;	      /* overrides the file */
+	bool interactive;	      /* -i: console */
+	bool check;		      /* --check: validate and leave */
+	const char *backup, *restore; /* a file: carry that out and leave */
+	bool force;		      /* with --restore */
+	const char *eal[32];	      /* behind "--" */
 	unsigned n_eal;
 };
 
 /** @return 0 go on, 1 leave with status 0 (help, version), 2 usage error (told on standard error).
  */
 int sluiced_options_parse(int argc, char **argv, struct sluiced_options *o);
+
+/** --backup, --restore: what only this gateway knows, to a file and back. */
+int sluiced_keep(const struct sluiced_options *o, struct sl_error *e);
 
 #define SLUICED_LOCK_DIR "/run/sluice"
 
@@ -34,6 +39,9 @@ int sluiced_lock(const char *dir, const char *instance, struct sl_error *e);
 int sluiced_privileges_limit(struct sl_error *e);
 /** Refuse a directory of ours that others may write to; give it to `user`, if given. */
 int sluiced_dir_secure(const char *dir, const char *option, const char *user, struct sl_error *e);
+/** mkdir -p with mode 0700 for the last part, which only we (or `user`) may write to: what lies
+ * there is trusted at the next start. */
+int sluiced_dir_make(const char *path, const char *option, const char *user, struct sl_error *e);
 /** When everything is open: change to `user` (all threads), if given. */
 int sluiced_privileges_drop(const char *user, struct sl_error *e);
 
