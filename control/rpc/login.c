@@ -7,6 +7,7 @@
 #include "sl_env.h"
 #include "sl_log.h"
 #include "sl_schema_common.h"
+#include "sl_secret.h"
 
 /** Text from outside, fit for a line of the log. */
 static void
@@ -67,6 +68,7 @@ sl_rpc_h_auth_login(void *user, const struct sl_rpc_caller *caller,
 	struct sl_rpc_login login = {0};
 	char client[104];
 	uint32_t wait_ms;
+	bool ok;
 
 	(void)user;
 	if (caller->who || !c) {
@@ -78,8 +80,11 @@ sl_rpc_h_auth_login(void *user, const struct sl_rpc_caller *caller,
 	wait_ms = throttle_wait_ms(&c->from->server->throttle, &c->ip, now);
 	if (wait_ms)
 		return wait_first(c, wait_ms, e);
-	if (!c->from->auth.token ||
-	    c->from->auth.token(c->from->auth.ctx, p->token, &c->ip, &login) != 0)
+	ok = c->from->auth.token &&
+	     c->from->auth.token(c->from->auth.ctx, p->token, &c->ip, &login) == 0;
+	/* it is the parameters' copy, which nobody reads any more */
+	sl_wipe((char *)(uintptr_t)p->token, strlen(p->token));
+	if (!ok)
 		return refused(c, now, e);
 	printable(client, sizeof(client), p->has_client ? p->client : "");
 	sl_log(SL_LOG_NOTICE, "audit", "login of %s from %s%s%s", login.who.name, c->label,

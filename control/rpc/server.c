@@ -62,11 +62,29 @@ rpc_may_tell(struct sl_rpc_server *s)
 static unsigned
 strangers_from(const struct sl_rpc_server *s, const struct rpc_listener *l, const struct sl_ip *ip)
 {
+	struct sl_ip source = throttle_source_of(ip);
 	unsigned n = 0;
 
-	for (const struct sl_rpc_conn *c = s->conns; c; c = c->next)
-		n += c->from == l && !c->caller.who && sl_ip_equal(&c->ip, ip);
+	for (const struct sl_rpc_conn *c = s->conns; c; c = c->next) {
+		struct sl_ip other = throttle_source_of(&c->ip);
+
+		n += c->from == l && !c->caller.who && sl_ip_equal(&other, &source);
+	}
 	return n;
+}
+
+/** All places are taken: the stranger that has waited for the longest time goes, so that many who
+ * never log in do not shut out who does. @return false: there is none */
+static bool
+make_room(struct rpc_listener *l)
+{
+	struct sl_rpc_conn *oldest = NULL;
+
+	for (struct sl_rpc_conn *c = l->server->conns; c; c = c->next)
+		oldest = c->from == l && !c->caller.who ? c : oldest; /* the newest is first */
+	if (oldest)
+		rpc_conn_free(oldest);
+	return oldest != NULL;
 }
 
 /** Room for one more? */
@@ -76,12 +94,12 @@ admit(struct rpc_listener *l, const struct sl_ip *ip, const char *label)
 	struct sl_rpc_server *s = l->server;
 	const char *why = NULL;
 
-	if (l->n_conns >= l->limits.connections) {
-		s->stats.full++;
-		why = "too many are open";
-	} else if (l->login && strangers_from(s, l, ip) >= l->limits.per_source) {
+	if (l->login && strangers_from(s, l, ip) >= l->limits.per_source) {
 		s->stats.source_full++;
 		why = "too many of this address are not logged in";
+	} else if (l->n_conns >= l->limits.connections) {
+		s->stats.full++;
+		why = make_room(l) ? NULL : "too many are open";
 	}
 	if (why && rpc_may_tell(s))
 		sl_log(SL_LOG_WARN, "rpc", "connection of %s refused: %s", label, why);

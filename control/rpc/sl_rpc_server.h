@@ -24,8 +24,8 @@ struct sl_rpc_limits {
 	size_t line_max;	  /* bytes of a line; 1 MiB */
 	size_t line_max_stranger; /* before the login; 8 KiB */
 	unsigned values_max;	  /* JSON values of a line; 8,192; strangers: 256 */
-	unsigned connections;	  /* 32 */
-	unsigned per_source;	  /* of one address that are not logged in; 4 */
+	unsigned connections;	  /* 32; the oldest stranger makes room for a new one */
+	unsigned per_source;	  /* strangers of one address, of IPv6 of a /64; 4 */
 	unsigned login_s;	  /* from the accept to the login; 5 */
 	unsigned idle_s;	  /* nothing came, or nothing was taken; 300 */
 	size_t pause;		  /* bytes that wait: requests are not read meanwhile; 1 MiB */

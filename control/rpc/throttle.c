@@ -4,8 +4,8 @@
 #define NS_PER_MS 1000000ULL
 #define WAIT_MAX_LOG2 8 /* 256 s */
 
-static struct sl_ip
-source_of(const struct sl_ip *ip)
+struct sl_ip
+throttle_source_of(const struct sl_ip *ip)
 {
 	struct sl_prefix p = {.ip = *ip, .len = ip->family == 6 ? 64 : 32};
 
@@ -16,7 +16,7 @@ source_of(const struct sl_ip *ip)
 static const struct throttle_source *
 find(const struct throttle *t, const struct sl_ip *ip, uint64_t now_ns)
 {
-	struct sl_ip key = source_of(ip);
+	struct sl_ip key = throttle_source_of(ip);
 
 	for (unsigned i = 0; i < THROTTLE_SOURCES; i++) {
 		const struct throttle_source *s = &t->source[i];
@@ -56,7 +56,7 @@ void
 throttle_refused(struct throttle *t, const struct sl_ip *ip, uint64_t now_ns)
 {
 	struct throttle_source *s = (struct throttle_source *)find(t, ip, now_ns);
-	struct sl_ip key = source_of(ip);
+	struct sl_ip key = throttle_source_of(ip);
 	unsigned over;
 
 	if (!s) {

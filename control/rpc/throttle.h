@@ -19,6 +19,8 @@ struct throttle {
 	struct throttle_source source[THROTTLE_SOURCES];
 };
 
+/** Who is one and the same: the address, of IPv6 its /64. */
+struct sl_ip throttle_source_of(const struct sl_ip *ip);
 /** @return milliseconds that `ip` has still to wait; 0: it may try */
 uint32_t throttle_wait_ms(const struct throttle *t, const struct sl_ip *ip, uint64_t now_ns);
 /** Its login was refused. The source that was quiet for the longest time is forgotten for it. */

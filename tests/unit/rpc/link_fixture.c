@@ -39,7 +39,7 @@ on_token(void *ctx, const char *token, const struct sl_ip *from, struct sl_rpc_l
 		if (strcmp(known[i].token, token) == 0) {
 			out->who = known[i].who;
 			if (strcmp(token, LX_BRIEF) == 0)
-				out->until_s = (int64_t)(sl_clock_wall_ns() / SL_NS_PER_S) + 1;
+				out->until_s = (int64_t)(sl_clock_wall_ns() / SL_NS_PER_S) + 3;
 			return 0;
 		}
 	}

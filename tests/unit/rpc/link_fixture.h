@@ -22,7 +22,7 @@
 #define LX_GATEWAY "slt_gateway"   /* gateway gw-1 */
 #define LX_FOLLOWER "slt_follower" /* follower f-1 */
 #define LX_VIEWER "slt_viewer"
-#define LX_BRIEF "slt_brief" /* gateway gw-1, for one second */
+#define LX_BRIEF "slt_brief" /* gateway gw-1, for three seconds */
 
 struct lx {
 	struct event_base *base;
