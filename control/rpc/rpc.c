@@ -296,6 +296,8 @@ code_of(const struct sl_error *e)
 		return CODE_LIMIT;
 	case EBUSY:
 		if (strcmp(e->reason, "invalid_state") == 0 ||
+		    strcmp(e->reason, "managed_by_control") == 0 ||
+		    strcmp(e->reason, "not_managed") == 0 ||
 		    strcmp(e->reason, "already_authenticated") == 0)
 			return CODE_STATE;
 		return strcmp(e->reason, "would_deny") == 0 ||
