@@ -90,6 +90,8 @@ sl_head_get(const char *head, size_t len, const char *name, char *out, size_t ro
 			return -EEXIST;
 		if (value_len >= room || value_len > INT32_MAX)
 			return -E2BIG;
+		if (memchr(value, '\0', value_len) != NULL)
+			return -EINVAL;
 		memcpy(out, value, value_len);
 		out[value_len] = '\0';
 		found = true;
@@ -196,8 +198,13 @@ sl_head_host(const char *value, char *out, size_t room)
 		n--;
 	if (n == 0 || n >= room)
 		return -EINVAL;
-	for (size_t i = 0; i < n; i++)
-		out[i] = (char)tolower((unsigned char)value[i]);
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)value[i];
+
+		if (!isalnum(c) && strchr(".-_:", c) == NULL)
+			return -EINVAL;
+		out[i] = (char)tolower(c);
+	}
 	out[n] = '\0';
 	return 0;
 }

@@ -21,7 +21,7 @@ size_t sl_head_len(const char *data, size_t len);
 int sl_head_line(const char *head, size_t len, char method[8], char *target, size_t room);
 /**
  * The value of a header, without blanks around it.
- * @return its length; -ENOENT; -EEXIST it stands twice; -E2BIG
+ * @return its length; -ENOENT; -EEXIST it stands twice; -E2BIG; -EINVAL it holds a zero byte
  */
 int sl_head_get(const char *head, size_t len, const char *name, char *out, size_t room);
 
