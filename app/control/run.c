@@ -22,6 +22,7 @@
 #include "wipe_alloc.h"
 
 #define COMPACT_S 3600
+#define RECHECK_S 60 /* of what ends by itself */
 #define LOG_AGE_S (7 * 86400)
 #define LOG_ROWS 100000
 
@@ -43,6 +44,8 @@ struct run {
 	struct sl_follower *follower;
 	char token[160];
 	struct event *ev[5];
+	uint64_t checked_seq; /* head of the store when logins were last looked at again */
+	int64_t checked_s;
 };
 
 /* --- who speaks on the stream ----------------------------------------------------------------- */
@@ -67,6 +70,20 @@ by_certificate(void *ctx, const struct sl_tls_id *id, const struct sl_ip *from,
 		return -EACCES;
 	out->until_s = id->not_after_s;
 	return sl_allow_cert_find(r->certs, id, &out->who) == 0 ? 0 : -ENOENT;
+}
+
+/** A login of before: would it be taken today? */
+static bool
+still(void *ctx, const struct sl_principal *who, const struct sl_tls_id *id,
+      const struct sl_ip *from)
+{
+	struct sl_rpc_login now = {0};
+	struct run *r = ctx;
+
+	if (strncmp(who->name, "token:", strlen("token:")) == 0)
+		return sl_token_still(r->store, who, from, sl_clock_wall_ns());
+	return id != NULL && by_certificate(r, id, from, &now) == 0 &&
+	       now.who.roles == who->roles && strcmp(now.who.bound, who->bound) == 0;
 }
 
 /* --- events ----------------------------------------------------------------------------------- */
@@ -112,6 +129,20 @@ on_compact(evutil_socket_t fd, short what, void *arg)
 		       (long long)n);
 }
 
+/** What was revoked or has ended since ends the connections that it let in. */
+static void
+recheck_logins(struct run *r)
+{
+	int64_t now_s = (int64_t)(sl_clock_wall_ns() / SL_NS_PER_S);
+	uint64_t head = sl_store_head(r->store);
+
+	if (head == r->checked_seq && now_s - r->checked_s < RECHECK_S && now_s >= r->checked_s)
+		return;
+	r->checked_seq = head;
+	r->checked_s = now_s;
+	sl_rpc_server_recheck(r->server);
+}
+
 static void
 on_second(evutil_socket_t fd, short what, void *arg)
 {
@@ -119,6 +150,7 @@ on_second(evutil_socket_t fd, short what, void *arg)
 
 	if (r->collector != NULL)
 		sl_collector_tick(r->collector, sl_collector_now_s());
+	recheck_logins(r);
 }
 
 static void
@@ -305,7 +337,10 @@ open_repl(struct run *r, struct sl_error *e)
 				      .rewound = on_rewound,
 				      .upstream = on_upstream,
 				      .ctx = r};
-	struct sl_rpc_auth auth = {.token = by_token, .certificate = by_certificate, .ctx = r};
+	struct sl_rpc_auth auth = {.token = by_token,
+				   .certificate = by_certificate,
+				   .still = still,
+				   .ctx = r};
 	struct sl_rpc_limits limits = {.connections = 2048, .per_source = 64};
 	int rc;
 
