@@ -30,6 +30,8 @@ struct run {
 	const struct run_options *o;
 	struct event_base *base;
 	struct sl_store *store;
+	struct sl_store *read; /* what is committed: of a follower a handle of its own, for a
+				  snapshot comes in over many turns of the loop */
 	struct sl_pepper pepper;
 	struct control_paths paths;
 	int lock;
@@ -55,7 +57,7 @@ by_token(void *ctx, const char *token, const struct sl_ip *from, struct sl_rpc_l
 {
 	struct run *r = ctx;
 
-	return sl_token_check(r->store, &r->pepper, token, from, sl_clock_wall_ns(), &out->who);
+	return sl_token_check(r->read, &r->pepper, token, from, sl_clock_wall_ns(), &out->who);
 }
 
 static int
@@ -66,7 +68,7 @@ by_certificate(void *ctx, const struct sl_tls_id *id, const struct sl_ip *from,
 	char crl[64];
 
 	snprintf(crl, sizeof(crl), "cert:%s", id->serial);
-	if (sl_store_get(r->store, SL_KIND_CRL, crl, NULL, NULL) == 0)
+	if (sl_store_get(r->read, SL_KIND_CRL, crl, NULL, NULL) == 0)
 		return -EACCES;
 	out->until_s = id->not_after_s;
 	return sl_allow_cert_find(r->certs, id, &out->who) == 0 ? 0 : -ENOENT;
@@ -209,7 +211,8 @@ open_store(struct run *r, struct sl_error *e)
 				    : "a follower's begins with: sluice-control init --follower");
 		return -EINVAL;
 	}
-	return sl_pepper_load(p->pepper, false, &r->pepper, e);
+	r->read = follower ? sl_store_open(p->store, SL_STORE_READ, e) : r->store;
+	return r->read != NULL ? sl_pepper_load(p->pepper, false, &r->pepper, e) : e->err;
 }
 
 static int
@@ -369,7 +372,7 @@ static int
 open_rest(struct run *r, struct sl_error *e)
 {
 	struct sl_rest_conf c = {.base = r->base,
-				 .store = r->store,
+				 .store = r->read,
 				 .pepper = &r->pepper,
 				 .publisher = r->publisher,
 				 .collector = r->collector,
@@ -426,6 +429,8 @@ close_all(struct run *r)
 	sl_tls_free(r->rest_tls);
 	sl_tls_free(r->repl_tls);
 	sl_tls_free(r->dial_tls);
+	if (r->read != r->store)
+		sl_store_close(r->read);
 	sl_store_close(r->store);
 	if (r->lock >= 0)
 		close(r->lock);

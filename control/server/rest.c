@@ -274,10 +274,11 @@ open_all(struct sl_rest *r, const struct sl_rest_conf *c, struct sl_error *e)
 
 	if (rc == 0)
 		rc = read_page(r, e);
-	if (rc == 0)
+	if (rc == 0 && sl_store_role(c->store) == SL_STORE_PRIMARY) {
 		rc = kept_init(c->store, e);
-	if (rc == 0)
-		rc = history_init(c->store, e);
+		if (rc == 0)
+			rc = history_init(c->store, e);
+	}
 	if (rc != 0)
 		return rc;
 	r->rate = rate_new(RATE, BURST, PLACES);
