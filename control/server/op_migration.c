@@ -78,7 +78,7 @@ target_json(struct sl_call *c, const char *name, const json_t *entry,
 	if (s == SL_LEDGER_VPN)
 		stale = sl_collector_issued_with(c->rest->c.collector, prefixes, e);
 	if (o != NULL && n > 0) {
-		json_object_set_new(o, "next", json_string(sl_ledger_state_name(next)));
+		json_object_set_new(o, "next_state", json_string(sl_ledger_state_name(next)));
 		json_object_set_new(o, "gates", sl_gates_json(gate, n));
 	}
 	/* stock clients keep what they were given until somebody gives them the new one */
@@ -141,8 +141,8 @@ sl_op_get_migration(struct sl_call *c, struct sl_error *e)
 		       ? SL_PHASE_BASE
 		       : SL_PHASE_COMPLETE;
 	n = sl_ledger_phase_gates(next, &f->f, gate);
-	o = json_pack("{s:O, s:i, s:o, s:o}", "phase", json_object_get(deployment, "phase"), "next",
-		      (int)next, "gates", sl_gates_json(gate, n), "targets", l.items);
+	o = json_pack("{s:O, s:i, s:o, s:o}", "phase", json_object_get(deployment, "phase"),
+		      "next_phase", (int)next, "gates", sl_gates_json(gate, n), "targets", l.items);
 	if (o != NULL && json_object_get(deployment, "major") != NULL)
 		json_object_set(o, "major", json_object_get(deployment, "major"));
 	json_decref(deployment);

@@ -152,7 +152,7 @@ def migration(c, gw, candidate):
     t = c.want(200, "POST", "/migration/targets/db/advance", {"to": "observed"}).json()
     equal("baseline", t["baseline"]["p95_ns"], 20000)
     gates = {g["gate"]: g["ok"] for g in t["gates"]}
-    equal("before enforce", (t["next"], gates["would_deny_zero"], gates["flows_seen"], gates["no_worse"]), ("enforced", False, True, True))
+    equal("before enforce", (t["next_state"], gates["would_deny_zero"], gates["flows_seen"], gates["no_worse"]), ("enforced", False, True, True))
     c.want(422, "POST", "/migration/targets/db/advance", {"to": "enforced", "force": True}, reason="step_unknown")
     c.want(200, "PUT", "/policy", candidate, headers={"If-Match": "*"})
     gates = {g["gate"]: g["ok"] for g in c.want(200, "GET", "/migration/targets/db").json()["gates"]}

@@ -24,6 +24,8 @@ help_all(void)
 	     "system's)\n"
 	     "        --cert F --key F our certificate, or\n"
 	     "        --token-file F   our token, in the first line of a file\n"
+	     "      --control URL    the control plane instead of a gateway: sluicectl --control "
+	     "URL help\n"
 	     "  -j, --json           the answer as JSON\n"
 	     "  -V, --version        version of sluicectl\n"
 	     "  -h, --help           this text\n"

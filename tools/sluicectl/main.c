@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sluicectl: steer a gateway from the command line. */
+/* sluicectl: steer a gateway, or the control plane of many, from the command line. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "sluicectl.h"
 #include "table.h"
 
 #define PART_BYTES (384 * 1024) /* a line has at most 1 MiB, quotes and line ends take two */
 
 struct options {
-	const char *socket, *tcp, *instance;
+	const char *socket, *tcp, *instance, *control;
 	struct remote_conf tls;
 	bool json;
 	char path[128];
@@ -179,6 +180,7 @@ parse_options(int argc, char **argv, struct options *o)
 		{"socket", required_argument, NULL, 's'},
 		{"tcp", required_argument, NULL, 't'},
 		{"tls", required_argument, NULL, 'T'},
+		{"control", required_argument, NULL, 'u'},
 		{"ca", required_argument, NULL, 'A'},
 		{"cert", required_argument, NULL, 'C'},
 		{"key", required_argument, NULL, 'K'},
@@ -202,6 +204,9 @@ parse_options(int argc, char **argv, struct options *o)
 		case 'T':
 			o->tls.at = optarg;
 			break;
+		case 'u':
+			o->control = optarg;
+			break;
 		case 'A':
 			o->tls.ca_file = optarg;
 			break;
@@ -221,7 +226,7 @@ parse_options(int argc, char **argv, struct options *o)
 			o->json = true;
 			break;
 		case 'h':
-			help_all();
+			o->control ? control_help() : help_all();
 			exit(EXIT_OK);
 		case 'V':
 			printf("sluicectl %s\n", SL_VERSION);
@@ -240,12 +245,13 @@ check_ways(const struct options *o, struct sl_error *e)
 {
 	const struct remote_conf *t = &o->tls;
 
-	if (!!t->at + !!o->tcp + (o->socket || o->instance) > 1)
+	if (!!t->at + !!o->tcp + !!o->control + (o->socket || o->instance) > 1)
 		return sl_fail(e, -EINVAL, "usage", "",
-			       "--tls, --tcp and a socket exclude each other");
-	if (!t->at && (t->ca_file || t->cert_file || t->key_file || t->token_file))
-		return sl_fail(e, -EINVAL, "usage", "",
-			       "--ca, --cert, --key and --token-file belong to --tls");
+			       "--control, --tls, --tcp and a socket exclude each other");
+	if (!t->at && !o->control && (t->ca_file || t->cert_file || t->key_file || t->token_file))
+		return sl_fail(
+			e, -EINVAL, "usage", "",
+			"--ca, --cert, --key and --token-file belong to --tls and --control");
 	return 0;
 }
 
@@ -269,6 +275,32 @@ choose_socket(struct options *o, struct sl_error *e)
 	return 0;
 }
 
+/** The control plane that the environment names, unless an option names another way. */
+static void
+choose_control(struct options *o)
+{
+	if (!o->control && !o->socket && !o->instance && !o->tcp && !o->tls.at)
+		o->control = getenv("SLUICE_CONTROL");
+	if (o->control && !o->control[0])
+		o->control = NULL;
+	if (o->control && !o->tls.token_file && !o->tls.cert_file)
+		o->tls.token_file = getenv("SLUICE_TOKEN_FILE");
+	if (o->control && !o->tls.ca_file)
+		o->tls.ca_file = getenv("SLUICE_CA_FILE");
+}
+
+static int
+ask_control(const struct options *o, int argc, char **argv, struct sl_error *e)
+{
+	struct rest_conf c = {.url = o->control,
+			      .ca_file = o->tls.ca_file,
+			      .cert_file = o->tls.cert_file,
+			      .key_file = o->tls.key_file,
+			      .token_file = o->tls.token_file};
+
+	return check_ways(o, e) ? EXIT_USAGE : control_command(&c, argc, argv, o->json, e);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -281,6 +313,13 @@ main(int argc, char **argv)
 		return EXIT_USAGE;
 	argc -= optind;
 	argv += optind;
+	choose_control(&o);
+	if (o.control && (argc == 0 || (argc == 1 && strcmp(argv[0], "help") == 0))) {
+		control_help();
+		return argc ? EXIT_OK : EXIT_USAGE;
+	}
+	if (o.control && strcmp(argv[0], "help") == 0)
+		return control_help_about(argc - 1, argv + 1);
 	if (argc == 0 || (argc == 1 && strcmp(argv[0], "help") == 0)) {
 		help_all();
 		return argc ? EXIT_OK : EXIT_USAGE;
@@ -293,6 +332,8 @@ main(int argc, char **argv)
 	}
 	if (strcmp(argv[0], "ca") == 0)
 		rc = ca_command(argc, argv, o.json, &e);
+	else if (o.control)
+		rc = ask_control(&o, argc, argv, &e);
 	else if (strcmp(argv[0], "token") == 0)
 		rc = token_command(argc, argv, &e);
 	else if (check_ways(&o, &e) || choose_socket(&o, &e) || request_parse(&r, argc, argv, &e))

@@ -1,0 +1,139 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# timeout: 180
+# sluicectl against the control plane: commands, keys made on this machine, the QR code read back by another program, import,
+# bad input, and where a private key must not be.
+. "$(dirname "$0")/../smoke/lib.sh"
+DIR=$(mktemp -d)
+PID=
+trap '[ -z "$PID" ] || kill "$PID" 2>/dev/null; wait; rm -rf "$DIR"' EXIT
+CONTROL=$LAB_BUILD/app/control/sluice-control
+"$CONTROL" init --state-dir "$DIR/state" >"$DIR/init" || fail "init"
+(umask 077 && grep -o 'slt_[A-Za-z0-9_]*' "$DIR/init" | head -1 >"$DIR/token")
+"$CONTROL" run --state-dir "$DIR/state" --rest 127.0.0.1:0 --repl 127.0.0.1:0 --name cp1 >"$DIR/log" 2>&1 &
+PID=$!
+lab_wait 15 grep -q 'is ready' "$DIR/log" || fail "the server is not ready: $(cat "$DIR/log")"
+URL=$(grep -o 'https://127.0.0.1:[0-9]*' "$DIR/log" | head -1)
+export SLUICE_CONTROL=$URL SLUICE_TOKEN_FILE=$DIR/token SLUICE_CA_FILE=$DIR/state/tls/ca.pem
+ctl() { OUT=$("$LAB_CTL" "$@" 2>&1) || fail "sluicectl $*: $OUT"; }
+ctl_fails() { # STATUS REASON COMMAND...
+	local want=$1 reason=$2 rc
+	shift 2
+	OUT=$("$LAB_CTL" "$@" 2>&1)
+	rc=$?
+	equal "status of $*" $rc "$want"
+	grep -q -- "$reason" <<<"$OUT" || fail "sluicectl $*: no \"$reason\" in: $OUT"
+}
+has() { grep -qE -- "$1" <<<"$OUT" || fail "no \"$1\" in: $OUT"; }
+
+step "objects: add, show, set, lists, help"
+ctl whoami; has 'admin'
+ctl peers; has '^none'
+ctl interface add wg0 mtu=1420
+ctl gateway add gw-a interfaces=wg0
+ctl gateway add gw-b interfaces=wg0
+ctl endpoint add gw-a:wg0 gw-a wg0 endpoint=198.51.100.1:51820 client_pool=10.7.1.0/24 index=1 public_key=xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=
+ctl endpoint add gw-b:wg0 gw-b wg0 endpoint=198.51.100.2:51820 client-pool=10.7.2.0/24 index=2
+ctl gateways; has '^gw-a .*wg0'
+ctl routes; has 'ip route add 10.7.1.0/24 via'
+ctl gateway set gw-b region=osaka
+ctl gateway show gw-b; has 'region +osaka'
+ctl -j gateway show gw-b; equal "JSON" "$(jq -r .region <<<"$OUT")" osaka
+ctl help peer add; has 'allowed_ips='
+ctl listGateways limit=1; has '^gw-a'
+
+step "a new peer with keys from here: files and a QR code that another program reads"
+ctl peer add alice wg0 allocate=client --new-key --out "$DIR/alice.conf" --qr
+equal "files" "$(ls "$DIR" | grep alice | tr '\n' ' ')" "alice-gw-a.conf alice-gw-b.conf "
+equal "mode" "$(stat -c %a "$DIR/alice-gw-a.conf")" 600
+KEY=$(sed -n 's/^PrivateKey = //p' "$DIR/alice-gw-a.conf")
+ctl -j peer show alice; equal "public key" "$(jq -r .public_key <<<"$OUT")" "$(wg pubkey <<<"$KEY")"
+grep -q '^Endpoint = 198.51.100.1:51820' "$DIR/alice-gw-a.conf" || fail "$(cat "$DIR/alice-gw-a.conf")"
+grep -q '^Address = 10.7.2.' "$DIR/alice-gw-b.conf" || fail "$(cat "$DIR/alice-gw-b.conf")"
+ctl gateway set gw-b enabled=no
+ctl peer add bob wg0 allocate=client --new-key --qr
+BOB=$OUT
+ctl gateway set gw-b enabled=yes
+/usr/bin/python3 -c '
+import sys
+rows = [l.rstrip("\n") for l in sys.stdin if set(l.strip()) <= set("█▀▄ ") and "█" in l]
+pix = []
+for l in rows:
+    for half in ("█▀", "█▄"):
+        pix.append([255 if c in half else 0 for c in l])
+w = max(map(len, pix)); k = 6
+out = [v for line in pix for _ in range(k) for v in (x for p in line + [255] * (w - len(line)) for x in [p] * k)]
+open(sys.argv[1], "wb").write(b"P5 %d %d 255\n" % (w * k, len(pix) * k) + bytes(out))' "$DIR/qr.pgm" <<<"$BOB"
+zbarimg -q --raw --nodbus "$DIR/qr.pgm" >"$DIR/qr.conf" || fail "the QR code cannot be read"
+BOBKEY=$(sed -n 's/^PrivateKey = //p' "$DIR/qr.conf")
+ctl -j peer show bob; equal "key in the QR code" "$(jq -r .public_key <<<"$OUT")" "$(wg pubkey <<<"$BOBKEY")"
+
+step "suspend, resume, another key, removal, conflicts"
+ctl peer suspend alice; has 'enabled +false'
+ctl peer resume alice; has 'enabled +true'
+ctl peer key alice "$(wg genkey | wg pubkey)" overlap_s=60; has 'old_key_until'
+ctl peer config alice gateway=gw-a; has '10.7.1'
+ctl_fails 6 exists peer add alice wg0 TrMvSoP4jYQlY6RIzBgbssQqY3vxI2Pi+y71lOWWXX0=
+ctl_fails 5 not_found peer show nobody
+ctl_fails 1 field_range peer add carol wg0 short
+ctl_fails 2 'is missing' peer add carol
+ctl_fails 2 'takes no' peer set alice colour=red
+ctl_fails 2 'no command' frobnicate
+ctl_fails 2 'lost' peer add carol wg0 --new-key
+ctl_fails 6 'is there already' peer add carol wg0 --new-key --out "$DIR/alice-gw-a.conf"
+ctl_fails 1 secret_field peer set alice "addresses={\"private_key\":[]}"
+
+step "import: wg0.conf and CSV, first as a dry run; nothing is made of a file with a mistake"
+PSK=$(wg genpsk)
+cat >"$DIR/wg0.conf" <<-EOF
+	[Interface]
+	PrivateKey = $(wg genkey)
+	# dave's phone
+	[Peer]
+	PublicKey = $(wg genkey | wg pubkey)
+	PresharedKey = $PSK
+	AllowedIPs = 10.7.9.4/32
+	[Peer]
+	# erin
+	PublicKey = $(wg genkey | wg pubkey)
+	AllowedIPs = 10.7.9.5/32
+EOF
+ctl import "$DIR/wg0.conf" interface=wg0 --dry-run; has '0 made'
+ctl import "$DIR/wg0.conf" interface=wg0; has '2 made'; has '1 have a preshared key'
+ctl import "$DIR/wg0.conf" interface=wg0; has '0 made, 2 were there'
+ctl peer show dave-s-phone; has 'psk_ref'
+printf 'name,public_key,allowed_ips\nfay,%s,10.7.9.6/32\ngus,%s,10.7.9.5/32\n' "$(wg genkey | wg pubkey)" "$(wg genkey | wg pubkey)" >"$DIR/p.csv"
+ctl_fails 6 'p.csv:3: gus' import "$DIR/p.csv" interface=wg0
+ctl_fails 5 not_found peer show fay
+sed -i 's/10.7.9.5/10.7.9.7/' "$DIR/p.csv"
+ctl import "$DIR/p.csv" interface=wg0; has '2 made'
+
+step "policy, tokens, roles that may not, follower of nothing"
+echo '{"version": 1, "zones": {"s": {"id": 1, "type": "internal", "networks": ["10.20.0.0/16"]}}, "targets": {"db": {"addresses": ["10.20.0.10"]}}}' >"$DIR/p.json"
+ctl policy validate "$DIR/p.json"
+ctl policy put "$DIR/p.json" comment=first
+ctl policy show; has '"?db"?'
+ctl policy versions; has '1'
+ctl migration status; has '^phase 0'; has 'db: vpn'
+ctl token create viewer,auditor
+(umask 077; grep -o 'slt_[A-Za-z0-9_]*' <<<"$OUT" >"$DIR/viewer")
+OUT=$("$LAB_CTL" --token-file "$DIR/viewer" peer remove alice 2>&1) && fail "a viewer removed a peer"
+has forbidden
+chmod 644 "$DIR/viewer"
+ctl_fails 2 'others may read' --control "$URL" --token-file "$DIR/viewer" peers
+ctl_fails 2 'no address of a control plane' --control ftp://x peers
+ctl_fails 4 unreachable --control https://127.0.0.1:1 peers
+OUT=$(SLUICE_CA_FILE=/etc/ssl/certs/ca-certificates.crt "$LAB_CTL" peers 2>&1) && fail "a foreign authority was believed"
+has -- '--ca FILE'
+ctl migration check
+ctl metrics; has sluice_control_oplog_head
+ctl peer remove alice
+
+step "no private or preshared key left this machine"
+for k in "$KEY" "$BOBKEY" "$PSK"; do
+	grep -rlF "$k" "$DIR/state" "$DIR/log" && fail "a key is in the control plane's files"
+done
+printf '%s\n' "$KEY" >"$DIR/k1"
+printf '%s\n' "$BOBKEY" >"$DIR/k2"
+printf '%s\n' "$PSK" >"$DIR/k3"
+/usr/bin/python3 "$SMOKE/memscan.py" gone "$PID" "$DIR/k1" "$DIR/k2" "$DIR/k3" || fail "a key is in the server's memory"

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** @file sluicectl --control URL: the control plane instead of a gateway. */
+#ifndef SLUICECTL_CONTROL_H
+#define SLUICECTL_CONTROL_H
+
+#include "ops.h"
+#include "rest.h"
+
+/** A word or two, and the operation that they stand for. */
+struct control_verb {
+	const char *words;
+	const char *op;
+	const char *args[3]; /* fields by position */
+	const char *fixed;   /* NAME=VALUE that it always gives */
+	const char *syntax, *help;
+	bool file; /* the first word is a file whose JSON is the body */
+	int (*run)(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
+};
+extern const struct control_verb control_verbs[];
+extern const unsigned n_control_verbs;
+
+/** What a command line asks for. */
+struct control_request {
+	const struct op *op;
+	json_t *path, *query, *body; /* objects of text, of text, of anything */
+	char *text;		     /* instead of body, from a file */
+};
+
+/** @return 0 or -EINVAL with `e` filled */
+int control_parse(struct control_request *q, const struct op *op, const struct control_verb *v,
+		  int argc, char **argv, struct sl_error *e);
+void control_request_free(struct control_request *q);
+/** Ask, all pages, with the revision where one is wanted. @return 0 or an exit code */
+int control_ask(struct rest *r, const struct control_request *q, struct rest_answer *a,
+		struct sl_error *e);
+const struct op *op_find(const char *id);
+
+/** The whole of it. @return an exit code */
+int control_command(const struct rest_conf *conf, int argc, char **argv, bool json,
+		    struct sl_error *e);
+void control_help(void);
+/** Help about a verb or an operation. @return an exit code */
+int control_help_about(int argc, char **argv);
+
+/** An answer for people: lists as tables, objects as lines. */
+void control_show(const struct rest_answer *a);
+
+/* --- newpeer.c, import_cmd.c, migration_cmd.c, double_tunnel.c: commands that do more than ask
+ * ---------------------------------- */
+
+int newpeer_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
+int import_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
+int replay_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
+int migration_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
+
+int double_tunnel_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
+int routes_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Answers of the control plane for people. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "control.h"
+
+#define COLUMNS_MAX 10
+#define CELL_MAX 40
+
+static char *
+cell(const json_t *v)
+{
+	char *text = NULL;
+	size_t size, i;
+	json_t *item;
+	FILE *f;
+
+	if (json_is_string(v))
+		return strdup(json_string_value(v));
+	if (!json_is_array(v))
+		return json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+	f = open_memstream(&text, &size);
+	if (!f)
+		return NULL;
+	json_array_foreach (v, i, item) {
+		char *one = cell(item);
+
+		fprintf(f, "%s%s", i ? "," : "", one ? one : "");
+		free(one);
+	}
+	fclose(f);
+	return text;
+}
+
+/** Columns of a table: members of the first rows, in the order of the answer; what is long or deep
+ * comes with show or --json. */
+static unsigned
+columns_of(const json_t *rows, const char *names[COLUMNS_MAX])
+{
+	unsigned n = 0;
+	const char *key;
+	json_t *row, *v;
+	size_t i;
+
+	json_array_foreach (rows, i, row) {
+		if (i == 50)
+			break;
+		json_object_foreach (row, key, v) {
+			unsigned k = 0;
+
+			while (k < n && strcmp(names[k], key) != 0)
+				k++;
+			if (k == n && n < COLUMNS_MAX && !json_is_object(v) &&
+			    strcmp(key, "description") != 0)
+				names[n++] = key;
+		}
+	}
+	return n;
+}
+
+static void
+table(const json_t *rows)
+{
+	const char *names[COLUMNS_MAX];
+	unsigned n = columns_of(rows, names);
+	size_t width[COLUMNS_MAX], i;
+	json_t *row;
+
+	for (unsigned k = 0; k < n; k++)
+		width[k] = strlen(names[k]);
+	json_array_foreach (rows, i, row)
+		for (unsigned k = 0; k < n; k++) {
+			char *text = cell(json_object_get(row, names[k]));
+
+			width[k] =
+				SL_MAX(width[k], SL_MIN(text ? strlen(text) : 0, (size_t)CELL_MAX));
+			free(text);
+		}
+	for (unsigned k = 0; k < n; k++)
+		printf("%-*s%s", k + 1 < n ? (int)width[k] : 0, names[k], k + 1 < n ? "  " : "\n");
+	json_array_foreach (rows, i, row)
+		for (unsigned k = 0; k < n; k++) {
+			json_t *v = json_object_get(row, names[k]);
+			char *text = v ? cell(v) : NULL;
+
+			printf("%-*s%s", k + 1 < n ? (int)width[k] : 0, text ? text : "-",
+			       k + 1 < n ? "  " : "\n");
+			free(text);
+		}
+}
+
+static void
+object(const json_t *o)
+{
+	const char *key;
+	size_t width = 0;
+	json_t *v;
+
+	json_object_foreach ((json_t *)o, key, v)
+		width = SL_MAX(width, strlen(key));
+	json_object_foreach ((json_t *)o, key, v) {
+		bool rows = json_is_array(v) && json_is_object(json_array_get(v, 0));
+		char *text = rows ? NULL : cell(v);
+
+		if (rows) {
+			printf("%s:\n", key);
+			table(v);
+		} else {
+			printf("%-*s  %s\n", (int)width, key, text ? text : "");
+		}
+		free(text);
+	}
+}
+
+void
+control_show(const struct rest_answer *a)
+{
+	const json_t *items = json_object_get(a->json, "items");
+
+	if (json_is_array(items) && json_array_size(items) == 0)
+		puts("none");
+	else if (json_is_array(items))
+		table(items);
+	else if (json_is_object(a->json))
+		object(a->json);
+	else if (a->text && a->text[0])
+		puts(a->text);
+}

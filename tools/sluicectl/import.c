@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* wg0.conf and CSV as peers; only what was read is checked here, the control plane checks the rest.
+ */
+#include "import.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sl_secret.h"
+
+#define COLUMNS_MAX 16
+#define LINE_ROOM 8192
+
+struct reader {
+	const char *file;
+	FILE *f;
+	unsigned line;
+	char text[LINE_ROOM];
+	struct sl_error *e;
+};
+
+static int
+wrong(struct reader *r, const char *what)
+{
+	return sl_fail(r->e, -EINVAL, "import", "", "%.150s:%u: %s", r->file, r->line, what);
+}
+
+static int
+reader_open(struct reader *r, const char *file, struct sl_error *e)
+{
+	*r = (struct reader){.file = file, .f = fopen(file, "re"), .e = e};
+	if (!r->f)
+		return sl_fail(e, -errno, "file", "", "%.200s: %s", file, strerror(errno));
+	return 0;
+}
+
+static void
+reader_close(struct reader *r)
+{
+	if (r->f)
+		fclose(r->f);
+	sl_wipe(r->text, sizeof(r->text)); /* it may have held a private key */
+}
+
+/** @return 1 a line without its end, 0 the end, -EINVAL */
+static int
+reader_next(struct reader *r)
+{
+	size_t n;
+
+	if (!fgets(r->text, sizeof(r->text), r->f))
+		return 0;
+	r->line++;
+	n = strlen(r->text);
+	if (n == sizeof(r->text) - 1 && r->text[n - 1] != '\n')
+		return wrong(r, "the line is longer than 8 KiB");
+	r->text[strcspn(r->text, "\r\n")] = 0;
+	return 1;
+}
+
+static char *
+trim(char *s)
+{
+	size_t n;
+
+	while (isspace((unsigned char)*s))
+		s++;
+	for (n = strlen(s); n && isspace((unsigned char)s[n - 1]); n--)
+		s[n - 1] = 0;
+	return s;
+}
+
+/** A name as the control plane takes it, from what people write: "Alice's laptop" ->
+ * alice-s-laptop. */
+static bool
+name_of(const char *text, char out[64])
+{
+	size_t n = 0;
+
+	for (; *text && n < 63; text++) {
+		char c = (char)tolower((unsigned char)*text);
+
+		if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
+			out[n++] = c;
+		else if (n && out[n - 1] != '-')
+			out[n++] = '-';
+	}
+	while (n && out[n - 1] == '-')
+		n--;
+	out[n] = 0;
+	return n > 0;
+}
+
+static json_t *
+list_of(char *text, const char *separators)
+{
+	json_t *list = json_array();
+	char *save = NULL, *word;
+
+	for (word = strtok_r(text, separators, &save); word;
+	     word = strtok_r(NULL, separators, &save))
+		if (*trim(word))
+			json_array_append_new(list, json_string(trim(word)));
+	return list;
+}
+
+/* --- wg0.conf ------------------------------------------------------------------------------- */
+
+struct wg {
+	struct reader r;
+	json_t *peers, *peer;
+	char name[64]; /* of a comment that has come, for the next section */
+	unsigned *secrets;
+};
+
+/** "# alice", "# Name = alice", "### Client alice" */
+static void
+take_comment(struct wg *w, char *text)
+{
+	static const char *const words[] = {"friendly_name", "client", "name", "peer"};
+	char name[64];
+
+	text += strspn(text, "#; \t");
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(words); i++) {
+		size_t n = strlen(words[i]);
+
+		if (strncasecmp(text, words[i], n) == 0 && strchr(" \t=:", text[n]) && text[n]) {
+			text += n;
+			text += strspn(text, " \t=:");
+			break;
+		}
+	}
+	if (!name_of(text, name))
+		return;
+	if (w->peer && !json_object_get(w->peer, "public_key"))
+		json_object_set_new(w->peer, "name", json_string(name));
+	else
+		snprintf(w->name, sizeof(w->name), "%s", name);
+}
+
+static void
+begin_peer(struct wg *w)
+{
+	char name[80];
+
+	w->peer = json_pack("{s:i, s:[]}", "line", (int)w->r.line, "allowed_ips");
+	snprintf(name, sizeof(name), "peer-%zu", json_array_size(w->peers) + 1);
+	json_object_set_new(w->peer, "name", json_string(w->name[0] ? w->name : name));
+	w->name[0] = 0;
+	json_array_append_new(w->peers, w->peer);
+}
+
+static int
+take_number(struct wg *w, const char *key, const char *value)
+{
+	char *end;
+	long v = strcasecmp(value, "off") == 0 ? 0 : strtol(value, &end, 10);
+
+	if (strcasecmp(value, "off") != 0 && (*end || end == value || v < 0 || v > 65535))
+		return wrong(&w->r, "PersistentKeepalive is 0 to 65535 or off");
+	return json_object_set_new(w->peer, key, json_integer(v));
+}
+
+static int
+take_peer_line(struct wg *w, const char *key, char *value)
+{
+	uint8_t public_key[SL_KEY_LEN];
+
+	if (strcasecmp(key, "PublicKey") == 0) {
+		if (sl_key_from_base64(value, public_key))
+			return wrong(&w->r, "PublicKey is no key: 44 characters of base64");
+		return json_object_set_new(w->peer, "public_key", json_string(value));
+	}
+	if (strcasecmp(key, "AllowedIPs") == 0) {
+		json_t *more = list_of(value, ",");
+
+		json_array_extend(json_object_get(w->peer, "allowed_ips"), more);
+		json_decref(more);
+		return 0;
+	}
+	if (strcasecmp(key, "PersistentKeepalive") == 0)
+		return take_number(w, "keepalive_s", value);
+	if (strcasecmp(key, "PresharedKey") == 0) {
+		(*w->secrets)++;
+		return json_object_set(w->peer, "psk_ref", json_object_get(w->peer, "name"));
+	}
+	if (strcasecmp(key, "Endpoint") == 0)
+		return 0; /* clients roam; gateways learn where they are */
+	return wrong(&w->r, "a [Peer] has PublicKey, AllowedIPs, PersistentKeepalive, PresharedKey "
+			    "and Endpoint");
+}
+
+static int
+take_line(struct wg *w)
+{
+	char *text = trim(w->r.text), *value;
+
+	if (text[0] == '#' || text[0] == ';') {
+		take_comment(w, text);
+		return 0;
+	}
+	if (!text[0])
+		return 0;
+	if (text[0] == '[') {
+		w->peer = NULL;
+		if (strcasecmp(text, "[Peer]") == 0)
+			begin_peer(w);
+		else if (strcasecmp(text, "[Interface]") != 0)
+			return wrong(&w->r, "sections are [Interface] and [Peer]");
+		return 0;
+	}
+	value = strchr(text, '=');
+	if (!value)
+		return wrong(&w->r, "a line is KEY = VALUE");
+	*value++ = 0;
+	if (!w->peer) /* [Interface]: what is there stays on its host */
+		return 0;
+	value[strcspn(value, "#")] = 0;
+	return take_peer_line(w, trim(text), trim(value));
+}
+
+static int
+check_peers(struct wg *w)
+{
+	json_t *p;
+	size_t i;
+
+	json_array_foreach (w->peers, i, p)
+		if (!json_object_get(p, "public_key")) {
+			w->r.line = (unsigned)json_integer_value(json_object_get(p, "line"));
+			return wrong(&w->r, "the [Peer] that begins here has no PublicKey");
+		}
+	return 0;
+}
+
+json_t *
+import_wg_conf(const char *file, unsigned *secrets, struct sl_error *e)
+{
+	struct wg w = {.peers = json_array(), .secrets = secrets};
+	int rc = reader_open(&w.r, file, e);
+
+	*secrets = 0;
+	while (rc == 0 && (rc = reader_next(&w.r)) > 0)
+		rc = take_line(&w);
+	rc = rc ? rc : check_peers(&w);
+	reader_close(&w.r);
+	if (rc == 0)
+		return w.peers;
+	json_decref(w.peers);
+	return NULL;
+}
+
+/* --- CSV ------------------------------------------------------------------------------------ */
+
+static const char *const columns[] = {"name",	     "public_key",  "allowed_ips",
+				      "roles",	     "keepalive_s", "expires_at",
+				      "description", "enabled",	    NULL};
+
+/** Cut a line into its fields, in place. @return how many, or -EINVAL */
+static int
+split(struct reader *r, char *fields[COLUMNS_MAX])
+{
+	char *in = r->text, *out;
+	int n = 0;
+
+	do {
+		bool quoted;
+
+		if (n == COLUMNS_MAX)
+			return wrong(r, "more than 16 columns");
+		in += strspn(in, " \t");
+		quoted = *in == '"';
+		in += quoted;
+		fields[n++] = out = in;
+		while (*in && (quoted || *in != ',')) {
+			if (quoted && *in == '"') {
+				if (in[1] != '"')
+					break;
+				in++;
+			}
+			*out++ = *in++;
+		}
+		if (quoted && *in != '"')
+			return wrong(r, "a quote is not closed");
+		in += quoted;
+		in += strspn(in, " \t");
+		if (*in && *in != ',')
+			return wrong(r, "something stands behind a closing quote");
+		quoted = *in == ',';
+		in += quoted;
+		*out = 0;
+		fields[n - 1] = trim(fields[n - 1]);
+		if (!quoted)
+			break;
+	} while (true);
+	return n;
+}
+
+static int
+read_header(struct reader *r, int which[COLUMNS_MAX])
+{
+	char *fields[COLUMNS_MAX];
+	unsigned seen = 0;
+	int n = split(r, fields);
+
+	for (int i = 0; i < n; i++) {
+		which[i] = -1;
+		for (int c = 0; columns[c]; c++)
+			if (strcasecmp(fields[i], columns[c]) == 0)
+				which[i] = c;
+		if (which[i] < 0)
+			return wrong(r, "columns are name, public_key, allowed_ips, roles, "
+					"keepalive_s, expires_at, description, enabled");
+		if (seen & 1u << which[i])
+			return wrong(r, "a column is there twice");
+		seen |= 1u << which[i];
+	}
+	if (n > 0 && (seen & 7) != 7)
+		return wrong(r, "the first line must name at least name, public_key, allowed_ips");
+	return n;
+}
+
+static json_t *
+value_of(struct reader *r, const char *column, char *text)
+{
+	char *end;
+	long v;
+
+	if (strcmp(column, "allowed_ips") == 0 || strcmp(column, "roles") == 0)
+		return list_of(text, " ;");
+	if (strcmp(column, "keepalive_s") == 0) {
+		v = strtol(text, &end, 10);
+		if (*end || v < 0 || v > 65535) {
+			wrong(r, "keepalive_s is 0 to 65535");
+			return NULL;
+		}
+		return json_integer(v);
+	}
+	if (strcmp(column, "enabled") == 0) {
+		if (strcasecmp(text, "yes") == 0 || strcasecmp(text, "true") == 0)
+			return json_true();
+		if (strcasecmp(text, "no") == 0 || strcasecmp(text, "false") == 0)
+			return json_false();
+		wrong(r, "enabled is yes or no");
+		return NULL;
+	}
+	return json_string(text);
+}
+
+static json_t *
+read_row(struct reader *r, const int which[COLUMNS_MAX], int n)
+{
+	json_t *row = json_pack("{s:i}", "line", (int)r->line), *value;
+	char *fields[COLUMNS_MAX];
+	int have = split(r, fields);
+
+	if (have >= 0 && have != n)
+		have = wrong(r, "the line has another number of fields than the first");
+	for (int i = 0; have > 0 && i < n; i++) {
+		if (!fields[i][0])
+			continue;
+		value = value_of(r, columns[which[i]], fields[i]);
+		if (!value) {
+			if (!r->e->err)
+				wrong(r, "a field is not UTF-8");
+			have = -EINVAL;
+			break;
+		}
+		json_object_set_new(row, columns[which[i]], value);
+	}
+	if (have > 0 && (!json_object_get(row, "name") || !json_object_get(row, "public_key")))
+		have = wrong(r, "name and public_key must not be empty");
+	if (have > 0)
+		return row;
+	json_decref(row);
+	return NULL;
+}
+
+json_t *
+import_csv(const char *file, struct sl_error *e)
+{
+	json_t *rows = json_array(), *row;
+	int which[COLUMNS_MAX], n = 0, rc;
+	struct reader r;
+
+	rc = reader_open(&r, file, e);
+	while (rc == 0 && (rc = reader_next(&r)) > 0) {
+		rc = 0;
+		if (!*trim(r.text))
+			continue;
+		if (n == 0) {
+			n = read_header(&r, which);
+			rc = SL_MIN(n, 0);
+			continue;
+		}
+		row = read_row(&r, which, n);
+		rc = row ? json_array_append_new(rows, row) : -EINVAL;
+	}
+	reader_close(&r);
+	if (rc == 0)
+		return rows;
+	json_decref(rows);
+	return NULL;
+}

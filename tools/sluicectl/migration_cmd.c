@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The ledger as a report, and the replay of a candidate's file. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "control.h"
+
+static const char *
+text_of(const json_t *o, const char *name)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	return s ? s : "";
+}
+
+static void
+print_gates(const json_t *o, const char *indent)
+{
+	json_t *g;
+	size_t i;
+
+	json_array_foreach (json_object_get(o, "gates"), i, g)
+		printf("%s%-4s %-20s %s\n", indent,
+		       json_is_true(json_object_get(g, "ok")) ? "ok" : "--", text_of(g, "gate"),
+		       text_of(g, "detail"));
+}
+
+static void
+print_target(const json_t *t)
+{
+	json_t *v;
+	size_t i;
+
+	printf("\n%s: %s, path %s, %d peers%s%s\n", text_of(t, "target"), text_of(t, "state"),
+	       text_of(t, "path"), (int)json_integer_value(json_object_get(t, "peers")),
+	       text_of(t, "since")[0] ? ", since " : "", text_of(t, "since"));
+	if (json_object_get(t, "next_state"))
+		printf("  before %s:\n", text_of(t, "next_state"));
+	print_gates(t, "    ");
+	if (strcmp(text_of(t, "next_state"), "enforced") == 0)
+		printf("  then, on each gateway: sluicectl mode enforce %s\n",
+		       text_of(t, "target"));
+	json_array_foreach (json_object_get(t, "stale_configs"), i, v)
+		printf("  still in the configuration of %s\n", json_string_value(v));
+}
+
+int
+migration_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e)
+{
+	struct control_request q = {0};
+	struct rest_answer a = {0};
+	json_t *t;
+	size_t i;
+	int rc = control_parse(&q, op_find("getMigration"), NULL, argc, argv, e)
+			 ? EXIT_USAGE
+			 : control_ask(r, &q, &a, e);
+
+	if (rc == 0 && json) {
+		json_dumpf(a.json, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else if (rc == 0) {
+		printf("phase %d\n", (int)json_integer_value(json_object_get(a.json, "phase")));
+		if (json_array_size(json_object_get(a.json, "gates")))
+			printf("  before phase %d:\n",
+			       (int)json_integer_value(json_object_get(a.json, "next_phase")));
+		print_gates(a.json, "    ");
+		json_array_foreach (json_object_get(a.json, "targets"), i, t)
+			print_target(t);
+	}
+	rest_answer_free(&a);
+	control_request_free(&q);
+	return rc;
+}
+
+/** The file is one field of the body here, not the body. */
+int
+replay_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e)
+{
+	struct control_request q = {0};
+	struct rest_answer a = {0};
+	json_t *doc;
+	json_error_t why;
+	char *policy, *args[16];
+	int n = 0, rc;
+
+	if (argc < 1 || argc > 15) {
+		sl_fail(e, -EINVAL, "usage", "", "policy replay wants FILE");
+		return EXIT_USAGE;
+	}
+	doc = json_load_file(argv[0], JSON_REJECT_DUPLICATES, &why);
+	if (!doc) {
+		sl_fail(e, -EINVAL, "file", "", "%.200s:%d: %.100s", argv[0], why.line, why.text);
+		sl_hint(e, "JSON without comments");
+		return EXIT_FAILED;
+	}
+	policy = json_dumps(doc, JSON_COMPACT);
+	json_decref(doc);
+	if (!policy || asprintf(&args[n++], "policy=%s", policy) < 0) {
+		free(policy);
+		return EXIT_FAILED;
+	}
+	free(policy);
+	for (int i = 1; i < argc; i++)
+		args[n++] = argv[i];
+	rc = control_parse(&q, op_find("replayPolicy"), NULL, n, args, e)
+		     ? EXIT_USAGE
+		     : control_ask(r, &q, &a, e);
+	free(args[0]);
+	if (rc == 0 && json) {
+		json_dumpf(a.json, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else if (rc == 0) {
+		control_show(&a);
+	}
+	rest_answer_free(&a);
+	control_request_free(&q);
+	return rc;
+}

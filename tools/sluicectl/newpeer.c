@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* peer add: with --new-key the keypair is made here, the public half registered, and the client's
+ * configurations are completed on this machine. The private key goes into those files and the QR
+ * code, nowhere else. */
+#include <fcntl.h>
+#include <qrencode.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "sl_secret.h"
+
+#define ARGS_MAX 64
+#define CONFIG_MAX 8192
+
+struct newpeer {
+	bool new_key, qr;
+	const char *out;
+	char *args[ARGS_MAX]; /* what is left for the operation */
+	int n_args;
+	struct sl_secret key;
+	char public_key[SL_KEY_B64_LEN + 1], pair[SL_KEY_B64_LEN + 16];
+};
+
+static int
+take_args(struct newpeer *p, int argc, char **argv, struct sl_error *e)
+{
+	for (int i = 0; i < argc; i++) {
+		if (strcmp(argv[i], "--new-key") == 0)
+			p->new_key = true;
+		else if (strcmp(argv[i], "--qr") == 0)
+			p->qr = true;
+		else if (strcmp(argv[i], "--out") == 0 && i + 1 < argc)
+			p->out = argv[++i];
+		else if (strncmp(argv[i], "--out=", 6) == 0)
+			p->out = argv[i] + 6;
+		else if (p->n_args < ARGS_MAX - 1)
+			p->args[p->n_args++] = argv[i];
+	}
+	if (p->new_key && !p->out && !p->qr) {
+		sl_fail(e, -EINVAL, "usage", "", "a new key that goes nowhere is lost");
+		sl_hint(e, "--out FILE, --qr, or both");
+		return EXIT_USAGE;
+	}
+	if (!p->new_key && (p->out || p->qr)) {
+		sl_fail(e, -EINVAL, "usage", "", "--out and --qr belong to --new-key");
+		sl_hint(e, "the configuration without a key: sluicectl --control URL peer config "
+			   "NAME");
+		return EXIT_USAGE;
+	}
+	return 0;
+}
+
+static void
+make_key(struct newpeer *p)
+{
+	uint8_t public_key[SL_KEY_LEN];
+
+	randombytes_buf(p->key.b, sizeof(p->key.b));
+	p->key.b[0] &= 248;
+	p->key.b[31] = (uint8_t)((p->key.b[31] & 127) | 64);
+	crypto_scalarmult_base(public_key, p->key.b);
+	sl_key_to_base64(public_key, p->public_key);
+	snprintf(p->pair, sizeof(p->pair), "public_key=%s", p->public_key);
+	p->args[p->n_args++] = p->pair;
+}
+
+/** The template with the key as the first line of [Interface]. @return false: it has no such
+ * section or is too long */
+static bool
+complete(const struct newpeer *p, const char *template, char out[CONFIG_MAX])
+{
+	static const char section[] = "[Interface]\n";
+	const char *at = strstr(template, section);
+	char b64[SL_KEY_B64_LEN + 1];
+	int n;
+
+	if (!at)
+		return false;
+	at += strlen(section);
+	sl_key_to_base64(p->key.b, b64);
+	n = snprintf(out, CONFIG_MAX, "%.*sPrivateKey = %s\n%s", (int)(at - template), template,
+		     b64, at);
+	sl_wipe(b64, sizeof(b64));
+	return n > 0 && n < CONFIG_MAX;
+}
+
+static int
+write_file(const char *path, const char *text, struct sl_error *e)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	size_t len = strlen(text);
+	int err = errno;
+
+	if (fd >= 0 && write(fd, text, len) == (ssize_t)len && fsync(fd) == 0) {
+		close(fd);
+		return 0;
+	}
+	if (fd >= 0) {
+		err = errno;
+		close(fd);
+		unlink(path);
+	}
+	return sl_fail(e, -err, "file", "", "%.200s: %s", path, strerror(err));
+}
+
+/** Two rows of the code in one line of text; light on dark terminals, with the quiet zone. */
+static int
+print_qr(const char *text, struct sl_error *e)
+{
+	QRcode *qr = QRcode_encodeString8bit(text, 0, QR_ECLEVEL_L);
+	int quiet = 2;
+
+	if (!qr)
+		return sl_fail(e, -E2BIG, "qr", "",
+			       "the configuration does not fit into a QR code");
+	for (int y = -quiet; y < qr->width + quiet; y += 2) {
+		for (int x = -quiet; x < qr->width + quiet; x++) {
+			bool light[2];
+
+			for (int k = 0; k < 2; k++) {
+				bool in =
+					x >= 0 && x < qr->width && y + k >= 0 && y + k < qr->width;
+
+				light[k] = !in || !(qr->data[(y + k) * qr->width + x] & 1);
+			}
+			fputs(light[0] ? (light[1] ? "\u2588" : "\u2580")
+				       : (light[1] ? "\u2584" : " "),
+			      stdout);
+		}
+		putchar('\n');
+	}
+	sl_wipe(qr->data, (size_t)qr->width * (size_t)qr->width);
+	QRcode_free(qr);
+	return 0;
+}
+
+/** FILE, or FILE with the gateway's name before its ending where there are several. */
+static void
+file_name(const char *out, const char *gateway, bool several, char *path, size_t room)
+{
+	const char *dot = strrchr(out, '.'), *slash = strrchr(out, '/');
+	int stem = (int)(dot && (!slash || dot > slash) ? dot - out : (long)strlen(out));
+
+	if (several)
+		snprintf(path, room, "%.*s-%s%s", stem, out, gateway, out + stem);
+	else
+		snprintf(path, room, "%s", out);
+}
+
+static int
+give_one(const struct newpeer *p, const json_t *config, bool several, struct sl_error *e)
+{
+	const char *template = json_string_value(json_object_get(config, "text"));
+	const char *gateway = json_string_value(json_object_get(config, "gateway"));
+	char text[CONFIG_MAX], path[4096];
+	int rc = 0;
+
+	if (!template || !gateway || !complete(p, template, text)) {
+		sl_fail(e, -EPROTO, "protocol", "", "the control plane sent no configuration");
+		return -EPROTO;
+	}
+	if (p->out) {
+		file_name(p->out, gateway, several, path, sizeof(path));
+		rc = write_file(path, text, e);
+		if (rc == 0)
+			printf("%s\n", path);
+	}
+	if (rc == 0 && p->qr) {
+		if (several)
+			printf("%s:\n", gateway);
+		rc = print_qr(text, e);
+	}
+	sl_wipe(text, sizeof(text));
+	return rc;
+}
+
+/** What cannot be written later must be known before the peer is made. */
+static int
+check_out(const struct newpeer *p, struct sl_error *e)
+{
+	if (!p->out || access(p->out, F_OK) != 0)
+		return 0;
+	sl_fail(e, -EEXIST, "exists", "", "%.200s is there already", p->out);
+	sl_hint(e, "name another file");
+	return EXIT_CONFLICT;
+}
+
+static int
+give_configs(struct rest *r, const struct newpeer *p, const char *name, struct sl_error *e)
+{
+	char *args[] = {(char *)name};
+	const struct control_verb v = {.args = {"name"}};
+	struct control_request q;
+	struct rest_answer a = {0};
+	json_t *configs, *one;
+	size_t i;
+	int rc = control_parse(&q, op_find("getPeerConfig"), &v, 1, args, e);
+
+	rc = rc ? EXIT_USAGE : control_ask(r, &q, &a, e);
+	configs = json_object_get(a.json, "configs");
+	if (rc == 0 && json_array_size(configs) == 0) {
+		sl_fail(e, -ENOENT, "no_gateway", "", "no gateway serves the peer's interface yet");
+		sl_hint(e, "add one, then: peer key %.60s KEY, or remove the peer and add it again",
+			name);
+		rc = EXIT_FAILED;
+	}
+	json_array_foreach (configs, i, one)
+		if (rc == 0 && give_one(p, one, json_array_size(configs) > 1, e))
+			rc = EXIT_FAILED;
+	rest_answer_free(&a);
+	control_request_free(&q);
+	return rc;
+}
+
+int
+newpeer_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e)
+{
+	static const struct control_verb v = {.words = "peer add",
+					      .args = {"name", "interface", "public_key"}};
+	struct newpeer p = {0};
+	struct rest_answer a = {0};
+	struct control_request q = {0};
+	int rc = take_args(&p, argc, argv, e);
+
+	rc = rc ? rc : check_out(&p, e);
+	if (rc)
+		return rc;
+	if (p.new_key)
+		make_key(&p);
+	rc = control_parse(&q, op_find("createPeer"), &v, p.n_args, p.args, e)
+		     ? EXIT_USAGE
+		     : control_ask(r, &q, &a, e);
+	if (rc == 0 && p.new_key)
+		rc = give_configs(r, &p, json_string_value(json_object_get(q.body, "name")), e);
+	if (rc == 0 && json)
+		json_dumpf(a.json, stdout, JSON_INDENT(2));
+	if (rc == 0 && (json || !p.new_key))
+		json ? (void)putchar('\n') : control_show(&a);
+	sl_wipe(&p.key, sizeof(p.key));
+	rest_answer_free(&a);
+	control_request_free(&q);
+	return rc;
+}
