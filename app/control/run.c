@@ -22,6 +22,7 @@
 #include "wipe_alloc.h"
 
 #define COMPACT_S 3600
+#define RECHECK_S 60 /* of what ends by itself */
 #define LOG_AGE_S (7 * 86400)
 #define LOG_ROWS 100000
 
@@ -29,6 +30,8 @@ struct run {
 	const struct run_options *o;
 	struct event_base *base;
 	struct sl_store *store;
+	struct sl_store *read; /* what is committed: of a follower a handle of its own, for a
+				  snapshot comes in over many turns of the loop */
 	struct sl_pepper pepper;
 	struct control_paths paths;
 	int lock;
@@ -43,6 +46,8 @@ struct run {
 	struct sl_follower *follower;
 	char token[160];
 	struct event *ev[5];
+	uint64_t checked_seq; /* head of the store when logins were last looked at again */
+	int64_t checked_s;
 };
 
 /* --- who speaks on the stream ----------------------------------------------------------------- */
@@ -52,7 +57,7 @@ by_token(void *ctx, const char *token, const struct sl_ip *from, struct sl_rpc_l
 {
 	struct run *r = ctx;
 
-	return sl_token_check(r->store, &r->pepper, token, from, sl_clock_wall_ns(), &out->who);
+	return sl_token_check(r->read, &r->pepper, token, from, sl_clock_wall_ns(), &out->who);
 }
 
 static int
@@ -63,10 +68,24 @@ by_certificate(void *ctx, const struct sl_tls_id *id, const struct sl_ip *from,
 	char crl[64];
 
 	snprintf(crl, sizeof(crl), "cert:%s", id->serial);
-	if (sl_store_get(r->store, SL_KIND_CRL, crl, NULL, NULL) == 0)
+	if (sl_store_get(r->read, SL_KIND_CRL, crl, NULL, NULL) == 0)
 		return -EACCES;
 	out->until_s = id->not_after_s;
 	return sl_allow_cert_find(r->certs, id, &out->who) == 0 ? 0 : -ENOENT;
+}
+
+/** A login of before: would it be taken today? */
+static bool
+still(void *ctx, const struct sl_principal *who, const struct sl_tls_id *id,
+      const struct sl_ip *from)
+{
+	struct sl_rpc_login now = {0};
+	struct run *r = ctx;
+
+	if (strncmp(who->name, "token:", strlen("token:")) == 0)
+		return sl_token_still(r->store, who, from, sl_clock_wall_ns());
+	return id != NULL && by_certificate(r, id, from, &now) == 0 &&
+	       now.who.roles == who->roles && strcmp(now.who.bound, who->bound) == 0;
 }
 
 /* --- events ----------------------------------------------------------------------------------- */
@@ -112,6 +131,20 @@ on_compact(evutil_socket_t fd, short what, void *arg)
 		       (long long)n);
 }
 
+/** What was revoked or has ended since ends the connections that it let in. */
+static void
+recheck_logins(struct run *r)
+{
+	int64_t now_s = (int64_t)(sl_clock_wall_ns() / SL_NS_PER_S);
+	uint64_t head = sl_store_head(r->store);
+
+	if (head == r->checked_seq && now_s - r->checked_s < RECHECK_S && now_s >= r->checked_s)
+		return;
+	r->checked_seq = head;
+	r->checked_s = now_s;
+	sl_rpc_server_recheck(r->server);
+}
+
 static void
 on_second(evutil_socket_t fd, short what, void *arg)
 {
@@ -119,6 +152,7 @@ on_second(evutil_socket_t fd, short what, void *arg)
 
 	if (r->collector != NULL)
 		sl_collector_tick(r->collector, sl_collector_now_s());
+	recheck_logins(r);
 }
 
 static void
@@ -177,7 +211,8 @@ open_store(struct run *r, struct sl_error *e)
 				    : "a follower's begins with: sluice-control init --follower");
 		return -EINVAL;
 	}
-	return sl_pepper_load(p->pepper, false, &r->pepper, e);
+	r->read = follower ? sl_store_open(p->store, SL_STORE_READ, e) : r->store;
+	return r->read != NULL ? sl_pepper_load(p->pepper, false, &r->pepper, e) : e->err;
 }
 
 static int
@@ -305,7 +340,10 @@ open_repl(struct run *r, struct sl_error *e)
 				      .rewound = on_rewound,
 				      .upstream = on_upstream,
 				      .ctx = r};
-	struct sl_rpc_auth auth = {.token = by_token, .certificate = by_certificate, .ctx = r};
+	struct sl_rpc_auth auth = {.token = by_token,
+				   .certificate = by_certificate,
+				   .still = still,
+				   .ctx = r};
 	struct sl_rpc_limits limits = {.connections = 2048, .per_source = 64};
 	int rc;
 
@@ -334,7 +372,7 @@ static int
 open_rest(struct run *r, struct sl_error *e)
 {
 	struct sl_rest_conf c = {.base = r->base,
-				 .store = r->store,
+				 .store = r->read,
 				 .pepper = &r->pepper,
 				 .publisher = r->publisher,
 				 .collector = r->collector,
@@ -391,6 +429,8 @@ close_all(struct run *r)
 	sl_tls_free(r->rest_tls);
 	sl_tls_free(r->repl_tls);
 	sl_tls_free(r->dial_tls);
+	if (r->read != r->store)
+		sl_store_close(r->read);
 	sl_store_close(r->store);
 	if (r->lock >= 0)
 		close(r->lock);

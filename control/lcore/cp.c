@@ -5,7 +5,6 @@
 
 #include "cp.h"
 
-#define ITEMS_HINT 16384
 #define TOMBS_HINT 16384
 
 /* --- helpers -------------------------------------------------------------------------------- */
@@ -61,7 +60,7 @@ copy_conf(struct sl_cp *cp, const struct sl_cp_conf *c, struct sl_error *e)
 	TAILQ_INIT(&cp->overlaps);
 	TAILQ_INIT(&cp->tombs);
 	if (cp->r == NULL || (c->state_dir != NULL && cp->state_dir == NULL) ||
-	    gw_hash_init(&cp->items_by_id, ITEMS_HINT) != 0 ||
+	    gw_hash_init(&cp->items_by_id, c->gw->conf.peers_max) != 0 ||
 	    gw_hash_init(&cp->tombs_by_id, TOMBS_HINT) != 0 ||
 	    gw_hash_init(&cp->peers_by_name, c->gw->conf.peers_max) != 0)
 		return gw_no_memory(e);
@@ -184,13 +183,14 @@ sl_cp_poll(struct sl_cp *cp)
 	uint64_t begin = sl_clock_mono_ns(), took;
 	bool any = false;
 
+	cp->until_ns = begin + CP_SLICE_NS;
 	boot(cp);
 	cp_stale_poll(cp);
 	any |= cp_peer_poll(cp);
 	any |= cp_log_poll(cp);
 	while (turn(cp)) {
 		any = true;
-		if (sl_clock_mono_ns() - begin >= CP_SLICE_NS)
+		if (sl_clock_mono_ns() >= cp->until_ns)
 			break;
 	}
 	cp_tomb_poll(cp);

@@ -186,6 +186,7 @@ struct sl_cp {
 	struct cp_join *join;
 	bool overlay_load; /* the load under way is one */
 	bool overlay;	   /* revocations beside what serves */
+	uint64_t until_ns; /* real time: the end of this turn */
 	uint64_t serving_seq, begin_ns, busy_ns, busy_max_ns;
 	json_t *ignored;
 	bool telling; /* once a change: what is ignored */

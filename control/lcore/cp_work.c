@@ -106,6 +106,12 @@ cp_ignore(struct sl_cp *cp, enum sl_kind k, const char *id, const char *field)
 /** @return true if the item is done with */
 typedef bool (*item_fn)(struct sl_cp *cp, struct cp_item *i);
 
+static bool
+in_time(const struct sl_cp *cp, unsigned n)
+{
+	return n % BATCH != 0 || n == 0 || sl_clock_mono_ns() < cp->until_ns;
+}
+
 /* @return true when the last one has been looked at */
 static bool
 walk(struct sl_cp *cp, item_fn fn)
@@ -113,8 +119,8 @@ walk(struct sl_cp *cp, item_fn fn)
 	struct cp_item *i;
 	unsigned n;
 
-	sl_gw_begin(cp->gw);
-	for (n = 0; n < BATCH && (i = TAILQ_FIRST(&cp->items)) != NULL; n++) {
+	sl_gw_begin(cp->gw); /* one root for all of a turn */
+	for (n = 0; in_time(cp, n) && (i = TAILQ_FIRST(&cp->items)) != NULL; n++) {
 		TAILQ_REMOVE(&cp->items, i, at);
 		if (fn(cp, i))
 			drop(cp, i);
@@ -242,12 +248,41 @@ changed(void *ctx, const struct sl_replica_obj *was, const struct sl_replica_obj
 		sl_log(SL_LOG_ERR, "control", "no memory for %s %s", sl_kind_name(o->kind), o->id);
 }
 
+struct old_replica {
+	struct gw_task task;
+	struct sl_replica *r;
+};
+
+static void
+free_task(struct gw_task *t)
+{
+	struct old_replica *o = SL_CONTAINER_OF(t, struct old_replica, task);
+
+	sl_replica_free(o->r);
+	free(o);
+}
+
+/* A large one takes its time: the helper's. */
+static void
+let_go(struct sl_cp *cp, struct sl_replica *r)
+{
+	struct old_replica *o = calloc(1, sizeof(*o));
+
+	if (o == NULL) {
+		sl_replica_free(r);
+		return;
+	}
+	o->r = r;
+	o->task.detached = true;
+	cp_give(cp, &o->task, free_task);
+}
+
 static bool
 compare(struct sl_cp *cp)
 {
 	if (!sl_replica_diff_step(&cp->diff, cp->diff_from, cp->r, 4 * BATCH, changed, cp))
 		return false;
-	sl_replica_free(cp->diff_from);
+	let_go(cp, cp->diff_from);
 	cp->diff_from = cp->diff_old;
 	cp->diff_old = NULL;
 	cp->diff = (struct sl_replica_diff){0};

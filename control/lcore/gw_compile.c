@@ -94,6 +94,8 @@ gw_job_snapshot(struct sl_gw *gw, struct gw_job *j)
 	}
 	qsort(j->ifaces, j->n_ifaces, sizeof(*j->ifaces), by_iface_name);
 	j->n_beside = p->n_dyn + p->fed.n;
+	if (gw->n_managed > 0) /* each peer may come with a role */
+		j->n_beside = SL_MAX(j->n_beside, gw->conf.peers_max);
 	gw_policy_when(gw, &j->when);
 	j->generation = ++p->generation;
 	return 0;

@@ -215,18 +215,26 @@ is_past(const struct sl_publisher *p, bool has, const json_t *epoch)
 	return has && epoch && (wire_epoch(epoch, &number, id) < 0 || strcmp(id, p->epoch.id) != 0);
 }
 
+/** Is its sum the one of what it should have? Comparable where nothing is on the way to it. */
 static void
 note_hash(struct sl_publisher *p, struct pub_row *r, const char *hash)
 {
+	struct pub_scope named = {0}, *scope = r->stream ? &r->stream->scope : &named;
+	struct sl_replica_obj record;
 	char ours[SL_HASH_STR];
 	struct sl_hash_sum sum;
 	uint64_t count;
 
-	/* comparable where nothing is on the way */
-	if (!r->stream || r->stream->phase != PUB_LIVE || r->stream->sent_seq != r->i.acked_seq)
+	if (r->stream ? r->stream->phase != PUB_LIVE || r->i.acked_seq < r->stream->sent_seq
+		      : r->i.acked_seq < SL_MAX(pub_scope_seq(p, r->node), p->load_seq) ||
+				!sl_replica_get(p->replica, SL_KIND_GATEWAY, r->node, &record))
 		return;
-	pub_scope_sum(p, &r->stream->scope, &sum, &count);
+	snprintf(named.node, sizeof(named.node), "%s", r->node);
+	if (!r->stream && pub_scope_read(p, &named))
+		return;
+	pub_scope_sum(p, scope, &sum, &count);
 	r->i.hash_ok = strcmp(sl_hash_str(&sum, ours), hash) == 0;
+	pub_scope_free(&named);
 }
 
 static void

@@ -206,7 +206,7 @@ deliver(struct feed *f, json_t *txn)
 		if (s->phase != PUB_LIVE)
 			continue;
 		if (s->scope.all) {
-			if (!all.n && pub_lines_make(&all, f->p, txn, f->seq, f->raw, f->n_raw))
+			if (!all.n && pub_lines_make(&all, f->p, txn, f->raw, f->n_raw))
 				pub_stream_drop(s, "no_memory", "no memory");
 			else
 				pub_stream_txn(s, &all, f->seq);
@@ -216,8 +216,7 @@ deliver(struct feed *f, json_t *txn)
 			continue;
 		if (!same_ops(last, s)) {
 			pub_lines_free(&lines);
-			last = pub_lines_make(&lines, f->p, txn, f->seq, s->ops, s->n_ops) ? NULL
-											   : s;
+			last = pub_lines_make(&lines, f->p, txn, s->ops, s->n_ops) ? NULL : s;
 		}
 		if (last)
 			pub_stream_txn(s, &lines, f->seq);

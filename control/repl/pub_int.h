@@ -79,7 +79,7 @@ struct pub_stream {
 	struct sl_epoch snap_epoch;
 	char snap_chain[SL_CHAIN_STR];
 	struct sl_hash_sum snap_sum;
-	uint64_t snap_seq, snap_count, snap_given;
+	uint64_t snap_seq, snap_count, snap_given, snap_moved_ns;
 	unsigned snap_part, part_objects;
 	struct wire_text part;
 	/* the transaction that is fed: copies of pointers */
@@ -144,6 +144,22 @@ int pub_load(struct sl_publisher *p, struct sl_error *e);
  * it. @return true if nothing more is there */
 bool pub_feed(struct sl_publisher *p, uint64_t until, uint64_t budget_ns);
 
+/* --- text (pub_text.c) ------------------------------------------------------------------------ */
+
+/** Lines of a transaction, without what is each subscriber's own. */
+struct pub_lines {
+	struct wire_text *v;
+	unsigned n;
+};
+/** @param ops texts of ops; @return 0, -ENOMEM */
+int pub_lines_make(struct pub_lines *l, const struct sl_publisher *p, json_t *txn, char *const *ops,
+		   unsigned n_ops);
+void pub_lines_free(struct pub_lines *l);
+/** {op, kind, id, rev, obj}: malloc'ed, NULL without memory. @param text NULL: a del; `left`: it
+ * left the scope and was not deleted */
+char *pub_op_text(enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len,
+		  bool left);
+
 /* --- streams (pub_stream.c) ------------------------------------------------------------------- */
 
 struct pub_stream *pub_stream_new(struct sl_publisher *p, const struct sl_rpc_caller *caller,
@@ -160,21 +176,18 @@ void pub_stream_resume(struct pub_stream *s, uint64_t seq);
 bool pub_stream_pump(struct pub_stream *s, uint64_t end_ns);
 void pub_stream_beat(struct pub_stream *s);
 
-/** Lines of a transaction, without what is each subscriber's own. */
-struct pub_lines {
-	struct wire_text *v;
-	unsigned n;
-};
-/** @param ops texts of ops; @return 0, -ENOMEM */
-int pub_lines_make(struct pub_lines *l, const struct sl_publisher *p, json_t *txn, uint64_t seq,
-		   char *const *ops, unsigned n_ops);
-void pub_lines_free(struct pub_lines *l);
 /** Send them; the stream stands at `seq` then. */
 void pub_stream_txn(struct pub_stream *s, const struct pub_lines *l, uint64_t seq);
-/** {op, kind, id, rev, obj}: malloc'ed, NULL without memory. @param text NULL: a del; `left`: it
- * left the scope and was not deleted */
-char *pub_op_text(enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len,
-		  bool left);
+/** Send a line; the text is freed. */
+void pub_stream_send(struct pub_stream *s, struct wire_text *t);
+
+/* --- phases (pub_snapshot.c, pub_catch_up.c) -------------------------------------------------- */
+
+/** Where it is its turn: open it. */
+void pub_snapshot_begin(struct pub_stream *s);
+void pub_snapshot_close(struct pub_stream *s);
+bool pub_snapshot_pump(struct pub_stream *s, uint64_t end_ns);
+bool pub_log_pump(struct pub_stream *s, uint64_t end_ns);
 
 /* --- who subscribes (pub_table.c) ------------------------------------------------------------- */
 

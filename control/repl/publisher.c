@@ -7,6 +7,7 @@
 
 #define OUTBOX_MAX ((size_t)8 * 1024 * 1024)
 #define SNAPSHOTS_MAX 8
+#define SNAPSHOT_STALL_S 30 /* it holds a moment of the store, and a turn */
 
 void
 pub_wake(struct sl_publisher *p)
@@ -150,6 +151,7 @@ sl_publisher_new(const struct sl_publisher_conf *c, struct sl_error *e)
 	p->conf.heartbeat_s = c->heartbeat_s ? c->heartbeat_s : SL_REPL_HEARTBEAT_S;
 	p->conf.outbox_max = c->outbox_max ? c->outbox_max : OUTBOX_MAX;
 	p->conf.snapshots_max = c->snapshots_max ? c->snapshots_max : SNAPSHOTS_MAX;
+	p->conf.snapshot_stall_s = c->snapshot_stall_s ? c->snapshot_stall_s : SNAPSHOT_STALL_S;
 	if (start_timers(p)) {
 		sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
 		sl_publisher_free(p);

@@ -17,10 +17,11 @@ struct sl_publisher;
 struct sl_publisher_conf {
 	struct event_base *base;
 	struct sl_store *store;
-	unsigned heartbeat_s;	/* 0: 10 */
-	size_t outbox_max;	/* live transactions that wait for a subscriber; 0: 8 MiB */
-	unsigned snapshots_max; /* at a time; 0: 8; others wait */
-	const char *url;	/* of our API, told while we are the primary; NULL: not */
+	unsigned heartbeat_s;	   /* 0: 10 */
+	size_t outbox_max;	   /* live transactions that wait for a subscriber; 0: 8 MiB */
+	unsigned snapshots_max;	   /* at a time; 0: 8; others wait */
+	unsigned snapshot_stall_s; /* one of which nothing is taken ends; 0: 30 */
+	const char *url;	   /* of our API, told while we are the primary; NULL: not */
 	/** A subscriber ahead of us in our own epoch: a new epoch was made. */
 	void (*rewound)(void *ctx, const char *node, uint64_t its_seq, uint64_t our_seq);
 	/** Register, stats, log push, acks as they come in: `node` is who it is about

@@ -346,6 +346,7 @@ be_somebody(struct sl_rpc_conn *c, const struct sl_principal *who)
 	c->who = *who;
 	c->caller.who = &c->who;
 	c->caller.principal = c->who.name;
+	c->checked = c->from->server->rechecks;
 	c->caller.values_max = c->from->limits.values_max;
 }
 

@@ -32,6 +32,7 @@ struct sl_rpc_conn {
 	struct sl_ip ip;
 	struct sl_tls_id id;
 	bool has_id;
+	uint64_t checked;	       /* the recheck that it has passed */
 	char label[SL_PRINCIPAL_NAME]; /* before the login */
 	struct sl_rpc_watch *watches;
 	struct sl_rpc_line *line; /* its answer comes later: nothing is handled meanwhile */
@@ -49,7 +50,9 @@ struct sl_rpc_server {
 	struct event_base *base;
 	struct sl_rpc *rpc;
 	struct rpc_listener *listeners;
-	struct event *rest; /* accept again */
+	struct event *rest;    /* accept again */
+	struct event *recheck; /* go on with it */
+	uint64_t rechecks;
 	struct sl_rpc_conn *conns;
 	struct throttle throttle;
 	struct sl_rpc_server_stats stats;

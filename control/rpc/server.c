@@ -16,6 +16,8 @@
 #include "sl_log.h"
 
 #define BACKLOG 32
+#define RECHECK_AT_ONCE 8
+#define RECHECK_REST_US 2000
 
 static const struct sl_rpc_limits defaults = {
 	.line_max = 1024 * 1024,
@@ -186,6 +188,48 @@ on_accept_error(struct evconnlistener *ev, void *arg)
 	event_add(l->server->rest, &rest);
 }
 
+static void
+check_again(struct sl_rpc_conn *c)
+{
+	const struct sl_rpc_auth *auth = &c->from->auth;
+	struct sl_error e;
+
+	if (auth->still(auth->ctx, &c->who, sl_rpc_conn_id(c), &c->ip))
+		return;
+	sl_log(SL_LOG_NOTICE, "audit", "connection of %s from %s closed: revoked", c->who.name,
+	       c->label);
+	sl_fail(&e, -EPERM, "revoked", "", "the login of this connection holds no more");
+	sl_rpc_conn_close(c, &e);
+}
+
+static void
+on_recheck(evutil_socket_t fd, short what, void *arg)
+{
+	struct timeval rest = {.tv_usec = RECHECK_REST_US};
+	struct sl_rpc_server *s = arg;
+	unsigned n = 0;
+
+	(void)fd;
+	(void)what;
+	for (struct sl_rpc_conn *c = s->conns; c; c = c->next) {
+		if (c->checked == s->rechecks || !c->caller.who || !c->from->auth.still)
+			continue;
+		if (n++ == RECHECK_AT_ONCE) {
+			event_add(s->recheck, &rest);
+			return;
+		}
+		c->checked = s->rechecks;
+		check_again(c);
+	}
+}
+
+void
+sl_rpc_server_recheck(struct sl_rpc_server *s)
+{
+	s->rechecks++;
+	event_active(s->recheck, EV_TIMEOUT, 0);
+}
+
 struct sl_rpc_server *
 sl_rpc_server_new(struct event_base *base, struct sl_rpc *rpc)
 {
@@ -197,11 +241,15 @@ sl_rpc_server_new(struct event_base *base, struct sl_rpc *rpc)
 	s->base = base;
 	s->rpc = rpc;
 	s->rest = evtimer_new(base, accept_again, s);
-	if (!s->rest) {
-		free(s);
-		return NULL;
-	}
-	return s;
+	s->recheck = evtimer_new(base, on_recheck, s);
+	if (s->rest && s->recheck)
+		return s;
+	if (s->rest)
+		event_free(s->rest);
+	if (s->recheck)
+		event_free(s->recheck);
+	free(s);
+	return NULL;
 }
 
 void
@@ -214,6 +262,7 @@ sl_rpc_server_free(struct sl_rpc_server *s)
 		rpc_conn_free(s->conns);
 	}
 	event_free(s->rest);
+	event_free(s->recheck);
 	while (s->listeners) {
 		struct rpc_listener *l = s->listeners;
 

@@ -60,6 +60,10 @@ struct sl_rpc_auth {
 	 * follow; -EACCES: refused (revoked). NULL: certificates are no login. */
 	int (*certificate)(void *ctx, const struct sl_tls_id *id, const struct sl_ip *from,
 			   struct sl_rpc_login *out);
+	/** Would it be let in today as the same? Asked by sl_rpc_server_recheck(). NULL: always.
+	 * @param id NULL: it has no certificate */
+	bool (*still)(void *ctx, const struct sl_principal *who, const struct sl_tls_id *id,
+		      const struct sl_ip *from);
 	void *ctx;
 };
 
@@ -73,6 +77,10 @@ struct sl_rpc_auth {
 int sl_rpc_server_tls(struct sl_rpc_server *s, const struct sl_endpoint *at, struct sl_tls *tls,
 		      const struct sl_rpc_auth *auth, const struct sl_rpc_limits *limits,
 		      struct sl_error *e);
+
+/** Tokens or certificates may have been revoked: ask for every connection anew, a few at a time
+ * from the loop; who may not any more is closed with the reason "revoked". */
+void sl_rpc_server_recheck(struct sl_rpc_server *s);
 
 struct sl_rpc_server_stats {
 	uint64_t accepted, logins, logins_refused, logins_delayed; /* delayed: not looked at */

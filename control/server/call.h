@@ -20,6 +20,7 @@
 #include "target.h"
 
 #define SL_CALL_LATER 1
+#define CALL_ID 17 /* 16 hex digits */
 
 struct sl_call {
 	struct sl_rest *rest;
@@ -27,7 +28,7 @@ struct sl_call {
 	const struct sl_rest_op *op; /* NULL: none was found */
 	struct sl_principal who;     /* name "" before the login */
 	struct sl_ip from;
-	char id[17]; /* of the request, in answers, logs and the audit */
+	char id[CALL_ID]; /* of the request, in answers, logs and the audit */
 	struct sl_target target;
 	const char *arg[2];    /* of the path, in its order */
 	const char *q[SL_Q_N]; /* of the query, NULL: absent */

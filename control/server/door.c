@@ -16,12 +16,14 @@
 
 #define ANSWER_S 120	    /* from a request to the last byte of its answer */
 #define BYTES_S (128 << 10) /* a body comes at least so fast */
-#define SPARE 32	    /* connections that are there while others give way */
+#define LINGER_S 3
+#define SPARE 32 /* connections that are there while others give way */
 
 enum state {
-	HEAD, /* until a head is complete */
-	BODY, /* until the request is handed over */
-	BUSY, /* until its answer is written */
+	HEAD,	/* until a head is complete */
+	BODY,	/* until the request is handed over */
+	BUSY,	/* until its answer is written */
+	ENDING, /* it was refused by its size; what comes is thrown away */
 };
 
 struct conn {
@@ -140,6 +142,48 @@ conn_limit(struct conn *c, size_t bytes)
 	bufferevent_setwatermark(c->bev, EV_READ, 0, bytes + 2 * SL_HEAD_MAX);
 }
 
+/* --- a body that is too large ----------------------------------------------------------------- */
+
+/** Ours instead of evhttp's: the request never gets to it. */
+static void
+throw_away(struct bufferevent *bev, void *evcon)
+{
+	struct evbuffer *in = bufferevent_get_input(bev);
+
+	evbuffer_drain(in, evbuffer_get_length(in));
+}
+
+static void
+end_writing(struct bufferevent *bev, void *evcon)
+{
+	if (evbuffer_get_length(bufferevent_get_output(bev)) == 0)
+		shutdown(bufferevent_getfd(bev), SHUT_WR);
+}
+
+static bool
+is_larger(const char *head, size_t len, size_t max)
+{
+	char text[24];
+	int n = sl_head_get(head, len, "Content-Length", text, sizeof(text));
+
+	return n == -E2BIG || (n > 0 && strtoull(text, NULL, 10) > max);
+}
+
+/** Its end is noticed by evhttp, which frees what is its. */
+static void
+refuse(struct conn *c, size_t max)
+{
+	bufferevent_data_cb rd, wr;
+	bufferevent_event_cb ev;
+	void *evcon;
+
+	bufferevent_getcb(c->bev, &rd, &wr, &ev, &evcon);
+	bufferevent_setcb(c->bev, throw_away, end_writing, ev, evcon);
+	conn_expect(c, ENDING, LINGER_S);
+	c->d->ops.too_large(c->d->ctx, max, bufferevent_get_output(c->bev));
+	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+}
+
 /** Look at what came: once a head is complete, decide on its body. */
 static void
 conn_look(struct conn *c)
@@ -157,6 +201,10 @@ conn_look(struct conn *c)
 	conn_from(c, &from);
 	c->noted = false;
 	max = c->d->ops.admit(c->d->ctx, c->bev, data, len, &from, &c->noted);
+	if (is_larger(data, len, max)) {
+		refuse(c, max);
+		return;
+	}
 	conn_limit(c, max);
 	conn_expect(c, BODY, DOOR_TIMEOUT_S + (unsigned)(max / BYTES_S));
 }

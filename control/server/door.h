@@ -26,6 +26,9 @@ struct door_ops {
 	 * failed, and that was noted */
 	size_t (*admit)(void *ctx, struct bufferevent *bev, const char *head, size_t len,
 			const struct sl_ip *from, bool *failed);
+	/** More is announced than `max`: write the whole answer. It is sent, and what comes is
+	 * thrown away for a moment, so that the client gets to read it. */
+	void (*too_large)(void *ctx, size_t max, struct evbuffer *out);
 	/** A whole request. @param noted a failed login of it was noted by `admit` */
 	void (*request)(void *ctx, struct evhttp_request *req, struct bufferevent *bev,
 			const struct sl_ip *from, bool noted);

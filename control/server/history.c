@@ -164,6 +164,10 @@ history_list(struct sl_store *s, uint64_t after, const char *actor, unsigned lim
 	int rc;
 
 	*next = 0;
+	if (sl_store_role(s) == SL_STORE_FOLLOWER) { /* it takes no changes */
+		*rows = json_array();
+		return 0;
+	}
 	if (sqlite3_prepare_v2(sl_store_db(s),
 			       "SELECT n, at, actor, source, operation, path, request_id, outcome, "
 			       "seq, diff FROM rest_audit WHERE n > ?1 AND (?2 IS NULL OR actor = "

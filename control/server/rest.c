@@ -2,6 +2,7 @@
 /* The server: from a request to its handler. */
 #include "sl_rest.h"
 
+#include <event2/buffer.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "head.h"
 #include "history.h"
 #include "kept.h"
+#include "problem.h"
 #include "rate.h"
 #include "sl_secret.h"
 
@@ -45,11 +47,19 @@ sl_rest_wall_ns(void)
 
 /* --- one request ------------------------------------------------------------------------------ */
 
+static void
+call_id(char out[CALL_ID])
+{
+	uint8_t id[(CALL_ID - 1) / 2];
+
+	randombytes_buf(id, sizeof(id));
+	sodium_bin2hex(out, CALL_ID, id, sizeof(id));
+}
+
 static struct sl_call *
 call_new(struct sl_rest *r, struct evhttp_request *req, const struct sl_ip *from)
 {
 	struct sl_call *c = calloc(1, sizeof(*c));
-	uint8_t id[8];
 
 	if (c == NULL)
 		return NULL;
@@ -58,8 +68,7 @@ call_new(struct sl_rest *r, struct evhttp_request *req, const struct sl_ip *from
 	c->from = *from;
 	c->begun_ns = sl_rest_mono_ns();
 	c->text = "";
-	randombytes_buf(id, sizeof(id));
-	sodium_bin2hex(c->id, sizeof(c->id), id, sizeof(id));
+	call_id(c->id);
 	return c;
 }
 
@@ -189,6 +198,31 @@ admit(void *ctx, struct bufferevent *bev, const char *head, size_t len, const st
 	return sl_service_may(&who, r->roles[op - sl_rest_ops]) ? op->body_max : DOOR_BODY_STRANGER;
 }
 
+static void
+too_large(void *ctx, size_t max, struct evbuffer *out)
+{
+	struct sl_rest *r = ctx;
+	struct sl_error e = {0};
+	char id[CALL_ID], *text;
+	json_t *o;
+
+	r->stats.requests++;
+	r->stats.problems++;
+	call_id(id);
+	sl_fail(&e, -EFBIG, "body_too_large", "", "the body may have %zu bytes", max);
+	if (max == DOOR_BODY_STRANGER)
+		sl_hint(&e, "more is taken from whoever is logged in and may call the operation");
+	o = problem_json(413, &e, NULL, id, NULL);
+	text = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	evbuffer_add_printf(out,
+			    "HTTP/1.1 413 Content Too Large\r\nContent-Type: "
+			    "application/problem+json\r\nX-Request-Id: %s\r\nConnection: "
+			    "close\r\nContent-Length: %zu\r\n\r\n%s",
+			    id, text != NULL ? strlen(text) : 0, text != NULL ? text : "");
+	free(text);
+}
+
 /* --- the server ------------------------------------------------------------------------------- */
 
 static int
@@ -233,15 +267,18 @@ copy_names(struct sl_rest *r, const struct sl_rest_conf *c, struct sl_error *e)
 static int
 open_all(struct sl_rest *r, const struct sl_rest_conf *c, struct sl_error *e)
 {
-	static const struct door_ops ops = {.admit = admit, .request = on_request};
+	static const struct door_ops ops = {.admit = admit,
+					    .too_large = too_large,
+					    .request = on_request};
 	int rc = copy_names(r, c, e);
 
 	if (rc == 0)
 		rc = read_page(r, e);
-	if (rc == 0)
+	if (rc == 0 && sl_store_role(c->store) == SL_STORE_PRIMARY) {
 		rc = kept_init(c->store, e);
-	if (rc == 0)
-		rc = history_init(c->store, e);
+		if (rc == 0)
+			rc = history_init(c->store, e);
+	}
 	if (rc != 0)
 		return rc;
 	r->rate = rate_new(RATE, BURST, PLACES);

@@ -20,7 +20,7 @@ struct sl_collector;
 
 struct sl_rest_conf {
 	struct event_base *base;
-	struct sl_store *store;
+	struct sl_store *store; /* of a follower: a handle on which no snapshot comes in */
 	const struct sl_pepper *pepper;
 	struct sl_publisher *publisher; /* NULL: no gateways (tests) */
 	struct sl_collector *collector; /* what gateways report; NULL: a follower */

@@ -22,11 +22,11 @@ store_file_check(const char *path, struct sl_error *e)
 			return -ENOENT;
 		return sl_fail(e, -EIO, "store_io", "", "%.200s: %s", path, strerror(err));
 	}
-	if (!S_ISREG(st.st_mode) || st.st_nlink != 1 ||
-	    (st.st_uid != geteuid() && st.st_uid != 0)) {
+	/* a restore that is cut short leaves a second name: that is no fault */
+	if (!S_ISREG(st.st_mode) || (st.st_uid != geteuid() && st.st_uid != 0)) {
 		sl_fail(e, -EPERM, "file_foreign", "",
 			"%.200s is no plain file of the user that runs this", path);
-		sl_hint(e, "no links; its owner must be the user of sluice-control");
+		sl_hint(e, "no symbolic link; its owner must be the user of sluice-control");
 		return -EPERM;
 	}
 	if ((st.st_mode & 077) != 0) {

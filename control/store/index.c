@@ -222,8 +222,8 @@ allocation(const char *id, const json_t *b, const struct store_index_ops *o)
 	char gw[SL_OBJ_SCOPE], iface[SL_OBJ_SCOPE];
 	int rc;
 
-	if (c2 == NULL)
-		return -EINVAL;
+	if (c2 == NULL) /* of a source that writes other ids */
+		return 0;
 	snprintf(gw, sizeof(gw), "%.*s", (int)(c1 - id), id);
 	snprintf(iface, sizeof(iface), "%.*s", (int)(c2 - c1 - 1), c1 + 1);
 	rc = ref(o, SL_KIND_PEER, text_of(b, "peer"), REF_MUST_EXIST | REF_CASCADE, "/peer");

@@ -43,5 +43,8 @@ int sl_token_check(struct sl_store *s, const struct sl_pepper *p, const char *te
 uint64_t sl_token_last_used(struct sl_store *s, const char *id);
 /** End it: the object goes, a crl object tells everybody. @return as sl_store_del() */
 int sl_token_revoke(struct sl_store_txn *t, const char *id, struct sl_error *e);
+/** Would the token of a principal of sl_token_check() still be taken, from there, for the same? */
+bool sl_token_still(struct sl_store *s, const struct sl_principal *who, const struct sl_ip *from,
+		    uint64_t now_wall_ns);
 
 #endif

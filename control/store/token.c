@@ -268,3 +268,22 @@ sl_token_revoke(struct sl_store_txn *t, const char *id, struct sl_error *e)
 {
 	return sl_store_del(t, SL_KIND_TOKEN, id, SL_REV_ANY, e);
 }
+
+bool
+sl_token_still(struct sl_store *s, const struct sl_principal *who, const struct sl_ip *from,
+	       uint64_t now_wall_ns)
+{
+	const char *id = who->name + strlen("token:");
+	struct sl_principal now;
+	json_t *body = NULL;
+	bool ok;
+
+	if (strncmp(who->name, "token:", strlen("token:")) != 0 ||
+	    sl_store_get(s, SL_KIND_TOKEN, id, NULL, &body) != 0)
+		return false;
+	fill(id, body, &now);
+	ok = now.roles == who->roles && strcmp(now.bound, who->bound) == 0 &&
+	     in_time(body, now_wall_ns) && from_there(body, from) && !revoked(s, id);
+	json_decref(body);
+	return ok;
+}

@@ -48,7 +48,7 @@ say_state(struct owner *o, const char *why)
 			    (json_int_t)o->pos.epoch.number, "epoch", o->pos.epoch.id, "seq",
 			    (json_int_t)o->pos.seq, "sum", sl_hash_str(&sum, text), "count",
 			    (json_int_t)sl_replica_count(o->replica), "why", why, "wrong",
-			    (json_int_t)o->wrong));
+			    (json_int_t)(o->wrong + o->broken)));
 }
 
 static json_t *
@@ -61,7 +61,7 @@ info(const struct one *s)
 			 s->name, "up", (int)i.up, "source", (json_int_t)i.source, "snapshots",
 			 (json_int_t)i.snapshots, "txns", (json_int_t)i.txns, "connects",
 			 (json_int_t)i.connects, "seq", (json_int_t)s->o.pos.seq, "wrong",
-			 (json_int_t)s->o.wrong, "error", i.last_error, "count",
+			 (json_int_t)(s->o.wrong + s->o.broken), "error", i.last_error, "count",
 			 (json_int_t)sl_replica_count(s->o.replica), "bytes",
 			 (json_int_t)sl_replica_bytes(s->o.replica), "snapshot_us",
 			 (json_int_t)(s->snapshot_ns ? (int64_t)(s->snapshot_ns - started_ns) / 1000

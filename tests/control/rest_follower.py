@@ -101,6 +101,7 @@ def reads_and_writes(p, f, g):
         for method, path in (("PUT", "/peers/alice"), ("PATCH", "/peers/alice"), ("DELETE", "/peers/alice"), ("PUT", "/policy"), ("POST", "/tokens"),
                              ("POST", "/backup")):
             c.want(403, method, path, {} if method != "DELETE" else None, "readonly")
+        equal("audit", c.want(200, "GET", "/audit").json()["items"], [])
         r = c.want(200, "GET", "/replication").json()
         equal("role and source", (r["role"], r["source"]["up"]), ("follower", True))
     step("a read after a write waits for it")

@@ -114,6 +114,8 @@ def bodies(c):
         send = b" " * size if size < 1 << 20 and size != 66000 else b""
         return status(raw(c, head(method, path, "Content-Type: application/json", f"Content-Length: {size}", *headers) + send, 5))
     equal("a stranger's 65 KiB", post("/peers", 66000), 413)
+    a = c.call("POST", "/peers", text=" " * (3 << 20), check=False)
+    equal("a body that is sent all the same gets its answer", (a.status, a.reason), (413, "body_too_large"))
     equal("a stranger's 60 KiB", post("/peers", 60000, "Connection: close"), 401)
     equal("900 KiB after the login", post("/peers", 900000, bearer, "Connection: close"), 400)
     equal("2 MiB after the login", post("/peers", 2 << 20, bearer), 413)

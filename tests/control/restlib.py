@@ -76,11 +76,22 @@ class Page:
         hits = [o for o in self.ops if o[0] == method and o[1].match(path)]
         return min(hits, key=lambda o: o[2].count("{")) if hits else None
 
-    def check(self, method, path, answer):
-        """A response must be one that the operation names, with its schema."""
+    def fits(self, what, schema, value):
+        schema = {**schema, "components": self.doc["components"]}
+        try:
+            jsonschema.Draft202012Validator(schema).validate(value)
+        except jsonschema.ValidationError as e:
+            fail(f"{what} does not fit the page: {e.message} at {list(e.absolute_path)}")
+
+    def check(self, method, path, body, answer):
+        """A body that was taken, and a response, must be as the operation says."""
         op = self.find(method, path)
         if op is None:
             return
+        if answer.status < 400 and ("requestBody" in op[3]) != (body is not None):
+            fail(f"{method} {path}: a body, or none, which the page does not say")
+        if answer.status < 400 and body is not None and not op[3].get("x-body-text"):
+            self.fits(f"{method} {path}: the body that was taken", op[3]["requestBody"]["content"]["application/json"]["schema"], json.loads(body))
         responses = op[3]["responses"]
         name = str(answer.status)
         if name not in responses:
@@ -98,12 +109,7 @@ class Page:
             return
         if kind not in r["content"]:
             fail(f"{method} {path}: {answer.status} has type {kind}, not one of {list(r['content'])}: {answer.data[:300]}")
-        schema = dict(r["content"][kind]["schema"])
-        schema["components"] = self.doc["components"]
-        try:
-            jsonschema.Draft202012Validator(schema).validate(answer.json())
-        except jsonschema.ValidationError as e:
-            fail(f"{method} {path}: {answer.status} does not fit the page: {e.message} at {list(e.absolute_path)}")
+        self.fits(f"{method} {path}: {answer.status}", r["content"][kind]["schema"], answer.json())
         self.seen.add((op[3]["operationId"], name))
 
 
@@ -181,7 +187,7 @@ class Control:
         if not conn:
             c.close()
         if check:
-            self.page.check(method, urllib.parse.urlsplit(path).path, a)
+            self.page.check(method, urllib.parse.urlsplit(path).path, data, a)
         return a
 
     def want(self, status, method, path, body=None, reason=None, **more):

@@ -95,6 +95,19 @@ cx_setup_state(void **state)
 }
 
 int
+cx_setup_large(void **state, unsigned peers_max)
+{
+	if (px_setup_state(state) != 0)
+		return 1;
+	fx_close(&px_fx);
+	px_fx.conf.peers_max = peers_max;
+	fx_open(&px_fx);
+	fx_ports(&px_fx);
+	fx_iface(&px_fx, "wg0", 51820);
+	return setup();
+}
+
+int
 cx_teardown(void **state)
 {
 	cx_stop();

@@ -34,6 +34,7 @@ extern struct cx cx;
 /** A gateway gw-1 that manages wg0; with a state directory in the second. */
 int cx_setup(void **state);
 int cx_setup_state(void **state);
+int cx_setup_large(void **state, unsigned peers_max);
 int cx_teardown(void **state);
 /** Begin (again): after cx_stop(), what the state directory holds counts. */
 void cx_start(void);

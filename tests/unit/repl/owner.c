@@ -47,9 +47,11 @@ snapshot_begin(void *ctx, const struct sl_epoch *e, uint64_t seq, const char *re
 {
 	struct owner *o = ctx;
 
-	o->wrong += o->shadow != NULL;
-	o->wrong += strcmp(e->id, o->pos.epoch.id) == 0 && seq < o->pos.seq;
-	o->wrong += e->number < o->pos.epoch.number && !o->any_epoch;
+	o->broken += o->shadow != NULL || o->waiting;
+	o->broken += strcmp(e->id, o->pos.epoch.id) == 0 && seq < o->pos.seq;
+	o->broken += e->number < o->pos.epoch.number && !o->any_epoch;
+	o->broken += e->number == o->pos.epoch.number && strcmp(e->id, o->pos.epoch.id) != 0 &&
+		     !o->any_epoch;
 	o->shadow = sl_replica_new();
 	memset(&o->shadow_pos, 0, sizeof(o->shadow_pos));
 	o->shadow_pos.epoch = *e;
@@ -63,10 +65,11 @@ static int
 apply(struct owner *o, struct sl_replica *r, const json_t *op, bool put)
 {
 	const char *id = json_string_value(json_object_get(op, "id"));
+	const char *kind = json_string_value(json_object_get(op, "kind"));
 	enum sl_kind k;
 	int rc;
 
-	if (sl_kind_parse(json_string_value(json_object_get(op, "kind")), &k) || !id)
+	if (!id || !kind || sl_kind_parse(kind, &k))
 		return -EINVAL;
 	if (!put)
 		return sl_replica_del(r, k, id);
@@ -84,6 +87,7 @@ snapshot_part(void *ctx, json_t *objects, struct sl_error *err)
 	size_t i;
 
 	o->parts++;
+	o->broken += !o->shadow || o->waiting;
 	json_array_foreach (objects, i, v)
 		apply(o, o->shadow, v, true);
 	done(o);
@@ -107,6 +111,7 @@ snapshot_end(void *ctx, uint64_t count, const struct sl_hash_sum *sum, const cha
 	struct owner *o = ctx;
 	struct sl_hash_sum ours;
 
+	o->broken += !o->shadow || o->waiting;
 	sl_replica_sum(o->shadow, &ours);
 	if (count != sl_replica_count(o->shadow) || memcmp(&ours, sum, sizeof(ours)) != 0)
 		return sl_fail(err, -EBADMSG, "hash_mismatch", "", "the snapshot is not whole");
@@ -127,19 +132,19 @@ static int
 txn(void *ctx, json_t *t, struct sl_error *err)
 {
 	struct owner *o = ctx;
+	const char *chain = json_string_value(json_object_get(t, "chain"));
+	uint64_t seq = (uint64_t)json_integer_value(json_object_get(t, "seq"));
 	const json_t *op;
 	size_t i;
 
-	o->wrong += o->shadow != NULL;
+	o->broken += o->shadow || o->waiting || seq <= o->pos.seq;
 	json_array_foreach (json_object_get(t, "ops"), i, op) {
-		bool put = strcmp(json_string_value(json_object_get(op, "op")), "put") == 0;
+		const char *what = json_string_value(json_object_get(op, "op"));
 
-		/* what is deleted must be there */
-		o->wrong += apply(o, o->replica, op, put) != 0;
+		o->wrong += apply(o, o->replica, op, what && strcmp(what, "put") == 0) != 0;
 	}
-	o->pos.seq = (uint64_t)json_integer_value(json_object_get(t, "seq"));
-	snprintf(o->pos.chain, sizeof(o->pos.chain), "%s",
-		 json_string_value(json_object_get(t, "chain")));
+	o->pos.seq = seq;
+	snprintf(o->pos.chain, sizeof(o->pos.chain), "%s", chain ? chain : "");
 	o->txns++;
 	if (o->state)
 		o->state(o, "txn");
@@ -161,7 +166,7 @@ heartbeat(void *ctx, uint64_t head, uint64_t scope_seq, const struct sl_hash_sum
 	o->heartbeats++;
 	o->head = head;
 	position(o, &pos);
-	o->wrong += scope_seq != pos.seq;
+	o->broken += scope_seq != pos.seq;
 	return memcmp(&pos.sum, sum, sizeof(*sum)) == 0;
 }
 
@@ -170,7 +175,7 @@ state(void *ctx, bool up, unsigned source, const struct sl_error *e)
 {
 	struct owner *o = ctx;
 
-	o->wrong += o->up == up;
+	o->broken += o->up == up;
 	o->up = up;
 	if (up)
 		o->ups++;

@@ -17,7 +17,9 @@ struct owner {
 	struct sl_position pos, shadow_pos;
 	bool up;
 	unsigned ups, downs;
-	unsigned snapshots, parts, txns, aborts, heartbeats, wrong; /* wrong: what must not be */
+	unsigned snapshots, parts, txns, aborts, heartbeats;
+	unsigned wrong;	 /* what no source should send: a del of what is not there */
+	unsigned broken; /* what no subscriber may hand on, whatever its source sends */
 	uint64_t head;
 	char reason[40]; /* of the last snapshot */
 	char down_reason[40];

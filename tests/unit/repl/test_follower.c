@@ -58,8 +58,8 @@ equal(struct tree *t)
 static void
 tree_free(struct tree *t)
 {
-	assert_int_equal(t->a.wrong, 0);
-	assert_int_equal(t->b.wrong, 0);
+	assert_int_equal(t->a.wrong + t->a.broken, 0);
+	assert_int_equal(t->b.wrong + t->b.broken, 0);
 	owner_hang_up(&t->a);
 	owner_hang_up(&t->b);
 	owner_free(&t->a);

@@ -58,9 +58,9 @@ equal(struct trio *t)
 static void
 trio_free(struct trio *t)
 {
-	assert_int_equal(t->a.wrong, 0);
-	assert_int_equal(t->b.wrong, 0);
-	assert_int_equal(t->all.wrong, 0);
+	assert_int_equal(t->a.wrong + t->a.broken, 0);
+	assert_int_equal(t->b.wrong + t->b.broken, 0);
+	assert_int_equal(t->all.wrong + t->all.broken, 0);
 	hang_up(t);
 	node_free(&t->n);
 	owner_free(&t->a);

@@ -30,7 +30,7 @@ pair_new(struct pair *p)
 static void
 pair_free(struct pair *p)
 {
-	assert_int_equal(p->o.wrong, 0);
+	assert_int_equal(p->o.wrong + p->o.broken, 0);
 	owner_hang_up(&p->o);
 	node_free(&p->n);
 	owner_free(&p->o);
@@ -524,6 +524,59 @@ test_slow(void **state)
 	pair_free(&p);
 }
 
+/** One that does not take its snapshot does not keep the others from theirs for long. */
+static void
+test_stalled(void **state)
+{
+	struct pair p;
+	struct owner second;
+	struct sl_sub_info info;
+	struct sl_error e;
+	struct sl_store_txn *t;
+	char text[1001];
+	uint64_t seq;
+
+	pair_new(&p);
+	node_stop(&p.n);
+	p.n.conf.snapshots_max = p.n.conf.snapshot_stall_s = p.n.conf.heartbeat_s = 1;
+	node_start(&p.n);
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	t = sl_store_begin(p.n.store, "test", "test", &e);
+	for (unsigned i = 1000; i < 7000; i++) { /* more than sockets hold */
+		json_t *body = peer_body(i, "wg0");
+		char id[32];
+
+		json_object_set_new(body, "description", json_string(text));
+		snprintf(id, sizeof(id), "p-%u", i);
+		assert_int_equal(sl_store_put(t, SL_KIND_PEER, id, SL_REV_NONE, body, &e), 0);
+		json_decref(body);
+	}
+	assert_int_equal(sl_store_commit(t, &seq, &e), 0);
+	p.o.defer = true;
+	dial(&p);
+	UNTIL(&p, p.o.waiting);
+	assert_int_equal(sl_publisher_keep_from(p.n.pub), seq + 1);
+	owner_init(&second);
+	owner_dial(&second, p.base, "gw-b", false, &p.n.port, 1);
+	UNTIL(&p, second.up);
+	turn(p.base, 900);
+	sl_sub_info(second.sub, &info);
+	assert_int_equal(info.snapshots, 0); /* it waits its turn */
+	UNTIL(&p, second.snapshots == 1);
+	sl_sub_info(second.sub, &info);
+	assert_true(info.heartbeats > 0); /* and hears that the source lives */
+	assert_int_equal(second.wrong + second.broken, 0);
+	assert_true(owner_equals(&second, &p.n, "gw-b"));
+	p.o.defer = false;
+	owner_go(&p.o);
+	UNTIL(&p, p.o.up && owner_equals(&p.o, &p.n, "gw-a"));
+	assert_int_equal(p.o.aborts, 1);
+	owner_hang_up(&second);
+	owner_free(&second);
+	pair_free(&p);
+}
+
 struct waited {
 	bool called, all;
 	char reason[64];
@@ -674,8 +727,9 @@ main(void)
 		cmocka_unit_test(test_hash_mismatch),  cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_part_boundary),  cmocka_unit_test(test_owner_takes_time),
 		cmocka_unit_test(test_gone_at_work),   cmocka_unit_test(test_slow),
-		cmocka_unit_test(test_nack_and_wait),  cmocka_unit_test(test_second_source),
-		cmocka_unit_test(test_replaced),       cmocka_unit_test(test_credential),
+		cmocka_unit_test(test_stalled),	       cmocka_unit_test(test_nack_and_wait),
+		cmocka_unit_test(test_second_source),  cmocka_unit_test(test_replaced),
+		cmocka_unit_test(test_credential),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

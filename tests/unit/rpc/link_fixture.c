@@ -60,6 +60,15 @@ on_certificate(void *ctx, const struct sl_tls_id *id, const struct sl_ip *from,
 	return 0;
 }
 
+static bool
+still(void *ctx, const struct sl_principal *who, const struct sl_tls_id *id,
+      const struct sl_ip *from)
+{
+	lx.asked++;
+	assert_true(who->name[0] && from->family == 4);
+	return !lx.revoked || strcmp(lx.revoked, who->name) != 0;
+}
+
 static void
 note(const struct sl_rpc_caller *caller)
 {
@@ -126,7 +135,8 @@ void
 lx_open(const struct sl_rpc_limits *limits, bool tokens, bool certs)
 {
 	const struct sl_rpc_auth auth = {.token = tokens ? on_token : NULL,
-					 .certificate = certs ? on_certificate : NULL};
+					 .certificate = certs ? on_certificate : NULL,
+					 .still = still};
 	struct sl_endpoint at = {.ip = {.family = 4, .b = {127, 0, 0, 1}}};
 	struct sl_tls_conf conf = {0};
 	struct sl_error e = {0};

@@ -36,6 +36,8 @@ struct lx {
 	char who[96], bound[64];
 	struct sl_rpc_conn *conn;
 	struct sl_rpc_later *owed;
+	const char *revoked; /* name of a principal that may no more */
+	unsigned asked;	     /* how many were asked for again */
 	char log[16384];
 };
 

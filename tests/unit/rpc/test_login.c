@@ -403,6 +403,37 @@ test_expiry(void **state)
 	lx_close();
 }
 
+/* What is revoked ends, also what it has let in; the others notice nothing. */
+static void
+test_recheck(void **state)
+{
+	const struct sl_rpc_limits limits = {.per_source = 40};
+	struct wire *w[20], *stranger;
+
+	lx_open(&limits, true, true);
+	for (unsigned i = 0; i < 20; i++) {
+		w[i] = wire_open(lx.client);
+		wire_ask(w[i], login_of(i % 2 ? LX_GATEWAY : LX_FOLLOWER));
+	}
+	stranger = wire_open(lx.client);
+	sl_rpc_server_recheck(lx.server);
+	lx_run(0.1);
+	assert_int_equal(lx.asked, 20);
+	lx.revoked = "token:gateway";
+	sl_rpc_server_recheck(lx.server);
+	lx_run(0.1);
+	assert_int_equal(lx.asked, 40);
+	for (unsigned i = 0; i < 20; i++)
+		assert_string_equal(wire_reason(w[i], i % 2 ? "" : ACK), i % 2 ? "revoked" : "");
+	assert_int_equal(lx.acks, 10);
+	assert_non_null(strstr(wire_ask(stranger, call_of("rpc.hello", "{}")), "test"));
+	assert_non_null(strstr(lx.log, "connection of token:gateway from tls:127.0.0.1 closed"));
+	for (unsigned i = 0; i < 20; i++)
+		wire_close(w[i]);
+	wire_close(stranger);
+	lx_close();
+}
+
 /** What the only source of refused logins has to wait. */
 static struct throttle_source *
 the_source(void)
@@ -570,6 +601,7 @@ main(void)
 		cmocka_unit_test(test_expiry),
 		cmocka_unit_test(test_guessing),
 		cmocka_unit_test(test_throttle),
+		cmocka_unit_test(test_recheck),
 		cmocka_unit_test(test_flood),
 	};
 

@@ -132,6 +132,142 @@ test_each_step(void **state)
 	fixture_end(&f);
 }
 
+/* --- a follower ------------------------------------------------------------------------------- */
+
+static bool
+keep_row(void *ctx, uint64_t seq, json_t *txn)
+{
+	json_array_append(ctx, txn);
+	return true;
+}
+
+static bool
+keep_object(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
+{
+	json_array_append_new(ctx, json_pack("{s:s, s:s, s:I, s:o}", "kind", sl_kind_name(k), "id",
+					     id, "rev", (json_int_t)rev, "obj",
+					     json_loadb(text, len, 0, NULL)));
+	return true;
+}
+
+/** What a follower may be given: a row of the log, a snapshot, the promotion. */
+struct gift {
+	json_t *row, *objects;
+	struct sl_epoch epoch;
+	struct sl_hash_sum sum;
+	uint64_t head;
+	char chain[SL_CHAIN_STR];
+};
+
+static int
+give_row(struct sl_store *s, const struct gift *g, struct sl_error *e)
+{
+	return sl_store_follow(s, g->row, e);
+}
+
+static int
+give_snapshot(struct sl_store *s, const struct gift *g, struct sl_error *e)
+{
+	int rc = sl_store_load_begin(s, &g->epoch, g->head, g->chain, e);
+
+	if (rc == 0)
+		rc = sl_store_load_part(s, g->objects, e);
+	return rc == 0 ? sl_store_load_end(s, json_array_size(g->objects), &g->sum, e) : rc;
+}
+
+static int
+give_promotion(struct sl_store *s, const struct gift *g, struct sl_error *e)
+{
+	return sl_store_promote(s, e);
+}
+
+/** @return how many steps it has */
+static unsigned
+kill_follower(struct fixture *f,
+	      int (*give)(struct sl_store *, const struct gift *, struct sl_error *),
+	      const struct gift *g, uint64_t head_after)
+{
+	struct sl_epoch epoch;
+	struct trap trap;
+	unsigned steps = 0;
+	bool ended = false;
+	uint64_t head;
+	pid_t pid;
+
+	while (!ended) {
+		head = sl_store_head(f->s);
+		sl_store_close(f->s);
+		fflush(NULL);
+		pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			f->s = sl_store_open(f->path, SL_STORE_WRITE, &f->e);
+			trap.left = steps;
+			f->s->step = spring;
+			f->s->step_ctx = &trap;
+			_exit(give(f->s, g, &f->e) == 0 ? 0 : 1);
+		}
+		ended = child_ended(pid);
+		fixture_open(f);
+		read_round(f);
+		sl_store_epoch(f->s, &epoch);
+		assert_int_equal(sl_store_head(f->s), ended ? head_after : head);
+		/* role and epoch change together */
+		assert_int_equal(epoch.number > g->epoch.number,
+				 sl_store_role(f->s) == SL_STORE_PRIMARY);
+		steps++;
+	}
+	return steps;
+}
+
+static void
+gather(struct fixture *p, struct gift *g)
+{
+	json_t *rows = json_array();
+	struct sl_store_snap *snap = sl_store_snap_open(p->s, &p->e);
+
+	json_decref(g->row);
+	json_decref(g->objects);
+	sl_store_log_read(p->s, sl_store_head(p->s), keep_row, rows, &p->e);
+	g->row = json_incref(json_array_get(rows, 0));
+	json_decref(rows);
+	g->objects = json_array();
+	while (sl_store_snap_next(snap, 100, keep_object, g->objects) > 0)
+		;
+	sl_store_snap_pos(snap, &g->epoch, &g->head, g->chain);
+	sl_store_snap_close(snap);
+	sl_store_sum(p->s, &g->sum);
+}
+
+static void
+test_follower_steps(void **state)
+{
+	struct fixture p, f;
+	struct gift g = {0};
+
+	setup(&p);
+	fixture_begin(&f, SL_STORE_FOLLOWER);
+	gather(&p, &g);
+	assert_int_equal(give_snapshot(f.s, &g, &f.e), 0);
+	assert_int_equal(write_round(p.s, 1, NULL), 0);
+	gather(&p, &g);
+	assert_true(kill_follower(&f, give_row, &g, 3) > 1);
+	assert_int_equal(read_round(&f), 1);
+	assert_int_equal(write_round(p.s, 2, NULL), 0);
+	assert_int_equal(write_round(p.s, 3, NULL), 0);
+	gather(&p, &g);
+	assert_true(kill_follower(&f, give_snapshot, &g, 5) > 1);
+	assert_int_equal(read_round(&f), 3);
+	assert_true(kill_follower(&f, give_promotion, &g, 5) > 1);
+	assert_int_equal(sl_store_role(f.s), SL_STORE_PRIMARY);
+	json_decref(g.row);
+	json_decref(g.objects);
+	fixture_end(&f);
+	fixture_end(&p);
+}
+
+/* --- at any time ------------------------------------------------------------------------------ */
+
 static uint64_t
 seed(void)
 {
@@ -332,9 +468,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_each_step),   cmocka_unit_test(test_random_times),
-		cmocka_unit_test(test_restore_cut), cmocka_unit_test(test_backup_meanwhile),
-		cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_each_step),	 cmocka_unit_test(test_follower_steps),
+		cmocka_unit_test(test_random_times),	 cmocka_unit_test(test_restore_cut),
+		cmocka_unit_test(test_backup_meanwhile), cmocka_unit_test(test_no_room),
 	};
 
 	sl_log_set_level(SL_LOG_ERR);

@@ -47,6 +47,12 @@ test_open(void **state)
 	assert_int_equal(symlink(f.path, other), 0);
 	assert_null(sl_store_open(other, SL_STORE_WRITE, &f.e));
 	assert_string_equal(f.e.reason, "file_foreign");
+	/* what a restore leaves that is cut short in its last step */
+	snprintf(other, sizeof(other), "%s.before-restore", f.path);
+	assert_int_equal(link(f.path, other), 0);
+	f.s = sl_store_open(f.path, SL_STORE_WRITE, &f.e);
+	assert_non_null(f.s);
+	sl_store_close(f.s);
 	/* a reader writes nothing */
 	f.s = sl_store_open(f.path, SL_STORE_READ, &f.e);
 	assert_non_null(f.s);

@@ -236,6 +236,50 @@ test_tombstones(void **state)
 	fixture_end(&p);
 }
 
+/** At most a million, the oldest go first. */
+static void
+test_many_tombstones(void **state)
+{
+	static const char many[] =
+		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000002) "
+		"INSERT INTO tombstone SELECT 'peer', 'p' || i, 1, 1, 1, 1800000000000000000 + i "
+		"FROM n";
+	struct fixture f;
+
+	fixture_begin(&f, SL_STORE_PRIMARY);
+	assert_int_equal(store_exec(f.s->db, many, &f.e), 0);
+	assert_int_equal(sl_store_compact(f.s, 0, 0, UINT64_MAX, &f.e), 0);
+	assert_int_equal(tombs(&f).n, 1000000);
+	assert_int_equal(store_tombstone_rev(f.s, SL_KIND_PEER, "p2"), 0);
+	assert_int_equal(store_tombstone_rev(f.s, SL_KIND_PEER, "p3"), 1);
+	fixture_end(&f);
+}
+
+/** Order is that of seq: a clock that jumps changes what is written beside it, and nothing else. */
+static void
+test_clock_jumps(void **state)
+{
+	struct fixture p, f;
+
+	fixture_begin(&p, SL_STORE_PRIMARY);
+	fixture_begin(&f, SL_STORE_FOLLOWER);
+	put_one(&p, SL_KIND_INTERFACE, "wg0", "{}");
+	assert_int_equal(load(&p, &f, 0, 0), 0);
+	for (unsigned i = 1; i < 8; i++) {
+		p.now = i % 2 ? UINT64_C(1000000000) * i : NOW * 2 + i;
+		f.now = i % 3 ? 1 : NOW;
+		add_peer(&p, 1 + i);
+		if (i % 2)
+			add_peer(&p, 1);
+		else
+			del_one(&p, SL_KIND_PEER, "p1");
+		assert_int_equal(catch_up(&p, &f), 0);
+		must_equal(&p, &f);
+	}
+	fixture_end(&f);
+	fixture_end(&p);
+}
+
 static void
 test_compact(void **state)
 {
@@ -276,10 +320,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_follow),
-		cmocka_unit_test(test_bad_snapshot),
-		cmocka_unit_test(test_tombstones),
-		cmocka_unit_test(test_compact),
+		cmocka_unit_test(test_follow),	    cmocka_unit_test(test_bad_snapshot),
+		cmocka_unit_test(test_tombstones),  cmocka_unit_test(test_many_tombstones),
+		cmocka_unit_test(test_clock_jumps), cmocka_unit_test(test_compact),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

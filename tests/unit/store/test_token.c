@@ -42,6 +42,17 @@ check(struct fixture *f, const char *text, const char *from, struct sl_principal
 	return sl_token_check(f->s, &pepper, text, from != NULL ? &ip : NULL, f->now, who);
 }
 
+/** Would it be taken again as `who`? */
+static bool
+still(struct fixture *f, const struct sl_principal *who, const char *from)
+{
+	struct sl_ip ip = {0};
+
+	if (from != NULL)
+		assert_int_equal(sl_ip_parse(from, &ip), 0);
+	return sl_token_still(f->s, who, from != NULL ? &ip : NULL, f->now);
+}
+
 static void
 test_check(void **state)
 {
@@ -77,7 +88,7 @@ static void
 test_limits(void **state)
 {
 	struct fixture f;
-	struct sl_principal who;
+	struct sl_principal who, more;
 	struct made m;
 	struct sl_store_txn *t;
 
@@ -93,23 +104,35 @@ test_limits(void **state)
 	assert_int_equal(check(&f, m.text, NULL, &who), -EACCES);
 	f.now = NOW + UINT64_C(3599000000000);
 	assert_int_equal(check(&f, m.text, "10.1.2.3", &who), 0);
+	assert_true(still(&f, &who, "10.1.2.3"));
+	assert_false(still(&f, &who, "10.2.2.3"));
+	more = who;
+	more.roles |= SL_SR_BIT(SL_SR_ADMIN);
+	assert_false(still(&f, &more, "10.1.2.3"));
+	more = who;
+	more.bound[0] = 'x';
+	assert_false(still(&f, &more, "10.1.2.3"));
 	f.now = NOW + UINT64_C(3600000000000);
 	assert_int_equal(check(&f, m.text, "10.1.2.3", &who), -EACCES);
+	assert_false(still(&f, &who, "10.1.2.3"));
 	/* a revocation list ends it too, where the object is still there */
 	assert_int_equal(make(&f, SL_SR_BIT(SL_SR_VIEWER), NULL, 0, NULL, &m), 0);
 	assert_int_equal(check(&f, m.text, NULL, &who), 0);
+	assert_true(still(&f, &who, NULL));
 	{
 		char crl[32];
 
 		snprintf(crl, sizeof(crl), "token:%s", m.id);
 		put_one(&f, SL_KIND_CRL, crl, "{'reason': 'lost'}");
 		assert_int_equal(check(&f, m.text, NULL, &who), -EACCES);
+		assert_false(still(&f, &who, NULL));
 		del_one(&f, SL_KIND_CRL, crl);
 		assert_int_equal(check(&f, m.text, NULL, &who), 0);
 		t = begin(&f);
 		assert_int_equal(sl_token_revoke(t, m.id, &f.e), 0);
 		must_commit(&f, t);
 		assert_int_equal(check(&f, m.text, NULL, &who), -EACCES);
+		assert_false(still(&f, &who, NULL));
 		assert_int_equal(sl_store_get(f.s, SL_KIND_CRL, crl, NULL, NULL), 0);
 	}
 	fixture_end(&f);
