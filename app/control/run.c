@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "access.h"
 #include "run.h"
 #include "sl_env.h"
 #include "sl_follower.h"
@@ -18,6 +19,7 @@
 #include "sl_rpc_server.h"
 #include "sl_schema_control.h"
 #include "sl_secret.h"
+#include "sl_tls_alarm.h"
 #include "upstream.h"
 #include "wipe_alloc.h"
 
@@ -25,6 +27,7 @@
 #define RECHECK_S 60 /* of what ends by itself */
 #define LOG_AGE_S (7 * 86400)
 #define LOG_ROWS 100000
+#define ALARM_S 60
 
 struct run {
 	const struct run_options *o;
@@ -37,6 +40,9 @@ struct run {
 	int lock;
 	struct sl_tls *rest_tls, *repl_tls, *dial_tls;
 	struct sl_allow_cert *certs;
+	struct access access;
+	struct sl_tls_alarm alarm;
+	unsigned seconds;
 	struct sl_publisher *publisher;
 	struct sl_collector *collector; /* NULL: a follower */
 	struct sl_rpc *rpc;
@@ -50,42 +56,43 @@ struct run {
 	int64_t checked_s;
 };
 
-/* --- who speaks on the stream ----------------------------------------------------------------- */
+/* --- the source's token ---------------------------------------------------------------------- */
 
 static int
-by_token(void *ctx, const char *token, const struct sl_ip *from, struct sl_rpc_login *out)
+read_token(struct run *r, struct sl_error *e)
 {
-	struct run *r = ctx;
+	char token[sizeof(r->token)] = "";
+	FILE *f;
+	struct stat st;
 
-	return sl_token_check(r->read, &r->pepper, token, from, sl_clock_wall_ns(), &out->who);
+	if (r->o->token_file == NULL)
+		return 0;
+	f = fopen(r->o->token_file, "re");
+	if (f == NULL || fstat(fileno(f), &st) != 0 || fgets(token, sizeof(token), f) == NULL) {
+		sl_fail(e, -EIO, "file", "--token-file", "%.200s: %s", r->o->token_file,
+			f == NULL ? strerror(errno) : "it holds no token");
+		if (f != NULL)
+			fclose(f);
+		return -EIO;
+	}
+	fclose(f);
+	token[strcspn(token, " \r\n")] = '\0';
+	if ((st.st_mode & 077) == 0) {
+		memcpy(r->token, token, sizeof(token));
+		sl_wipe(token, sizeof(token));
+		return 0;
+	}
+	sl_wipe(token, sizeof(token));
+	sl_fail(e, -EPERM, "file_mode", "--token-file", "%.200s: others may read it",
+		r->o->token_file);
+	sl_hint(e, "chmod 0600 %.150s", r->o->token_file);
+	return -EPERM;
 }
 
 static int
-by_certificate(void *ctx, const struct sl_tls_id *id, const struct sl_ip *from,
-	       struct sl_rpc_login *out)
+set_token(struct run *r)
 {
-	struct run *r = ctx;
-	char crl[64];
-
-	snprintf(crl, sizeof(crl), "cert:%s", id->serial);
-	if (sl_store_get(r->read, SL_KIND_CRL, crl, NULL, NULL) == 0)
-		return -EACCES;
-	out->until_s = id->not_after_s;
-	return sl_allow_cert_find(r->certs, id, &out->who) == 0 ? 0 : -ENOENT;
-}
-
-/** A login of before: would it be taken today? */
-static bool
-still(void *ctx, const struct sl_principal *who, const struct sl_tls_id *id,
-      const struct sl_ip *from)
-{
-	struct sl_rpc_login now = {0};
-	struct run *r = ctx;
-
-	if (strncmp(who->name, "token:", strlen("token:")) == 0)
-		return sl_token_still(r->store, who, from, sl_clock_wall_ns());
-	return id != NULL && by_certificate(r, id, from, &now) == 0 &&
-	       now.who.roles == who->roles && strcmp(now.who.bound, who->bound) == 0;
+	return sl_follower_set_token(r->follower, r->token[0] != '\0' ? r->token : NULL);
 }
 
 /* --- events ----------------------------------------------------------------------------------- */
@@ -97,6 +104,13 @@ on_end(evutil_socket_t sig, short what, void *arg)
 
 	sl_log(SL_LOG_NOTICE, "stop", "signal %d: ending", (int)sig);
 	event_base_loopbreak(r->base);
+}
+
+static void
+look_at_certificate(struct run *r)
+{
+	sl_tls_alarm_look(&r->alarm, sl_tls_not_after(r->rest_tls),
+			  r->o->cert ? r->o->cert : r->paths.tls_cert, (int64_t)time(NULL));
 }
 
 static void
@@ -113,7 +127,14 @@ on_hup(evutil_socket_t sig, short what, void *arg)
 		       e.message, e.reason);
 		return;
 	}
-	sl_log(SL_LOG_NOTICE, "tls", "SIGHUP: certificates are read anew");
+	look_at_certificate(r);
+	if (r->follower != NULL && (read_token(r, &e) != 0 || set_token(r) != 0)) {
+		sl_log(SL_LOG_ERR, "tls", "SIGHUP: %s [%s]; the former token stays", e.message,
+		       e.reason);
+		return;
+	}
+	sl_log(SL_LOG_NOTICE, "tls", "SIGHUP: certificates%s are read anew",
+	       r->follower != NULL ? " and token" : "");
 }
 
 static void
@@ -153,6 +174,8 @@ on_second(evutil_socket_t fd, short what, void *arg)
 	if (r->collector != NULL)
 		sl_collector_tick(r->collector, sl_collector_now_s());
 	recheck_logins(r);
+	if (r->seconds++ % ALARM_S == 0)
+		look_at_certificate(r);
 }
 
 static void
@@ -238,33 +261,6 @@ open_tls(struct run *r, struct sl_error *e)
 	return r->certs != NULL ? 0 : e->err;
 }
 
-static int
-read_token(struct run *r, struct sl_error *e)
-{
-	FILE *f;
-	struct stat st;
-
-	if (r->o->token_file == NULL)
-		return 0;
-	f = fopen(r->o->token_file, "re");
-	if (f == NULL || fstat(fileno(f), &st) != 0 ||
-	    fgets(r->token, sizeof(r->token), f) == NULL) {
-		sl_fail(e, -EIO, "file", "--token-file", "%.200s: %s", r->o->token_file,
-			f == NULL ? strerror(errno) : "it holds no token");
-		if (f != NULL)
-			fclose(f);
-		return -EIO;
-	}
-	fclose(f);
-	r->token[strcspn(r->token, " \r\n")] = '\0';
-	if ((st.st_mode & 077) == 0)
-		return 0;
-	sl_fail(e, -EPERM, "file_mode", "--token-file", "%.200s: others may read it",
-		r->o->token_file);
-	sl_hint(e, "chmod 0600 %.150s", r->o->token_file);
-	return -EPERM;
-}
-
 static void
 on_source(void *ctx, bool up, unsigned source, const struct sl_error *e)
 {
@@ -340,10 +336,10 @@ open_repl(struct run *r, struct sl_error *e)
 				      .rewound = on_rewound,
 				      .upstream = on_upstream,
 				      .ctx = r};
-	struct sl_rpc_auth auth = {.token = by_token,
-				   .certificate = by_certificate,
-				   .still = still,
-				   .ctx = r};
+	struct sl_rpc_auth auth = {.token = access_token,
+				   .certificate = access_certificate,
+				   .still = access_still,
+				   .ctx = &r->access};
 	struct sl_rpc_limits limits = {.connections = 2048, .per_source = 64};
 	int rc;
 
@@ -355,6 +351,7 @@ open_repl(struct run *r, struct sl_error *e)
 	r->publisher = sl_publisher_new(&p, e);
 	if (r->publisher == NULL)
 		return e->err;
+	r->access = (struct access){r->read, &r->pepper, r->certs};
 	r->rpc = sl_rpc_new(&sl_control_schema, r);
 	if (r->rpc == NULL)
 		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for replication");

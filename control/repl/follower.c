@@ -326,6 +326,12 @@ sl_follower_info(const struct sl_follower *f, struct sl_sub_info *out)
 	sl_sub_info(f->sub, out);
 }
 
+int
+sl_follower_set_token(struct sl_follower *f, const char *token)
+{
+	return sl_sub_set_token(f->sub, token);
+}
+
 void
 sl_follower_resync(struct sl_follower *f)
 {

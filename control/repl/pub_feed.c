@@ -276,10 +276,12 @@ feed_clear(struct feed *f)
 static bool
 is_credential(const struct pub_stream *s, enum sl_kind k, const char *id)
 {
+	const struct sl_tls_id *cert = sl_rpc_conn_id(s->conn);
+
 	if (k == SL_KIND_TOKEN)
 		return strncmp(s->principal, "token:", 6) == 0 && strcmp(s->principal + 6, id) == 0;
-	if (strncmp(id, "cert:", 5) == 0) /* which one is known at the login */
-		return strncmp(s->principal, "cert:", 5) == 0;
+	if (strncmp(id, "cert:", 5) == 0)
+		return cert != NULL && strcmp(cert->serial, id + 5) == 0;
 	return strcmp(s->principal, id) == 0;
 }
 

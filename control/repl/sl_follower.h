@@ -43,6 +43,8 @@ int sl_follower_upstream(struct sl_follower *f, const struct sl_rpc_caller *call
 			 const char *method, const char *node, json_t *params, json_t **result,
 			 struct sl_error *e);
 void sl_follower_info(const struct sl_follower *f, struct sl_sub_info *out);
+/** As sl_sub_set_token(). */
+int sl_follower_set_token(struct sl_follower *f, const char *token);
 /** Ask the source for a snapshot. */
 void sl_follower_resync(struct sl_follower *f);
 

@@ -90,6 +90,9 @@ struct sl_sub_conf {
  * memory. */
 struct sl_sub *sl_sub_new(const struct sl_sub_conf *c, struct sl_error *e);
 void sl_sub_free(struct sl_sub *s); /* NULL allowed */
+/** The token of connections to come; what is open stays. NULL: the certificate is the login.
+ * @return 0 or -ENOMEM */
+int sl_sub_set_token(struct sl_sub *s, const char *token);
 /** What was begun by the last op is done. @param ack merged into repl.ack or repl.nack (generation,
  * serving_seq, overlay, ignored ...); taken over, may be NULL. `e` as of sl_sub_ops */
 void sl_sub_done(struct sl_sub *s, int rc, json_t *ack, const struct sl_error *e);

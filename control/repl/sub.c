@@ -208,6 +208,26 @@ sl_sub_new(const struct sl_sub_conf *c, struct sl_error *e)
 	return s;
 }
 
+static void
+drop_token(struct sl_sub *s)
+{
+	if (s->token)
+		sl_wipe(s->token, strlen(s->token));
+	free(s->token);
+}
+
+int
+sl_sub_set_token(struct sl_sub *s, const char *token)
+{
+	char *fresh = copy(token);
+
+	if (token && !fresh)
+		return -ENOMEM;
+	drop_token(s);
+	s->token = fresh;
+	return 0;
+}
+
 void
 sl_sub_free(struct sl_sub *s)
 {
@@ -220,10 +240,8 @@ sl_sub_free(struct sl_sub *s)
 		event_free(s->timer);
 	if (s->step)
 		event_free(s->step);
-	if (s->token)
-		sl_wipe(s->token, strlen(s->token));
+	drop_token(s);
 	json_decref(s->msg);
-	free(s->token);
 	free(s->node);
 	free(s->program);
 	free(s->sources);

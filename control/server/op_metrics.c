@@ -6,6 +6,7 @@
 #include "call.h"
 #include "collector.h"
 #include "sl_replica.h"
+#include "sl_tls_alarm.h"
 
 static void
 head(FILE *f, const char *name, const char *type, const char *help)
@@ -146,6 +147,20 @@ collected(FILE *f, struct sl_store *s, struct sl_collector *c)
 	sl_store_walk(s, SL_KIND_GATEWAY, "", each_gateway, &x, NULL);
 }
 
+/** What will stop working by itself. */
+static void
+endings(FILE *f, const struct sl_rest *r)
+{
+	int64_t now = (int64_t)(sl_rest_wall_ns() / 1000000000);
+
+	head(f, "sluice_control_certificate_expiry_timestamp_seconds", "gauge",
+	     "when this server's certificate ends");
+	fprintf(f, "sluice_control_certificate_expiry_timestamp_seconds %lld\n",
+		(long long)sl_tls_not_after(r->c.tls));
+	value(f, "sluice_control_tokens_expiring", "gauge", "tokens that end within 14 days",
+	      sl_token_count_ending(r->c.store, now, now + SL_TLS_ALARM_DAYS * 86400));
+}
+
 int
 sl_op_get_metrics(struct sl_call *c, struct sl_error *e)
 {
@@ -179,6 +194,7 @@ sl_op_get_metrics(struct sl_call *c, struct sl_error *e)
 		(unsigned long long)st.refused_login, (unsigned long long)st.refused_role,
 		(unsigned long long)st.refused_rate);
 	value(f, "sluice_control_http_connections", "gauge", "open now", st.connections);
+	endings(f, c->rest);
 	objects(f, s);
 	subscribers(f, c->rest->c.publisher);
 	collected(f, s, c->rest->c.collector);

@@ -63,6 +63,19 @@ sl_op_delete_setting(struct sl_call *c, struct sl_error *e)
 	return object_delete(c, &setting_kind, e);
 }
 
+static const struct object_kind revocation_kind = {SL_KIND_CRL, "revocation", "revocations"};
+READ(revocation, revocations)
+
+int
+sl_op_put_revocation(struct sl_call *c, struct sl_error *e)
+{
+	if (strncmp(c->arg[0], "token:", 6) != 0)
+		return object_put(c, &revocation_kind, e);
+	sl_fail(e, -EINVAL, "delete_token", "", "a token is revoked by DELETE /tokens/ID");
+	sl_hint(e, "here certificates are revoked: cert:SERIAL");
+	return -EINVAL;
+}
+
 /* --- a gateway sees itself alone -------------------------------------------------------------- */
 
 static bool

@@ -39,6 +39,10 @@ int sl_token_make(const struct sl_pepper *p, const struct sl_principal *creator,
  */
 int sl_token_check(struct sl_store *s, const struct sl_pepper *p, const char *text,
 		   const struct sl_ip *from, uint64_t now_wall_ns, struct sl_principal *out);
+/** When it ends, wall seconds; 0: never, or there is no such token. */
+int64_t sl_token_until(struct sl_store *s, const char *id);
+/** Tokens that end before `wall_s` and have not ended at `now_s`. */
+unsigned sl_token_count_ending(struct sl_store *s, int64_t now_s, int64_t wall_s);
 /** When it was last taken, wall seconds; 0: never, or not on this node. */
 uint64_t sl_token_last_used(struct sl_store *s, const char *id);
 /** End it: the object goes, a crl object tells everybody. @return as sl_store_del() */

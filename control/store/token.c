@@ -148,6 +148,54 @@ in_time(const json_t *body, uint64_t now_wall_ns)
 	return at == NULL || (sl_time_parse(at, &end) == 0 && now_wall_ns < end);
 }
 
+/** 0: never */
+static int64_t
+until_s(const json_t *body)
+{
+	const char *at = json_string_value(json_object_get(body, "expires_at"));
+	uint64_t end;
+
+	return at != NULL && sl_time_parse(at, &end) == 0 ? (int64_t)(end / 1000000000) : 0;
+}
+
+int64_t
+sl_token_until(struct sl_store *s, const char *id)
+{
+	json_t *body = NULL;
+	int64_t end = 0;
+
+	if (sl_store_get(s, SL_KIND_TOKEN, id, NULL, &body) == 0)
+		end = until_s(body);
+	json_decref(body);
+	return end;
+}
+
+struct ending {
+	int64_t from_s, to_s;
+	unsigned n;
+};
+
+static bool
+count_ending(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
+{
+	json_t *body = json_loadb(text, len, 0, NULL);
+	struct ending *x = ctx;
+	int64_t end = until_s(body);
+
+	x->n += end > x->from_s && end < x->to_s;
+	json_decref(body);
+	return true;
+}
+
+unsigned
+sl_token_count_ending(struct sl_store *s, int64_t now_s, int64_t wall_s)
+{
+	struct ending x = {.from_s = now_s, .to_s = wall_s};
+
+	sl_store_walk(s, SL_KIND_TOKEN, "", count_ending, &x, NULL);
+	return x.n;
+}
+
 /** A socket for both families tells an IPv4 address as ::ffff:192.0.2.1. */
 static struct sl_ip
 unmapped(const struct sl_ip *ip)
