@@ -253,8 +253,6 @@ bool cp_step(struct sl_cp *cp);
 bool cp_refuses(const struct sl_cp *cp);
 /** Note KIND/ID/FIELD, for the acknowledgement. */
 void cp_ignore(struct sl_cp *cp, enum sl_kind k, const char *id, const char *field);
-/** The serving state as fields of an acknowledgement; new reference. */
-json_t *cp_ack(struct sl_cp *cp);
 
 /* --- cp_object.c: what counts of an object ------------------------------------------------------
  */

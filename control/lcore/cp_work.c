@@ -377,18 +377,45 @@ phase_after_check(struct sl_cp *cp)
 		cp->phase = CP_REVOKE;
 }
 
-json_t *
-cp_ack(struct sl_cp *cp)
+/* What goes into repl.ack, or, where something is refused, into repl.nack. */
+static json_t *
+ack_json(struct sl_cp *cp, bool refused)
 {
+	json_t *o = json_pack("{s:I, s:b}", "serving_seq", (json_int_t)cp->serving_seq, "overlay",
+			      (int)cp->overlay);
 	struct sl_hash_sum sum;
 	char hash[SL_HASH_STR];
 
+	if (refused || o == NULL)
+		return o;
 	sl_replica_sum(cp->r, &sum);
-	return json_pack("{s:I, s:I, s:b, s:s, s:I}", "generation",
-			 (json_int_t)sl_gw_generation(cp->gw), "serving_seq",
-			 (json_int_t)cp->serving_seq, "overlay", (int)cp->overlay, "hash",
-			 sl_hash_str(&sum, hash), "applied_us",
-			 (json_int_t)((sl_clock_mono_ns() - cp->begin_ns) / 1000));
+	json_object_set_new(o, "generation", json_integer((json_int_t)sl_gw_generation(cp->gw)));
+	json_object_set_new(o, "hash", json_string(sl_hash_str(&sum, hash)));
+	json_object_set_new(o, "applied_us",
+			    json_integer((json_int_t)((sl_clock_mono_ns() - cp->begin_ns) / 1000)));
+	if (cp->ignored != NULL)
+		json_object_set(o, "ignored", cp->ignored);
+	return o;
+}
+
+/* What changed without a transaction, as a start from the cache or a file that came. */
+static void
+tell_source(struct sl_cp *cp, const struct sl_error *e, json_t *o)
+{
+	if (o == NULL || !cp->up || cp->call == NULL) {
+		json_decref(o);
+		return;
+	}
+	json_object_set_new(o, "epoch",
+			    json_pack("{s:I, s:s}", "number", (json_int_t)cp->epoch.number, "id",
+				      cp->epoch.id));
+	json_object_set_new(o, "seq", json_integer((json_int_t)cp->seq));
+	if (e->err != 0) {
+		json_object_set_new(o, "code", json_string(e->reason));
+		json_object_set_new(o, "path", json_string(e->path));
+		json_object_set_new(o, "message", json_string(e->message));
+	}
+	cp->call(cp, e->err != 0 ? "repl.nack" : "repl.ack", o, NULL);
 }
 
 static void
@@ -426,24 +453,27 @@ tell(struct sl_cp *cp, const struct sl_error *e)
 static void
 end_round(struct sl_cp *cp)
 {
+	bool in_op = cp->in_op, was_bad = cp->last_nack[0] != '\0';
 	struct sl_error e = {0};
-	json_t *ack;
+	json_t *o;
 
 	cp->phase = CP_IDLE;
+	cp->in_op = false;
 	if (cp_refuses(cp))
 		first_fault(cp, &e);
 	else
 		cp->serving_seq = cp->seq;
 	cp->overlay = e.err != 0 && cp->seq > cp->serving_seq;
 	tell(cp, &e);
-	if (!cp->in_op)
-		return;
-	cp->in_op = false;
-	ack = cp_ack(cp);
-	if (cp->ignored != NULL)
-		json_object_set_new(ack, "ignored", cp->ignored);
+	o = ack_json(cp, e.err != 0);
+	json_decref(cp->ignored);
 	cp->ignored = NULL;
-	cp->done(cp, e.err, ack, &e);
+	if (in_op)
+		cp->done(cp, e.err, o, &e);
+	else if (e.err != 0 || was_bad)
+		tell_source(cp, &e, o);
+	else
+		json_decref(o);
 }
 
 void
