@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "history.h"
+#include "kept.h"
 
 /* --- whom it concerns ------------------------------------------------------------------------- */
 
@@ -138,6 +139,8 @@ change_end(struct sl_call *c, struct sl_store_txn *t, int rc, struct sl_error *e
 	if (rc == 0) {
 		rc = sl_call_dry_run(c) ? dry_run(c, t, diff, e) : history_add(c, diff, e);
 	}
+	if (rc == 0 && !sl_call_dry_run(c))
+		rc = kept_claim(c, e);
 	json_decref(diff);
 	if (rc != 0 || sl_call_dry_run(c)) {
 		sl_store_abort(t);

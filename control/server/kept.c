@@ -58,6 +58,12 @@ replay(struct sl_call *c, sqlite3_stmt *st, struct sl_error *e)
 		sl_hint(e, "a new key for each new request");
 		return -EINVAL;
 	}
+	if (body == NULL && sqlite3_column_int(st, 1) == 0) {
+		sl_fail(e, -EEXIST, "done_before", "Idempotency-Key",
+			"this request was done; the server ended before its answer was kept");
+		sl_hint(e, "look at what is there now");
+		return -EEXIST;
+	}
 	if (body == NULL) {
 		sl_fail(e, -EEXIST, "shown_once", "Idempotency-Key",
 			"this request was done; its answer held a secret and is not kept");
@@ -104,36 +110,57 @@ kept_find(struct sl_call *c, bool *hit, struct sl_error *e)
 	return rc;
 }
 
+/** @param body NULL: none */
+static int
+put(struct sl_call *c, const char *key, int status, const char *body)
+{
+	sqlite3_stmt *st = NULL;
+	uint8_t hash[HASH];
+	int rc;
+
+	request_hash(c, hash);
+	if (sqlite3_prepare_v2(sl_store_db(c->rest->c.store),
+			       "INSERT OR REPLACE INTO rest_kept VALUES(?1, ?2, ?3, ?4, ?5, ?6, "
+			       "?7, ?8, ?9)",
+			       -1, &st, NULL) != SQLITE_OK)
+		return -EIO;
+	sqlite3_bind_text(st, 1, c->who.name, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 2, key, -1, SQLITE_STATIC);
+	sqlite3_bind_blob(st, 3, hash, HASH, SQLITE_STATIC);
+	sqlite3_bind_int64(st, 4, (sqlite3_int64)(sl_rest_wall_ns() / 1000000000));
+	sqlite3_bind_int(st, 5, status);
+	sqlite3_bind_int64(st, 6, (sqlite3_int64)c->seq);
+	sqlite3_bind_int64(st, 7, (sqlite3_int64)c->etag);
+	sqlite3_bind_text(st, 8, c->location, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 9, body, -1, SQLITE_STATIC);
+	rc = sqlite3_step(st) == SQLITE_DONE ? 0 : -EIO;
+	sqlite3_finalize(st);
+	return rc;
+}
+
+int
+kept_claim(struct sl_call *c, struct sl_error *e)
+{
+	const char *key = key_of(c);
+
+	if (key == NULL || put(c, key, 0, NULL) == 0)
+		return 0;
+	return sl_fail(e, -EIO, "store_io", "", "the request cannot be noted: %s",
+		       sqlite3_errmsg(sl_store_db(c->rest->c.store)));
+}
+
 void
 kept_store(struct sl_call *c)
 {
 	const char *key = c->status < 300 ? key_of(c) : NULL;
-	sqlite3_stmt *st = NULL;
-	uint8_t hash[HASH];
 	char *body;
 
 	if (key == NULL || c->out == NULL || sl_call_dry_run(c))
 		return;
 	body = c->keep_secret ? NULL : json_dumps(c->out, JSON_COMPACT);
-	request_hash(c, hash);
-	if (sqlite3_prepare_v2(sl_store_db(c->rest->c.store),
-			       "INSERT OR REPLACE INTO rest_kept VALUES(?1, ?2, ?3, ?4, ?5, ?6, "
-			       "?7, ?8, ?9)",
-			       -1, &st, NULL) == SQLITE_OK) {
-		sqlite3_bind_text(st, 1, c->who.name, -1, SQLITE_STATIC);
-		sqlite3_bind_text(st, 2, key, -1, SQLITE_STATIC);
-		sqlite3_bind_blob(st, 3, hash, HASH, SQLITE_STATIC);
-		sqlite3_bind_int64(st, 4, (sqlite3_int64)(sl_rest_wall_ns() / 1000000000));
-		sqlite3_bind_int(st, 5, c->status);
-		sqlite3_bind_int64(st, 6, (sqlite3_int64)c->seq);
-		sqlite3_bind_int64(st, 7, (sqlite3_int64)c->etag);
-		sqlite3_bind_text(st, 8, c->location, -1, SQLITE_STATIC);
-		sqlite3_bind_text(st, 9, body, -1, SQLITE_STATIC);
-		if (sqlite3_step(st) != SQLITE_DONE)
-			sl_log(SL_LOG_WARN, "rest", "%s: the answer could not be kept: %s", c->id,
-			       sqlite3_errmsg(sl_store_db(c->rest->c.store)));
-		sqlite3_finalize(st);
-	}
+	if (put(c, key, c->status, body) != 0)
+		sl_log(SL_LOG_WARN, "rest", "%s: the answer could not be kept: %s", c->id,
+		       sqlite3_errmsg(sl_store_db(c->rest->c.store)));
 	free(body);
 }
 

@@ -11,8 +11,11 @@
 int kept_init(struct sl_store *s, struct sl_error *e);
 /** Is there an answer? @param[out] hit it was put into the call
  * @return 0, -EINVAL header_invalid, idempotency_key_reused; -EEXIST shown_once (the answer held a
- * secret); -EIO store_io */
+ * secret), done_before (the server ended before it was kept); -EIO store_io */
 int kept_find(struct sl_call *c, bool *hit, struct sl_error *e);
+/** In the transaction of the change: that this request was done, whatever becomes of its answer.
+ * @return 0, -EIO store_io */
+int kept_claim(struct sl_call *c, struct sl_error *e);
 /** Keep this answer, if the request has a key. */
 void kept_store(struct sl_call *c);
 /** Forget those that are older than 24 hours. */

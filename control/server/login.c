@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "head.h"
+#include "sl_log.h"
 #include "sl_rest_int.h"
 #include "sl_secret.h"
 
@@ -61,6 +62,7 @@ int
 sl_rest_login(struct sl_rest *r, struct bufferevent *bev, const char *authorization,
 	      const struct sl_ip *from, bool count, struct sl_principal *out, struct sl_error *e)
 {
+	char text[SL_IP_STR];
 	int rc;
 
 	if (authorization == NULL)
@@ -69,7 +71,11 @@ sl_rest_login(struct sl_rest *r, struct bufferevent *bev, const char *authorizat
 		return sl_fail(e, -EAGAIN, "login_delayed", "",
 			       "too many failed logins from this address");
 	rc = by_token(r, authorization, from, out, e);
-	if (rc != 0 && count)
-		throttle_refused(&r->throttle, from, sl_rest_mono_ns());
+	if (rc == 0 || !count)
+		return rc;
+	/* as often as the source may try */
+	sl_log(SL_LOG_WARN, "audit", "login from %s refused: %s", sl_ip_str(from, text),
+	       e->message);
+	throttle_refused(&r->throttle, from, sl_rest_mono_ns());
 	return rc;
 }

@@ -208,6 +208,9 @@ def keys_and_dry_runs(c):
     c.want(409, "POST", "/peers", body, "exists", headers=h, token=other)
     t = c.want(201, "POST", "/tokens", {"roles": ["viewer"]}, headers={"Idempotency-Key": "k-3"})
     c.want(409, "POST", "/tokens", {"roles": ["viewer"]}, "shown_once", headers={"Idempotency-Key": "k-3"})
+    db = os.path.join(c.dir, "store.db")
+    subprocess.run(["sqlite3", "-cmd", ".timeout 3000", db, "UPDATE rest_kept SET status = 0, body = NULL WHERE key = 'k-1'"], check=True)
+    c.want(409, "POST", "/peers", body, "done_before", headers=h)  # as if it had been killed before the answer
     with open(os.path.join(c.dir, "store.db"), "rb") as f, open(os.path.join(c.dir, "store.db-wal"), "rb") as g:
         if t.json()["token"].split("_")[2].encode() in f.read() + g.read():
             fail("the secret of a token stands in the store")
