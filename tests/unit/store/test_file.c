@@ -296,7 +296,7 @@ static void
 test_restore_wal_copy(void **state)
 {
 	struct fixture f;
-	char copy[128], cmd[400];
+	char copy[128], cmd[800];
 
 	fixture_begin(&f, SL_STORE_PRIMARY);
 	snprintf(copy, sizeof(copy), "%s/copy.db", f.dir);
