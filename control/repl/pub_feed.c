@@ -98,6 +98,31 @@ give_bucket(struct feed *f, struct pub_stream *s, const struct pub_bucket *b, bo
 	}
 }
 
+/** What enters and leaves the scope of a stream, as ops; where it is more than an outbox holds, a
+ * snapshot is due. */
+static void
+feed_scope(struct feed *f, struct pub_stream *s, const struct pub_scope *now)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < s->scope.n; i++)
+		bytes += pub_scope_has(now, s->scope.has[i]) ? 0 : s->scope.has[i]->bytes;
+	for (unsigned i = 0; i < now->n; i++)
+		bytes += pub_scope_has(&s->scope, now->has[i]) ? 0 : now->has[i]->bytes;
+	if (bytes > f->p->conf.outbox_max) {
+		pub_stream_snapshot(s, "scope_changed");
+		return;
+	}
+	for (unsigned i = 0; i < s->scope.n; i++) {
+		if (!pub_scope_has(now, s->scope.has[i]))
+			give_bucket(f, s, s->scope.has[i], false);
+	}
+	for (unsigned i = 0; i < now->n; i++) {
+		if (!pub_scope_has(&s->scope, now->has[i]))
+			give_bucket(f, s, now->has[i], true);
+	}
+}
+
 /** The record of a gateway changed: its scope may be another. */
 static void
 feed_record(struct feed *f, const char *gateway)
@@ -119,14 +144,7 @@ feed_record(struct feed *f, const char *gateway)
 			f->failed = true;
 			return;
 		}
-		for (unsigned i = 0; i < s->scope.n; i++) {
-			if (!pub_scope_has(&now, s->scope.has[i]))
-				give_bucket(f, s, s->scope.has[i], false);
-		}
-		for (unsigned i = 0; i < now.n; i++) {
-			if (!pub_scope_has(&s->scope, now.has[i]))
-				give_bucket(f, s, now.has[i], true);
-		}
+		feed_scope(f, s, &now);
 		pub_scope_free(&s->scope);
 		s->scope = now;
 	}

@@ -29,6 +29,7 @@ struct pub_bucket {
 	char name[SL_OBJ_SCOPE];
 	struct sl_hash_sum sum;
 	uint64_t count;
+	uint64_t bytes;	     /* about what they take on the wire */
 	uint64_t seq;	     /* last transaction that touched it, since the load */
 	uint64_t record_seq; /* of a gateway: last change of its record, since the load */
 };
@@ -176,7 +177,7 @@ void pub_stream_resume(struct pub_stream *s, uint64_t seq);
 bool pub_stream_pump(struct pub_stream *s, uint64_t end_ns);
 void pub_stream_beat(struct pub_stream *s);
 
-/** Send them; the stream stands at `seq` then. */
+/** Send them; the stream stands at `seq` then. More than an outbox holds is sent as a snapshot. */
 void pub_stream_txn(struct pub_stream *s, const struct pub_lines *l, uint64_t seq);
 /** Send a line; the text is freed. */
 void pub_stream_send(struct pub_stream *s, struct wire_text *t);

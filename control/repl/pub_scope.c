@@ -6,6 +6,8 @@
 
 #include "pub_int.h"
 
+#define OP_ROOM 64 /* of an op beside its body */
+
 static unsigned
 bucket_place(enum sl_scope scope, const char *name)
 {
@@ -59,6 +61,7 @@ pub_bucket_add(struct pub_bucket *b, const struct sl_replica_obj *o)
 {
 	sl_hash_add(&b->sum, o->hash);
 	b->count++;
+	b->bytes += o->len + OP_ROOM;
 }
 
 void
@@ -66,6 +69,7 @@ pub_bucket_sub(struct pub_bucket *b, const struct sl_replica_obj *o)
 {
 	sl_hash_sub(&b->sum, o->hash);
 	b->count--;
+	b->bytes -= o->len + OP_ROOM;
 }
 
 static int

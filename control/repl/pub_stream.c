@@ -21,6 +21,14 @@ pub_stream_send(struct pub_stream *s, struct wire_text *t)
 void
 pub_stream_txn(struct pub_stream *s, const struct pub_lines *l, uint64_t seq)
 {
+	size_t all = 0;
+
+	for (unsigned i = 0; i < l->n; i++)
+		all += l->v[i].len;
+	if (all > s->p->conf.outbox_max) { /* pulled as fast as it is taken */
+		pub_stream_snapshot(s, "resync");
+		return;
+	}
 	for (unsigned i = 0; i < l->n && s->phase != PUB_DROPPED; i++) {
 		struct wire_text t = {0};
 

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lines.h"
@@ -30,6 +31,8 @@ struct node {
 	struct sl_follower *follower;
 	struct sl_tls *tls, *client_tls;
 	int64_t clock_offset_s;
+	struct event *probe; /* each millisecond: CPU time since the last */
+	uint64_t probe_ns, late_ns;
 	char die_at[16]; /* killed between the steps of the next transaction */
 	uint64_t wait_from_ns;
 };
@@ -63,6 +66,24 @@ step(void *ctx, const char *at)
 
 	if (n->die_at[0] && strcmp(n->die_at, at) == 0)
 		kill(getpid(), SIGKILL);
+}
+
+/** The loop was held for so long by one callback: CPU time, for others use this machine too. */
+static void
+on_probe(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval ms = {.tv_usec = 1000};
+	struct node *n = arg;
+	struct timespec ts;
+	uint64_t now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	now = (uint64_t)ts.tv_sec * SL_NS_PER_S + (uint64_t)ts.tv_nsec;
+
+	if (n->probe_ns && now - n->probe_ns > n->late_ns)
+		n->late_ns = now - n->probe_ns;
+	n->probe_ns = now;
+	evtimer_add(n->probe, &ms);
 }
 
 /* --- commands --------------------------------------------------------------------------------- */
@@ -221,7 +242,15 @@ on_command(void *ctx, json_t *cmd)
 		o = do_compact(n, cmd);
 	else if (strcmp(what, "memory") == 0)
 		o = do_memory();
-	else if (strcmp(what, "clock") == 0)
+	else if (strcmp(what, "late") ==
+		 0) { /* since it was asked last; the first time starts it */
+		if (!n->probe) {
+			n->probe = evtimer_new(n->base, on_probe, n);
+			on_probe(-1, 0, n);
+		}
+		o = json_pack("{s:I}", "us", (json_int_t)(n->late_ns / 1000));
+		n->late_ns = 0;
+	} else if (strcmp(what, "clock") == 0)
 		n->clock_offset_s = json_integer_value(json_object_get(cmd, "offset_s"));
 	else if (strcmp(what, "die_at") == 0)
 		snprintf(n->die_at, sizeof(n->die_at), "%s",
@@ -364,6 +393,8 @@ serve(int argc, char **argv)
 	lines_say(json_pack("{s:s}", "ready", argv[7]));
 	event_base_dispatch(n.base);
 	lines_stop();
+	if (n.probe)
+		event_free(n.probe);
 	sl_follower_free(n.follower);
 	sl_rpc_server_free(n.server);
 	sl_publisher_free(n.pub);

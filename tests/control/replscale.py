@@ -97,8 +97,12 @@ async def many(node, sub_argv, port, peers):
     print(f"put in transactions of 1,000: {time.monotonic() - begun:.1f} s")
     memory = await node.ask(do="memory")
     print(f"data store with its publisher: {memory['VmRSS'] / 1024:.0f} MiB resident, {memory['RssAnon'] / 1024:.0f} MiB of its own")
+    async def late():
+        return f"{(await node.ask(do='late'))['us'] / 1000:.1f} ms"
+
     link = Link("many", port, None)
     await link.start()
+    await late()
     sub = await Proc(*sub_argv("gw-1", str(link.port))).start()
     before = link.bytes
     while True:
@@ -107,8 +111,10 @@ async def many(node, sub_argv, port, peers):
             break
         await asyncio.sleep(0.02)
     memory = await sub.ask(do="memory")
+    held = await late()
     print(f"snapshot: {(link.bytes - before) / 1e6:.1f} MB on the wire, {info['snapshot_us'] / 1e6:.2f} s from the dial to a replica "
-          f"of {info['count']} objects; {info['bytes'] / 1e6:.1f} MB of replica, {memory['RssAnon'] / 1024:.0f} MiB of the subscriber")
+          f"of {info['count']} objects; {info['bytes'] / 1e6:.1f} MB of replica, {memory['RssAnon'] / 1024:.0f} MiB of the subscriber; "
+          f"the publisher's loop was held for {held} at most")
     if info["wrong"] or info["count"] < peers:
         sys.exit(f"FAIL: {info}")
     us = []
@@ -119,8 +125,30 @@ async def many(node, sub_argv, port, peers):
             await asyncio.sleep(0.001)
         us.append((time.monotonic() - begun) * 1e6)
     print(f"one change among them, commit until received: {spread(us)}")
+    await late()
+    await commit(node, [{"kind": "gateway", "id": "gw-1", "obj": {"interfaces": []}}])
+    while (await sub.ask(do="info"))["count"] > 10:
+        await asyncio.sleep(0.02)
+    print(f"all of them leave the scope with the gateway's record: held {await late()}")
     await sub.stop()
     await link.stop()
+
+
+async def follower(node, argv):
+    """A data store of its own fetches everything."""
+    begun = time.monotonic()
+    f = await Proc(*argv).start()
+    await f.line()
+    await f.ask(do="late")
+    want = await node.ask(do="state")
+    while (await f.ask(do="state"))["sum"] != want["sum"]:
+        if time.monotonic() - begun > 120:
+            sys.exit("FAIL: the follower does not become equal")
+        await asyncio.sleep(0.05)
+    held, memory = await f.ask(do="late"), await f.ask(do="memory")
+    print(f"a follower is equal after {time.monotonic() - begun:.2f} s; its loop was held for {held['us'] / 1000:.0f} ms at most, "
+          f"{memory['RssAnon'] / 1024:.0f} MiB of its own")
+    await f.stop()
 
 
 async def main():
@@ -142,6 +170,13 @@ async def main():
         argv = lambda names, at=str(port): (SUB, os.path.join(ca, "ca.pem"), "gateway", names, at)
         await hundred(node, argv)
         await many(node, argv, port, int(sys.argv[1]))
+        copy = os.path.join(directory, "f.db")
+        link = Link("", 0, None)
+        await link.start()
+        own = str(link.port)
+        await link.stop()
+        run(NODE, "init", copy, "follower")
+        await follower(node, (NODE, "serve", copy, own, cert + ".pem", cert + ".key", os.path.join(ca, "ca.pem"), "ds-1", str(port)))
     finally:
         if node:
             await node.stop()

@@ -245,7 +245,7 @@ put_changed(struct sl_store_txn *x, unsigned i, int keepalive)
 
 /** Thousands of objects enter and leave with one change of the record. */
 static void
-test_record_large(void **state)
+record_large(size_t outbox_max, unsigned snapshots)
 {
 	struct trio t;
 	struct sl_error e;
@@ -253,6 +253,9 @@ test_record_large(void **state)
 	uint64_t seq;
 
 	trio_new(&t);
+	node_stop(&t.n);
+	t.n.conf.outbox_max = outbox_max;
+	node_start(&t.n);
 	x = sl_store_begin(t.n.store, "test", "test", &e);
 	for (unsigned i = 2000; i < 5000; i++) {
 		json_t *body = peer_body(i, "wg1");
@@ -286,8 +289,21 @@ test_record_large(void **state)
 	put_gateway(&t.n, "gw-a", WG0, true);
 	UNTIL(&t, equal(&t));
 	assert_false(has(&t.a, SL_KIND_PEER, "p-4999"));
-	assert_int_equal(t.a.snapshots, 1);
+	assert_int_equal(t.a.snapshots, snapshots);
 	trio_free(&t);
+}
+
+static void
+test_record_large(void **state)
+{
+	record_large(0, 1);
+}
+
+/** What is more than an outbox holds comes as a snapshot, and leaves so. */
+static void
+test_record_larger(void **state)
+{
+	record_large(150000, 3);
 }
 
 /** Changes at random, with and without a connection, one op or several in a transaction. */
@@ -367,7 +383,8 @@ main(void)
 		cmocka_unit_test(test_what_goes_where), cmocka_unit_test(test_peer_moves),
 		cmocka_unit_test(test_record_live),	cmocka_unit_test(test_disabled),
 		cmocka_unit_test(test_record_away),	cmocka_unit_test(test_record_away_restart),
-		cmocka_unit_test(test_record_large),	cmocka_unit_test(test_random),
+		cmocka_unit_test(test_record_large),	cmocka_unit_test(test_record_larger),
+		cmocka_unit_test(test_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -366,6 +366,51 @@ test_parts(void **state)
 	pair_free(&p);
 }
 
+/** A transaction that no outbox holds is not sent again and again: a snapshot is. */
+static void
+test_too_large(void **state)
+{
+	struct pair p;
+
+	pair_new(&p);
+	node_stop(&p.n);
+	p.n.conf.outbox_max = 100000;
+	node_start(&p.n);
+	dial(&p);
+	arrive(&p);
+	for (unsigned live = 0; live < 2; live++) {
+		struct sl_error e;
+		struct sl_store_txn *t = sl_store_begin(p.n.store, "test", "test", &e);
+		uint64_t seq;
+
+		for (unsigned i = 1000; i < 3000; i++) {
+			json_t *body = peer_body(i, "wg0");
+			char id[32];
+
+			json_object_set_new(body, "keepalive_s", json_integer(live));
+			snprintf(id, sizeof(id), "p-%u", i);
+			assert_int_equal(sl_store_put(t, SL_KIND_PEER, id, SL_REV_ANY, body, &e),
+					 0);
+			json_decref(body);
+		}
+		assert_int_equal(sl_store_commit(t, &seq, &e), 0);
+		if (live) {
+			sl_publisher_kick(p.n.pub);
+		} else { /* while it was away */
+			owner_hang_up(&p.o);
+			dial(&p);
+		}
+		UNTIL(&p, p.o.up && owner_equals(&p.o, &p.n, "gw-a"));
+		assert_int_equal(p.o.snapshots, 2 + live);
+		assert_int_equal(p.o.txns, 0);
+		assert_string_equal(p.o.reason, "resync");
+	}
+	assert_int_equal(p.o.downs, 0);
+	put_peer(&p.n, 70, "wg0");
+	UNTIL(&p, p.o.txns == 1);
+	pair_free(&p);
+}
+
 /** Sizes around that of a part: nothing is lost between one line and two. */
 static void
 test_part_boundary(void **state)
@@ -486,7 +531,7 @@ test_slow(void **state)
 
 	pair_new(&p);
 	node_stop(&p.n);
-	p.n.conf.outbox_max = 100000;
+	p.n.conf.outbox_max = 300000;
 	node_start(&p.n);
 	dial(&p);
 	arrive(&p);
@@ -494,7 +539,7 @@ test_slow(void **state)
 	connects = (unsigned)info.connects;
 	p.o.defer = true;
 	/* what fills the outbox must first fill the sockets' buffers */
-	for (unsigned k = 0; k < 60 && row_of(&p.n, "gw-a").i.connected; k++) {
+	for (unsigned k = 0; k < 150 && row_of(&p.n, "gw-a").i.connected; k++) {
 		struct sl_error e;
 		struct sl_store_txn *t = sl_store_begin(p.n.store, "test", "test", &e);
 		uint64_t seq;
@@ -719,16 +764,27 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_new_then_live),  cmocka_unit_test(test_resume),
-		cmocka_unit_test(test_resume_at_head), cmocka_unit_test(test_compacted),
-		cmocka_unit_test(test_epoch_changed),  cmocka_unit_test(test_other_process),
-		cmocka_unit_test(test_seq_ahead),      cmocka_unit_test(test_diverged),
-		cmocka_unit_test(test_rewind_limit),   cmocka_unit_test(test_lower_epoch),
-		cmocka_unit_test(test_hash_mismatch),  cmocka_unit_test(test_parts),
-		cmocka_unit_test(test_part_boundary),  cmocka_unit_test(test_owner_takes_time),
-		cmocka_unit_test(test_gone_at_work),   cmocka_unit_test(test_slow),
-		cmocka_unit_test(test_stalled),	       cmocka_unit_test(test_nack_and_wait),
-		cmocka_unit_test(test_second_source),  cmocka_unit_test(test_replaced),
+		cmocka_unit_test(test_new_then_live),
+		cmocka_unit_test(test_resume),
+		cmocka_unit_test(test_resume_at_head),
+		cmocka_unit_test(test_compacted),
+		cmocka_unit_test(test_epoch_changed),
+		cmocka_unit_test(test_other_process),
+		cmocka_unit_test(test_seq_ahead),
+		cmocka_unit_test(test_diverged),
+		cmocka_unit_test(test_rewind_limit),
+		cmocka_unit_test(test_lower_epoch),
+		cmocka_unit_test(test_hash_mismatch),
+		cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_too_large),
+		cmocka_unit_test(test_part_boundary),
+		cmocka_unit_test(test_owner_takes_time),
+		cmocka_unit_test(test_gone_at_work),
+		cmocka_unit_test(test_slow),
+		cmocka_unit_test(test_stalled),
+		cmocka_unit_test(test_nack_and_wait),
+		cmocka_unit_test(test_second_source),
+		cmocka_unit_test(test_replaced),
 		cmocka_unit_test(test_credential),
 	};
 
