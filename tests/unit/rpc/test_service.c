@@ -24,13 +24,16 @@ static const char *const all[] = {"auth.whoami", "rpc.ping"};
 static const char *const open[] = {"auth.login", "rpc.hello"};
 static const char *const gateway_operator[] = {"authz.mode.confirm", "authz.mode.set",
 					       "log.enabled.set",    "peer.kick",
-					       "policy.replay",	     "policy.suggest",
-					       "policy.validate",    "sys.log_level.set"};
+					       "policy.replay",	     "control.resync",
+					       "policy.suggest",     "policy.validate",
+					       "sys.log_level.set"};
 static const char *const gateway_admin[] = {
-	"config.load",	 "config.save",	     "evidence.clear",	   "interface.remove",
-	"interface.set", "neighbour.remove", "neighbour.set",	   "peer.add",
-	"peer.remove",	 "peer.set",	     "policy.load",	   "role.member.add",
-	"route.add",	 "route.remove",     "role.member.remove", "sys.shutdown"};
+	"config.load",	 "control.epoch.accept", "control.tombstone.confirm",
+	"config.save",	 "evidence.clear",	 "interface.remove",
+	"interface.set", "neighbour.remove",	 "neighbour.set",
+	"peer.add",	 "peer.remove",		 "peer.set",
+	"policy.load",	 "role.member.add",	 "route.add",
+	"route.remove",	 "role.member.remove",	 "sys.shutdown"};
 static const char *const control_stream[] = {"repl.subscribe",	 "repl.ack",	 "repl.nack",
 					     "gateway.register", "stats.report", "log.push"};
 
