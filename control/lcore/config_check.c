@@ -12,6 +12,7 @@
 #include "sl_gw_policy.h"
 #include "sl_log.h"
 #include "sl_schema.h"
+#include "sl_json.h"
 
 static int
 fail_at(const struct sl_config *c, const struct sl_config_call *call, struct sl_error *e,
@@ -116,14 +117,6 @@ find_twice(const struct sl_config *c, struct items *s, const char *reason, const
 	return 0;
 }
 
-static const char *
-str(const json_t *params, const char *name)
-{
-	const char *s = json_string_value(json_object_get(params, name));
-
-	return s ? s : "";
-}
-
 static int
 check_interfaces(const struct sl_config *c, struct sl_error *e)
 {
@@ -136,7 +129,7 @@ check_interfaces(const struct sl_config *c, struct sl_error *e)
 
 		if (strcmp(call->method, "interface.set") != 0)
 			continue;
-		rc = item_add(&names, "", str(call->params, "interface"), call, "/name");
+		rc = item_add(&names, "", sl_json_text(call->params, "interface"), call, "/name");
 		snprintf(text, sizeof(text), "%lld",
 			 (long long)json_integer_value(
 				 json_object_get(call->params, "listen_port")));
@@ -174,8 +167,8 @@ add_prefixes(struct items *s, const struct sl_config_call *call)
 		if (sl_prefix_parse(json_string_value(item), &p))
 			continue;
 		sl_prefix_mask(&p); /* host bits make no difference in the tables */
-		if (item_add(s, str(call->params, "interface"), sl_prefix_str(&p, text), call,
-			     path))
+		if (item_add(s, sl_json_text(call->params, "interface"), sl_prefix_str(&p, text),
+			     call, path))
 			return -ENOMEM;
 	}
 	return 0;
@@ -189,13 +182,15 @@ check_peers(const struct sl_config *c, struct sl_error *e)
 
 	for (unsigned i = 0; rc == 0 && i < c->n_calls; i++) {
 		const struct sl_config_call *call = &c->calls[i];
-		const char *iface = str(call->params, "interface");
+		const char *iface = sl_json_text(call->params, "interface");
 
 		if (strcmp(call->method, "peer.set") != 0)
 			continue;
-		rc = item_add(&keys, iface, str(call->params, "public_key"), call, "/public_key");
-		if (rc == 0 && str(call->params, "name")[0])
-			rc = item_add(&names, iface, str(call->params, "name"), call, "/name");
+		rc = item_add(&keys, iface, sl_json_text(call->params, "public_key"), call,
+			      "/public_key");
+		if (rc == 0 && sl_json_text(call->params, "name")[0])
+			rc = item_add(&names, iface, sl_json_text(call->params, "name"), call,
+				      "/name");
 		if (rc == 0)
 			rc = add_prefixes(&prefixes, call);
 	}
@@ -224,7 +219,7 @@ check_key_files(const struct sl_config *c, struct sl_error *e)
 
 	for (unsigned i = 0; !c->keyless && i < c->n_calls * 2; i++) {
 		const struct sl_config_call *call = &c->calls[i / 2];
-		const char *file = str(call->params, params[i % 2]);
+		const char *file = sl_json_text(call->params, params[i % 2]);
 		struct sl_error inner = {0};
 		struct sl_secret key;
 		char path[40];
@@ -290,7 +285,7 @@ has_interface(const struct sl_config *c, const char *name)
 {
 	for (unsigned i = 0; i < c->n_calls; i++)
 		if (strcmp(c->calls[i].method, "interface.set") == 0 &&
-		    strcmp(str(c->calls[i].params, "interface"), name) == 0)
+		    strcmp(sl_json_text(c->calls[i].params, "interface"), name) == 0)
 			return true;
 	return false;
 }
@@ -299,8 +294,8 @@ static int
 check_reference(const struct sl_config *c, const struct sl_config_call *call, struct sl_error *e)
 {
 	const json_t *inside = json_object_get(call->params, "inside");
-	const char *port = str(inside ? inside : call->params, "port");
-	const char *iface = str(call->params, "interface");
+	const char *port = sl_json_text(inside ? inside : call->params, "port");
+	const char *iface = sl_json_text(call->params, "interface");
 	const char *path = inside ? "/inside/port" : "/port";
 
 	if (port[0] && !has_port(c, port)) {

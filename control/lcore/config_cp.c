@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "config_int.h"
+#include "sl_json.h"
 
 #define SOURCES_MAX 8
 #define INTERFACES_MAX 64
@@ -278,9 +279,7 @@ is_managed(const struct sl_config_cp *p, const char *name)
 static const char *
 interface_of(const struct sl_config_call *call)
 {
-	const char *name = json_string_value(json_object_get(call->params, "interface"));
-
-	return name != NULL ? name : "";
+	return sl_json_text(call->params, "interface");
 }
 
 static bool

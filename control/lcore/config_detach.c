@@ -3,17 +3,10 @@
 #include <stdlib.h>
 
 #include "config_int.h"
+#include "sl_json.h"
 
 #define SHORT_NAME 8 /* of a key, as the gateway names a peer without a name */
 #define PORT_MTU_MAX 9216
-
-static const char *
-text_of(const json_t *o, const char *name)
-{
-	const char *s = json_string_value(json_object_get(o, name));
-
-	return s ? s : "";
-}
 
 /** A peer keeps the name that its real key would give it. */
 static int
@@ -21,9 +14,9 @@ keep_name(json_t *peer)
 {
 	char name[SHORT_NAME + 1];
 
-	if (text_of(peer, "name")[0])
+	if (sl_json_text(peer, "name")[0])
 		return 0;
-	snprintf(name, sizeof(name), "%s", text_of(peer, "public_key"));
+	snprintf(name, sizeof(name), "%s", sl_json_text(peer, "public_key"));
 	for (char *p = name; *p; p++)
 		if (*p == '+' || *p == '/')
 			*p = '_';
@@ -40,7 +33,7 @@ detach_peer(json_t *peer, const struct sl_config_detach *d)
 
 	if (keep_name(peer))
 		return -ENOMEM;
-	d->peer_key(d->ctx, text_of(peer, "interface"), text_of(peer, "name"), &key);
+	d->peer_key(d->ctx, sl_json_text(peer, "interface"), sl_json_text(peer, "name"), &key);
 	sl_key_to_base64(key.b, text);
 	for (unsigned i = 0; i < SL_ARRAY_SIZE(drop); i++)
 		json_object_del(peer, drop[i]);

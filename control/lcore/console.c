@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "table.h"
+#include "sl_json.h"
 
 #define PROMPT "sluice> "
 #define WRITE_WAIT_MS 500 /* a reader that takes nothing for so long loses the rest */
@@ -128,14 +129,6 @@ console_show(struct sl_console *c, const char *method, json_t *params)
 		console_write(c, "there are more: sluicectl shows them all\n");
 }
 
-static const char *
-json_text(const json_t *o, const char *name)
-{
-	const char *text = json_string_value(json_object_get(o, name));
-
-	return text ? text : "";
-}
-
 static void
 show_answer(struct sl_console *c, const json_t *answer)
 {
@@ -151,9 +144,9 @@ show_answer(struct sl_console *c, const json_t *answer)
 		return;
 	}
 	data = json_object_get(error, "data");
-	sl_fail(&e, -EINVAL, json_text(data, "reason"), json_text(data, "path"), "%s",
-		json_text(error, "message"));
-	sl_hint(&e, "%s", json_text(data, "hint"));
+	sl_fail(&e, -EINVAL, sl_json_text(data, "reason"), sl_json_text(data, "path"), "%s",
+		sl_json_text(error, "message"));
+	sl_hint(&e, "%s", sl_json_text(data, "hint"));
 	console_error(c, &e);
 }
 

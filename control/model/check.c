@@ -11,20 +11,7 @@
 size_t
 model_down(struct model_check *c, const char *key)
 {
-	size_t was = strlen(c->path), n = was;
-
-	if (n < sizeof(c->path) - 1)
-		c->path[n++] = '/';
-	for (; *key != '\0' && n < sizeof(c->path) - 2; key++) { /* RFC 6901 */
-		if (*key == '~' || *key == '/') {
-			c->path[n++] = '~';
-			c->path[n++] = *key == '~' ? '0' : '1';
-		} else {
-			c->path[n++] = *key;
-		}
-	}
-	c->path[n] = '\0';
-	return was;
+	return sl_json_down(c->path, sizeof(c->path), key);
 }
 
 size_t
@@ -72,25 +59,10 @@ model_fail_at(struct model_check *c, const char *key, const char *reason, const 
 int
 model_wrong_type(struct model_check *c, const char *want, const json_t *v)
 {
-	static const char *const is[] = {
-		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array",
-		[JSON_STRING] = "a string",  [JSON_INTEGER] = "an integer",
-		[JSON_REAL] = "a fraction",  [JSON_TRUE] = "true",
-		[JSON_FALSE] = "false",	     [JSON_NULL] = "null",
-	};
-
-	model_fail(c, "field_type", "%s is wanted here, not %s", want, is[json_typeof(v)]);
+	model_fail(c, "field_type", "%s is wanted here, not %s", want, sl_json_type_text(v));
 	if (json_is_null(v))
 		sl_hint(c->e, "leave the field out instead");
 	return -EINVAL;
-}
-
-const char *
-model_text(const json_t *body, const char *field)
-{
-	const char *s = json_string_value(json_object_get(body, field));
-
-	return s != NULL ? s : "";
 }
 
 /* --- fields ----------------------------------------------------------------------------------- */
@@ -207,11 +179,11 @@ sl_object_scope(enum sl_kind k, const char *id, const json_t *body, char out[SL_
 		s = id;
 		break;
 	case SL_KIND_GATEWAY_INTERFACE:
-		s = model_text(body, "gateway");
+		s = sl_json_text(body, "gateway");
 		break;
 	case SL_KIND_PEER:
 	case SL_KIND_ROLE_MAP:
-		s = model_text(body, "interface");
+		s = sl_json_text(body, "interface");
 		break;
 	default:
 		out[0] = '\0';

@@ -20,7 +20,7 @@ static int
 check_two(struct model_check *c, const char *id, const char *first, char between,
 	  const char *second, const json_t *body)
 {
-	const char *a = model_text(body, first), *b = model_text(body, second);
+	const char *a = sl_json_text(body, first), *b = sl_json_text(body, second);
 	size_t n = strlen(a);
 
 	if (strncmp(id, a, n) != 0 || id[n] != between)
@@ -62,7 +62,7 @@ model_also_gateway_interface(struct model_check *c, const char *id, json_t *body
 int
 model_also_peer(struct model_check *c, const char *id, json_t *body)
 {
-	const char *old = model_text(body, "old_key");
+	const char *old = sl_json_text(body, "old_key");
 	bool until = json_object_get(body, "old_key_until") != NULL;
 
 	if (old[0] == '\0' && until)
@@ -71,7 +71,7 @@ model_also_peer(struct model_check *c, const char *id, json_t *body)
 	if (old[0] != '\0' && !until)
 		return model_fail_at(c, "old_key_until", "field_missing",
 				     "\"old_key_until\" is missing beside old_key");
-	if (strcmp(old, model_text(body, "public_key")) == 0)
+	if (strcmp(old, sl_json_text(body, "public_key")) == 0)
 		return model_fail_at(c, "old_key", "value_duplicate",
 				     "the old key is the present one");
 	return 0;
@@ -80,7 +80,7 @@ model_also_peer(struct model_check *c, const char *id, json_t *body)
 int
 model_also_rule(struct model_check *c, const char *id, json_t *body)
 {
-	const char *role = model_text(body, "role"), *slash = strchr(id, '/');
+	const char *role = sl_json_text(body, "role"), *slash = strchr(id, '/');
 	char number[24];
 
 	if (strncmp(id, role, strlen(role)) != 0 || id[strlen(role)] != '/')
@@ -94,7 +94,7 @@ model_also_rule(struct model_check *c, const char *id, json_t *body)
 int
 model_also_role_map(struct model_check *c, const char *id, json_t *body)
 {
-	const char *member = model_text(body, "member"), *iface = model_text(body, "interface");
+	const char *member = sl_json_text(body, "member"), *iface = sl_json_text(body, "interface");
 	const char *at = strrchr(member, '@');
 	int rc = check_two(c, id, "role", ':', "member", body);
 

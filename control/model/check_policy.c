@@ -101,7 +101,7 @@ model_check_policy(struct model_check *c, enum sl_kind k, const char *id, json_t
 static json_t *
 as_member(json_t *body)
 {
-	const char *member = model_text(body, "member"), *end = strrchr(member, '@');
+	const char *member = sl_json_text(body, "member"), *end = strrchr(member, '@');
 	json_t *o = json_object();
 
 	if (strncmp(member, "peer:", 5) != 0) {
@@ -129,7 +129,7 @@ model_check_member(struct model_check *c, json_t *body)
 		      {"/expires", "/expires_at"},
 		      {"/source", "/source"}};
 	char root[SL_OBJ_ID + 32], rest[sizeof(c->e->path)];
-	const char *role = model_text(body, "role");
+	const char *role = sl_json_text(body, "role");
 	int rc = check_document(json_pack("{s:{s:{s:[o]}}}", "roles", role, "members",
 					  as_member(body)),
 				c->e);

@@ -3,6 +3,7 @@
 #ifndef SL_MODEL_INT_H
 #define SL_MODEL_INT_H
 
+#include "sl_json.h"
 #include "sl_object.h"
 
 enum model_type {
@@ -100,8 +101,6 @@ int model_check_member(struct model_check *c, json_t *body);
 bool model_is_node(const char *s);
 bool model_is_name(const char *s);
 bool model_is_interface(const char *s);
-/** A string field's text, "" where it is none. */
-const char *model_text(const json_t *body, const char *field);
 
 /* forms of ids */
 int model_id_node(struct model_check *c, const char *id);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "sl_policy_objects.h"
+#include "sl_json.h"
 
 enum part { ZONES, TARGETS, ROLES, RULES, PARTS };
 
@@ -88,9 +89,7 @@ rule_id(const struct named *r)
 static const char *
 rule_role(const struct named *r)
 {
-	const char *s = json_string_value(json_object_get(r->body, "role"));
-
-	return s != NULL ? s : "";
+	return sl_json_text(r->body, "role");
 }
 
 static int

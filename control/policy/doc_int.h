@@ -3,6 +3,7 @@
 #ifndef SL_POLICY_DOC_INT_H
 #define SL_POLICY_DOC_INT_H
 
+#include "sl_json.h"
 #include "sl_policy_doc.h"
 
 #define DOC_VALUES_MAX                                                                             \

@@ -12,20 +12,7 @@
 size_t
 doc_down(struct doc *d, const char *key)
 {
-	size_t was = strlen(d->path), n = was;
-
-	if (n < sizeof(d->path) - 1)
-		d->path[n++] = '/';
-	for (; *key != '\0' && n < sizeof(d->path) - 2; key++) { /* RFC 6901 */
-		if (*key == '~' || *key == '/') {
-			d->path[n++] = '~';
-			d->path[n++] = *key == '~' ? '0' : '1';
-		} else {
-			d->path[n++] = *key;
-		}
-	}
-	d->path[n] = '\0';
-	return was;
+	return sl_json_down(d->path, sizeof(d->path), key);
 }
 
 size_t
@@ -61,31 +48,10 @@ doc_no_memory(struct sl_error *e)
 	return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the policy");
 }
 
-static const char *
-type_text(const json_t *v)
-{
-	switch (json_typeof(v)) {
-	case JSON_OBJECT:
-		return "an object";
-	case JSON_ARRAY:
-		return "an array";
-	case JSON_STRING:
-		return "a string";
-	case JSON_INTEGER:
-		return "an integer";
-	case JSON_REAL:
-		return "a fraction";
-	case JSON_NULL:
-		return "null";
-	default:
-		return "true or false";
-	}
-}
-
 int
 doc_wrong_type(struct doc *d, const char *want, const json_t *v)
 {
-	return doc_fail(d, "field_type", "%s is wanted here, not %s", want, type_text(v));
+	return doc_fail(d, "field_type", "%s is wanted here, not %s", want, sl_json_type_text(v));
 }
 
 /* --- shapes ------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "sl_log.h"
+#include "sl_json.h"
 #include "sub_int.h"
 
 static void
@@ -25,14 +26,6 @@ number(const json_t *o, const char *name)
 	json_int_t v = json_integer_value(json_object_get(o, name));
 
 	return v > 0 ? (uint64_t)v : 0;
-}
-
-static const char *
-text(const json_t *o, const char *name)
-{
-	const char *v = json_string_value(json_object_get(o, name));
-
-	return v ? v : "";
 }
 
 static bool
@@ -161,7 +154,7 @@ static void
 on_subscribed(void *ctx, int rc, json_t *r, const struct sl_error *why)
 {
 	struct sl_sub *s = ctx;
-	const char *mode = text(r, "mode"), *name = text(r, "sub");
+	const char *mode = sl_json_text(r, "mode"), *name = sl_json_text(r, "sub");
 	struct sl_epoch epoch;
 	struct sl_error e;
 
@@ -172,7 +165,7 @@ on_subscribed(void *ctx, int rc, json_t *r, const struct sl_error *why)
 	if (strcmp(mode, "behind") == 0) {
 		sl_fail(&e, -EAGAIN, "source_behind", "",
 			"source %u has less than we have (%s, its head is %" PRIu64 ")", s->source,
-			text(r, "reason"), number(r, "head"));
+			sl_json_text(r, "reason"), number(r, "head"));
 		sub_fail(s, &e);
 		return;
 	}
@@ -182,7 +175,7 @@ on_subscribed(void *ctx, int rc, json_t *r, const struct sl_error *why)
 	}
 	memcpy(s->sub, name, strlen(name) + 1);
 	s->info.head = number(r, "head");
-	snprintf(s->info.primary, sizeof(s->info.primary), "%s", text(r, "primary"));
+	snprintf(s->info.primary, sizeof(s->info.primary), "%s", sl_json_text(r, "primary"));
 	if (strcmp(mode, "resume") == 0) {
 		resumed(s, r);
 	} else {
@@ -275,18 +268,18 @@ op_begin(struct sl_sub *s)
 	s->op = SUB_OP_BEGIN;
 	begun(s, SUB_OP_BEGIN,
 	      s->conf.ops->snapshot_begin(s->conf.ctx, &s->msg_epoch, s->msg_seq,
-					  text(s->msg, "reason"), &e),
+					  sl_json_text(s->msg, "reason"), &e),
 	      &e);
 }
 
 static void
 op_end(struct sl_sub *s)
 {
-	const char *chain = text(s->msg, "chain");
+	const char *chain = sl_json_text(s->msg, "chain");
 	struct sl_hash_sum sum;
 	struct sl_error e = {0};
 
-	if (sl_hash_parse(text(s->msg, "hash"), &sum) || strlen(chain) >= SL_CHAIN_STR) {
+	if (sl_hash_parse(sl_json_text(s->msg, "hash"), &sum) || strlen(chain) >= SL_CHAIN_STR) {
 		desync(s, "the end of a snapshot cannot be read");
 		return;
 	}
@@ -310,7 +303,7 @@ advance(struct sl_sub *s, enum sub_op op)
 {
 	s->epoch = s->msg_epoch;
 	s->seq = s->prev = s->msg_seq;
-	snprintf(s->chain, sizeof(s->chain), "%s", text(s->msg, "chain"));
+	snprintf(s->chain, sizeof(s->chain), "%s", sl_json_text(s->msg, "chain"));
 	s->head = 0;
 	s->part = 0;
 	s->known = true;
@@ -410,7 +403,7 @@ take_msg(struct sl_sub *s, json_t *msg)
 const char *
 sub_snapshot_chain(const struct sl_sub *s)
 {
-	return text(s->msg, "chain");
+	return sl_json_text(s->msg, "chain");
 }
 
 static void
@@ -491,7 +484,7 @@ on_txn(struct sl_sub *s, json_t *part)
 	if (!p)
 		return;
 	seq = number(p, "seq");
-	if (seq == s->seq && strcmp(text(p, "chain"), s->chain) == 0) {
+	if (seq == s->seq && strcmp(sl_json_text(p, "chain"), s->chain) == 0) {
 		json_decref(p); /* once more */
 		return;
 	}
@@ -545,8 +538,9 @@ on_heartbeat(struct sl_sub *s, json_t *p)
 	if (s->phase != SUB_LIVE || !json_object_get(p, "scope_seq"))
 		return; /* it lives, and that is all */
 	if (!epoch_is(p, &s->epoch) || scope_seq != s->prev ||
-	    sl_hash_parse(text(p, "hash"), &sum) || sl_time_parse(text(p, "now"), &now_ns) ||
-	    strlen(text(p, "chain")) >= SL_CHAIN_STR) {
+	    sl_hash_parse(sl_json_text(p, "hash"), &sum) ||
+	    sl_time_parse(sl_json_text(p, "now"), &now_ns) ||
+	    strlen(sl_json_text(p, "chain")) >= SL_CHAIN_STR) {
 		desync(s, "a heartbeat does not fit what was received");
 		return;
 	}
@@ -557,7 +551,7 @@ on_heartbeat(struct sl_sub *s, json_t *p)
 	}
 	s->mismatch_told = false;
 	s->head = SL_MAX(head, s->seq);
-	snprintf(s->head_chain, sizeof(s->head_chain), "%s", text(p, "chain"));
+	snprintf(s->head_chain, sizeof(s->head_chain), "%s", sl_json_text(p, "chain"));
 	if (s->head > s->acked && !s->nacked)
 		ack(s, s->head, NULL);
 }
@@ -565,7 +559,7 @@ on_heartbeat(struct sl_sub *s, json_t *p)
 static void
 handle(struct sl_sub *s, const struct sub_note *n)
 {
-	if (strcmp(text(n->params, "sub"), s->sub) != 0 || s->phase < SUB_SNAPSHOT)
+	if (strcmp(sl_json_text(n->params, "sub"), s->sub) != 0 || s->phase < SUB_SNAPSHOT)
 		return; /* of a subscription that has ended */
 	if (strcmp(n->method, "repl.snapshot") == 0)
 		on_snapshot(s, n->params);

@@ -8,6 +8,7 @@
 #include "line.h"
 #include "sl_env.h"
 #include "sl_secret.h"
+#include "sl_json.h"
 
 #define CONNECT_S 5
 #define IDLE_S 35
@@ -226,22 +227,15 @@ errno_of(json_int_t code)
 	}
 }
 
-static const char *
-text_of(const json_t *o, const char *name)
-{
-	const char *s = json_string_value(json_object_get(o, name));
-
-	return s ? s : "";
-}
-
 static void
 read_error(const json_t *err, struct sl_error *e)
 {
 	const json_t *data = json_object_get(err, "data");
 
 	sl_fail(e, errno_of(json_integer_value(json_object_get(err, "code"))),
-		text_of(data, "reason"), text_of(data, "path"), "%s", text_of(err, "message"));
-	sl_hint(e, "%s", text_of(data, "hint"));
+		sl_json_text(data, "reason"), sl_json_text(data, "path"), "%s",
+		sl_json_text(err, "message"));
+	sl_hint(e, "%s", sl_json_text(data, "hint"));
 	e->retry_after_ms = (uint32_t)json_integer_value(json_object_get(data, "retry_after_ms"));
 }
 

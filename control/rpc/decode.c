@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "sl_schema.h"
+#include "sl_json.h"
 
 #define PATH_MAX_LEN 160
 
@@ -41,32 +42,11 @@ sl_schema_free(struct sl_schema_arena *arena)
 	}
 }
 
-static const char *
-json_type_text(const json_t *v)
-{
-	switch (json_typeof(v)) {
-	case JSON_OBJECT:
-		return "an object";
-	case JSON_ARRAY:
-		return "an array";
-	case JSON_STRING:
-		return "a string";
-	case JSON_INTEGER:
-		return "an integer";
-	case JSON_REAL:
-		return "a fraction";
-	case JSON_NULL:
-		return "null";
-	default:
-		return "a boolean";
-	}
-}
-
 static int
 wrong_type(struct decoder *d, const char *path, const char *want, const json_t *v)
 {
 	return sl_fail(d->e, -EINVAL, "param_type", path, "%s must be %s, not %s",
-		       path[0] ? path + 1 : "params", want, json_type_text(v));
+		       path[0] ? path + 1 : "params", want, sl_json_type_text(v));
 }
 
 static int
@@ -271,28 +251,11 @@ find_field(const struct sl_schema_field *fields, unsigned n, const char *name)
 	return NULL;
 }
 
-/** One member of a JSON pointer (RFC 6901): '~' and '/' are written as ~0 and ~1. */
-static void
-pointer_token(char *out, size_t size, const char *key)
-{
-	size_t n = 0;
-
-	for (; *key && n + 3 < size; key++) {
-		if (*key == '~' || *key == '/') {
-			out[n++] = '~';
-			out[n++] = *key == '~' ? '0' : '1';
-		} else {
-			out[n++] = *key;
-		}
-	}
-	out[n] = 0;
-}
-
 static int
 check_unknown(struct decoder *d, const struct sl_schema_field *fields, unsigned n, const char *path,
 	      json_t *v)
 {
-	char all[180] = "", at[PATH_MAX_LEN], token[48];
+	char all[180] = "", at[PATH_MAX_LEN];
 	const char *key;
 	json_t *item;
 	size_t len = 0;
@@ -303,8 +266,8 @@ check_unknown(struct decoder *d, const struct sl_schema_field *fields, unsigned 
 		for (unsigned i = 0; i < n && len < sizeof(all); i++)
 			len += (size_t)snprintf(all + len, sizeof(all) - len, "%s%s", i ? ", " : "",
 						fields[i].name);
-		pointer_token(token, sizeof(token), key);
-		snprintf(at, sizeof(at), "%s/%s", path, token);
+		snprintf(at, sizeof(at), "%s", path);
+		sl_json_down(at, sizeof(at), key);
 		sl_fail(d->e, -EINVAL, "param_unknown", at, "unknown parameter \"%.40s\"", key);
 		if (n)
 			sl_hint(d->e, "known are: %s", all);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "migration.h"
+#include "sl_json.h"
 
 #define KEEPALIVE_S 25
 
@@ -87,14 +88,6 @@ struct configs {
 	json_t *list;
 };
 
-static const char *
-text_of(const json_t *o, const char *name)
-{
-	const char *s = json_string_value(json_object_get(o, name));
-
-	return s != NULL ? s : "";
-}
-
 static bool
 is_enabled(struct sl_store *s, const char *gateway)
 {
@@ -133,15 +126,15 @@ file_text(const struct configs *x, const json_t *gi, const json_t *addresses)
 	if (f == NULL)
 		return NULL;
 	fprintf(f, "# %s at %s\n[Interface]\n# PrivateKey = (yours: it stays with you)\n", x->name,
-		text_of(gi, "gateway"));
+		sl_json_text(gi, "gateway"));
 	put_list(f, "Address", addresses);
 	fprintf(f, "\n[Peer]\n");
-	if (text_of(gi, "public_key")[0] != '\0')
-		fprintf(f, "PublicKey = %s\n", text_of(gi, "public_key"));
+	if (sl_json_text(gi, "public_key")[0] != '\0')
+		fprintf(f, "PublicKey = %s\n", sl_json_text(gi, "public_key"));
 	else
 		fprintf(f, "# PublicKey = (the gateway has not told its key yet)\n");
-	if (text_of(gi, "endpoint")[0] != '\0')
-		fprintf(f, "Endpoint = %s\n", text_of(gi, "endpoint"));
+	if (sl_json_text(gi, "endpoint")[0] != '\0')
+		fprintf(f, "Endpoint = %s\n", sl_json_text(gi, "endpoint"));
 	put_list(f, "AllowedIPs", x->routes);
 	fprintf(f, "PersistentKeepalive = %d\n",
 		json_is_integer(keepalive) ? (int)json_integer_value(keepalive) : KEEPALIVE_S);
@@ -167,16 +160,16 @@ addresses_at(const struct configs *x, const char *gateway)
 static void
 add_config(struct configs *x, const json_t *gi)
 {
-	json_t *addresses = addresses_at(x, text_of(gi, "gateway")), *o;
+	json_t *addresses = addresses_at(x, sl_json_text(gi, "gateway")), *o;
 	char *text = file_text(x, gi, addresses);
 
-	o = json_pack("{s:s, s:s, s:o, s:O, s:s}", "gateway", text_of(gi, "gateway"), "interface",
-		      text_of(gi, "interface"), "addresses", addresses, "allowed_ips", x->routes,
-		      "text", text != NULL ? text : "");
+	o = json_pack("{s:s, s:s, s:o, s:O, s:s}", "gateway", sl_json_text(gi, "gateway"),
+		      "interface", sl_json_text(gi, "interface"), "addresses", addresses,
+		      "allowed_ips", x->routes, "text", text != NULL ? text : "");
 	free(text);
-	if (o != NULL && text_of(gi, "endpoint")[0] != '\0')
+	if (o != NULL && sl_json_text(gi, "endpoint")[0] != '\0')
 		json_object_set(o, "endpoint", json_object_get(gi, "endpoint"));
-	if (o != NULL && text_of(gi, "public_key")[0] != '\0')
+	if (o != NULL && sl_json_text(gi, "public_key")[0] != '\0')
 		json_object_set(o, "public_key", json_object_get(gi, "public_key"));
 	json_array_append_new(x->list, o);
 }
@@ -187,9 +180,9 @@ each_gateway_interface(void *ctx, enum sl_kind k, const char *id, uint64_t rev, 
 {
 	struct configs *x = ctx;
 	json_t *gi = json_loadb(text, len, 0, NULL);
-	const char *gateway = text_of(gi, "gateway");
+	const char *gateway = sl_json_text(gi, "gateway");
 
-	if (strcmp(text_of(gi, "interface"), text_of(x->peer, "interface")) == 0 &&
+	if (strcmp(sl_json_text(gi, "interface"), sl_json_text(x->peer, "interface")) == 0 &&
 	    (x->gateway == NULL || strcmp(x->gateway, gateway) == 0) && is_enabled(x->s, gateway))
 		add_config(x, gi);
 	json_decref(gi);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "judge.h"
+#include "sl_json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,20 +91,12 @@ add_document_members(struct judge *j)
 	return rc;
 }
 
-static const char *
-text_of(const json_t *o, const char *name)
-{
-	const char *s = json_string_value(json_object_get(o, name));
-
-	return s != NULL ? s : "";
-}
-
 static bool
 provider_is_down(struct judge *j, const char *name)
 {
 	json_t *body = NULL;
 	bool down = sl_store_get(j->s, SL_KIND_PROVIDER, name, NULL, &body) == 0 &&
-		    strcmp(text_of(body, "state"), "down") == 0;
+		    strcmp(sl_json_text(body, "state"), "down") == 0;
 
 	json_decref(body);
 	return down;
@@ -113,12 +106,12 @@ provider_is_down(struct judge *j, const char *name)
 static bool
 holds(struct judge *j, const json_t *map)
 {
-	const char *expires = text_of(map, "expires_at");
+	const char *expires = sl_json_text(map, "expires_at");
 	uint64_t until;
 
 	if (expires[0] == '\0' || sl_time_parse(expires, &until) != 0 || until > j->wall_ns)
 		return true;
-	return provider_is_down(j, text_of(json_object_get(map, "source"), "provider"));
+	return provider_is_down(j, sl_json_text(json_object_get(map, "source"), "provider"));
 }
 
 static bool
@@ -126,8 +119,8 @@ each_role_map(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const cha
 {
 	struct judge *j = ctx;
 	json_t *map = json_loadb(text, len, 0, NULL);
-	const char *member = text_of(map, "member"), *at = strrchr(member, '@');
-	int role = role_at(j, text_of(map, "role"));
+	const char *member = sl_json_text(map, "member"), *at = strrchr(member, '@');
+	int role = role_at(j, sl_json_text(map, "role"));
 	struct sl_pol_place place = {0};
 	char prefix[64];
 
@@ -166,13 +159,13 @@ each_peer_map(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const cha
 {
 	struct peer_roles *w = ctx;
 	json_t *map = json_loadb(text, len, 0, NULL);
-	const char *member = text_of(map, "member"), *at = strrchr(member, '@');
+	const char *member = sl_json_text(map, "member"), *at = strrchr(member, '@');
 	size_t n = at != NULL ? (size_t)(at - member) : strlen(member);
 
 	if (n == 5 + strlen(w->name) && strncmp(member, "peer:", 5) == 0 &&
 	    strncmp(member + 5, w->name, n - 5) == 0 &&
 	    (at == NULL || strcmp(at + 1, w->iface) == 0) && holds(w->j, map))
-		w->j->rc = add_peer_role(w, role_at(w->j, text_of(map, "role")));
+		w->j->rc = add_peer_role(w, role_at(w->j, sl_json_text(map, "role")));
 	json_decref(map);
 	return w->j->rc == 0;
 }
@@ -217,7 +210,7 @@ peer_of(struct judge *j, const char *name)
 	if (sl_store_get(j->s, SL_KIND_PEER, name, NULL, &body) != 0)
 		return NULL;
 	w.id = (uint32_t)json_object_size(j->peers) + 1;
-	w.iface = text_of(body, "interface");
+	w.iface = sl_json_text(body, "interface");
 	j->rc = add_peer_roles(&w, body);
 	json_object_set_new(body, "#", json_integer((json_int_t)w.id));
 	json_object_set_new(j->peers, name, body);
@@ -281,7 +274,7 @@ test_peer(void *ctx, const char *name, struct sl_polset_query *q)
 	if (peer == NULL)
 		return false;
 	id = identity(t->j);
-	q->flow.iface = iface_id(t->j, text_of(peer, "interface"));
+	q->flow.iface = iface_id(t->j, sl_json_text(peer, "interface"));
 	q->flow.src = NULL;
 	if (id == NULL)
 		return true;
@@ -367,7 +360,7 @@ by_peer(struct judge *j, const struct judge_subject *who, struct judge_answer *x
 			       "there is no peer \"%.63s\"", who->peer);
 	if (id == NULL || j->rc != 0)
 		return no_memory(e);
-	x->q.flow.iface = iface_id(j, text_of(peer, "interface"));
+	x->q.flow.iface = iface_id(j, sl_json_text(peer, "interface"));
 	x->q.peer_class =
 		sl_identity_peer(id, (uint32_t)json_integer_value(json_object_get(peer, "#")));
 	if (x->src.family == 0 && !address_of(peer, x->q.flow.version, &x->src))

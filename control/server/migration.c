@@ -7,16 +7,9 @@
 
 #include "evidence.h"
 #include "sl_log.h"
+#include "sl_json.h"
 
 #define DAY_S 86400
-
-static const char *
-text_of(const json_t *o, const char *name)
-{
-	const char *s = json_string_value(json_object_get(o, name));
-
-	return s != NULL ? s : "";
-}
 
 /* --- entries ---------------------------------------------------------------------------------- */
 
@@ -181,10 +174,10 @@ each_gateway_interface(void *ctx, enum sl_kind k, const char *id, uint64_t rev, 
 	struct keys *keys = ctx;
 	json_t *gi = json_loadb(text, len, 0, NULL);
 
-	if (strcmp(text_of(gi, "gateway"), keys->gateway) == 0) {
+	if (strcmp(sl_json_text(gi, "gateway"), keys->gateway) == 0) {
 		keys->n++;
-		keys->key &= text_of(gi, "public_key")[0] != '\0';
-		keys->endpoint &= text_of(gi, "endpoint")[0] != '\0';
+		keys->key &= sl_json_text(gi, "public_key")[0] != '\0';
+		keys->endpoint &= sl_json_text(gi, "endpoint")[0] != '\0';
 	}
 	json_decref(gi);
 	return true;

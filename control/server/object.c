@@ -6,6 +6,7 @@
 
 #include "change.h"
 #include "page.h"
+#include "sl_json.h"
 
 void
 object_location(struct sl_call *c, const struct object_kind *k, const char *id)
@@ -15,14 +16,6 @@ object_location(struct sl_call *c, const struct object_kind *k, const char *id)
 	if (text != NULL)
 		snprintf(c->location, sizeof(c->location), "/api/v1/%s/%s", k->collection, text);
 	free(text);
-}
-
-static const char *
-text_of(const json_t *body, const char *name)
-{
-	const char *s = json_string_value(json_object_get(body, name));
-
-	return s != NULL ? s : "";
 }
 
 /** @return 0, -EINVAL name_invalid */
@@ -35,11 +28,11 @@ name_of(const json_t *body, enum sl_kind k, char id[SL_OBJ_ID], struct sl_error 
 	if (name != NULL)
 		n = snprintf(id, SL_OBJ_ID, "%s", name);
 	else if (k == SL_KIND_GATEWAY_INTERFACE)
-		n = snprintf(id, SL_OBJ_ID, "%s:%s", text_of(body, "gateway"),
-			     text_of(body, "interface"));
+		n = snprintf(id, SL_OBJ_ID, "%s:%s", sl_json_text(body, "gateway"),
+			     sl_json_text(body, "interface"));
 	else
-		n = snprintf(id, SL_OBJ_ID, "%s:%s", text_of(body, "role"),
-			     text_of(body, "member"));
+		n = snprintf(id, SL_OBJ_ID, "%s:%s", sl_json_text(body, "role"),
+			     sl_json_text(body, "member"));
 	return n < SL_OBJ_ID ? 0
 			     : sl_fail(e, -EINVAL, "name_invalid", "/name", "the name is too long");
 }

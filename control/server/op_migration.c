@@ -6,19 +6,12 @@
 
 #include "change.h"
 #include "migration.h"
+#include "sl_json.h"
 
 static int
 no_collector(struct sl_error *e)
 {
 	return sl_fail(e, -EAGAIN, "not_primary", "", "the primary alone keeps the ledger's facts");
-}
-
-static const char *
-text_of(const json_t *o, const char *name)
-{
-	const char *s = json_string_value(json_object_get(o, name));
-
-	return s != NULL ? s : "";
 }
 
 static struct migration_facts *
@@ -216,10 +209,10 @@ advance(struct sl_call *c, json_t *entry, const struct migration_facts *f, const
 {
 	enum sl_ledger_state to;
 
-	if (sl_ledger_state_parse(text_of(c->body, "to"), &to) != 0)
+	if (sl_ledger_state_parse(sl_json_text(c->body, "to"), &to) != 0)
 		return sl_fail(e, -EINVAL, "enum_invalid", "/to", "pilot, observed or done");
 	return sl_ledger_move(entry, to, &f->f, json_is_true(json_object_get(c->body, "force")),
-			      c->who.name, text_of(c->body, "comment"), now, e);
+			      c->who.name, sl_json_text(c->body, "comment"), now, e);
 }
 
 int
@@ -232,7 +225,7 @@ static int
 withdraw(struct sl_call *c, json_t *entry, const struct migration_facts *f, const char *now,
 	 struct sl_error *e)
 {
-	if (sl_ledger_withdraw(entry, c->who.name, text_of(c->body, "comment"), now) == 0)
+	if (sl_ledger_withdraw(entry, c->who.name, sl_json_text(c->body, "comment"), now) == 0)
 		return 0;
 	return sl_fail(e, -EEXIST, "is_vpn", "", "the target goes the old way already");
 }

@@ -7,14 +7,7 @@
 #include "call.h"
 #include "judge.h"
 #include "policy_text.h"
-
-static const char *
-text_of(const json_t *o, const char *name)
-{
-	const char *s = json_string_value(json_object_get(o, name));
-
-	return s != NULL ? s : "";
-}
+#include "sl_json.h"
 
 /** The document that is asked about. */
 static int
@@ -61,12 +54,12 @@ struct question {
 static int
 read_subject(const json_t *s, struct question *q, struct sl_error *e)
 {
-	const char *address = text_of(s, "address");
+	const char *address = sl_json_text(s, "address");
 
 	q->who = (struct judge_subject){
 		.peer = json_string_value(json_object_get(s, "peer")),
 		.roles = json_object_get(s, "roles"),
-		.iface = text_of(s, "interface"),
+		.iface = sl_json_text(s, "interface"),
 	};
 	if (address[0] != '\0' && sl_ip_parse(address, &q->who.from) != 0)
 		return sl_fail(e, -EINVAL, "ip_invalid", "/subject/address",
@@ -80,8 +73,8 @@ read_subject(const json_t *s, struct question *q, struct sl_error *e)
 static int
 read_question(const json_t *body, struct question *q, struct sl_error *e)
 {
-	const char *dst = text_of(body, "dst"), *proto = text_of(body, "proto");
-	const char *at = text_of(body, "at");
+	const char *dst = sl_json_text(body, "dst"), *proto = sl_json_text(body, "proto");
+	const char *at = sl_json_text(body, "at");
 
 	q->wall_ns = sl_rest_wall_ns();
 	if (at[0] != '\0' && sl_time_parse(at, &q->wall_ns) != 0)

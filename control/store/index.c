@@ -4,14 +4,7 @@
 #include <stdio.h>
 
 #include "store_int.h"
-
-static const char *
-text_of(const json_t *body, const char *field)
-{
-	const char *s = json_string_value(json_object_get(body, field));
-
-	return s != NULL ? s : "";
-}
+#include "sl_json.h"
 
 static int
 ref(const struct store_index_ops *o, enum sl_kind to, const char *id, unsigned flags,
@@ -94,7 +87,7 @@ gateway(const char *id, const json_t *b, const struct store_index_ops *o)
 static int
 gateway_interface(const char *id, const json_t *b, const struct store_index_ops *o)
 {
-	const char *gw = text_of(b, "gateway"), *iface = text_of(b, "interface");
+	const char *gw = sl_json_text(b, "gateway"), *iface = sl_json_text(b, "interface");
 	json_t *index = json_object_get(b, "index");
 	char k[24] = "";
 	int rc = ref(o, SL_KIND_GATEWAY, gw, REF_MUST_EXIST | REF_CASCADE, "/gateway");
@@ -104,7 +97,7 @@ gateway_interface(const char *id, const json_t *b, const struct store_index_ops 
 	if (rc == 0)
 		rc = ref(o, SL_KIND_INTERFACE, iface, REF_MUST_EXIST | REF_RESTRICT, "/interface");
 	if (rc == 0)
-		rc = unique(o, "peer_key", iface, text_of(b, "public_key"), "/public_key");
+		rc = unique(o, "peer_key", iface, sl_json_text(b, "public_key"), "/public_key");
 	if (rc == 0)
 		rc = unique(o, "index", iface, k, "/index");
 	if (rc == 0)
@@ -134,16 +127,16 @@ peer_addresses(const json_t *b, const char *iface, const struct store_index_ops 
 static int
 peer(const char *id, const json_t *b, const struct store_index_ops *o)
 {
-	const char *iface = text_of(b, "interface");
+	const char *iface = sl_json_text(b, "interface");
 	int rc = ref(o, SL_KIND_INTERFACE, iface, REF_MUST_EXIST | REF_RESTRICT, "/interface");
 
 	if (rc == 0)
 		rc = refs(o, SL_KIND_ROLE, json_object_get(b, "roles"),
 			  REF_MUST_EXIST | REF_RESTRICT, "/roles");
 	if (rc == 0)
-		rc = unique(o, "peer_key", iface, text_of(b, "public_key"), "/public_key");
-	if (rc == 0 && strcmp(text_of(b, "old_key"), text_of(b, "public_key")) != 0)
-		rc = unique(o, "peer_key", iface, text_of(b, "old_key"), "/old_key");
+		rc = unique(o, "peer_key", iface, sl_json_text(b, "public_key"), "/public_key");
+	if (rc == 0 && strcmp(sl_json_text(b, "old_key"), sl_json_text(b, "public_key")) != 0)
+		rc = unique(o, "peer_key", iface, sl_json_text(b, "old_key"), "/old_key");
 	if (rc == 0)
 		rc = nets(o, iface, "", json_object_get(b, "allowed_ips"), false, "/allowed_ips");
 	return rc == 0 ? peer_addresses(b, iface, o) : rc;
@@ -158,7 +151,8 @@ rule(const char *id, const json_t *b, const struct store_index_ops *o)
 	const char *s, *at;
 	char name[64];
 	size_t i;
-	int rc = ref(o, SL_KIND_ROLE, text_of(b, "role"), REF_MUST_EXIST | REF_RESTRICT, "/role");
+	int rc = ref(o, SL_KIND_ROLE, sl_json_text(b, "role"), REF_MUST_EXIST | REF_RESTRICT,
+		     "/role");
 
 	json_array_foreach (to, i, v) {
 		s = json_string_value(v) ?: "*";
@@ -175,10 +169,11 @@ rule(const char *id, const json_t *b, const struct store_index_ops *o)
 static int
 role_map(const char *id, const json_t *b, const struct store_index_ops *o)
 {
-	const char *member = text_of(b, "member"), *iface = text_of(b, "interface"), *at;
+	const char *member = sl_json_text(b, "member"), *iface = sl_json_text(b, "interface"), *at;
 	const json_t *source = json_object_get(b, "source");
 	char name[SL_OBJ_ID] = "";
-	int rc = ref(o, SL_KIND_ROLE, text_of(b, "role"), REF_MUST_EXIST | REF_RESTRICT, "/role");
+	int rc = ref(o, SL_KIND_ROLE, sl_json_text(b, "role"), REF_MUST_EXIST | REF_RESTRICT,
+		     "/role");
 
 	if (rc == 0 && strcmp(iface, "*") != 0)
 		rc = ref(o, SL_KIND_INTERFACE, iface, REF_MUST_EXIST | REF_RESTRICT, "/interface");
@@ -191,7 +186,7 @@ role_map(const char *id, const json_t *b, const struct store_index_ops *o)
 	if (rc == 0)
 		rc = ref(o, SL_KIND_PEER, name, REF_MUST_EXIST | REF_CASCADE, "/member");
 	if (rc == 0)
-		rc = ref(o, SL_KIND_PROVIDER, text_of(source, "provider"), REF_RESTRICT,
+		rc = ref(o, SL_KIND_PROVIDER, sl_json_text(source, "provider"), REF_RESTRICT,
 			 "/source/provider");
 	return rc;
 }
@@ -199,7 +194,7 @@ role_map(const char *id, const json_t *b, const struct store_index_ops *o)
 static int
 token(const char *id, const json_t *b, const struct store_index_ops *o)
 {
-	const char *bound = text_of(b, "bound"), *name;
+	const char *bound = sl_json_text(b, "bound"), *name;
 	json_t *v;
 	size_t i;
 	int rc = 0;
@@ -226,7 +221,7 @@ allocation(const char *id, const json_t *b, const struct store_index_ops *o)
 		return 0;
 	snprintf(gw, sizeof(gw), "%.*s", (int)(c1 - id), id);
 	snprintf(iface, sizeof(iface), "%.*s", (int)(c2 - c1 - 1), c1 + 1);
-	rc = ref(o, SL_KIND_PEER, text_of(b, "peer"), REF_MUST_EXIST | REF_CASCADE, "/peer");
+	rc = ref(o, SL_KIND_PEER, sl_json_text(b, "peer"), REF_MUST_EXIST | REF_CASCADE, "/peer");
 	if (rc == 0)
 		rc = ref(o, SL_KIND_GATEWAY, gw, REF_MUST_EXIST | REF_CASCADE, "");
 	return rc == 0 ? net(o, iface, gw, c2 + 1, true, "") : rc;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "sluicectl.h"
+#include "sl_json.h"
 
 #define TIMEOUT_S 60
 #define ANSWER_MAX (256UL * 1024 * 1024)
@@ -159,14 +160,6 @@ exit_code_of(json_int_t code)
 	}
 }
 
-static const char *
-text_of(const json_t *o, const char *name)
-{
-	const char *s = json_string_value(json_object_get(o, name));
-
-	return s ? s : "";
-}
-
 static int
 judge(json_t *answer, json_t **result, json_t **error, struct sl_error *e)
 {
@@ -180,10 +173,10 @@ judge(json_t *answer, json_t **result, json_t **error, struct sl_error *e)
 		sl_hint(e, "does something else listen there?");
 		return EXIT_FAILED;
 	}
-	sl_fail(e, -EIO, text_of(data, "reason"), text_of(data, "path"), "%s",
-		text_of(err, "message"));
-	if (text_of(data, "hint")[0])
-		sl_hint(e, "%s", text_of(data, "hint"));
+	sl_fail(e, -EIO, sl_json_text(data, "reason"), sl_json_text(data, "path"), "%s",
+		sl_json_text(err, "message"));
+	if (sl_json_text(data, "hint")[0])
+		sl_hint(e, "%s", sl_json_text(data, "hint"));
 	if (error)
 		*error = json_incref(err);
 	return exit_code_of(json_integer_value(json_object_get(err, "code")));

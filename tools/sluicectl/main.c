@@ -8,6 +8,7 @@
 #include "control.h"
 #include "sluicectl.h"
 #include "table.h"
+#include "sl_json.h"
 
 #define PART_BYTES (384 * 1024) /* a line has at most 1 MiB, quotes and line ends take two */
 
@@ -133,9 +134,7 @@ show(const struct options *o, const char *method, json_t *result)
 static int
 show_only(const json_t *result, const char *name)
 {
-	const char *text = json_string_value(json_object_get(result, name));
-
-	fputs(text ? text : "", stdout);
+	fputs(sl_json_text(result, name), stdout);
 	fputc('\n', stdout);
 	return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
 }

@@ -4,14 +4,7 @@
 #include <stdlib.h>
 
 #include "control.h"
-
-static const char *
-text_of(const json_t *o, const char *name)
-{
-	const char *s = json_string_value(json_object_get(o, name));
-
-	return s ? s : "";
-}
+#include "sl_json.h"
 
 static void
 print_gates(const json_t *o, const char *indent)
@@ -21,8 +14,8 @@ print_gates(const json_t *o, const char *indent)
 
 	json_array_foreach (json_object_get(o, "gates"), i, g)
 		printf("%s%-4s %-20s %s\n", indent,
-		       json_is_true(json_object_get(g, "ok")) ? "ok" : "--", text_of(g, "gate"),
-		       text_of(g, "detail"));
+		       json_is_true(json_object_get(g, "ok")) ? "ok" : "--",
+		       sl_json_text(g, "gate"), sl_json_text(g, "detail"));
 }
 
 static void
@@ -31,15 +24,16 @@ print_target(const json_t *t)
 	json_t *v;
 	size_t i;
 
-	printf("\n%s: %s, path %s, %d peers%s%s\n", text_of(t, "target"), text_of(t, "state"),
-	       text_of(t, "path"), (int)json_integer_value(json_object_get(t, "peers")),
-	       text_of(t, "since")[0] ? ", since " : "", text_of(t, "since"));
+	printf("\n%s: %s, path %s, %d peers%s%s\n", sl_json_text(t, "target"),
+	       sl_json_text(t, "state"), sl_json_text(t, "path"),
+	       (int)json_integer_value(json_object_get(t, "peers")),
+	       sl_json_text(t, "since")[0] ? ", since " : "", sl_json_text(t, "since"));
 	if (json_object_get(t, "next_state"))
-		printf("  before %s:\n", text_of(t, "next_state"));
+		printf("  before %s:\n", sl_json_text(t, "next_state"));
 	print_gates(t, "    ");
-	if (strcmp(text_of(t, "next_state"), "enforced") == 0)
+	if (strcmp(sl_json_text(t, "next_state"), "enforced") == 0)
 		printf("  then, on each gateway: sluicectl mode enforce %s\n",
-		       text_of(t, "target"));
+		       sl_json_text(t, "target"));
 	json_array_foreach (json_object_get(t, "stale_configs"), i, v)
 		printf("  still in the configuration of %s\n", json_string_value(v));
 }

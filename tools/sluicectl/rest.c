@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "sl_secret.h"
+#include "sl_json.h"
 
 #define ANSWER_MAX (256u * 1024 * 1024)
 #define TOKEN_MAX 200
@@ -229,32 +230,24 @@ headers(struct rest *r, const struct rest_call *c)
 	return h;
 }
 
-static const char *
-text_of(const json_t *o, const char *name)
-{
-	const char *s = json_string_value(json_object_get(o, name));
-
-	return s ? s : "";
-}
-
 /** application/problem+json as an error of ours. */
 static int
 problem(long status, const json_t *p, struct sl_error *e)
 {
 	const json_t *first = json_array_get(json_object_get(p, "errors"), 0);
-	const char *reason = text_of(first, "reason"), *type = text_of(p, "type");
-	const char *colon = strrchr(type, ':'), *hint = text_of(first, "hint");
-	const char *detail = text_of(p, "detail"), *title = text_of(p, "title");
+	const char *reason = sl_json_text(first, "reason"), *type = sl_json_text(p, "type");
+	const char *colon = strrchr(type, ':'), *hint = sl_json_text(first, "hint");
+	const char *detail = sl_json_text(p, "detail"), *title = sl_json_text(p, "title");
 
 	sl_fail(e, -EIO,
 		reason[0] ? reason
 		: colon	  ? colon + 1
 			  : "http",
-		text_of(first, "path"), "%s",
+		sl_json_text(first, "path"), "%s",
 		detail[0]  ? detail
 		: title[0] ? title
 			   : "the control plane refused");
-	hint = hint[0] ? hint : text_of(p, "hint");
+	hint = hint[0] ? hint : sl_json_text(p, "hint");
 	if (hint[0])
 		sl_hint(e, "%s", hint);
 	else if (status == 401)

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** @file What every reader of JSON needs: texts of an object, words for types, places. Any thread.
+ */
+#ifndef SL_JSON_H
+#define SL_JSON_H
+
+#include <jansson.h>
+#include <string.h>
+
+/** @return the text under a name; "" if there is none, or it is no text. The object's. */
+static inline const char *
+sl_json_text(const json_t *o, const char *name)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	return s != NULL ? s : "";
+}
+
+/** @return what a value is, for "%s is wanted here, not %s" */
+static inline const char *
+sl_json_type_text(const json_t *v)
+{
+	static const char *const is[] = {
+		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array",
+		[JSON_STRING] = "a string",  [JSON_INTEGER] = "an integer",
+		[JSON_REAL] = "a fraction",  [JSON_TRUE] = "true",
+		[JSON_FALSE] = "false",	     [JSON_NULL] = "null",
+	};
+
+	return is[json_typeof(v)];
+}
+
+/**
+ * Go down to a key of a JSON pointer (RFC 6901: '~' and '/' are written as ~0 and ~1); what has no
+ * room is cut.
+ * @param path [room]
+ * @return the length before: a zero byte there goes up again
+ */
+static inline size_t
+sl_json_down(char *path, size_t room, const char *key)
+{
+	size_t was = strlen(path), n = was;
+
+	if (n < room - 1)
+		path[n++] = '/';
+	for (; *key != '\0' && n + 2 < room; key++) {
+		if (*key == '~' || *key == '/') {
+			path[n++] = '~';
+			path[n++] = *key == '~' ? '0' : '1';
+		} else {
+			path[n++] = *key;
+		}
+	}
+	path[n] = '\0';
+	return was;
+}
+
+#endif
