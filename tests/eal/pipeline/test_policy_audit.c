@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Records and aggregates under load: what is told adds up to what happened. */
-#include "pol_fixture.h"
-#include "tx_fixture.h"
+#include "pol_tx.h"
 
 #include <stdlib.h>
 
@@ -23,11 +22,7 @@ static struct pol pol;
 static int
 setup(void **state)
 {
-	x = fx_new(1);
-	x->w->logging = true;
-	x->root->authz.logging = true;
-	x->root->authz.deflt = SL_MODE_ENFORCE;
-	pol_init(&pol);
+	x = pol_begin(&pol);
 	pol_load(&pol, x->root, DOC);
 	return 0;
 }
@@ -35,10 +30,7 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	sl_flow_purge(x->w);
-	pol_law(x->w);
-	fx_free(x);
-	pol_free(&pol);
+	pol_end(&pol, x);
 	return 0;
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Flows under a policy, packet by packet: both directions, modes, records, changes of policy,
  * identity and time, ends. */
-#include "pol_fixture.h"
-#include "tx_fixture.h"
+#include "pol_tx.h"
 
 #include "flow_int.h"
 
@@ -37,11 +36,7 @@ load(const char *more)
 static int
 setup(void **state)
 {
-	x = fx_new(1);
-	x->w->logging = true;
-	x->root->authz.logging = true;
-	x->root->authz.deflt = SL_MODE_ENFORCE;
-	pol_init(&pol);
+	x = pol_begin(&pol);
 	load("");
 	return 0;
 }
@@ -49,10 +44,7 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	sl_flow_purge(x->w);
-	pol_law(x->w);
-	fx_free(x);
-	pol_free(&pol);
+	pol_end(&pol, x);
 	return 0;
 }
 
@@ -73,31 +65,14 @@ static const struct fx_spec down = {.src = "10.0.0.10",
 static bool
 send_up(const struct fx_spec *s)
 {
-	struct rte_mbuf *m;
-
-	fx_run(x, SL_NODE_AUTHZ, fx_tunnel(x, s, 1));
-	m = fx_frame(x, 1);
-	rte_pktmbuf_free(m);
-	return m != NULL;
+	return pol_from_tunnel(x, fx_tunnel(x, s, 1));
 }
 
 /** To peer 1 */
 static bool
 send_down(const struct fx_spec *s)
 {
-	struct rte_mbuf *m;
-
-	fx_run(x, SL_NODE_INSIDE, fx_inside(x, s, 1));
-	m = fx_frame(x, 0);
-	rte_pktmbuf_free(m);
-	return m != NULL;
-}
-
-static void
-dropped(enum sl_drop reason, uint64_t n)
-{
-	assert_int_equal(fx_drops(x, reason), n);
-	fx_quiet(x);
+	return pol_from_inside(x, fx_inside(x, s, 1));
 }
 
 /* --- both directions --------------------------------------------------------------------- */
@@ -108,7 +83,7 @@ replies_pass(void **state)
 	struct sl_rec r;
 
 	assert_false(send_down(&down)); /* nobody asked */
-	dropped(SL_DROP_NO_ROLE, 1);
+	pol_dropped(x, SL_DROP_NO_ROLE, 1);
 	later(11 * SL_NS_PER_S); /* the denied entry is gone */
 	assert_true(send_up(&up));
 	assert_true(send_down(&down));
@@ -130,7 +105,7 @@ replies_pass(void **state)
 	assert_int_equal(r.bytes[1], 100);
 	assert_int_equal(r.duration_ms, 63000);
 	assert_false(send_down(&down));
-	dropped(SL_DROP_NO_ROLE, 1);
+	pol_dropped(x, SL_DROP_NO_ROLE, 1);
 }
 
 /* The one who is denied does not keep the other one from beginning. */
@@ -150,7 +125,7 @@ denied_binds_its_initiator(void **state)
 	assert_false(send_up(&u));
 	assert_true(send_down(&d)); /* same tuple, begun by the server: its own right */
 	assert_true(send_up(&up));  /* a reply now */
-	dropped(SL_DROP_DENIED, 2);
+	pol_dropped(x, SL_DROP_DENIED, 2);
 	/* under observe a reply is a reply */
 	sl_flow_purge(x->w);
 	x->root->authz.deflt = SL_MODE_OBSERVE;
@@ -195,7 +170,7 @@ midstream(void **state)
 	sl_flow_purge(x->w);
 	/* a SYN begins nothing that was not asked for, nor does UDP */
 	fx_run(x, SL_NODE_INSIDE, of_server(SYN));
-	dropped(SL_DROP_NO_ROLE, 1);
+	pol_dropped(x, SL_DROP_NO_ROLE, 1);
 	assert_true(send_up(&syn_up));
 	pol_law(x->w);
 }
@@ -235,7 +210,7 @@ enforced_target_leaves_others(void **state)
 	fx_run(x, SL_NODE_AUTHZ, fx_tunnel(x, &other, 1)); /* would be denied: waits for ARP */
 	assert_int_equal(x->w->n_wait, 1);
 	assert_false(send_up(&(struct fx_spec){.src = "10.7.0.2", .dst = "10.0.0.10", .dport = 7}));
-	dropped(SL_DROP_DENIED, 1);
+	pol_dropped(x, SL_DROP_DENIED, 1);
 	assert_true(send_up(&up));
 	assert_int_equal(pol_seen(x->w, SL_REC_WOULD_DENY), 1);
 	assert_int_equal(pol_seen(x->w, SL_REC_DENY), 1);
@@ -248,11 +223,11 @@ empty_policy_denies(void **state)
 	x->root->authz.policy = (struct sl_policy_view){0};
 	assert_false(send_up(&up));
 	assert_false(send_down(&down));
-	dropped(SL_DROP_NO_ROLE, 2);
+	pol_dropped(x, SL_DROP_NO_ROLE, 2);
 	pol_load(&pol, x->root,
 		 "{'version': 3, 'zones': {}, 'targets': {}, 'roles': {}, 'rules': []}");
 	assert_false(send_up(&up));
-	dropped(SL_DROP_NO_ROLE, 1);
+	pol_dropped(x, SL_DROP_NO_ROLE, 1);
 	pol_law(x->w);
 	assert_int_equal(pol_seen(x->w, SL_REC_ALLOW), 0);
 }
@@ -283,7 +258,7 @@ mode_and_logging(void **state)
 		recorded = c->recorded[SL_REC_DENY] + c->recorded[SL_REC_WOULD_DENY] - recorded;
 		assert_int_equal(recorded, log ? 5 : 0);
 	}
-	dropped(SL_DROP_DENIED, denied);
+	pol_dropped(x, SL_DROP_DENIED, denied);
 	assert_int_equal(pol_seen(x->w, SL_REC_DENY), denied);
 	assert_int_equal(pol_seen(x->w, SL_REC_WOULD_DENY), forwarded);
 	assert_int_equal(pol_seen(x->w, SL_REC_ALLOW), 1);
@@ -315,7 +290,7 @@ denies_are_held_back(void **state)
 
 	for (i = 0; i < 100; i++)
 		assert_false(send_up(&bad));
-	dropped(SL_DROP_DENIED, 100);
+	pol_dropped(x, SL_DROP_DENIED, 100);
 	r = pol_one(x->w, SL_REC_DENY);
 	assert_int_equal(r.count, 1);
 	assert_int_equal(r.reason, SL_RR_ZONE_DEFAULT);
@@ -343,13 +318,13 @@ revoked(enum sl_drop reason)
 	struct sl_rec end;
 
 	assert_false(send_down(&down)); /* the other direction is judged as the initiator */
-	dropped(reason, 1);
+	pol_dropped(x, reason, 1);
 	end = pol_one(x->w, SL_REC_END);
 	assert_int_equal(end.reason, SL_RR_REVOKED);
 	assert_int_equal(end.packets[0], 2);
 	assert_int_equal(end.packets[1], 1);
 	assert_false(send_up(&up));
-	dropped(reason, 1);
+	pol_dropped(x, reason, 1);
 }
 
 static void
@@ -402,7 +377,7 @@ revoked_by_deadline(void **state)
 	assert_true(send_up(&up));
 	later(200 * SL_NS_PER_MS); /* nobody published anything */
 	assert_false(send_up(&up));
-	dropped(SL_DROP_NO_ROLE, 1);
+	pol_dropped(x, SL_DROP_NO_ROLE, 1);
 	assert_int_equal(pol_one(x->w, SL_REC_END).reason, SL_RR_REVOKED);
 }
 
@@ -437,7 +412,7 @@ peer_goes(void **state)
 	assert_int_equal(pol_count(r, n, SL_REC_END), 2);
 	assert_int_equal(r[n - 1].reason, SL_RR_PEER_GONE);
 	assert_false(send_down(&down));
-	dropped(SL_DROP_PEER_DOWN, 1);
+	pol_dropped(x, SL_DROP_PEER_DOWN, 1);
 	assert_int_equal(sl_flow_count(x->w->flows), 0);
 }
 
@@ -465,7 +440,7 @@ table_full(void **state)
 		bad.sport = (uint16_t)(1 + i);
 		assert_false(send_up(&bad));
 	}
-	dropped(SL_DROP_DENIED, max / 4);
+	pol_dropped(x, SL_DROP_DENIED, max / 4);
 	assert_int_equal(sl_flow_count(x->w->flows), max);
 	for (i = 0; i < share; i++) { /* none was taken away */
 		s.sport = (uint16_t)(1 + i);
@@ -541,7 +516,7 @@ denied_flood_takes_nothing(void **state)
 		bad.sport = (uint16_t)(1 + i);
 		fx_run(x, SL_NODE_AUTHZ, fx_tunnel(x, &bad, 2));
 	}
-	dropped(SL_DROP_DENIED, 4 * max);
+	pol_dropped(x, SL_DROP_DENIED, 4 * max);
 	assert_int_equal(x->peer[1]->n_flows, share);
 	assert_int_equal(pol_seen(x->w, SL_REC_END), 0);
 }
@@ -577,7 +552,7 @@ full_table_judges_each(void **state)
 	for (; (m = fx_frame(x, 0)) != NULL; n++)
 		rte_pktmbuf_free(m);
 	assert_int_equal(n, 2);
-	dropped(SL_DROP_NO_ROLE, 1);
+	pol_dropped(x, SL_DROP_NO_ROLE, 1);
 }
 
 #define SMALL 16 /* flows */
@@ -629,7 +604,7 @@ no_end_of_rounds(void **state)
 	}
 	assert_int_equal(n, 4);
 	assert_int_equal(x->w->stats->lcore.flow_full, SMALL - ROUNDS + 4);
-	dropped(SL_DROP_DENIED, SMALL);
+	pol_dropped(x, SL_DROP_DENIED, SMALL);
 	assert_int_equal(sl_flow_count(x->w->flows), SMALL);
 	sl_flow_purge(x->w);
 	x->peer[1]->flow_head = x->peer[2]->flow_head = 0;
@@ -653,7 +628,7 @@ burst_of_one_flow(void **state)
 		rte_pktmbuf_free(m);
 	}
 	assert_int_equal(n, 20);
-	dropped(SL_DROP_DENIED, 10);
+	pol_dropped(x, SL_DROP_DENIED, 10);
 	assert_int_equal(sl_flow_count(x->w->flows), 2);
 	assert_int_equal(x->w->stats->stage[SL_STATS_POST_DECRYPT].policy_misses, 2);
 	assert_int_equal(x->w->stats->stage[SL_STATS_POST_DECRYPT].policy_hits, 28);
@@ -677,7 +652,7 @@ begins_amid_a_change(void **state)
 	sl_worker_run(x->w);
 	assert_null(fx_frame(x, 0));
 	rte_pktmbuf_free(fx_frame(x, 1));
-	dropped(SL_DROP_NO_ROLE, 1);
+	pol_dropped(x, SL_DROP_NO_ROLE, 1);
 }
 
 #define CASE(t) cmocka_unit_test_setup_teardown(t, setup, teardown)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What has no ports of its own: echo, ICMP errors about flows, fragments, under enforce. */
-#include "pol_fixture.h"
-#include "tx_fixture.h"
+#include "pol_tx.h"
 
 #include "flow_int.h"
 
@@ -29,11 +28,7 @@ load(const char *more)
 static int
 setup(void **state)
 {
-	x = fx_new(1);
-	x->w->logging = true;
-	x->root->authz.logging = true;
-	x->root->authz.deflt = SL_MODE_ENFORCE;
-	pol_init(&pol);
+	x = pol_begin(&pol);
 	load("");
 	return 0;
 }
@@ -41,36 +36,8 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	sl_flow_purge(x->w);
-	pol_law(x->w);
-	fx_free(x);
-	pol_free(&pol);
+	pol_end(&pol, x);
 	return 0;
-}
-
-static bool
-run_tunnel(struct rte_mbuf *m)
-{
-	fx_run(x, SL_NODE_AUTHZ, m);
-	m = fx_frame(x, 1);
-	rte_pktmbuf_free(m);
-	return m != NULL;
-}
-
-static bool
-run_inside(struct rte_mbuf *m)
-{
-	fx_run(x, SL_NODE_INSIDE, m);
-	m = fx_frame(x, 0);
-	rte_pktmbuf_free(m);
-	return m != NULL;
-}
-
-static void
-dropped(enum sl_drop reason, uint64_t n)
-{
-	assert_int_equal(fx_drops(x, reason), n);
-	fx_quiet(x);
 }
 
 static const struct fx_spec up = {.src = "10.7.0.2", .dst = "10.0.0.10"};
@@ -94,14 +61,14 @@ echo(bool tunnel, bool request, uint16_t id)
 static void
 echo_by_rule(void **state)
 {
-	assert_false(run_tunnel(echo(true, true, 7))); /* a rule for UDP is none for ICMP */
-	dropped(SL_DROP_DENIED, 1);
+	assert_false(pol_from_tunnel(x, echo(true, true, 7))); /* a rule for UDP is none for ICMP */
+	pol_dropped(x, SL_DROP_DENIED, 1);
 	load(ICMP);
-	assert_true(run_tunnel(echo(true, true, 7)));
-	assert_true(run_inside(echo(false, false, 7)));
-	assert_false(run_inside(echo(false, false, 8))); /* nobody asked */
-	assert_false(run_inside(echo(false, true, 7)));	 /* the server's own question */
-	dropped(SL_DROP_NO_ROLE, 2);
+	assert_true(pol_from_tunnel(x, echo(true, true, 7)));
+	assert_true(pol_from_inside(x, echo(false, false, 7)));
+	assert_false(pol_from_inside(x, echo(false, false, 8))); /* nobody asked */
+	assert_false(pol_from_inside(x, echo(false, true, 7)));	 /* the server's own question */
+	pol_dropped(x, SL_DROP_NO_ROLE, 2);
 	assert_int_equal(sl_flow_count(x->w->flows), 3);
 }
 
@@ -132,35 +99,38 @@ errors_of_a_flow(void **state)
 	static const uint8_t types[] = {3, 4, 11, 12};
 	unsigned i;
 
-	assert_true(run_tunnel(fx_tunnel(x, &up, 1)));
+	assert_true(pol_from_tunnel(x, fx_tunnel(x, &up, 1)));
 	for (i = 0; i < SL_ARRAY_SIZE(types); i++) /* the server, or a router before it */
-		assert_true(run_inside(error(false, i ? "10.0.0.10" : "10.0.77.1", "10.7.0.2",
-					     fx_tunnel(x, &up, 1), types[i], 28)));
+		assert_true(
+			pol_from_inside(x, error(false, i ? "10.0.0.10" : "10.0.77.1", "10.7.0.2",
+						 fx_tunnel(x, &up, 1), types[i], 28)));
 	assert_int_equal(sl_flow_count(x->w->flows), 1);
 	/* a redirect, half a header, another flow, another receiver: judged as packets */
-	assert_false(
-		run_inside(error(false, "10.0.0.10", "10.7.0.2", fx_tunnel(x, &up, 1), 5, 28)));
-	assert_false(
-		run_inside(error(false, "10.0.0.10", "10.7.0.2", fx_tunnel(x, &up, 1), 3, 27)));
-	assert_false(run_inside(error(
-		false, "10.0.0.10", "10.7.0.2",
-		fx_tunnel(x, &(struct fx_spec){.src = "10.7.0.2", .dst = "10.0.0.10", .dport = 7},
-			  1),
-		3, 28)));
-	dropped(SL_DROP_NO_ROLE, 3);
-	assert_false(
-		run_inside(error(false, "10.0.0.10", "10.7.0.3", fx_tunnel(x, &up, 1), 3, 28)));
+	assert_false(pol_from_inside(x, error(false, "10.0.0.10", "10.7.0.2", fx_tunnel(x, &up, 1),
+					      5, 28)));
+	assert_false(pol_from_inside(x, error(false, "10.0.0.10", "10.7.0.2", fx_tunnel(x, &up, 1),
+					      3, 27)));
+	assert_false(pol_from_inside(x, error(false, "10.0.0.10", "10.7.0.2",
+					      fx_tunnel(x,
+							&(struct fx_spec){.src = "10.7.0.2",
+									  .dst = "10.0.0.10",
+									  .dport = 7},
+							1),
+					      3, 28)));
+	pol_dropped(x, SL_DROP_NO_ROLE, 3);
+	assert_false(pol_from_inside(x, error(false, "10.0.0.10", "10.7.0.3", fx_tunnel(x, &up, 1),
+					      3, 28)));
 	fx_drops(x, SL_DROP_NO_ROLE);
 	/* not one that the flow has sent: the quoted way is the other one */
-	assert_false(run_inside(error(false, "10.0.0.10", "10.7.0.2",
-				      fx_inside(x,
-						&(struct fx_spec){.src = "10.0.0.10",
-								  .dst = "10.7.0.2",
-								  .sport = 6000,
-								  .dport = 5000},
-						1),
-				      3, 28)));
-	dropped(SL_DROP_NO_ROLE, 1);
+	assert_false(pol_from_inside(x, error(false, "10.0.0.10", "10.7.0.2",
+					      fx_inside(x,
+							&(struct fx_spec){.src = "10.0.0.10",
+									  .dst = "10.7.0.2",
+									  .sport = 6000,
+									  .dport = 5000},
+							1),
+					      3, 28)));
+	pol_dropped(x, SL_DROP_NO_ROLE, 1);
 }
 
 /* The peer answers with an error: only about what came to it. */
@@ -169,35 +139,35 @@ errors_from_the_tunnel(void **state)
 {
 	struct fx_spec down = {.src = "10.0.0.10", .dst = "10.7.0.2", .sport = 6000, .dport = 5000};
 
-	assert_true(run_tunnel(fx_tunnel(x, &up, 1)));
-	assert_false(
-		run_tunnel(error(true, "10.7.0.2", "10.0.0.10", fx_inside(x, &down, 1), 3, 28)));
-	dropped(SL_DROP_DENIED, 1); /* no reply was seen yet */
-	assert_true(run_inside(fx_inside(x, &down, 1)));
-	assert_true(
-		run_tunnel(error(true, "10.7.0.2", "10.0.0.10", fx_inside(x, &down, 1), 3, 28)));
+	assert_true(pol_from_tunnel(x, fx_tunnel(x, &up, 1)));
+	assert_false(pol_from_tunnel(x, error(true, "10.7.0.2", "10.0.0.10", fx_inside(x, &down, 1),
+					      3, 28)));
+	pol_dropped(x, SL_DROP_DENIED, 1); /* no reply was seen yet */
+	assert_true(pol_from_inside(x, fx_inside(x, &down, 1)));
+	assert_true(pol_from_tunnel(x, error(true, "10.7.0.2", "10.0.0.10", fx_inside(x, &down, 1),
+					     3, 28)));
 }
 
 static void
 errors_v6(void **state)
 {
-	assert_true(run_tunnel(fx_tunnel(x, &up6, 1)));
-	assert_true(
-		run_inside(error(false, "fd00:a::10", "fd00:7::2", fx_tunnel(x, &up6, 1), 2, 48)));
-	assert_false(run_inside(
-		error(false, "fd00:a::10", "fd00:7::2", fx_tunnel(x, &up6, 1), 128, 48)));
-	dropped(SL_DROP_NO_ROLE, 1);
+	assert_true(pol_from_tunnel(x, fx_tunnel(x, &up6, 1)));
+	assert_true(pol_from_inside(x, error(false, "fd00:a::10", "fd00:7::2",
+					     fx_tunnel(x, &up6, 1), 2, 48)));
+	assert_false(pol_from_inside(x, error(false, "fd00:a::10", "fd00:7::2",
+					      fx_tunnel(x, &up6, 1), 128, 48)));
+	pol_dropped(x, SL_DROP_NO_ROLE, 1);
 }
 
 /* With the flow goes its error. */
 static void
 errors_of_a_revoked_flow(void **state)
 {
-	assert_true(run_tunnel(fx_tunnel(x, &up, 1)));
+	assert_true(pol_from_tunnel(x, fx_tunnel(x, &up, 1)));
 	pol_revoke(&pol, x->root, 1, "user");
-	assert_false(
-		run_inside(error(false, "10.0.0.10", "10.7.0.2", fx_tunnel(x, &up, 1), 3, 28)));
-	dropped(SL_DROP_NO_ROLE, 1);
+	assert_false(pol_from_inside(x, error(false, "10.0.0.10", "10.7.0.2", fx_tunnel(x, &up, 1),
+					      3, 28)));
+	pol_dropped(x, SL_DROP_NO_ROLE, 1);
 	assert_int_equal(pol_one(x->w, SL_REC_END).reason, SL_RR_REVOKED);
 }
 
@@ -226,9 +196,9 @@ errors_of_any_bytes(void **state)
 		}
 		if (s.len > 28)
 			p[28] = i & 1 ? 0x45 : 0x60 | (p[28] & 15);
-		assert_false(run_inside(m));
+		assert_false(pol_from_inside(x, m));
 	}
-	dropped(SL_DROP_NO_ROLE, 20000);
+	pol_dropped(x, SL_DROP_NO_ROLE, 20000);
 }
 
 /* --- fragments --------------------------------------------------------------------------- */
@@ -259,29 +229,29 @@ fragments(void **state)
 {
 	struct sl_rec r;
 
-	assert_false(run_tunnel(fragment(1, 80, true, 6000))); /* before the first one */
-	dropped(SL_DROP_FRAG_ORPHAN, 1);
+	assert_false(pol_from_tunnel(x, fragment(1, 80, true, 6000))); /* before the first one */
+	pol_dropped(x, SL_DROP_FRAG_ORPHAN, 1);
 	r = pol_one(x->w, SL_REC_DENY);
 	assert_int_equal(r.reason, SL_RR_FRAG_ORPHAN);
 	assert_int_equal(r.count, 1);
-	assert_true(run_tunnel(fragment(1, 0, true, 6000)));
-	assert_true(run_tunnel(fragment(1, 80, true, 0)));
-	assert_true(run_tunnel(fragment(1, 160, false, 0)));
-	assert_false(run_tunnel(fragment(2, 80, true, 0)));
-	dropped(SL_DROP_FRAG_ORPHAN, 1);
-	assert_false(run_tunnel(fragment(3, 0, true, 7)));
-	assert_false(run_tunnel(fragment(3, 80, false, 0)));
-	dropped(SL_DROP_DENIED, 2);
+	assert_true(pol_from_tunnel(x, fragment(1, 0, true, 6000)));
+	assert_true(pol_from_tunnel(x, fragment(1, 80, true, 0)));
+	assert_true(pol_from_tunnel(x, fragment(1, 160, false, 0)));
+	assert_false(pol_from_tunnel(x, fragment(2, 80, true, 0)));
+	pol_dropped(x, SL_DROP_FRAG_ORPHAN, 1);
+	assert_false(pol_from_tunnel(x, fragment(3, 0, true, 7)));
+	assert_false(pol_from_tunnel(x, fragment(3, 80, false, 0)));
+	pol_dropped(x, SL_DROP_DENIED, 2);
 	assert_int_equal(sl_flow_count(x->w->flows), 2); /* all of a packet are of one flow */
 	fx_time(x, x->w->now_ns + 29 * SL_NS_PER_S);
-	assert_true(run_tunnel(fragment(1, 240, false, 0)));
+	assert_true(pol_from_tunnel(x, fragment(1, 240, false, 0)));
 	fx_time(x, x->w->now_ns + SL_NS_PER_S);
-	assert_false(run_tunnel(fragment(1, 240, false, 0)));
-	dropped(SL_DROP_FRAG_ORPHAN, 1);
+	assert_false(pol_from_tunnel(x, fragment(1, 240, false, 0)));
+	pol_dropped(x, SL_DROP_FRAG_ORPHAN, 1);
 	/* observe forwards and records */
 	x->root->authz.deflt = SL_MODE_OBSERVE;
 	pol_law(x->w);
-	assert_true(run_tunnel(fragment(9, 80, true, 0)));
+	assert_true(pol_from_tunnel(x, fragment(9, 80, true, 0)));
 	r = pol_one(x->w, SL_REC_WOULD_DENY);
 	assert_int_equal(r.reason, SL_RR_FRAG_ORPHAN);
 }
@@ -290,10 +260,10 @@ fragments(void **state)
 static void
 fragments_of_a_revoked_flow(void **state)
 {
-	assert_true(run_tunnel(fragment(1, 0, true, 6000)));
+	assert_true(pol_from_tunnel(x, fragment(1, 0, true, 6000)));
 	pol_revoke(&pol, x->root, 1, "user");
-	assert_false(run_tunnel(fragment(1, 80, false, 0)));
-	dropped(SL_DROP_NO_ROLE, 1);
+	assert_false(pol_from_tunnel(x, fragment(1, 80, false, 0)));
+	pol_dropped(x, SL_DROP_NO_ROLE, 1);
 }
 
 /* Many more packets in pieces than are remembered: the newest are. */
@@ -303,12 +273,12 @@ fragments_are_bounded(void **state)
 	unsigned i, passed = 0;
 
 	for (i = 0; i < 20000; i++)
-		assert_true(run_tunnel(fragment((uint16_t)i, 0, true, 6000)));
+		assert_true(pol_from_tunnel(x, fragment((uint16_t)i, 0, true, 6000)));
 	for (i = 0; i < 20000; i++)
-		passed += run_tunnel(fragment((uint16_t)i, 80, false, 0));
+		passed += pol_from_tunnel(x, fragment((uint16_t)i, 80, false, 0));
 	assert_in_range(passed, 900, 1024);
-	dropped(SL_DROP_FRAG_ORPHAN, 20000 - passed);
-	assert_true(run_tunnel(fragment(19999, 160, false, 0)));
+	pol_dropped(x, SL_DROP_FRAG_ORPHAN, 20000 - passed);
+	assert_true(pol_from_tunnel(x, fragment(19999, 160, false, 0)));
 }
 
 #define CASE(t) cmocka_unit_test_setup_teardown(t, setup, teardown)

@@ -6,8 +6,7 @@
  *
  * SL_SEED=N runs one seed alone.
  */
-#include "pol_fixture.h"
-#include "tx_fixture.h"
+#include "pol_tx.h"
 
 #include <stdlib.h>
 
@@ -364,11 +363,8 @@ run(unsigned seed)
 
 	dice = seed;
 	memset(&model, 0, sizeof(model));
-	x = fx_new(1);
-	x->w->logging = x->root->authz.logging = true;
+	x = pol_begin(&pol);
 	x->f1->inside_any = true;
-	x->root->authz.deflt = SL_MODE_ENFORCE;
-	pol_init(&pol);
 	new_rules();
 	load();
 	for (i = 0; i < STEPS; i++) {
@@ -397,15 +393,13 @@ run(unsigned seed)
 	sl_flow_purge(x->w);
 	assert_int_equal(pol_seen(x->w, SL_REC_DENY), model.denied);
 	assert_int_equal(pol_seen(x->w, SL_REC_WOULD_DENY), model.would);
-	pol_law(x->w);
 	sl_stats_flush(x->w->stats, &x->w->delta);
 	for (k = 0; k < SL_STATS_STAGES; k++) {
 		row = &x->w->stats->stage[k];
 		looked += row->policy_hits + row->policy_misses;
 	}
 	assert_int_equal(looked, model.packets);
-	fx_free(x);
-	pol_free(&pol);
+	pol_end(&pol, x);
 }
 
 static void
