@@ -230,19 +230,11 @@ sl_sink_stream_open(struct sl_sink *s, struct sl_error *e)
 {
 	struct stream *t = of(s);
 	bool tls = s->conf.kind == SL_SINK_SYSLOG_TLS;
+	int rc;
 
-	if (s->conf.host == NULL || s->conf.host[0] == '\0' || s->conf.port == 0)
-		return sl_fail(e, -EINVAL, "sink_invalid", "/host",
-			       "a syslog sink needs host and port");
-	snprintf(s->target, sizeof(s->target), "%s %s:%u", tls ? "tls" : "tcp", s->conf.host,
-		 s->conf.port);
-	sl_syslog_init(&t->syslog, s);
-	t->resolve = (struct sl_resolve){.dns = s->env->dns,
-					 .host = s->conf.host,
-					 .port = s->conf.port,
-					 .type = SOCK_STREAM};
-	if (!tls)
-		return 0;
+	rc = sl_syslog_open(&t->syslog, &t->resolve, s, tls ? "tls" : "tcp", SOCK_STREAM, e);
+	if (rc != 0 || !tls)
+		return rc;
 	t->tls = sl_tls_new(&s->conf, e);
 	return t->tls != NULL ? 0 : -EINVAL;
 }

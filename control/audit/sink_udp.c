@@ -187,14 +187,5 @@ sl_sink_udp_open(struct sl_sink *s, struct sl_error *e)
 {
 	struct udp *u = of(s);
 
-	if (s->conf.host == NULL || s->conf.host[0] == '\0' || s->conf.port == 0)
-		return sl_fail(e, -EINVAL, "sink_invalid", "/host",
-			       "a syslog sink needs host and port");
-	snprintf(s->target, sizeof(s->target), "udp %s:%u", s->conf.host, s->conf.port);
-	sl_syslog_init(&u->syslog, s);
-	u->resolve = (struct sl_resolve){.dns = s->env->dns,
-					 .host = s->conf.host,
-					 .port = s->conf.port,
-					 .type = SOCK_DGRAM};
-	return 0;
+	return sl_syslog_open(&u->syslog, &u->resolve, s, "udp", SOCK_DGRAM, e);
 }

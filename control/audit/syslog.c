@@ -8,8 +8,8 @@
 
 #define LOCAL0 16
 
-void
-sl_syslog_init(struct sl_syslog *s, const struct sl_sink *sink)
+static void
+init(struct sl_syslog *s, const struct sl_sink *sink)
 {
 	const char *name = sink->env->observer;
 	char host[256];
@@ -21,6 +21,24 @@ sl_syslog_init(struct sl_syslog *s, const struct sl_sink *sink)
 	host[n] = '\0';
 	s->facility = sink->conf.facility > 0 ? sink->conf.facility : LOCAL0;
 	snprintf(s->origin, sizeof(s->origin), "%s sluice %d", n > 0 ? host : "-", (int)getpid());
+}
+
+int
+sl_syslog_open(struct sl_syslog *s, struct sl_resolve *r, struct sl_sink *sink, const char *how,
+	       int type, struct sl_error *e)
+{
+	const char *host = sink->conf.host;
+
+	if (host == NULL || host[0] == '\0' || sink->conf.port == 0)
+		return sl_fail(e, -EINVAL, "sink_invalid", "/host",
+			       "a syslog sink needs host and port");
+	snprintf(sink->target, sizeof(sink->target), "%s %s:%u", how, host, sink->conf.port);
+	init(s, sink);
+	*r = (struct sl_resolve){.dns = sink->env->dns,
+				 .host = host,
+				 .port = sink->conf.port,
+				 .type = type};
+	return 0;
 }
 
 size_t
