@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""From openapi.json: the table of operations in C, the prototypes of their handlers and the page itself as bytes.
+"""From openapi.json: the table of operations in C, the prototypes of their handlers, the page itself as bytes, and a table for people.
 
-    gen.py header|table|page OPENAPI.json > OUTPUT
+    gen.py header|table|page|doc OPENAPI.json > OUTPUT
 """
 
 import json
@@ -100,4 +100,26 @@ def page(doc):
                       "const size_t sl_rest_page_len = sizeof(sl_rest_page);"])
 
 
-print({"header": header, "table": table, "page": page}[sys.argv[1]](load(sys.argv[2])))
+def notes(doc, op):
+    out = []
+    if op.get("x-if-match"):
+        out.append("`If-Match`")
+    out += ["`?" + p["name"] + "`" for p in query(doc, op) if p["name"] not in ("at_seq", "limit", "after")]
+    return " ".join(out)
+
+
+def doc_page(doc):
+    tags = {}
+    for path, method, op in operations(doc):
+        tags.setdefault(op["tags"][0], []).append(
+            f"| {method.upper()} | `{path}` | {op['x-roles']} | {op['summary']} | {notes(doc, op)} |")
+    out = ["# Operations of the REST API", "",
+           "Made from `control/server/openapi.json` by `tools/gen-docs`; [rest.md](rest.md) tells the conventions. Paths follow `/api/v1`. "
+           "`viewer`, `operator` and `admin` stand for themselves and what is above; `If-Match` must be sent where it stands. "
+           "Lists take `?limit` and `?after`, whoever is logged in may add `?at_seq` to a GET."]
+    for tag, rows in sorted(tags.items()):
+        out += ["", f"## {tag}", "", "| method | path | roles | does | takes |", "|---|---|---|---|---|", *rows]
+    return "\n".join(line.rstrip() for line in out)
+
+
+print({"header": header, "table": table, "page": page, "doc": doc_page}[sys.argv[1]](load(sys.argv[2])))
