@@ -30,7 +30,7 @@ refuse_epoch(struct sl_cp *cp, const struct sl_epoch *epoch, const char *reason,
 
 	sl_fail(e, -EPERM, reason, "/epoch", "epoch %llu (%.8s...) %s",
 		(unsigned long long)epoch->number, epoch->id, text);
-	sl_hint(e, "if that is meant: sluicectl control epoch accept id=%s", epoch->id);
+	sl_hint(e, "if that is meant: sluicectl control.epoch.accept id=%s", epoch->id);
 	cp->refused = *epoch;
 	if (!known)
 		cp_event(cp, "epoch_refused", "failure",

@@ -149,7 +149,7 @@ sl_cp_problems(struct sl_cp *cp, json_t *list)
 	if (cp_refuses(cp) && cp->phase == CP_IDLE)
 		problem(list,
 			"seq %llu of the control plane is refused (%s), %llu serves%s: "
-			"sluicectl control status",
+			"sluicectl control.status",
 			(unsigned long long)cp->seq, cp->last_nack,
 			(unsigned long long)cp->serving_seq,
 			cp->overlay ? " without what was revoked since" : "");
@@ -157,13 +157,13 @@ sl_cp_problems(struct sl_cp *cp, json_t *list)
 		problem(list, "hash_mismatch: what was received differs from the source");
 	if (cp->refused.number != 0)
 		problem(list,
-			"a source has epoch %llu (%.8s...), which is not taken: sluicectl "
-			"control epoch accept",
+			"a source has epoch %llu (%.8s...), which is not taken: "
+			"sluicectl control.epoch.accept",
 			(unsigned long long)cp->refused.number, cp->refused.id);
 	if (blocked > 0)
 		problem(list,
 			"%u objects came back that were deleted here, and are blocked: "
-			"sluicectl control tombstones",
+			"sluicectl control.tombstones",
 			blocked);
 	if (cp->n_psk_missing > 0)
 		problem(list,
