@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sl_cp.h"
 #include "sl_ctl.h"
 #include "sl_log.h"
 #include "sl_remote.h"
@@ -64,10 +65,12 @@ on_hup(evutil_socket_t sig, short what, void *arg)
 	(void)sig;
 	(void)what;
 	sl_log(SL_LOG_NOTICE, "audit", "SIGHUP: audit files are opened again%s",
-	       l->remote ? ", certificates and tokens read again" : "");
+	       l->remote || l->ctl.cp ? ", certificates and tokens read again" : "");
 	sl_drain_reopen(l->a->drain);
 	if (l->remote)
 		sl_remote_reload(l->remote);
+	if (l->ctl.cp)
+		sl_cp_reload(l->ctl.cp);
 }
 
 static int
@@ -84,6 +87,7 @@ open_doors(struct loop *l, struct sl_config *c, const struct sluiced_options *o,
 	if (rc == 0 && c->remote.on) {
 		l->remote = sl_remote_new(l->server, &c->remote, e);
 		rc = l->remote ? 0 : e->err;
+		l->ctl.remote = l->remote;
 	}
 	if (rc == 0 && c->uapi) {
 		l->uapi = sl_uapi_server_new(l->base, l->a->gw, e);

@@ -194,6 +194,7 @@ sl_cp_poll(struct sl_cp *cp)
 			break;
 	}
 	cp_tomb_poll(cp);
+	cp_source_poll(cp);
 	took = sl_clock_mono_ns() - begin;
 	cp->busy_ns += any ? took : 0;
 	cp->busy_max_ns = SL_MAX(cp->busy_max_ns, took);

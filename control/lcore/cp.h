@@ -344,6 +344,12 @@ bool cp_stale_allows(const struct sl_cp *cp, const char *iface, const struct sl_
  */
 
 extern const struct sl_sub_ops cp_sub_ops;
+/** cp_source.c, now and then: does our certificate end? */
+void cp_source_poll(struct sl_cp *cp);
+void cp_source_problems(const struct sl_cp *cp, json_t *problems);
+#define CP_ERROR 256
+/** "reason: message" of what failed last, an attempt to connect too. @return buf, NULL: nothing */
+const char *cp_source_error(const struct sl_cp *cp, char buf[CP_ERROR]);
 /** Some more objects of a part of a snapshot. @return false: none waits */
 bool cp_part_step(struct sl_cp *cp);
 /** What waited for a copy or a round is taken now. */

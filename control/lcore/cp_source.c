@@ -5,9 +5,10 @@
 #include <stdlib.h>
 
 #include "cp.h"
-#include "sl_tls.h"
+#include "sl_tls_alarm.h"
 
 #define TOKEN_MAX 250
+#define ALARM_NS (60 * SL_NS_PER_S)
 
 /** What the connection needs. */
 struct source {
@@ -15,6 +16,9 @@ struct source {
 	struct sl_tls *tls;
 	struct sl_sub *sub;
 	char token[TOKEN_MAX + 1]; /* wiped at the end */
+	struct sl_tls_alarm alarm;
+	uint64_t look_ns; /* mono: when the certificate is looked at next */
+	bool soon;	  /* it ends soon, or has */
 };
 
 static void
@@ -113,6 +117,88 @@ read_token(const char *file, char out[TOKEN_MAX + 1], struct sl_error *e)
 	free(text);
 	return 0;
 }
+
+/* --- certificates, over time --------------------------------------------------------------------
+ */
+
+void
+sl_cp_reload(struct sl_cp *cp)
+{
+	char token[TOKEN_MAX + 1] = "";
+	struct source *s = cp->link;
+	struct sl_error e = {0};
+	int rc;
+
+	if (s == NULL)
+		return;
+	if (s->tls != NULL && sl_tls_reload(s->tls, &e) != 0)
+		sl_log(SL_LOG_ERR, "control", "certificates stay as they are: %s [%s]", e.message,
+		       e.reason);
+	s->look_ns = 0;
+	rc = read_token(cp->config->token_file, token, &e);
+	if (rc == 0 && s->sub != NULL && token[0] != '\0')
+		rc = sl_sub_set_token(s->sub, token);
+	if (rc == 0)
+		memcpy(s->token, token, sizeof(s->token));
+	else
+		sl_log(SL_LOG_ERR, "control", "the token stays as it is: %s", e.message);
+	sl_wipe(token, sizeof(token));
+}
+
+static int64_t
+wall_s(const struct sl_cp *cp)
+{
+	return (int64_t)(gw_wall_ns(cp->gw) / SL_NS_PER_S);
+}
+
+void
+cp_source_poll(struct sl_cp *cp)
+{
+	struct source *s = cp->link;
+
+	if (s == NULL || s->tls == NULL || gw_mono_ns(cp->gw) < s->look_ns)
+		return;
+	s->look_ns = gw_mono_ns(cp->gw) + ALARM_NS;
+	s->soon = sl_tls_alarm_look(&s->alarm, sl_tls_not_after(s->tls),
+				    cp->config->cert_file != NULL ? cp->config->cert_file : "",
+				    wall_s(cp));
+}
+
+const char *
+cp_source_error(const struct sl_cp *cp, char buf[CP_ERROR])
+{
+	struct sl_sub_info i = {0};
+
+	if (!cp->up && cp->link != NULL && cp->link->sub != NULL)
+		sl_sub_info(cp->link->sub, &i);
+	if (i.last_error[0] != '\0')
+		snprintf(buf, CP_ERROR, "%s", i.last_error);
+	else if (cp->last_error.err != 0)
+		snprintf(buf, CP_ERROR, "%.40s: %.200s", cp->last_error.reason,
+			 cp->last_error.message);
+	else
+		return NULL;
+	return buf;
+}
+
+void
+cp_source_problems(const struct sl_cp *cp, json_t *problems)
+{
+	const struct source *s = cp->link;
+	char text[80];
+
+	if (s == NULL || !s->soon)
+		return;
+	json_array_append_new(
+		problems,
+		json_sprintf("certificate_expires: %s for the control plane %s: renew it, then "
+			     "SIGHUP",
+			     cp->config->cert_file,
+			     sl_tls_alarm_text(s->alarm.until_s, wall_s(cp), text, sizeof(text))));
+}
+
+/* --- the beginning -------------------------------------------------------------------------------
+ */
 
 static int
 prepare(struct sl_cp *cp, const struct sl_cp_conf *c, struct sl_error *e)

@@ -53,6 +53,7 @@ static void
 add_times(const struct sl_cp *cp, json_t *o)
 {
 	uint64_t now = gw_mono_ns(cp->gw), wall = gw_wall_ns(cp->gw);
+	char error[CP_ERROR];
 
 	json_object_set_new(o, "silent_s",
 			    json_integer((json_int_t)((now - cp->heard_ns) / SL_NS_PER_S)));
@@ -62,10 +63,8 @@ add_times(const struct sl_cp *cp, json_t *o)
 							      SL_NS_PER_S)));
 	if (cp->cache_error[0] != '\0')
 		json_object_set_new(o, "cache_error", json_string(cp->cache_error));
-	if (cp->last_error.err != 0)
-		json_object_set_new(o, "last_error",
-				    json_sprintf("%s (%s)", cp->last_error.message,
-						 cp->last_error.reason));
+	if (cp_source_error(cp, error) != NULL)
+		json_object_set_new(o, "last_error", json_string(error));
 	if (cp->refused.number != 0)
 		json_object_set_new(o, "refused_epoch", sl_epoch_json(&cp->refused));
 }
@@ -128,18 +127,33 @@ memory_key_problem(void *ctx, const struct sl_gw_iface_info *i)
 			i->name);
 }
 
+/** Of a login: it does not pass by itself. */
+static bool
+is_refusal(const char *error)
+{
+	return strncmp(error, "certificate_refused", 19) == 0 ||
+	       strncmp(error, "unauthenticated", 15) == 0;
+}
+
 void
 sl_cp_problems(struct sl_cp *cp, json_t *list)
 {
 	uint64_t silent_s = (gw_mono_ns(cp->gw) - cp->heard_ns) / SL_NS_PER_S;
 	unsigned blocked = count_blocked(cp);
+	char error[CP_ERROR];
 
 	if (!cp->registered)
 		sl_gw_iface_walk(cp->gw, memory_key_problem, list);
 	if (cp->silent)
 		problem(list, "the control plane was heard last %llu s ago: %s",
 			(unsigned long long)silent_s,
-			cp->last_error.err != 0 ? cp->last_error.message : "no answer");
+			cp_source_error(cp, error) != NULL ? error : "no answer");
+	else if (!cp->up && cp_source_error(cp, error) != NULL && is_refusal(error))
+		problem(list,
+			"the control plane does not let this gateway in (%s): is its certificate "
+			"or token revoked, was it taken out?",
+			error);
+	cp_source_problems(cp, list);
 	if (cp->stale_config)
 		problem(list, "stale_config: the boot cache serves until a source answers");
 	if (cp->booting && gw_mono_ns(cp->gw) > cp->boot_until_ns)

@@ -7,16 +7,19 @@
 #include "sl_env.h"
 #include "sl_log.h"
 #include "sl_remote_tokens.h"
-#include "sl_tls.h"
+#include "sl_tls_alarm.h"
 
 #define AT "/control/tls"
-#define RENEW_S (14LL * 86400) /* left, when a certificate's end is worth a word */
+#define ALARM_S 60 /* between looks at the certificate */
 
 struct sl_remote {
 	const struct sl_remote_conf *conf;
 	struct sl_rpc_server *server;
 	struct sl_tls *tls;
 	struct sl_remote_tokens *tokens;
+	struct sl_tls_alarm alarm;
+	int64_t looked_s;
+	bool soon; /* it ends soon, or has */
 };
 
 void
@@ -86,13 +89,34 @@ on_certificate(void *ctx, const struct sl_tls_id *id, const struct sl_ip *from,
 }
 
 static void
-tell_end(const struct sl_remote *r)
+look(struct sl_remote *r)
 {
-	int64_t left = sl_tls_not_after(r->tls) - now_s();
+	r->looked_s = now_s();
+	r->soon = sl_tls_alarm_look(&r->alarm, sl_tls_not_after(r->tls), r->conf->cert_file,
+				    r->looked_s);
+}
 
-	if (left < RENEW_S)
-		sl_log(SL_LOG_WARN, "remote", "%s ends in %lld days; renew it and send SIGHUP",
-		       r->conf->cert_file, (long long)SL_MAX(left / 86400, 0LL));
+void
+sl_remote_poll(struct sl_remote *r)
+{
+	int64_t now = r != NULL ? now_s() : 0;
+
+	if (r != NULL && (now - r->looked_s >= ALARM_S || now < r->looked_s))
+		look(r);
+}
+
+void
+sl_remote_problems(const struct sl_remote *r, json_t *problems)
+{
+	char text[80];
+
+	if (r == NULL || !r->soon)
+		return;
+	json_array_append_new(
+		problems,
+		json_sprintf("certificate_expires: %s for remote control %s: renew it, then SIGHUP",
+			     r->conf->cert_file,
+			     sl_tls_alarm_text(r->alarm.until_s, now_s(), text, sizeof(text))));
 }
 
 struct sl_remote *
@@ -122,7 +146,7 @@ sl_remote_new(struct sl_rpc_server *server, const struct sl_remote_conf *conf, s
 	if (rc == 0)
 		rc = sl_rpc_server_tls(server, &conf->listen, r->tls, &auth, NULL, e);
 	if (rc == 0) {
-		tell_end(r);
+		look(r);
 		return r;
 	}
 	sl_error_under(e, AT);
@@ -155,7 +179,7 @@ sl_remote_reload(struct sl_remote *r)
 	if (sl_tls_reload(r->tls, &e))
 		sl_log(SL_LOG_ERR, "remote", "certificates stay as they are: %s", e.message);
 	else
-		tell_end(r);
+		look(r);
 	if (!r->conf->tokens_file)
 		return;
 	if (sl_remote_tokens_load(r->conf->tokens_file, &tokens, &e)) {

@@ -158,6 +158,7 @@ problems(struct sl_ctl *ctl)
 	ctl_mode_drift(ctl, h.problems);
 	if (ctl->cp)
 		sl_cp_problems(ctl->cp, h.problems);
+	sl_remote_problems(ctl->remote, h.problems);
 	if (mode.panic)
 		problem(h.problems, "the panic switch is on: everything is observed, nothing "
 				    "enforced");

@@ -134,6 +134,7 @@ sl_ctl_poll(struct sl_ctl *ctl)
 	ctl_questions_poll(ctl);
 	if (ctl->cp)
 		sl_cp_poll(ctl->cp);
+	sl_remote_poll(ctl->remote);
 }
 
 void

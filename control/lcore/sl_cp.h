@@ -42,6 +42,10 @@ void sl_cp_free(struct sl_cp *cp);
 /** Go on, at most 2 ms. Call often. @return true if something was done */
 bool sl_cp_poll(struct sl_cp *cp);
 
+/** Read certificate, authorities and token anew (SIGHUP): what is open stays, the next connection
+ * uses them. What is wrong is logged, and the former stays. */
+void sl_cp_reload(struct sl_cp *cp);
+
 /** What control.status tells. */
 json_t *sl_cp_status(struct sl_cp *cp);
 /** Sentences about what is wrong, for sys.health. */

@@ -13,6 +13,7 @@
 #include "sl_evidence.h"
 #include "sl_gw.h"
 #include "sl_plan.h"
+#include "sl_remote.h"
 #include "sl_rpc.h"
 
 struct sl_ctl {
@@ -34,6 +35,7 @@ struct sl_ctl {
 	void *questions;	      /* rpc_evidence.c: under way */
 	void *uploads;		      /* rpc_policy.c: documents that come in parts */
 	struct sl_cp *cp;	      /* NULL: no control plane */
+	struct sl_remote *remote;     /* NULL: no remote control */
 	struct sl_rpc *rpc;	      /* filled by sl_ctl_register() */
 };
 

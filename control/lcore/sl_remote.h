@@ -26,6 +26,10 @@ struct sl_remote *sl_remote_new(struct sl_rpc_server *server, const struct sl_re
 /** Read certificates and tokens anew; what is wrong is logged, and the old ones stay. Connections
  * of tokens that are gone are closed. */
 void sl_remote_reload(struct sl_remote *r);
+/** Now and then: does our certificate end? It is logged in time. NULL allowed. */
+void sl_remote_poll(struct sl_remote *r);
+/** A sentence where it ends soon, for sys.health. NULL allowed. */
+void sl_remote_problems(const struct sl_remote *r, json_t *problems);
 /** After the server was freed; NULL allowed. */
 void sl_remote_free(struct sl_remote *r);
 
