@@ -179,12 +179,16 @@ h_subscribe(void *user, const struct sl_rpc_caller *caller, const void *params, 
 
 /* --- upstream --------------------------------------------------------------------------------- */
 
-/** Note that a node behind a follower lives. @return its row, NULL: the table is full */
+/** Note that a node behind a follower lives. Of one that is connected here a follower tells nothing
+ * that counts: it is out of date, or wrong. @return its row; NULL: the table is full, or that */
 static struct pub_row *
 heard(struct sl_publisher *p, const char *node, const char *via)
 {
-	struct pub_row *r = pub_row_get(p, node, via);
+	struct pub_row *r;
 
+	if (via[0] && pub_row_is_here(p, node))
+		return NULL;
+	r = pub_row_get(p, node, via);
 	if (r && via[0])
 		r->heard_mono_ns = sl_clock_mono_ns();
 	return r;
@@ -300,6 +304,19 @@ h_ack(void *user, const struct sl_rpc_caller *caller, const void *params, json_t
 	return upstream(p, caller, "repl.ack", node, ack_json(q), result, e);
 }
 
+/** As much as has room, in whole characters: half of one would be no JSON. */
+static void
+copy_text(char *out, size_t room, const char *text)
+{
+	size_t n = strlen(text);
+
+	if (n >= room)
+		for (n = room - 1; n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80; n--)
+			;
+	memcpy(out, text, n);
+	out[n] = '\0';
+}
+
 static json_t *
 nack_json(const struct sl_rpc_repl_nack *q)
 {
@@ -327,10 +344,10 @@ h_nack(void *user, const struct sl_rpc_caller *caller, const void *params, json_
 		return rc;
 	r = heard(p, node, via);
 	if (r && !is_past(p, q->has_epoch, q->epoch)) {
-		snprintf(r->i.nack_code, sizeof(r->i.nack_code), "%s", q->code);
-		snprintf(r->i.nack_path, sizeof(r->i.nack_path), "%s", q->has_path ? q->path : "");
-		snprintf(r->i.nack_message, sizeof(r->i.nack_message), "%s",
-			 q->has_message ? q->message : "");
+		copy_text(r->i.nack_code, sizeof(r->i.nack_code), q->code);
+		copy_text(r->i.nack_path, sizeof(r->i.nack_path), q->has_path ? q->path : "");
+		copy_text(r->i.nack_message, sizeof(r->i.nack_message),
+			  q->has_message ? q->message : "");
 		if (q->has_serving_seq)
 			r->i.serving_seq = (uint64_t)q->serving_seq;
 		r->i.overlay = q->has_overlay && q->overlay;

@@ -194,6 +194,8 @@ bool pub_log_pump(struct pub_stream *s, uint64_t end_ns);
 
 /** @param via the follower that speaks for it, "" itself. NULL: no memory, table full */
 struct pub_row *pub_row_get(struct sl_publisher *p, const char *node, const char *via);
+/** Is the node connected to this server itself? */
+bool pub_row_is_here(const struct sl_publisher *p, const char *node);
 /** A new epoch: what was acked does not count. */
 void pub_rows_forget(struct sl_publisher *p);
 void pub_rows_free(struct sl_publisher *p);

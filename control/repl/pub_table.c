@@ -72,6 +72,14 @@ row_find(const struct sl_publisher *p, const char *node)
 	return r;
 }
 
+bool
+pub_row_is_here(const struct sl_publisher *p, const char *node)
+{
+	const struct pub_row *r = row_find(p, node);
+
+	return r && r->stream && r->stream->phase != PUB_DROPPED;
+}
+
 static bool
 is_connected(const struct sl_publisher *p, const struct pub_row *r)
 {
