@@ -100,6 +100,8 @@ int
 upstream_call(struct sl_store *s, struct sl_collector *collector, const char *method,
 	      const char *node, json_t *params, json_t **result, struct sl_error *e)
 {
+	if (strncmp(method, "repl.", 5) == 0) /* it is in the publisher's table: here it ends */
+		return 0;
 	if (strcmp(method, "gateway.register") == 0)
 		return gateway_register(s, node, params, result, e);
 	return sl_collector_call(collector, method, node, params, result, e);
