@@ -188,6 +188,16 @@ transmit(struct sl_call *c)
 		evbuffer_free(buf);
 }
 
+const char *
+sl_call_from(const struct sl_call *c, char text[SL_IP_STR])
+{
+	const uint16_t peers = SL_SR_BIT(SL_SR_PEER) | SL_SR_BIT(SL_SR_AGENT);
+
+	if (c->who.roles != 0 && (c->who.roles & ~peers) == 0)
+		return "-";
+	return sl_ip_str(&c->from, text);
+}
+
 static void
 log_it(const struct sl_call *c)
 {
@@ -195,7 +205,7 @@ log_it(const struct sl_call *c)
 
 	sl_log(c->op != NULL && sl_rest_op_changes(c->op) ? SL_LOG_INFO : SL_LOG_DEBUG, "rest",
 	       "%s %s %s from %s: %d, %" PRIu64 " us", c->id, c->op != NULL ? c->op->id : "-",
-	       c->who.name[0] != '\0' ? c->who.name : "-", sl_ip_str(&c->from, from), c->status,
+	       c->who.name[0] != '\0' ? c->who.name : "-", sl_call_from(c, from), c->status,
 	       (sl_rest_mono_ns() - c->begun_ns) / 1000);
 }
 

@@ -76,7 +76,7 @@ insert(struct sl_call *c, const char *outcome, uint64_t seq, const char *diff)
 		return -EIO;
 	sqlite3_bind_int64(st, 1, (sqlite3_int64)sl_rest_wall_ns());
 	sqlite3_bind_text(st, 2, c->who.name, -1, SQLITE_STATIC);
-	sqlite3_bind_text(st, 3, sl_ip_str(&c->from, from), -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 3, sl_call_from(c, from), -1, SQLITE_STATIC);
 	sqlite3_bind_text(st, 4, c->op->id, -1, SQLITE_STATIC);
 	sqlite3_bind_text(st, 5, uri, (int)strcspn(uri, "?"), SQLITE_STATIC);
 	sqlite3_bind_text(st, 6, c->id, -1, SQLITE_STATIC);
