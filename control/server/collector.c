@@ -159,6 +159,43 @@ stat_of(const json_t *p, struct sl_peer_stat *out)
 	return out->peer != NULL && strlen(out->peer) <= 63 ? 0 : -EINVAL;
 }
 
+/** A gateway speaks of the peers that it serves: of others it would tell when they were there. */
+static bool
+is_its(struct sl_collector *c, const json_t *interfaces, const char *peer)
+{
+	json_t *body = NULL, *v;
+	const char *iface;
+	bool found = false;
+	size_t i;
+
+	if (sl_store_get(c->store, SL_KIND_PEER, peer, NULL, &body) != 0)
+		return false;
+	iface = json_string_value(json_object_get(body, "interface"));
+	json_array_foreach ((json_t *)interfaces, i, v)
+		found |= iface != NULL && strcmp(json_string_value(v), iface) == 0;
+	json_decref(body);
+	return found;
+}
+
+/** Leave out what is not its own. @return how many are left */
+static unsigned
+keep_own(struct sl_collector *c, const char *node, struct sl_peer_stat *stat, unsigned n)
+{
+	json_t *record = NULL, *interfaces;
+	unsigned kept = 0;
+
+	(void)sl_store_get(c->store, SL_KIND_GATEWAY, node, NULL, &record);
+	interfaces = json_object_get(record, "interfaces");
+	for (unsigned i = 0; i < n; i++)
+		if (is_its(c, interfaces, stat[i].peer))
+			stat[kept++] = stat[i];
+	json_decref(record);
+	if (kept < n)
+		sl_log(SL_LOG_INFO, "stats", "%s tells of %u peers that it does not serve: ignored",
+		       node, n - kept);
+	return kept;
+}
+
 static int
 take_peers(struct sl_collector *c, const char *node, const char *boot, json_t *peers,
 	   struct sl_error *e)
@@ -182,8 +219,9 @@ take_peers(struct sl_collector *c, const char *node, const char *boot, json_t *p
 			rc = sl_fail(e, -EINVAL, "param_type", path, "a peer needs its id");
 	}
 	if (rc == 0)
-		rc = sl_sessions_report(c->sessions, node, boot, stat, (unsigned)n,
-					sl_collector_now_s(), e);
+		rc = sl_sessions_report(c->sessions, node, boot, stat,
+					keep_own(c, node, stat, (unsigned)n), sl_collector_now_s(),
+					e);
 	free(stat);
 	return rc;
 }

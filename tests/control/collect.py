@@ -26,6 +26,10 @@ class Gateway:
     """A gateway's connection."""
 
     def __init__(self, c, name, token):
+        self.open(c, name, token)
+        self.ask("repl.subscribe", {"node": name, "scope": "gateway", "schema": [1]})
+
+    def open(self, c, name, token):
         self.name, self.n, self.boot, self.row = name, 0, "b-" + name, 0
         raw = socket.create_connection(("127.0.0.1", c.repl), timeout=20)
         ctx = c.context()
@@ -33,7 +37,6 @@ class Gateway:
         self.s = ctx.wrap_socket(raw, server_hostname="127.0.0.1")
         self.f = self.s.makefile("r")
         self.ask("auth.login", {"token": token})
-        self.ask("repl.subscribe", {"node": name, "scope": "gateway", "schema": [1]})
 
     def ask(self, method, params, reason=None):
         self.n += 1
@@ -223,4 +226,5 @@ def main():
         c.clean()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a token of a gateway, follower, agent or peer may not do, at the REST API and on the stream."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+
+import restlib
+from collect import Gateway, peer
+from restlib import Control, Page, equal, fail, furnish, key, step
+
+FAR = 2**53 - 1
+
+
+def rest(c):
+    step("REST: components see their own things alone, whatever they call")
+    own = {"gateway": {"gw-a", "gw-a:wg0"}, "peer": {"alice"}, "agent": set(), "follower": set()}
+    token = {r: c.make_token(r, bound={"peer": "alice", "agent": "alice", "follower": "cp2"}.get(r, "gw-a")) for r in own}
+    another = {"name": "gw-b", "id": "0123456789", "role": "engineer", "version": "1"}
+    answered = set()
+    for method, _, path, op in c.page.ops:
+        roles = op["x-roles"].split()
+        at = path.format(**{**another, **({"name": "bob"} if "/peers/" in path else {"name": "gw-b:wg0"} if "interfaces/" in path else {})})
+        for role, t in token.items():
+            a = c.call(method, at, {} if method in ("POST", "PUT", "PATCH") else None, token=t, check=False, headers={"If-Match": "*"})
+            if a.status >= 400 or {"any", "open"} & set(roles):
+                continue
+            answered.add((role, path))
+            names = {x["name"] for x in a.json()["items"]}
+            if role not in roles or not names <= own[role]:
+                fail(f"{role} may {method} {at}: {names}")
+    equal("lists that are cut to one's own", answered, {("gateway", "/gateways"), ("gateway", "/gateway-interfaces")})
+    for k in (key(2), key(901)):
+        c.want(409, "PUT", "/peers/alice/public-key", {"public_key": k}, token=token["peer"], reason="key_taken")
+
+
+def outer_addresses(c):
+    step("where a peer calls from is kept nowhere")
+    t = c.make_token("peer", bound="alice")
+    c.want(200, "PUT", "/peers/alice/public-key", {"public_key": key(700)}, token=t)
+    c.want(403, "DELETE", "/peers/alice", token=t, headers={"If-Match": "*"})
+    c.want(200, "PUT", "/peers/alice/public-key", {"public_key": key(1)})
+    rows = [r for r in c.want(200, "GET", "/audit?limit=1000").json()["items"] if r["operation"] in ("putPeerPublicKey", "deletePeer")]
+    equal("sources", [(r["operation"], r["source"]) for r in rows[-3:]],
+          [("putPeerPublicKey", "-"), ("deletePeer", "-"), ("putPeerPublicKey", "127.0.0.1")])
+    name = "token:" + t.split("_")[1]
+    lines = [x for x in open(c.log, encoding="utf-8", errors="replace") if name in x]
+    if not lines or any("127.0.0.1" in x for x in lines):
+        fail(f"the log tells of it: {lines}")
+
+
+def others(c):
+    step("a gateway tells of the peers that it serves alone")
+    c.want(201, "POST", "/interfaces", {"name": "wg9"})
+    c.want(201, "POST", "/peers", {"name": "zed", "interface": "wg9", "public_key": key(500), "allowed_ips": ["10.99.0.1/32"]})
+    g = Gateway(c, "gw-a", c.make_token("gateway", bound="gw-a"))
+    g.stats([peer("zed", 100, 1), peer("nobody", 100, 1), peer("bob\u0001", 100, 1), peer("alice", 100, 1)])
+    equal("sessions", [s["peer"] for s in c.want(200, "GET", "/sessions").json()["items"]], ["alice"])
+    equal("zed", c.want(200, "GET", "/peers/zed/usage").json()["items"], [])
+    for method, more in (("stats.report", {"peers": []}), ("log.push", {"first": 0, "rows": []}),
+                         ("gateway.register", {"version": "1", "interfaces": []})):
+        g.ask(method, {"node": "gw-b", "boot": "b", **more}, reason="node_foreign")
+    g.ask("repl.ack", {"node": "gw-b", "seq": 1}, reason="node_foreign")
+    g.ask("repl.subscribe", {"node": "gw-b", "scope": "gateway", "schema": [1]}, reason="node_foreign")
+    g.ask("repl.subscribe", {"node": "gw-a", "scope": "all", "schema": [1]}, reason="scope_forbidden")
+    for method in ("authz.mode.set", "log.enabled.set", "sys.shutdown", "repl.resync"):
+        g.ask(method, {}, reason="method_unknown")
+    return g
+
+
+def acked(c, gateway):
+    return [s for s in c.want(200, "GET", "/replication").json()["subscribers"] if s["gateway"] == gateway]
+
+
+def follower(c, g):
+    step("a follower does not say of a gateway that is connected here what it has")
+    g.ask("repl.ack", {"seq": 3})
+    f = Gateway.__new__(Gateway)  # a connection without a subscription
+    f.open(c, "cp2", c.make_token("follower", bound="cp2"))
+    f.ask("repl.ack", {"node": "gw-a", "seq": FAR})
+    f.ask("repl.nack", {"node": "gw-a", "seq": FAR, "code": "acl_compile"})
+    row = acked(c, "gw-a")[0]
+    equal("gw-a", (row["acked_seq"], row.get("via", ""), row.get("nack")), (3, "", None))
+    g.ask("repl.nack", {"seq": 3, "code": "x", "message": "a" + "\u3042" * 133})  # cut within a character it would be no JSON
+    equal("gw-a refuses", acked(c, "gw-a")[0]["nack"]["message"], "a" + "\u3042" * 106)
+    f.ask("repl.ack", {"node": "gw-b", "seq": 2})
+    equal("gw-b, which is not", (acked(c, "gw-b")[0]["acked_seq"], acked(c, "gw-b")[0]["via"]), (2, "cp2"))
+
+
+def expiry(c):
+    step("a token ends, and the connection that was opened with it")
+    out = subprocess.run([restlib.CONTROL, "token", "create", "--state-dir", c.dir, "--role", "gateway", "--bound", "gw-b", "--expires", "3s"],
+                         capture_output=True, text=True, check=True).stdout
+    g = Gateway(c, "gw-b", re.search(r"slt_\w+", out)[0])
+    begin = time.monotonic()
+    g.s.settimeout(15)
+    last = ""
+    for last in g.f:
+        pass
+    if time.monotonic() - begin > 8 or "login_expired" not in last:
+        fail(f"after {time.monotonic() - begin:.1f} s: {last!r}")
+
+
+def main():
+    c = Control(Page())
+    try:
+        c.init()
+        c.start()
+        furnish(c)
+        rest(c)
+        outer_addresses(c)
+        follower(c, others(c))
+        expiry(c)
+        step("it ends cleanly")
+        equal("status", c.stop(), 0)
+    except BaseException:
+        if os.path.exists(c.log):
+            sys.stdout.write(open(c.log, encoding="utf-8", errors="replace").read()[-1500:])
+        raise
+    finally:
+        c.clean()
+
+
+main()
