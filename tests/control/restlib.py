@@ -118,7 +118,7 @@ class Control:
 
     def __init__(self, page, name="cp1", follow=None, state=None):
         self.page, self.name = page, name
-        self.dir = state or tempfile.mkdtemp(prefix="sl-control-")
+        self.dir = self.root = state or tempfile.mkdtemp(prefix="sl-control-")  # what is removed at the end, whatever `dir` becomes
         self.proc = self.token = None
         self.follow = follow
         self.port = self.repl = None
@@ -221,7 +221,7 @@ class Control:
         if self.proc and self.proc.poll() is None:
             self.proc.kill()
             self.proc.wait()
-        shutil.rmtree(self.dir, ignore_errors=True)
+        shutil.rmtree(self.root, ignore_errors=True)
 
     def rss_kib(self):
         with open(f"/proc/{self.proc.pid}/status", encoding="utf-8") as f:
