@@ -12,6 +12,7 @@
 
 #include "access.h"
 #include "run.h"
+#include "settings.h"
 #include "sl_env.h"
 #include "sl_follower.h"
 #include "sl_log.h"
@@ -25,8 +26,7 @@
 
 #define COMPACT_S 3600
 #define RECHECK_S 60 /* of what ends by itself */
-#define LOG_AGE_S (7 * 86400)
-#define LOG_ROWS 100000
+#define DAY_S 86400
 #define ALARM_S 60
 
 struct run {
@@ -142,8 +142,10 @@ on_compact(evutil_socket_t fd, short what, void *arg)
 {
 	struct run *r = arg;
 	struct sl_error e = {0};
-	int64_t n = sl_store_compact(r->store, LOG_AGE_S, LOG_ROWS,
-				     sl_publisher_keep_from(r->publisher), &e);
+	int64_t n =
+		sl_store_compact(r->store, (uint64_t)sl_setting_get(r->store, "log_days") * DAY_S,
+				 (uint64_t)sl_setting_get(r->store, "log_rows"),
+				 sl_publisher_keep_from(r->publisher), &e);
 
 	if (n < 0)
 		sl_log(SL_LOG_WARN, "store", "the log is not compacted: %s", e.message);

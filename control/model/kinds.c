@@ -334,7 +334,7 @@ static const struct model_kind kinds[SL_KIND_N] = {
 	[SL_KIND_SETTING] = {"setting", SL_SCOPE_STORES, .fields = setting_fields,
 			     .id = model_id_setting, .doc = "A setting of the control plane.",
 			     .id_doc = "its name: 1 to 63 characters of a-z 0-9 _, a letter first",
-			     .example_id = "retention_days", .example = "{\"value\": 90}"},
+			     .example_id = "flow_days", .example = "{\"value\": 90}"},
 };
 
 const struct model_kind *

@@ -7,6 +7,7 @@
 
 #include "db.h"
 #include "migration.h"
+#include "settings.h"
 #include "sl_env.h"
 #include "sl_log.h"
 #include "sl_object.h"
@@ -15,7 +16,6 @@
 #define TICK_S 5
 #define PRUNE_S 3600
 #define DAY_S 86400
-#define SESSION_DAYS 400
 
 struct sl_collector {
 	struct sl_store *store;
@@ -297,33 +297,18 @@ sl_collector_call(struct sl_collector *c, const char *method, const char *node, 
 
 /* --- time ------------------------------------------------------------------------------------- */
 
-/** Days from a setting, in the unit that its name tells. */
-static int64_t
-setting(struct sl_collector *c, const char *name, int64_t deflt)
-{
-	json_t *body = NULL;
-	int64_t v = deflt;
-
-	if (sl_store_get(c->store, SL_KIND_SETTING, name, NULL, &body) == 0 &&
-	    json_is_integer(json_object_get(body, "value")))
-		v = json_integer_value(json_object_get(body, "value"));
-	json_decref(body);
-	return v > 0 ? v : deflt;
-}
-
 static void
 prune(struct sl_collector *c, int64_t now_s)
 {
 	struct sl_error e = {0};
-	int64_t flow_days = setting(c, "flow_days", SL_FLOWS_DAYS);
-	int64_t session_days = setting(c, "session_days", SESSION_DAYS);
+	int64_t flow_days = sl_setting_get(c->store, "flow_days");
+	int64_t session_days = sl_setting_get(c->store, "session_days");
 
 	if (sl_flows_prune(c->flows, now_s - flow_days * DAY_S, &e) < 0 ||
 	    sl_sessions_prune(c->sessions, now_s - session_days * DAY_S, &e) < 0 ||
 	    sl_trend_prune(c->trend, now_s - flow_days * DAY_S, &e) < 0)
 		sl_log(SL_LOG_WARN, "store", "what is old is not dropped: %s", e.message);
-	sl_sessions_set_idle(c->sessions,
-			     (uint32_t)setting(c, "session_idle_s", SL_SESSION_IDLE_S));
+	sl_sessions_set_idle(c->sessions, (uint32_t)sl_setting_get(c->store, "session_idle_s"));
 }
 
 void

@@ -2,6 +2,7 @@
 /* Objects that need no more than what all have in common. */
 #include "object.h"
 #include "page.h"
+#include "settings.h"
 
 /* OPS_RW(peer, peers, Peer kind): handlers of one kind, all alike */
 #define OPS(one, many, kind_, what_, collection_)                                                  \
@@ -54,7 +55,9 @@ READ(setting, settings)
 int
 sl_op_put_setting(struct sl_call *c, struct sl_error *e)
 {
-	return object_put(c, &setting_kind, e);
+	int rc = sl_setting_check(c->arg[0], json_object_get(c->body, "value"), e);
+
+	return rc == 0 ? object_put(c, &setting_kind, e) : rc;
 }
 
 int

@@ -84,8 +84,8 @@ def valid_calls(c):
         "listPolicyVersions": ("GET", "/policy/versions"), "getPolicyVersion": ("GET", "/policy/versions/1"),
         "rollbackPolicy": ("POST", "/policy/versions/1/rollback"),
         "getReplication": ("GET", "/replication"), "waitApplied": ("GET", "/wait?seq=0&timeout=0"), "createBackup": ("POST", "/backup"), "listAudit": ("GET", "/audit"),
-        "putSetting": ("PUT", "/settings/retention_days", {"value": 30}), "listSettings": ("GET", "/settings"), "getSetting": ("GET", "/settings/retention_days"),
-        "deleteSetting": ("DELETE", "/settings/retention_days"),
+        "putSetting": ("PUT", "/settings/flow_days", {"value": 30}), "listSettings": ("GET", "/settings"), "getSetting": ("GET", "/settings/flow_days"),
+        "deleteSetting": ("DELETE", "/settings/flow_days"),
         "putRevocation": ("PUT", "/revocations/cert:1f09c3", {"reason": "laptop lost"}), "listRevocations": ("GET", "/revocations"),
         "getRevocation": ("GET", "/revocations/cert:1f09c3"),
         "listSessions": ("GET", "/sessions?open=true&limit=5"), "getPeerUsage": ("GET", "/peers/alice/usage?days=2"),
@@ -413,6 +413,21 @@ def audit(c):
     equal("a row for each change since the first", sorted(want), list(range(2, c.seq() + 1)))
 
 
+def settings(c):
+    step("settings: known ones only, in their range")
+    a = c.want(422, "PUT", "/settings/flow_dayz", {"value": 30}, reason="setting_unknown")
+    for name in ("flow_days", "session_days", "session_idle_s", "log_days", "log_rows", "separate_interfaces"):
+        if name not in a.data.decode():
+            fail(f"the answer does not name {name}: {a.data}")
+    c.want(422, "PUT", "/settings/flow_days", {"value": "30"}, reason="setting_type")
+    c.want(422, "PUT", "/settings/flow_days", {"value": 0}, reason="setting_range")
+    c.want(422, "PUT", "/settings/session_idle_s", {"value": 59}, reason="setting_range")
+    c.want(422, "PUT", "/settings/separate_interfaces", {"value": 1}, reason="setting_type")
+    c.want(201, "PUT", "/settings/log_days", {"value": 14})
+    equal("set", c.want(200, "GET", "/settings/log_days").json()["value"], 14)
+    c.want(204, "DELETE", "/settings/log_days")
+
+
 def certificates(c):
     step("client certificates by --allow-cert")
     d = c.dir
@@ -446,7 +461,7 @@ def main():
         c.init()
         c.start("--allow-cert", "dora=operator", "--public-url", "https://control.example.net:7443")
         furnish(c)
-        for part in (scoping, conditions, keys_and_dry_runs, pages, problems, policy, tokens, allocations, audit, matrix, certificates):
+        for part in (scoping, conditions, keys_and_dry_runs, pages, problems, policy, tokens, allocations, audit, matrix, settings, certificates):
             part(c)
         step("it ends cleanly")
         equal("status", c.stop(), 0)
