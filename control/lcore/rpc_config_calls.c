@@ -13,8 +13,18 @@ struct emit {
 	json_t *left_out;
 	uint64_t skip; /* places of this section that earlier pages held */
 	uint64_t pos;
+	unsigned passed; /* peers that are not ours to write */
 	bool full;
+	struct sl_gw *gw;
 };
+
+static bool
+is_managed(const struct emit *x, const char *iface)
+{
+	struct sl_error e;
+
+	return sl_gw_check_managed(x->gw, iface, &e) != 0;
+}
 
 /** Is the object at hand on this page? Counts it. */
 static bool
@@ -62,6 +72,15 @@ log_call(struct emit *x)
 }
 
 static void
+add_settings(json_t *p, const struct sl_gw_iface_info *i)
+{
+	json_object_set_new(p, "addresses", ctl_prefixes(i->addresses, i->n_addresses));
+	json_object_set_new(p, "isolation", json_boolean(i->isolation));
+	json_object_set_new(p, "mtu", json_integer(i->mtu));
+	json_object_set_new(p, "mss_clamp", json_boolean(i->mss_clamp));
+}
+
+static void
 iface_call(void *ctx, const struct sl_gw_iface_info *i)
 {
 	struct emit *x = ctx;
@@ -69,10 +88,13 @@ iface_call(void *ctx, const struct sl_gw_iface_info *i)
 
 	if (!takes(x))
 		return;
-	p = json_pack("{s:s, s:i, s:o, s:b, s:i, s:b, s:s}", "interface", i->name, "listen_port",
-		      (int)i->listen_port, "addresses", ctl_prefixes(i->addresses, i->n_addresses),
-		      "isolation", (int)i->isolation, "mtu", (int)i->mtu, "mss_clamp",
-		      (int)i->mss_clamp, "outer_udp_checksum", ctl_udp_csum_text(i->udp_csum));
+	p = json_pack("{s:s, s:i, s:s}", "interface", i->name, "listen_port", (int)i->listen_port,
+		      "outer_udp_checksum", ctl_udp_csum_text(i->udp_csum));
+	if (is_managed(x, i->name))
+		leave_out(x, "interface %s: peers and settings come from the control plane",
+			  i->name);
+	else
+		add_settings(p, i);
 	if (i->key_source == SL_KEY_FILE && i->key_file)
 		json_object_set_new(p, "private_key_file", json_string(i->key_file));
 	else if (i->key_source == SL_KEY_MEMORY)
@@ -96,6 +118,10 @@ peer_call(void *ctx, const struct sl_gw_peer_info *i)
 
 	if (!takes(x))
 		return !x->full;
+	if (is_managed(x, i->iface)) { /* many of them may be passed over in a page */
+		x->full = ++x->passed == 4 * x->c->limit;
+		return !x->full;
+	}
 	p = json_pack("{s:s, s:o, s:s, s:o, s:i, s:b}", "interface", i->iface, "public_key",
 		      ctl_key(&i->public_key), "name", i->name, "allowed_ips",
 		      ctl_prefixes(i->allowed, i->n_allowed), "persistent_keepalive",
@@ -178,6 +204,7 @@ ctl_calls(struct sl_ctl *ctl, uint64_t after, unsigned limit, struct ctl_calls *
 	uint64_t s = after >> SECTION_SHIFT;
 	struct emit x = {.c = c,
 			 .left_out = left_out,
+			 .gw = ctl->gw,
 			 .skip = after & ((UINT64_C(1) << SECTION_SHIFT) - 1)};
 
 	*c = (struct ctl_calls){.calls = json_array(), .limit = limit};

@@ -110,7 +110,9 @@ static void
 test_managed(void **state)
 {
 	static char *names[] = {(char *)(uintptr_t) "wg0"};
-	json_t *o;
+	const char *method;
+	json_t *o, *call;
+	size_t i;
 
 	sl_gw_set_managed(r.fx.gw, names, 1);
 	rx_refused(&r, "peer.add", "{\"interface\":\"wg0\",\"public_key\":\"" BOB "\"}", -EBUSY,
@@ -135,6 +137,15 @@ test_managed(void **state)
 	rx_is(o, "{\"managed\":false}");
 	json_decref(o);
 	rx_refused(&r, "control.resync", "{}", -EBUSY, "not_managed", "");
+	/* what is saved can be loaded: only what is ours to say */
+	o = rx_call(&r, "config.show", NULL);
+	json_array_foreach (json_object_get(o, "calls"), i, call) {
+		method = json_string_value(json_object_get(call, "method"));
+		assert_string_not_equal(method, "peer.set");
+		if (strcmp(method, "interface.set") == 0)
+			assert_null(json_object_get(json_object_get(call, "params"), "mtu"));
+	}
+	json_decref(o);
 }
 
 static void
