@@ -185,6 +185,8 @@ sl_cp_poll(struct sl_cp *cp)
 
 	cp->until_ns = begin + CP_SLICE_NS;
 	boot(cp);
+	if (cp->poll_link != NULL && cp->cache_read)
+		cp->poll_link(cp);
 	cp_stale_poll(cp);
 	any |= cp_peer_poll(cp);
 	any |= cp_log_poll(cp);

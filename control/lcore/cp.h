@@ -146,6 +146,8 @@ struct sl_cp {
 	struct source *link; /* cp_source.c; NULL: tests play it */
 	void (*dial)(struct sl_cp *cp);
 	void (*resync)(struct sl_cp *cp);
+	void (*poll_link)(struct sl_cp *cp);
+	unsigned (*place_of)(const struct sl_cp *cp, unsigned source); /* in the configuration */
 	void (*hang_up)(struct sl_cp *cp);
 	/** Who waits for the end of an op: sl_sub_done(), or a test. */
 	void (*done)(struct sl_cp *cp, int rc, json_t *ack, const struct sl_error *e);

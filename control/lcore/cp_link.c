@@ -419,6 +419,8 @@ state(void *ctx, bool up, unsigned source, const struct sl_error *e)
 {
 	struct sl_cp *cp = ctx;
 
+	if (cp->place_of != NULL)
+		source = cp->place_of(cp, source);
 	if (up != cp->up)
 		cp_event(cp, up ? "control_connected" : "control_lost", up ? "success" : "failure",
 			 json_pack("{s:s, s:s}", "source",

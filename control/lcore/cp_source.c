@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The subscriber of the gateway under a control plane: files, sources, the connection. */
+#include <event2/bufferevent.h>
 #include <event2/dns.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "cp.h"
 #include "sl_tls_alarm.h"
 
 #define TOKEN_MAX 250
 #define ALARM_NS (60 * SL_NS_PER_S)
+
+#define SOURCES_MAX 8
+#define PROBE_NS (1 * SL_NS_PER_S)
+#define PREFER_NS (SL_NS_PER_S / 10)
 
 /** What the connection needs. */
 struct source {
@@ -19,6 +25,11 @@ struct source {
 	struct sl_tls_alarm alarm;
 	uint64_t look_ns; /* mono: when the certificate is looked at next */
 	bool soon;	  /* it ends soon, or has */
+	/* at the start: who answers first? */
+	struct bufferevent *probe[SOURCES_MAX];
+	bool answers[SOURCES_MAX];
+	uint64_t probe_ns, answer_ns; /* real time; 0: not */
+	unsigned order[SOURCES_MAX];
 };
 
 static void
@@ -53,11 +64,14 @@ resync(struct sl_cp *cp)
 		sl_sub_resync(cp->link->sub, "resync");
 }
 
+/* --- dialling -----------------------------------------------------------------------------------
+ */
+
 static void
-dial(struct sl_cp *cp)
+subscribe(struct sl_cp *cp, unsigned first)
 {
 	const struct sl_config_cp *c = cp->config;
-	struct sl_sub_source *v = calloc(c->n_sources, sizeof(*v));
+	struct sl_sub_source v[SOURCES_MAX] = {0};
 	struct source *s = cp->link;
 	char program[40];
 	struct sl_sub_conf sc = {.base = cp->base,
@@ -70,17 +84,104 @@ dial(struct sl_cp *cp)
 				 .program = program,
 				 .ops = &cp_sub_ops,
 				 .ctx = cp};
-	unsigned i;
+	unsigned i, k = 0;
 
-	for (i = 0; v != NULL && i < c->n_sources; i++) {
-		memcpy(v[i].host, c->sources[i].host, sizeof(v[i].host));
-		v[i].port = c->sources[i].port;
+	s->order[k++] = first;
+	for (i = 0; i < c->n_sources; i++)
+		if (i != first)
+			s->order[k++] = i;
+	for (i = 0; i < c->n_sources; i++) {
+		memcpy(v[i].host, c->sources[s->order[i]].host, sizeof(v[i].host));
+		v[i].port = c->sources[s->order[i]].port;
 	}
 	snprintf(program, sizeof(program), "sluiced/%s", SL_VERSION);
-	s->sub = v != NULL ? sl_sub_new(&sc, &cp->last_error) : NULL;
+	s->sub = sl_sub_new(&sc, &cp->last_error);
 	if (s->sub == NULL)
 		sl_log(SL_LOG_ERR, "control", "no source is dialled: %s", cp->last_error.message);
-	free(v);
+}
+
+static unsigned
+place_of(const struct sl_cp *cp, unsigned source)
+{
+	return source < cp->config->n_sources ? cp->link->order[source] : source;
+}
+
+static void
+on_probe(struct bufferevent *bev, short what, void *ctx)
+{
+	struct sl_cp *cp = ctx;
+	struct source *s = cp->link;
+	unsigned i;
+
+	if (!(what & BEV_EVENT_CONNECTED))
+		return;
+	if (s->answer_ns == 0)
+		s->answer_ns = sl_clock_mono_ns();
+	for (i = 0; i < cp->config->n_sources; i++)
+		s->answers[i] |= s->probe[i] == bev;
+}
+
+static void
+drop_probes(struct source *s)
+{
+	unsigned i;
+
+	for (i = 0; i < SOURCES_MAX; i++) {
+		if (s->probe[i] != NULL)
+			bufferevent_free(s->probe[i]);
+		s->probe[i] = NULL;
+	}
+	s->probe_ns = 0;
+}
+
+static void
+probe(struct sl_cp *cp, unsigned i)
+{
+	const struct sl_config_source *to = &cp->config->sources[i];
+	struct source *s = cp->link;
+	struct sl_ip ip;
+
+	if (s->dns == NULL && sl_ip_parse(to->host, &ip) != 0)
+		return; /* nobody could look the name up without waiting */
+	s->probe[i] = bufferevent_socket_new(cp->base, -1, BEV_OPT_CLOSE_ON_FREE);
+	if (s->probe[i] == NULL)
+		return;
+	bufferevent_setcb(s->probe[i], NULL, NULL, on_probe, cp);
+	bufferevent_socket_connect_hostname(s->probe[i], s->dns, AF_UNSPEC, to->host, to->port);
+}
+
+/* All sources at a time, so that one that is silent costs nothing. */
+static void
+dial(struct sl_cp *cp)
+{
+	unsigned i;
+
+	if (cp->config->n_sources == 1) {
+		subscribe(cp, 0);
+		return;
+	}
+	cp->link->probe_ns = sl_clock_mono_ns();
+	for (i = 0; i < cp->config->n_sources; i++)
+		probe(cp, i);
+}
+
+/* The first in order of those that answered, a little after the first answer. */
+static void
+poll_link(struct sl_cp *cp)
+{
+	struct source *s = cp->link;
+	uint64_t now = sl_clock_mono_ns();
+	unsigned i = 0;
+
+	if (s->probe_ns == 0)
+		return;
+	if (!s->answers[0] && !(s->answer_ns != 0 && now - s->answer_ns >= PREFER_NS) &&
+	    now - s->probe_ns < PROBE_NS)
+		return;
+	while (i < cp->config->n_sources && !s->answers[i])
+		i++;
+	drop_probes(s);
+	subscribe(cp, i < cp->config->n_sources ? i : 0);
 }
 
 static void
@@ -88,6 +189,7 @@ hang_up(struct sl_cp *cp)
 {
 	struct source *s = cp->link;
 
+	drop_probes(s);
 	sl_sub_free(s->sub);
 	sl_tls_free(s->tls);
 	if (s->dns != NULL)
@@ -232,6 +334,8 @@ sl_cp_new(const struct sl_cp_conf *c, struct sl_error *e)
 	cp->call = call;
 	cp->dial = dial;
 	cp->resync = resync;
+	cp->poll_link = poll_link;
+	cp->place_of = place_of;
 	if (prepare(cp, c, e) == 0)
 		return cp;
 	sl_error_under(e, "/control_plane");

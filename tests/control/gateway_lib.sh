@@ -32,7 +32,7 @@ control_config() {
 	local name=$1
 	(umask 077 && rest POST /tokens "{\"roles\":[\"gateway\"],\"bound\":\"$name\"}" | jq -r .token >"$LAB_DIR/$name.token")
 	LAB_SYSTEM=${LAB_SYSTEM:-} lab_config "" "control_plane = {
-		name = \"$name\"; sources = ( { host = \"127.0.0.1\"; port = 7444; } );
+		name = \"$name\"; sources = ( ${SOURCES:-{ host = \"127.0.0.1\"; port = 7444; \}} );
 		ca_file = \"$CP_DIR/tls/ca.pem\"; token_file = \"$LAB_DIR/$name.token\";
 		interfaces = [ \"$LAB_ID\" ]; stats_s = 1; ${2:-}
 	};"
