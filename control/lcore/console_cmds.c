@@ -310,6 +310,12 @@ call_method(struct sl_console *c, const struct console_args *a)
 }
 
 static void
+policy_clear(struct sl_console *c, const struct console_args *a)
+{
+	call_with(c, "policy.clear", a->rest);
+}
+
+static void
 policy_explain(struct sl_console *c, const struct console_args *a)
 {
 	call_with(c, "policy.explain", a->rest);
@@ -376,6 +382,8 @@ const struct console_command console_commands[] = {
 	{"mode confirm <id>", "keep a change that would be taken back", mode_confirm},
 	{"mode panic on#off", "on: observe everything", mode_panic},
 	{"policy load#validate <file>", "put a document into force; only check, compile and test it", policy_file},
+	{"policy clear", "take the policy out of force", policy_clear},
+	{"policy clear ...", "force=yes although a mode enforces", policy_clear},
 	{"policy explain ...", "what happens to a flow: peer=alice dst=10.20.0.10 dport=443", policy_explain},
 	{"config save#load <file>", "write the configuration; carry a written one out", config_file},
 	{"log on#off", "write records of flows, or none", logging},

@@ -431,6 +431,8 @@ int gw_file_stage(const char *dir, const char *name, const char *text, size_t le
 int gw_file_replace(const char *dir, const char *name, struct sl_error *e);
 int gw_file_sync_dir(const char *dir, struct sl_error *e);
 void gw_file_unstage(const char *dir, const char *name);
+/** Remove a file; the directory is not synced. @return 0 (none there, too), -EIO state_write */
+int gw_file_remove(const char *dir, const char *name, struct sl_error *e);
 /** Read a whole file of at most `max` bytes; malloc'ed, zero at its end. -ENOENT: not there. */
 int gw_file_read(const char *dir, const char *name, size_t max, char **text, size_t *len,
 		 struct sl_error *e);

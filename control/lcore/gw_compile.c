@@ -377,7 +377,7 @@ gw_job_sync(struct gw_task *t)
 	struct sl_error e;
 
 	if (gw_file_sync_dir(j->state_dir, &e) != 0)
-		sl_log(SL_LOG_ERR, "policy", "a power failure may undo the load: %s", e.message);
+		sl_log(SL_LOG_ERR, "policy", "a power failure may undo the change: %s", e.message);
 }
 
 int
@@ -387,6 +387,12 @@ gw_job_keep(struct gw_job *j)
 
 	j->staged &= rc != 0;
 	return rc;
+}
+
+int
+gw_job_forget_kept(struct sl_gw *gw, struct sl_error *e)
+{
+	return gw->state_dir != NULL ? gw_file_remove(gw->state_dir, POLICY_FILE, e) : 0;
 }
 
 void

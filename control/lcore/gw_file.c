@@ -112,6 +112,18 @@ gw_file_unstage(const char *dir, const char *name)
 }
 
 int
+gw_file_remove(const char *dir, const char *name, struct sl_error *e)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if (unlink(path) == 0 || errno == ENOENT)
+		return 0;
+	fail_errno(e, "state_write", "cannot remove", path);
+	return -EIO;
+}
+
+int
 gw_file_write(const char *dir, const char *name, const char *text, size_t len, struct sl_error *e)
 {
 	int rc = gw_file_stage(dir, name, text, len, e);

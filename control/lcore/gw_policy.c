@@ -381,6 +381,8 @@ end(struct sl_gw *gw, struct gw_job *j)
 {
 	if (j->kind == GW_JOB_LOAD)
 		end_load(gw, j);
+	if (j->kind == GW_JOB_CLEAR && j->load.done != NULL)
+		j->load.done(j->load.ctx, 0, &j->e, NULL);
 	if (j->who != NULL)
 		give_detached(gw, &j->who->task, free_who_task);
 	if (j->tables != NULL)
@@ -481,22 +483,30 @@ finish_all(struct sl_gw *gw)
  */
 
 static int
+check_version(struct sl_gw *gw, uint32_t wanted, struct sl_error *e)
+{
+	const struct gw_doc *doc = gw->policy->doc;
+	uint32_t version = doc != NULL ? doc->policy->version : 0;
+
+	if (wanted == 0 || wanted == version)
+		return 0;
+	sl_fail(e, -EBUSY, "version_mismatch", "/if_version", "version %u is in force, not %u",
+		version, wanted);
+	sl_hint(e, "look at what was loaded since (policy.show)");
+	return -EBUSY;
+}
+
+static int
 check_load(struct sl_gw *gw, const struct sl_gw_policy_load *l, struct sl_error *e)
 {
 	struct gw_policy *p = gw->policy;
-	uint32_t version = p->doc != NULL ? p->doc->policy->version : 0;
 
 	if (p->waiting != NULL || (p->job != NULL && p->job->kind == GW_JOB_LOAD)) {
 		sl_fail(e, -EBUSY, "policy_busy", "", "another policy is being compiled");
 		sl_hint(e, "try again when policy.status says that it is done");
 		return -EBUSY;
 	}
-	if (l->if_version == 0 || l->if_version == version)
-		return 0;
-	sl_fail(e, -EBUSY, "version_mismatch", "/if_version", "version %u is in force, not %u",
-		version, l->if_version);
-	sl_hint(e, "look at what was loaded since (policy.show)");
-	return -EBUSY;
+	return check_version(gw, l->if_version, e);
 }
 
 static struct gw_job *
@@ -562,6 +572,114 @@ int
 sl_gw_policy_load(struct sl_gw *gw, const struct sl_gw_policy_load *l, struct sl_error *e)
 {
 	return load(gw, l, false, e);
+}
+
+/* --- without a policy
+ * ----------------------------------------------------------------------------
+ */
+
+static bool
+enforces(struct sl_gw *gw)
+{
+	struct sl_gw_mode m;
+	unsigned i;
+
+	sl_gw_mode_get(gw, &m);
+	for (i = 0; i < m.n_prefixes; i++)
+		if (m.prefixes[i].mode == SL_MODE_ENFORCE)
+			return true;
+	return m.deflt == SL_MODE_ENFORCE;
+}
+
+static int
+check_clear(struct sl_gw *gw, const struct sl_gw_policy_clear *c, struct sl_error *e)
+{
+	const struct gw_policy *p = gw->policy;
+	int rc;
+
+	if (p->job != NULL || p->waiting != NULL || p->calls != NULL || p->write != NULL) {
+		sl_fail(e, -EBUSY, "policy_busy", "",
+			"the policy or its members are being changed");
+		sl_hint(e, "try again when policy.status says that it is done");
+		return -EBUSY;
+	}
+	rc = check_version(gw, c->if_version, e);
+	if (rc != 0 || c->force || p->doc == NULL || !enforces(gw))
+		return rc;
+	sl_fail(e, -EPERM, "mode_enforced", "/force",
+		"a mode enforces: without a policy nothing is allowed there");
+	sl_hint(e, "set the modes to observe first, or say force");
+	return -EPERM;
+}
+
+static void
+uninstall(struct sl_gw *gw)
+{
+	struct gw_policy *p = gw->policy;
+
+	sl_gw_begin(gw);
+	retire_tables(gw, p->tables);
+	retire_who(gw, p->who);
+	if (p->doc != NULL)
+		give_detached(gw, &p->doc->task, free_doc_task);
+	p->tables = NULL;
+	p->who = NULL;
+	p->doc = NULL;
+	p->view = (struct sl_policy_view){0};
+	p->rules_due = p->all_due = false;
+	p->loaded_wall_ns = p->compile_ns = p->publish_ns = 0;
+	p->origin[0] = p->last_error[0] = p->broken[0] = '\0';
+	gw_dyn_clear(gw);
+	ids_are_fresh(gw);
+	gw->dirty = true;
+	sl_gw_commit(gw);
+}
+
+static struct gw_job *
+clear_job(const struct sl_gw *gw, const struct sl_gw_policy_clear *c)
+{
+	struct gw_job *j = calloc(1, sizeof(*j));
+
+	if (j == NULL)
+		return NULL;
+	j->kind = GW_JOB_CLEAR;
+	j->load.done = c->done;
+	j->load.ctx = c->ctx;
+	if (gw->state_dir == NULL || (j->state_dir = strdup(gw->state_dir)) != NULL)
+		return j;
+	gw_job_free(j);
+	return NULL;
+}
+
+int
+sl_gw_policy_clear(struct sl_gw *gw, const struct sl_gw_policy_clear *c, struct sl_error *e)
+{
+	struct gw_policy *p = gw->policy;
+	uint32_t version = p->doc != NULL ? p->doc->policy->version : 0;
+	int rc = check_clear(gw, c, e);
+	struct gw_job *j;
+
+	rc = rc != 0 ? rc : gw_policy_need_helper(gw, e);
+	if (rc != 0)
+		return rc;
+	j = clear_job(gw, c);
+	rc = j != NULL ? gw_job_forget_kept(gw, e) : gw_no_memory(e);
+	if (rc != 0) {
+		gw_job_free(j);
+		return rc;
+	}
+	uninstall(gw);
+	gw_policy_event(gw, "policy_cleared", "success",
+			json_pack("{sI}", "version", (json_int_t)version));
+	if (j->state_dir == NULL) {
+		end(gw, j);
+		return 0;
+	}
+	p->job = j;
+	give(gw, j, GW_SYNC, gw_job_sync);
+	if (c->wait || gw->conf.lockstep)
+		finish_all(gw);
+	return 0;
 }
 
 /* --- at a start ----------------------------------------------------------------------------------

@@ -174,6 +174,8 @@ void gw_dyn_free(struct sl_gw *gw);
 void gw_dyn_poll(struct sl_gw *gw);
 /** The helper has ended: answers what waits. */
 void gw_dyn_stop(struct sl_gw *gw);
+/** Forget all: without a policy nobody has a role. */
+void gw_dyn_clear(struct sl_gw *gw);
 /** Forget those that are over, and after a load those without a role or for a tunnel's sources;
  * writes the file if any. */
 void gw_dyn_prune(struct sl_gw *gw);
@@ -215,6 +217,7 @@ enum gw_job_kind {
 	GW_JOB_LOAD,  /* a new document */
 	GW_JOB_RULES, /* the same one at another time or with other interfaces */
 	GW_JOB_ALL,   /* and its members anew: the clock stepped */
+	GW_JOB_CLEAR, /* none is in force any more: SYNC alone is left to do */
 };
 
 enum gw_phase {
@@ -294,6 +297,8 @@ void gw_job_test(struct gw_task *t);
 void gw_job_sync(struct gw_task *t);
 /** The staged text becomes what the next start loads. @return 0, -EIO with the job's error */
 int gw_job_keep(struct gw_job *j);
+/** What the next start would load is no more; lasts after gw_job_sync(). @return 0, -EIO */
+int gw_job_forget_kept(struct sl_gw *gw, struct sl_error *e);
 /** What a run that ended in the middle of a load left is not in force. */
 void gw_job_forget_staged(struct sl_gw *gw);
 /** Enter peers, at most `budget`. @return true when all are in */

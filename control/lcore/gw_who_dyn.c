@@ -561,6 +561,18 @@ save_stale(struct sl_gw *gw)
 }
 
 void
+gw_dyn_clear(struct sl_gw *gw)
+{
+	struct gw_policy *p = gw->policy;
+
+	p->dyn_stale |= p->n_dyn > 0;
+	while (p->n_dyn > 0)
+		dyn_drop(list_del(p, p->n_dyn - 1));
+	if (p->helper == NULL)
+		save_stale(gw); /* else with the next turn, on the helper */
+}
+
+void
 gw_dyn_prune(struct sl_gw *gw)
 {
 	struct gw_policy *p = gw->policy;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* policy.load, policy.validate, policy.test: their answers come when the helper is done. */
+/* policy.load, policy.validate, policy.test, policy.clear: their answers come when the helper is
+ * done. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -335,4 +336,64 @@ sl_rpc_h_policy_test(void *user, const struct sl_rpc_caller *caller, const void 
 	if (!spec.text)
 		return ctl_answer(result, json_pack("{s:i, s:i}", "version", 0, "tests", 0));
 	return load(ctl, caller, &spec, true, result, e);
+}
+
+/* --- policy.clear ---------------------------------------------------------------------------- */
+
+struct clear {
+	struct sl_rpc_later *later; /* NULL: the caller waits */
+	json_int_t version;
+};
+
+static void
+cleared(void *ctx, int rc, const struct sl_error *e, const struct sl_gw_policy_result *r)
+{
+	struct clear *c = ctx;
+
+	(void)r;
+	if (!c->later)
+		return;
+	sl_rpc_answer(c->later, rc, rc ? NULL : json_pack("{s:I}", "version", c->version), e);
+	free(c);
+}
+
+static void
+tell_clear(const struct sl_rpc_caller *caller, int rc, const struct sl_error *e)
+{
+	sl_log(SL_LOG_NOTICE, "audit", "policy.clear by %s%s%s", caller->principal,
+	       rc ? " failed: " : "", rc ? e->reason : "");
+}
+
+int
+sl_rpc_h_policy_clear(void *user, const struct sl_rpc_caller *caller,
+		      const struct sl_rpc_policy_clear *p, json_t **result, struct sl_error *e)
+{
+	const struct sl_ctl *ctl = user;
+	const struct sl_policy *now = sl_gw_policy(ctl->gw);
+	json_int_t version = now ? now->version : 0;
+	struct sl_rpc_later *later;
+	struct sl_gw_policy_clear spec = {.force = p->force,
+					  .if_version = (uint32_t)p->if_version,
+					  .done = cleared};
+	int rc = sl_gw_check_managed(ctl->gw, NULL, e);
+	struct clear *c;
+
+	if (rc)
+		return rc;
+	c = malloc(sizeof(*c));
+	if (!c)
+		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+	c->version = version;
+	later = c->later = sl_rpc_later(caller);
+	spec.wait = !later;
+	spec.ctx = c;
+	rc = sl_gw_policy_clear(ctl->gw, &spec, e);
+	tell_clear(caller, rc, e);
+	if (later && rc)
+		sl_rpc_answer(later, rc, NULL, e);
+	if (rc || !later)
+		free(c);
+	if (later)
+		return SL_RPC_LATER;
+	return rc ? rc : ctl_answer(result, json_pack("{s:I}", "version", version));
 }

@@ -74,6 +74,22 @@ struct sl_gw_policy_load {
  * version_mismatch, -ENOMEM
  */
 int sl_gw_policy_load(struct sl_gw *gw, const struct sl_gw_policy_load *l, struct sl_error *e);
+struct sl_gw_policy_clear {
+	bool force; /* although a mode enforces: all that is enforced is denied then */
+	bool wait;  /* `done` is called before the return */
+	uint32_t if_version;
+	sl_gw_policy_done done; /* with 0 and no result, when it lasts */
+	void *ctx;
+};
+/**
+ * No policy is in force any more, as before the first load: nobody has a role, members beside the
+ * document are forgotten, the kept document is removed. Also where none is in force: what a broken
+ * one left is removed.
+ * @return 0: it is in force, and `done` will be called; else -EBUSY policy_busy (a load, a
+ * recompilation or a change of members is at work), version_mismatch; -EPERM mode_enforced (a mode
+ * enforces, and no force); -EIO state_write, -ENOMEM: nothing changed
+ */
+int sl_gw_policy_clear(struct sl_gw *gw, const struct sl_gw_policy_clear *c, struct sl_error *e);
 /**
  * At a start, after interfaces and peers: load what the state directory kept (tests are not run,
  * what is over is no error), else `file` (may be NULL). A kept document that cannot be loaded does

@@ -73,6 +73,20 @@ ping_none alice 10.20.0.10
 lab_ctl health | grep -q 'policy of the last run is not in force' || fail "health does not tell"
 load
 reach alice 10.20.0.10
+step "cleared: nothing is allowed any more, over a restart too"
+lab_ctl policy clear 2>"$LAB_DIR/clear" && fail "cleared under enforce without force"
+grep -q 'mode_enforced' "$LAB_DIR/clear" || fail "what the refusal says: $(cat "$LAB_DIR/clear")"
+ping_all alice 10.20.0.10
+lab_ctl policy clear force=yes >"$LAB_DIR/clear" || fail "policy clear"
+grep -q '^loaded  *no' "$LAB_DIR/clear" || fail "what policy clear says: $(cat "$LAB_DIR/clear")"
+ping_none alice 10.20.0.10
+lab_gateway_stop
+lab_gateway
+sleep 1
+ping_none alice 10.20.0.10
+equal "loaded" "$(rpc policy.status | jq .loaded)" false
+load
+reach alice 10.20.0.10
 step "10,000 prefixes and 3,200 rules"
 /usr/bin/python3 - "$doc" <<-'END'
 	import json, sys

@@ -45,6 +45,7 @@ const struct verb verbs[] = {
 	{"mode panic", "authz.mode.set", {"panic"}, NULL, NULL, NULL, MODE_GET, "on|off", "on: observe everything"},
 	{"policy status", "policy.status", {0}, NULL, NULL, NULL, NULL, "", "which policy is in force, and its limits"},
 	{"policy load", "policy.load", {"text"}, NULL, NULL, NULL, NULL, "FILE [--dry-run]", "put a document into force", true},
+	{"policy clear", "policy.clear", {0}, NULL, NULL, NULL, "policy.status", "[force=yes] [if-version=N]", "take it out of force: what is enforced is denied"},
 	{"policy validate", "policy.validate", {"text"}, NULL, NULL, NULL, NULL, "FILE", "check, compile and test one without that", true},
 	{"policy show", "policy.show", {"part"}, NULL, NULL, NULL, NULL, "[rules|text|document] [role=NAME]", "rules, or the document"},
 	{"policy lint", "policy.lint", {0}, NULL, NULL, NULL, NULL, "", "what is likely a mistake"},

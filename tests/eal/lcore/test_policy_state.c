@@ -237,6 +237,107 @@ test_broken_state(void **state)
 	assert_true(px_allows(f, "wg0", 1, "10.7.0.2", "10.20.0.10", 5432));
 }
 
+/* --- without a policy
+ * ------------------------------------------------------------------------------
+ */
+
+static unsigned n_cleared;
+
+static void
+cleared(void *ctx, int rc, const struct sl_error *e, const struct sl_gw_policy_result *r)
+{
+	assert_int_equal(rc, 0);
+	assert_null(r);
+	n_cleared++;
+}
+
+static int
+clear(struct fx *f, bool force, uint32_t if_version)
+{
+	struct sl_gw_policy_clear c = {.force = force, .if_version = if_version, .done = cleared};
+
+	n_cleared = 0;
+	return sl_gw_policy_clear(f->gw, &c, &f->e);
+}
+
+static void
+test_clear(void **state)
+{
+	struct sl_pol_member bob = px_member("bob", NULL, "", 0);
+	struct fx *f = *state;
+	struct sl_gw_policy_info i;
+
+	restart(f, NULL, 0);
+	px_load(f, DOC);
+	assert_int_equal(sl_gw_member_add(f->gw, "eng", &bob, &f->e), 0);
+	fx_refused(f, clear(f, true, 6), -EBUSY, "version_mismatch", "/if_version");
+	assert_int_equal(sl_gw_mode_set_default(f->gw, SL_MODE_ENFORCE, &f->e), 0);
+	fx_refused(f, clear(f, false, 7), -EPERM, "mode_enforced", "/force");
+	assert_true(px_allows(f, "wg0", 1, "10.7.0.2", "10.20.0.10", 5432));
+	assert_true(px_allows(f, "wg0", 2, "10.7.0.3", "10.20.0.10", 5432));
+	assert_int_equal(clear(f, true, 7), 0);
+	assert_int_equal(n_cleared, 1);
+	assert_int_equal(px_judge(f, "wg0", 1, "10.7.0.2", "10.20.0.10", 5432).why, SL_WHY_NO_ROLE);
+	sl_gw_policy_info(f->gw, &i);
+	assert_false(i.loaded || i.compiling);
+	assert_int_equal(i.generation, 0);
+	assert_null(sl_gw_policy(f->gw));
+	/* peers and interfaces come and go, time passes, as without a policy */
+	px_peer(f, "wg0", 3, "carol", "10.7.0.4/32");
+	px_advance(f, 3600);
+	restart(f, NULL, 0);
+	sl_gw_policy_info(f->gw, &i);
+	assert_false(i.loaded);
+	/* the same document is no way back for members that were forgotten with it */
+	px_load(f, DOC);
+	assert_true(px_allows(f, "wg0", 1, "10.7.0.2", "10.20.0.10", 5432));
+	assert_false(px_allows(f, "wg0", 2, "10.7.0.3", "10.20.0.10", 5432));
+}
+
+/* What enforces may be a prefix alone; observing asks for nothing; a broken document goes, too. */
+static void
+test_clear_modes(void **state)
+{
+	struct fx *f = *state;
+	struct sl_prefix db = fx_prefix("10.20.0.10/32");
+	struct sl_gw_policy_info i;
+
+	restart(f, NULL, 0);
+	assert_int_equal(clear(f, false, 0), 0); /* none was in force */
+	px_load(f, DOC);
+	assert_int_equal(sl_gw_mode_set_prefix(f->gw, &db, SL_MODE_ENFORCE, false, &f->e), 0);
+	fx_refused(f, clear(f, false, 0), -EPERM, "mode_enforced", "/force");
+	assert_int_equal(sl_gw_mode_set_prefix(f->gw, &db, SL_MODE_OBSERVE, true, &f->e), 0);
+	assert_int_equal(clear(f, false, 0), 0);
+	assert_int_equal(n_cleared, 1);
+	write_file("policy.json", "{\"version\":");
+	restart(f, NULL, 0);
+	sl_gw_policy_info(f->gw, &i);
+	assert_string_not_equal(i.broken, "");
+	assert_int_equal(clear(f, true, 0), 0);
+	restart(f, NULL, 0);
+	sl_gw_policy_info(f->gw, &i);
+	assert_string_equal(i.broken, "");
+}
+
+/* A kept document that cannot be removed stays in force. */
+static void
+test_clear_write(void **state)
+{
+	struct fx *f = *state;
+	char path[512];
+
+	restart(f, NULL, 0);
+	px_load(f, DOC);
+	snprintf(path, sizeof(path), "%s/policy.json", px_state_dir);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	fx_refused(f, clear(f, true, 0), -EIO, "state_write", "");
+	assert_int_equal(n_cleared, 0);
+	assert_true(px_allows(f, "wg0", 1, "10.7.0.2", "10.20.0.10", 5432));
+	rmdir(path);
+}
+
 /* Peers come first at a start: what is kept for "*" and theirs now gives them nothing. */
 static void
 test_kept_any(void **state)
@@ -565,6 +666,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_capacity, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(test_kept, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_broken_state, px_setup_state, px_teardown),
+		cmocka_unit_test_setup_teardown(test_clear, px_setup_state, px_teardown),
+		cmocka_unit_test_setup_teardown(test_clear_modes, px_setup_state, px_teardown),
+		cmocka_unit_test_setup_teardown(test_clear_write, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_kept_any, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_broken_members, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_file, px_setup_state, px_teardown),

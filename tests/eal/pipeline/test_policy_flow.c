@@ -346,6 +346,27 @@ revoked_by_policy(void **state)
 	assert_int_equal(pol_seen(x->w, SL_REC_ALLOW), 2);
 }
 
+/* No policy is in force any more: as before the first one. */
+static void
+revoked_by_clearing(void **state)
+{
+	assert_true(send_up(&up));
+	assert_true(send_down(&down));
+	pol_law(x->w);
+	x->root->authz.policy = (struct sl_policy_view){0};
+	assert_false(send_up(&up));
+	assert_false(send_down(&down));
+	pol_dropped(x, SL_DROP_NO_ROLE, 2);
+	x->root->authz.deflt = SL_MODE_OBSERVE;
+	assert_true(send_up(&up));
+	x->root->authz.deflt = SL_MODE_ENFORCE;
+	assert_false(send_up(&up));
+	pol_dropped(x, SL_DROP_NO_ROLE, 1);
+	load("");
+	assert_true(send_up(&up));
+	assert_true(send_down(&down));
+}
+
 static void
 revoked_by_identity(void **state)
 {
@@ -671,6 +692,7 @@ main(void)
 		CASE(rule_without_log),
 		CASE(denies_are_held_back),
 		CASE(revoked_by_policy),
+		CASE(revoked_by_clearing),
 		CASE(revoked_by_identity),
 		CASE(revoked_by_deadline),
 		CASE(revoked_under_observe),

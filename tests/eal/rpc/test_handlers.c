@@ -127,6 +127,7 @@ test_managed(void **state)
 	rx_refused(&r, "interface.remove", "{\"interface\":\"wg0\"}", -EBUSY, "managed_by_control",
 		   "/interface");
 	rx_refused(&r, "policy.load", "{\"text\":\"{}\"}", -EBUSY, "managed_by_control", "");
+	rx_refused(&r, "policy.clear", "{\"force\":true}", -EBUSY, "managed_by_control", "");
 	rx_refused(&r, "role.member.add", "{\"role\":\"eng\",\"peer\":\"alice\"}", -EBUSY,
 		   "managed_by_control", "");
 	rx_do(&r, "interface.set", "{\"interface\":\"wg0\",\"listen_port\":51821}");

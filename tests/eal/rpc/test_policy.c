@@ -366,14 +366,71 @@ test_later(void **state)
 	free(answer);
 }
 
+static void
+test_clear(void **state)
+{
+	json_t *v;
+
+	json_decref(call_with("policy.load", "text", doc, "{}"));
+	rx_do(&r, "authz.mode.set", "{\"default\":\"enforce\",\"force\":true}");
+	rx_refused(&r, "policy.clear", "{}", -EPERM, "mode_enforced", "/force");
+	rx_refused(&r, "policy.clear", "{\"force\":true,\"if_version\":3}", -EBUSY,
+		   "version_mismatch", "/if_version");
+	v = rx_call(&r, "policy.clear", "{\"force\":true,\"if_version\":4}");
+	assert_int_equal(number(v, "version"), 4);
+	json_decref(v);
+	assert_non_null(strstr(r.log, "audit: policy.clear by uid:0 failed: mode_enforced"));
+	assert_non_null(strstr(r.log, "policy_cleared: {\"version\":4}"));
+	v = rx_call(&r, "policy.status", NULL);
+	assert_true(json_is_false(json_object_get(v, "loaded")));
+	assert_int_equal(number(v, "version"), 0);
+	assert_string_equal(text(v, "origin"), "");
+	json_decref(v);
+	v = rx_call(&r, "role.list", NULL);
+	assert_int_equal(json_array_size(json_object_get(v, "roles")), 0);
+	json_decref(v);
+	v = rx_call(&r, "policy.clear", NULL);
+	assert_int_equal(number(v, "version"), 0);
+	json_decref(v);
+}
+
+/* While a load is at work nothing is cleared. */
+static void
+test_clear_later(void **state)
+{
+	struct timespec ts = {.tv_nsec = 1000000};
+	char *params = params_with("text", doc, "{}"), line[4096];
+	static const char clear[] = "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"policy.clear\","
+				    "\"params\":{\"force\":true}}";
+
+	snprintf(line, sizeof(line),
+		 "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"policy.load\",\"params\":%s},%s]",
+		 params, clear);
+	free(params);
+	for (unsigned round = 0; round < 2; round++) {
+		answer = NULL;
+		sl_rpc_line_start(r.rpc, &rx_unix, line, strlen(line), line_done, NULL);
+		for (unsigned i = 0; i < 20000 && !answer; i++) {
+			sl_gw_poll(r.fx.gw);
+			nanosleep(&ts, NULL);
+		}
+		assert_non_null(answer);
+		assert_non_null(strstr(answer, round ? "\"id\":2,\"result\":{\"version\":4}"
+						     : "policy_busy"));
+		free(answer);
+		snprintf(line, sizeof(line), "%s", clear);
+	}
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_load),  T(test_parts),	T(test_who_may),	 T(test_show),
-		T(test_roles), T(test_explain), T(test_explain_capture), T(test_later),
+		T(test_load),  T(test_parts),	    T(test_who_may),	     T(test_show),
+		T(test_roles), T(test_explain),	    T(test_explain_capture), T(test_later),
+		T(test_clear), T(test_clear_later),
 	};
 
 	fx_start("test_rpc_policy");

@@ -32,8 +32,9 @@ static const char *const gateway_admin[] = {
 	"config.save",	 "evidence.clear",	 "interface.remove",
 	"interface.set", "neighbour.remove",	 "neighbour.set",
 	"peer.add",	 "peer.remove",		 "peer.set",
-	"policy.load",	 "role.member.add",	 "route.add",
-	"route.remove",	 "role.member.remove",	 "sys.shutdown"};
+	"policy.clear",	 "policy.load",		 "role.member.add",
+	"route.add",	 "route.remove",	 "role.member.remove",
+	"sys.shutdown"};
 static const char *const control_stream[] = {"repl.subscribe",	 "repl.ack",	 "repl.nack",
 					     "gateway.register", "stats.report", "log.push"};
 
