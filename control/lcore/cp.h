@@ -370,6 +370,14 @@ bool cp_report_poll(struct sl_cp *cp);
 void cp_report_forget(struct sl_cp *cp, const struct cp_peer *p);
 void cp_report_free(struct sl_cp *cp);
 
+/* --- cp_rtt.c --------------------------------------------------------------------------------- */
+
+struct cp_rtt;
+struct cp_rtt *cp_rtt_new(void);
+void cp_rtt_free(struct cp_rtt *r); /* NULL allowed */
+/** {TARGET: {p50, p95, p99, n}} in ms, of handshakes since the last call. New reference. */
+json_t *cp_rtt_json(struct cp_rtt *r, const struct sl_dp *dp, const struct sl_policy_view *v);
+
 /** Listen to the evidence. @return 0 or -ENOMEM */
 int cp_log_init(struct sl_cp *cp, struct sl_evidence *ev);
 bool cp_log_poll(struct sl_cp *cp);

@@ -11,6 +11,7 @@
 #define RETRY_NS (5 * SL_NS_PER_S)
 
 struct cp_report {
+	struct cp_rtt *rtt;
 	struct cp_peer *next;
 	bool walking, full, registering;
 	json_t *peers;
@@ -120,6 +121,9 @@ state_json(struct sl_cp *cp)
 	struct sl_gw_policy_info i;
 
 	sl_gw_policy_info(cp->gw, &i);
+	json_object_set_new(o, "tcp_rtt_ms",
+			    cp_rtt_json(cp->report->rtt, sl_gw_dp(cp->gw),
+					sl_gw_policy_view(cp->gw)));
 	json_object_set_new(o, "seq", json_integer((json_int_t)cp->seq));
 	json_object_set_new(o, "serving_seq", json_integer((json_int_t)cp->serving_seq));
 	json_object_set_new(o, "generation", json_integer((json_int_t)sl_gw_generation(cp->gw)));
@@ -177,6 +181,7 @@ cp_report_poll(struct sl_cp *cp)
 		if (r == NULL)
 			return false;
 		r->peers = json_array();
+		r->rtt = cp_rtt_new();
 	}
 	if (!cp->up) {
 		r->walking = r->registering = cp->registered = false;
@@ -208,8 +213,10 @@ cp_report_forget(struct sl_cp *cp, const struct cp_peer *p)
 void
 cp_report_free(struct sl_cp *cp)
 {
-	if (cp->report != NULL)
+	if (cp->report != NULL) {
 		json_decref(cp->report->peers);
+		cp_rtt_free(cp->report->rtt);
+	}
 	free(cp->report);
 	cp->report = NULL;
 }

@@ -65,6 +65,7 @@ enum sl_flow_tcp {
 	SL_FLOW_TCP_NEW,
 	SL_FLOW_TCP_REPLIED,
 	SL_FLOW_TCP_EST,
+	SL_FLOW_TCP_STATE = 3, /* mask of the above */
 	SL_FLOW_TCP_FIN_I = 4, /* bits: FIN of the initiator, of the responder */
 	SL_FLOW_TCP_FIN_R = 8,
 	SL_FLOW_TCP_RST = 16,

@@ -6,7 +6,7 @@
 #define SYN 2
 #define RST 4
 #define ACK 16
-#define STATE 3
+#define STATE SL_FLOW_TCP_STATE
 #define FINS (SL_FLOW_TCP_FIN_I | SL_FLOW_TCP_FIN_R)
 #define PROTO_ICMP 1
 #define PROTO_TCP 6

@@ -339,6 +339,31 @@ is_peers(const struct sl_authz *a, const struct sl_flow *f)
 			       out ? sl_flow_src(f) : sl_flow_dst(f)) == f->peer_id;
 }
 
+/** The first answer to the only SYN of a flow that began in a tunnel: how long the target took. */
+static void
+note_answer(const struct sl_authz *a, const struct sl_flow *f)
+{
+	const struct sl_polset *set = a->v->set;
+
+	if ((f->flags & SL_FLOW_FROM_TUNNEL) == 0 || f->packets[0] != 1 || set == NULL ||
+	    f->policy_gen != a->policy_gen || f->target == SL_POL_NONE16)
+		return;
+	sl_rtt_add(a->w->rtt, set->generation, f->target, (a->w->now_ns - f->start_ns) / 1000);
+}
+
+/** @return false: the packet begins another connection */
+static bool
+follow_tcp(const struct sl_authz *a, unsigned i, struct sl_flow *f)
+{
+	unsigned was = f->tcp & SL_FLOW_TCP_STATE;
+
+	if (sl_flow_tcp(f, tcp_flags(a, i), (a->side[i] != 0) == sl_flow_init_b(f)))
+		return false;
+	if (sl_unlikely((f->tcp & SL_FLOW_TCP_STATE) != was) && was == SL_FLOW_TCP_NEW)
+		note_answer(a, f);
+	return true;
+}
+
 /** The entry, unless it has ended. */
 static struct sl_flow *
 living(struct sl_authz *a, unsigned i)
@@ -360,8 +385,7 @@ living(struct sl_authz *a, unsigned i)
 		sl_flow_end(a->w, f, SL_RR_REVOKED);
 		return NULL;
 	}
-	if (is_tcp(a, i) &&
-	    sl_flow_tcp(f, tcp_flags(a, i), (a->side[i] != 0) == sl_flow_init_b(f))) {
+	if (is_tcp(a, i) && !follow_tcp(a, i, f)) {
 		sl_flow_end(a->w, f, SL_RR_CLOSED);
 		return NULL;
 	}

@@ -27,6 +27,7 @@
 #include "sl_rcu.h"
 #include "sl_record.h"
 #include "sl_root.h"
+#include "sl_rtt.h"
 #include "sl_session.h"
 #include "sl_stats.h"
 
@@ -158,7 +159,8 @@ struct sl_worker {
 	struct sl_rec_ring *records;
 	struct sl_rec_buckets *buckets;
 	struct sl_agg *agg;
-	void *frags; /* frag_verdict.c */
+	void *frags;	    /* frag_verdict.c */
+	struct sl_rtt *rtt; /* r: control */
 
 	/* of this poll */
 	const struct sl_root *root;

@@ -197,6 +197,47 @@ tcp_begins_anew(void **state)
 	assert_int_equal(sl_flow_count(x->w->flows), 1);
 }
 
+static uint64_t
+answers(unsigned bucket)
+{
+	const struct sl_polset *set = x->root->authz.policy.set;
+	uint64_t n[SL_RTT_BUCKETS] = {0};
+
+	if (set == NULL || !sl_rtt_merge(n, x->w->rtt, set->generation, 0))
+		return 0;
+	return bucket < SL_RTT_BUCKETS ? n[bucket] : sl_rtt_count(n);
+}
+
+/* How long a target takes to answer a SYN out of a tunnel; a SYN that was sent twice tells nothing.
+ */
+static void
+handshake_times(void **state)
+{
+	struct fx_spec syn = {
+		.src = "10.7.0.2", .dst = "10.0.0.10", .sport = 5000, .dport = 443, TCP(SYN)};
+	struct fx_spec reply = {
+		.src = "10.0.0.10", .dst = "10.7.0.2", .sport = 443, .dport = 5000, TCP(SYN | ACK)};
+
+	pol_load(&pol, x->root,
+		 "{'version': 2, 'targets': {'srv': {'addresses': ['10.0.0.10']}},"
+		 " 'roles': {'user': {'members': ['peer:peer1']}},"
+		 " 'rules': [{'id': 1, 'role': 'user', 'to': ['srv'], 'protocol': 'tcp', 'action': "
+		 "'allow'}]}");
+	assert_true(send_up(&syn));
+	later(3 * SL_NS_PER_MS);
+	assert_int_equal(answers(SL_RTT_BUCKETS), 0);
+	assert_true(send_down(&reply));
+	assert_int_equal(answers(sl_rtt_bucket(3000)), 1);
+	assert_true(send_down(&reply)); /* again: the first one counts */
+	assert_int_equal(answers(SL_RTT_BUCKETS), 1);
+	syn.sport = reply.dport = 5001;
+	assert_true(send_up(&syn));
+	later(SL_NS_PER_S);
+	assert_true(send_up(&syn));
+	assert_true(send_down(&reply));
+	assert_int_equal(answers(SL_RTT_BUCKETS), 1);
+}
+
 /* --- modes ------------------------------------------------------------------------------- */
 
 /* A bug of the original: one enforced target dropped packets to an observed one. */
@@ -686,6 +727,7 @@ main(void)
 		CASE(denied_binds_its_initiator),
 		CASE(midstream),
 		CASE(tcp_begins_anew),
+		CASE(handshake_times),
 		CASE(enforced_target_leaves_others),
 		CASE(empty_policy_denies),
 		CASE(mode_and_logging),
