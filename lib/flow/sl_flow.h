@@ -14,7 +14,7 @@
  * the place of none that is allowed. Allowed flows that were answered stay until they are idle.
  * Where nothing may go, the new flow gets no entry and the caller is told. A key has two buckets,
  * half of all places are empty when the table is full, and the hash is keyed: what is full is the
- * table.
+ * table. The second bucket is used, and read, only where the first one was nearly full.
  */
 #ifndef SL_FLOW_H
 #define SL_FLOW_H
@@ -121,7 +121,7 @@ struct sl_flow_table *sl_flow_table_init(void *mem, unsigned max, const uint64_t
 bool sl_flow_key_make(struct sl_flow_key *k, uint8_t version, uint8_t proto, uint16_t iface,
 		      const uint8_t *src, const uint8_t *dst, uint16_t sport, uint16_t dport);
 uint32_t sl_flow_hash(const struct sl_flow_table *t, const struct sl_flow_key *k);
-/** Bring the bucket of a hash into the cache. */
+/** Bring the bucket of a hash into the cache, the first of its two. */
 void sl_flow_prefetch(const struct sl_flow_table *t, uint32_t hash);
 /** @return the entry or NULL */
 struct sl_flow *sl_flow_find(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash);

@@ -6,6 +6,7 @@
 
 #define BURST 32
 #define AHEAD 4 /* entries that the hand fetches early */
+#define SPILL 6 /* entries from which on a bucket lets others go to their second one */
 #define PROTO_TCP 6
 
 /** Buckets for half-full tables: a power of two. */
@@ -44,7 +45,6 @@ void
 sl_flow_prefetch(const struct sl_flow_table *t, uint32_t hash)
 {
 	sl_prefetch(first_bucket(t, hash));
-	sl_prefetch(second_bucket(t, hash));
 }
 
 /** @return a bit for each place in use whose signature is this */
@@ -67,15 +67,12 @@ same_key(const struct sl_flow_key *x, const struct sl_flow_key *y)
 	return ((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4])) == 0;
 }
 
-/** @param found bits of the places to look at: the first bucket's, and the second's above them */
-static struct sl_flow *
-look(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash, unsigned found)
+/** @param found bits of the places to look at */
+static inline struct sl_flow *
+look(struct sl_flow_table *t, const struct bucket *b, const struct sl_flow_key *k, unsigned found)
 {
 	for (; found; found &= found - 1) {
-		unsigned i = (unsigned)__builtin_ctz(found);
-		const struct bucket *b =
-			i < SL_FLOW_BUCKET ? first_bucket(t, hash) : second_bucket(t, hash);
-		struct sl_flow *f = &t->entry[b->at[i % SL_FLOW_BUCKET]];
+		struct sl_flow *f = &t->entry[b->at[__builtin_ctz(found)]];
 
 		if (sl_likely(same_key(&f->key, k))) /* a signature has 16 bits */
 			return f;
@@ -83,17 +80,30 @@ look(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash, unsign
 	return NULL;
 }
 
-static inline unsigned
-places(const struct sl_flow_table *t, uint32_t hash)
+static struct sl_flow *
+look_second(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash)
 {
-	return matches(first_bucket(t, hash), signature(hash)) |
-	       matches(second_bucket(t, hash), signature(hash)) << SL_FLOW_BUCKET;
+	const struct bucket *b = second_bucket(t, hash);
+
+	return look(t, b, k, matches(b, signature(hash)));
+}
+
+/** @param found bits of the places to look at in the first bucket */
+static inline struct sl_flow *
+look_both(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash, unsigned found)
+{
+	const struct bucket *b = first_bucket(t, hash);
+	struct sl_flow *f = look(t, b, k, found);
+
+	if (sl_unlikely(!f && b->spilled)) /* a table that is nearly full */
+		f = look_second(t, k, hash);
+	return f;
 }
 
 struct sl_flow *
 sl_flow_find(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash)
 {
-	return look(t, k, hash, places(t, hash));
+	return look_both(t, k, hash, matches(first_bucket(t, hash), signature(hash)));
 }
 
 static void
@@ -105,21 +115,21 @@ find_some(struct sl_flow_table *t, const struct sl_flow_key k[], const uint32_t 
 	for (unsigned i = 0; i < n; i++)
 		sl_flow_prefetch(t, hash[i]);
 	for (unsigned i = 0; i < n; i++) {
+		const struct bucket *b = first_bucket(t, hash[i]);
 		const struct sl_flow *f;
-		unsigned at;
 
-		found[i] = places(t, hash[i]);
-		if (!found[i])
+		found[i] = matches(b, signature(hash[i]));
+		if (!found[i]) {
+			if (b->spilled)
+				sl_prefetch(second_bucket(t, hash[i]));
 			continue;
-		at = (unsigned)__builtin_ctz(found[i]);
-		f = &t->entry[at < SL_FLOW_BUCKET
-				      ? first_bucket(t, hash[i])->at[at]
-				      : second_bucket(t, hash[i])->at[at - SL_FLOW_BUCKET]];
+		}
+		f = &t->entry[b->at[__builtin_ctz(found[i])]];
 		sl_prefetch(f);
 		sl_prefetch(f->packets); /* the caller counts there */
 	}
 	for (unsigned i = 0; i < n; i++)
-		out[i] = look(t, &k[i], hash[i], found[i]);
+		out[i] = look_both(t, &k[i], hash[i], found[i]);
 }
 
 void
@@ -130,7 +140,8 @@ sl_flow_find_burst(struct sl_flow_table *t, const struct sl_flow_key k[], const 
 		find_some(t, k + i, hash + i, out + i, SL_MIN(n - i, (unsigned)BURST));
 }
 
-static void
+/** @return true if the entry was there */
+static bool
 unlink_place(struct bucket *b, uint32_t at)
 {
 	for (unsigned used = b->used; used; used &= used - 1) {
@@ -138,18 +149,22 @@ unlink_place(struct bucket *b, uint32_t at)
 
 		if (b->at[i] == at) {
 			b->used &= (uint8_t) ~(1u << i);
-			return;
+			return true;
 		}
 	}
+	return false;
 }
 
 void
 sl_flow_del(struct sl_flow_table *t, struct sl_flow *f)
 {
+	struct bucket *first = first_bucket(t, f->hash);
 	uint32_t at = sl_flow_at(t, f);
 
-	unlink_place(first_bucket(t, f->hash), at);
-	unlink_place(second_bucket(t, f->hash), at);
+	if (!unlink_place(first, at)) {
+		unlink_place(second_bucket(t, f->hash), at);
+		first->spilled--;
+	}
 	f->used = 0;
 	t->freed[t->n_freed++] = at;
 	t->count--;
@@ -260,12 +275,15 @@ make_room(struct sl_flow_table *t, uint32_t hash, bool full, uint32_t tick, enum
 	return true;
 }
 
-/** The emptier of a key's two buckets, NULL if both are full. */
+/** A key's first bucket; from SPILL entries on the emptier of the two. NULL if both are full. */
 static struct bucket *
 bucket_with_room(const struct sl_flow_table *t, uint32_t hash)
 {
-	struct bucket *b = first_bucket(t, hash), *other = second_bucket(t, hash);
+	struct bucket *b = first_bucket(t, hash), *other;
 
+	if (sl_likely(__builtin_popcount(b->used) < SPILL)) /* four when the table is full */
+		return b;
+	other = second_bucket(t, hash);
 	if (__builtin_popcount(other->used) < __builtin_popcount(b->used))
 		b = other;
 	return b->used == 0xff ? NULL : b;
@@ -319,6 +337,8 @@ add(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash, uint32_
 	b->sig[i] = signature(hash);
 	b->at[i] = sl_flow_at(t, f);
 	b->used |= (uint8_t)(1u << i);
+	if (sl_unlikely(b != first_bucket(t, hash))) /* see bucket_with_room() */
+		first_bucket(t, hash)->spilled++;
 	t->count++;
 	return f;
 }

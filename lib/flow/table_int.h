@@ -11,7 +11,9 @@ struct bucket {
 	uint16_t sig[SL_FLOW_BUCKET];
 	uint32_t at[SL_FLOW_BUCKET];
 	uint8_t used; /* a bit a place */
-	uint8_t pad[15];
+	uint8_t pad[3];
+	uint32_t spilled; /* entries of which it is the first bucket, and which are in the second */
+	uint8_t pad2[8];
 } SL_ALIGNED(SL_CACHE_LINE);
 _Static_assert(sizeof(struct bucket) == SL_CACHE_LINE, "one line");
 
