@@ -125,7 +125,7 @@ uint32_t sl_flow_hash(const struct sl_flow_table *t, const struct sl_flow_key *k
 void sl_flow_prefetch(const struct sl_flow_table *t, uint32_t hash);
 /** @return the entry or NULL */
 struct sl_flow *sl_flow_find(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash);
-/** n at once, latencies overlapped. */
+/** n at once, latencies overlapped; best a little after sl_flow_prefetch() of each. */
 void sl_flow_find_burst(struct sl_flow_table *t, const struct sl_flow_key k[],
 			const uint32_t hash[], struct sl_flow *out[], unsigned n);
 

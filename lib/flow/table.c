@@ -112,8 +112,6 @@ find_some(struct sl_flow_table *t, const struct sl_flow_key k[], const uint32_t 
 {
 	unsigned found[BURST];
 
-	for (unsigned i = 0; i < n; i++)
-		sl_flow_prefetch(t, hash[i]);
 	for (unsigned i = 0; i < n; i++) {
 		const struct bucket *b = first_bucket(t, hash[i]);
 		const struct sl_flow *f;

@@ -78,6 +78,7 @@ struct sl_authz {
 	struct sl_flow_key key[SL_BURST];
 	unsigned n_q, n_on_entry;  /* questions; of them about an entry */
 	uint32_t q_hash[SL_BURST]; /* of the first packet of each question */
+	uint64_t q_seen[4];	   /* a bit for some of each hash: clear, then none has it */
 	struct sl_question q[SL_BURST];
 	struct sl_judge_flow flow[SL_BURST]; /* of the questions */
 };
@@ -198,6 +199,14 @@ void sl_flow_export(struct sl_worker *w, struct sl_peer *p, unsigned to);
 void sl_flow_import(struct sl_worker *w);
 
 /* --- small helpers ----------------------------------------------------------------------- */
+
+static inline void
+sl_authz_no_questions(struct sl_authz *a)
+{
+	a->n_q = 0;
+	a->n_on_entry = 0;
+	memset(a->q_seen, 0, sizeof(a->q_seen));
+}
 
 /** Is the source of the initiator's packets side b? */
 static inline bool

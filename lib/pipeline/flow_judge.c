@@ -232,23 +232,34 @@ expect(struct sl_worker *w, unsigned n)
 		sl_rec_expect(w->records, n);
 }
 
-static void
-ask(struct sl_authz *a, unsigned i, enum sl_authz_about about, struct sl_flow *f)
+/** Hand a packet to the question that it shares, if there is one. */
+static bool
+joins(struct sl_authz *a, unsigned i, enum sl_authz_about about, const struct sl_flow *f)
 {
 	struct sl_question *q;
 	unsigned k;
 
-	a->chain[i] = UINT8_MAX;
 	for (k = 0; k < a->n_q; k++) {
-		if (sl_likely(a->q_hash[k] != a->hash[i])) /* most flows of a burst differ */
-			continue;
 		q = &a->q[k];
-		if (!is_same(a, q, about, i, f))
+		if (a->q_hash[k] != a->hash[i] || !is_same(a, q, about, i, f))
 			continue;
 		a->chain[q->last] = (uint8_t)i;
 		q->last = (uint8_t)i;
-		return;
+		return true;
 	}
+	return false;
+}
+
+static void
+ask(struct sl_authz *a, unsigned i, enum sl_authz_about about, struct sl_flow *f)
+{
+	uint64_t *seen = &a->q_seen[a->hash[i] >> 6 & 3], bit = UINT64_C(1) << (a->hash[i] & 63);
+	struct sl_question *q;
+
+	a->chain[i] = UINT8_MAX;
+	if (sl_unlikely((*seen & bit) != 0) && joins(a, i, about, f)) /* most flows differ */
+		return;
+	*seen |= bit;
 	expect(a->w, a->n_q);
 	a->q_hash[a->n_q] = a->hash[i];
 	a->n_on_entry += f != NULL;
@@ -745,8 +756,7 @@ sl_authz_answer(struct sl_authz *a)
 		memcpy(r.flow, a->flow, r.n * sizeof(r.flow[0]));
 		sl_judge(a->v, a->w->tick, r.flow, r.ans, r.n);
 		ask_mirrored(a, &r);
-		a->n_q = 0;
-		a->n_on_entry = 0;
+		sl_authz_no_questions(a);
 		a->moved = true;
 		if (sl_unlikely(rounds == ROUNDS_MAX)) { /* see above */
 			for (k = 0; k < r.n; k++)

@@ -192,8 +192,10 @@ find_keys(struct sl_authz *a)
 					      meta->iface_id, sl_pkt_src(a->m[i]),
 					      sl_pkt_dst(a->m[i]), meta->sport, meta->dport);
 	}
-	for (i = 0; i < a->n; i++)
+	for (i = 0; i < a->n; i++) {
 		a->hash[i] = sl_flow_hash(a->w->flows, &a->key[i]);
+		sl_flow_prefetch(a->w->flows, a->hash[i]);
+	}
 }
 
 static void
@@ -201,8 +203,7 @@ judge_all(struct sl_authz *a)
 {
 	unsigned i;
 
-	a->n_q = 0;
-	a->n_on_entry = 0;
+	sl_authz_no_questions(a);
 	a->moved = false;
 	a->imported = false;
 	for (i = 0; i < a->n; i++) {
@@ -261,8 +262,8 @@ sl_stage_authz(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[])
 	for (i = 0; i < in->n; i += a.n) {
 		a.n = SL_MIN(in->n - i, (unsigned)SL_BURST);
 		a.m = &in->m[i];
-		find_modes(&a);
 		find_keys(&a);
+		find_modes(&a); /* the buckets of the keys come meanwhile */
 		sl_flow_find_burst(w->flows, a.key, a.hash, a.f, a.n);
 		judge_all(&a);
 		leave(&a, out);
