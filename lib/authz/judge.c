@@ -75,17 +75,18 @@ count(struct burst *b, unsigned v6)
 	sl_acl_classify(b->v->acl, v6 ? 6 : 4, q->key, found, q->n);
 	for (unsigned k = 0; k < q->n; k++) {
 		if (found[k] != SL_POL_NONE)
-			sl_prefetch(&s->entries[v6][found[k]].rule);
+			sl_prefetch(&s->vote[v6][found[k]]);
 	}
 	for (unsigned k = 0; k < q->n; k++) {
 		const struct ballot *c = &q->of[k];
-		const struct sl_polset_entry *e;
+		uint32_t vote, rule;
 
 		if (found[k] == SL_POL_NONE)
 			continue;
-		e = &s->entries[v6][found[k]];
-		sl_votes_add(&b->p[c->flow].votes, e->allow, e->rule);
-		sl_prefetch(&s->rules[e->rule]);
+		vote = s->vote[v6][found[k]];
+		rule = vote >> 1;
+		sl_votes_add(&b->p[c->flow].votes, (vote & 1) != 0, rule);
+		sl_prefetch(&s->rules[rule]);
 		if (c->mirrored)
 			takes_part(b, c->flow, c->role);
 	}

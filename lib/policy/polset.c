@@ -140,6 +140,7 @@ emit_one(struct compile *c, uint32_t at, bool mirrored, const struct sl_prefix *
 		c->too_many |= c->s->n_entries[0] + c->s->n_entries[1] > ENTRIES_MAX;
 		return;
 	}
+	c->s->vote[fam][c->s->n_entries[fam]] = SL_POL_VOTE(at, r->allow);
 	e = &c->s->entries[fam][c->s->n_entries[fam]++];
 	*e = (struct sl_polset_entry){
 		.group = SL_POL_GROUP(r->role_at, mirrored),
@@ -251,7 +252,8 @@ entries_make(struct compile *c, struct sl_error *e)
 			       ENTRIES_MAX);
 	for (unsigned fam = 0; fam < 2; fam++) {
 		c->s->entries[fam] = calloc(c->s->n_entries[fam] + 1, sizeof(*c->s->entries[fam]));
-		if (c->s->entries[fam] == NULL)
+		c->s->vote[fam] = calloc(c->s->n_entries[fam] + 1, sizeof(*c->s->vote[fam]));
+		if (c->s->entries[fam] == NULL || c->s->vote[fam] == NULL)
 			return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the rules");
 	}
 	emit_all(c);
@@ -340,6 +342,7 @@ sl_polset_free(struct sl_polset *s)
 	polset_where_free(s);
 	for (unsigned fam = 0; fam < 2; fam++) {
 		free(s->entries[fam]);
+		free(s->vote[fam]);
 		free(s->group_first[fam]);
 	}
 	free(s->rules);

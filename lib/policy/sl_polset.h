@@ -43,6 +43,9 @@ struct sl_polset_entry {
 	bool allow;
 };
 
+/** What an entry says: which rule, and if that allows. */
+#define SL_POL_VOTE(rule, allow) ((uint32_t)(rule) << 1 | (uint32_t)(allow))
+
 struct sl_polset_zone {
 	uint32_t id;
 	uint8_t type; /* enum sl_pol_zone_type */
@@ -70,6 +73,7 @@ struct sl_polset {
 	struct sl_polset_rule *rules;
 	uint32_t n_entries[2];
 	struct sl_polset_entry *entries[2]; /* IPv4, IPv6 */
+	uint32_t *vote[2];		    /* SL_POL_VOTE() of each entry, close together */
 	uint32_t n_groups;		    /* 2 * roles */
 	uint32_t *group_first[2];	    /* [n_groups + 1]: entries of a group */
 	uint16_t n_zones, n_targets, n_roles;

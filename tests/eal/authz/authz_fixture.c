@@ -148,6 +148,7 @@ fill_family(struct fix_rng *r, const struct fix_shape *shape, struct sl_polset *
 	uint32_t n = 0, at = 0;
 
 	s->entries[v6] = zeroed((size_t)s->n_groups * shape->entries, sizeof(*s->entries[v6]));
+	s->vote[v6] = zeroed((size_t)s->n_groups * shape->entries, sizeof(*s->vote[v6]));
 	s->group_first[v6] = zeroed(s->n_groups + 1, sizeof(*s->group_first[v6]));
 	for (unsigned g = 0; g < s->n_groups; g++) {
 		unsigned m = fix_below(r, 8) == 0 ? 0 : fix_below(r, shape->entries + 1);
@@ -172,9 +173,11 @@ fill_rules(struct fix_rng *r, struct sl_polset *s)
 	s->rules = zeroed(s->n_rules, sizeof(*s->rules));
 	for (uint32_t i = 0; i < s->n_rules; i++) {
 		unsigned v6 = i >= s->n_entries[0];
-		struct sl_polset_entry *e = &s->entries[v6][v6 ? i - s->n_entries[0] : i];
+		uint32_t at = v6 ? i - s->n_entries[0] : i;
+		struct sl_polset_entry *e = &s->entries[v6][at];
 
 		e->rule = i;
+		s->vote[v6][at] = SL_POL_VOTE(i, e->allow);
 		s->rules[i] = (struct sl_polset_rule){.id = i + 1,
 						      .role = e->group >> 1,
 						      .priority = e->priority,
