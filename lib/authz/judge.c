@@ -143,17 +143,41 @@ same_who(const struct sl_judge_flow *x, const struct sl_judge_flow *y)
 				 : memcmp(x->f.src, y->f.src, 4) == 0;
 }
 
+/** Is this the source that was looked up last? */
+static inline bool
+is_seen(const struct sl_identity *who, const struct sl_judge_flow *f)
+{
+	const struct sl_who_seen *s = f->seen;
+
+	if (s == NULL || s->generation != who->generation || s->version != f->f.version ||
+	    s->peer_id != f->peer_id || s->iface != f->f.iface)
+		return false;
+	return f->f.version == 6 ? memcmp(s->src, f->f.src, 16) == 0
+				 : memcmp(s->src, f->f.src, 4) == 0;
+}
+
+static void
+see(const struct sl_identity *who, const struct sl_judge_flow *f, uint32_t src_at, uint32_t peer_at)
+{
+	if (f->seen == NULL)
+		return;
+	*f->seen = (struct sl_who_seen){.generation = who->generation,
+					.peer_id = f->peer_id,
+					.src_at = src_at,
+					.peer_at = peer_at,
+					.iface = f->f.iface,
+					.version = f->f.version};
+	memcpy(f->seen->src, f->f.src, f->f.version == 6 ? 16 : 4);
+}
+
 /** @param asked bit i: flow i is to be looked up */
 static void
-find_classes(struct burst *b, uint32_t asked, uint32_t src[], uint32_t peer[])
+look_up(struct burst *b, uint32_t asked, struct sl_lookup look[2])
 {
 	const struct sl_identity *who = b->v->who;
 	bool by_peer = who->peers.root != NULL;
-	struct sl_lookup look[2];
 	uint8_t key[BURST][4];
 
-	sl_lookup_begin(&look[0], src, BURST);
-	sl_lookup_begin(&look[1], peer, BURST);
 	for (; asked != 0; asked &= asked - 1) {
 		unsigned i = (unsigned)__builtin_ctz(asked);
 		const struct sl_polset_flow *f = &b->flow[i].f;
@@ -167,6 +191,37 @@ find_classes(struct burst *b, uint32_t asked, uint32_t src[], uint32_t peer[])
 	}
 	sl_lookup_run(&look[0]);
 	sl_lookup_run(&look[1]);
+}
+
+/** @param asked bit i: classes of flow i are wanted */
+static void
+find_classes(struct burst *b, uint32_t asked, uint32_t src[], uint32_t peer[])
+{
+	const struct sl_identity *who = b->v->who;
+	struct sl_lookup look[2];
+	uint32_t left, unseen = 0;
+
+	sl_lookup_begin(&look[0], src, BURST);
+	sl_lookup_begin(&look[1], peer, BURST);
+	for (left = asked; left != 0; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctz(left);
+		const struct sl_judge_flow *f = &b->flow[i];
+
+		if (!is_seen(who, f)) {
+			unseen |= UINT32_C(1) << i;
+			continue;
+		}
+		src[i] = f->seen->src_at;
+		peer[i] = f->seen->peer_at;
+	}
+	if (unseen == 0)
+		return;
+	look_up(b, unseen, look);
+	for (left = unseen; left != 0; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctz(left);
+
+		see(who, &b->flow[i], src[i], peer[i]);
+	}
 }
 
 static const struct sl_class *
@@ -318,16 +373,30 @@ sl_judge(const struct sl_policy_view *v, uint32_t tick, const struct sl_judge_fl
 	}
 }
 
+static uint32_t
+stamp_at(const struct sl_identity *who, uint32_t at)
+{
+	const struct sl_class *c = sl_identity_class(who, at);
+
+	return c != NULL ? c->stamp : 0;
+}
+
 bool
 sl_judge_same_who(const struct sl_policy_view *v, const struct sl_judge_flow *flow,
 		  uint32_t src_stamp, uint32_t peer_stamp)
 {
-	const struct sl_class *src = NULL, *peer = NULL;
+	const struct sl_identity *who = v->who;
+	uint32_t src_at, peer_at;
 
-	if (v->who != NULL) {
-		src = sl_identity_prefix(v->who, flow->f.iface, flow->f.version, flow->f.src);
-		peer = sl_identity_peer(v->who, flow->peer_id);
+	if (who == NULL)
+		return src_stamp == 0 && peer_stamp == 0;
+	if (is_seen(who, flow)) {
+		src_at = flow->seen->src_at;
+		peer_at = flow->seen->peer_at;
+	} else {
+		src_at = sl_identity_prefix_at(who, flow->f.iface, flow->f.version, flow->f.src);
+		peer_at = sl_identity_peer_at(who, flow->peer_id);
+		see(who, flow, src_at, peer_at);
 	}
-	return (src != NULL ? src->stamp : 0) == src_stamp &&
-	       (peer != NULL ? peer->stamp : 0) == peer_stamp;
+	return stamp_at(who, src_at) == src_stamp && stamp_at(who, peer_at) == peer_stamp;
 }

@@ -5,12 +5,13 @@
  * classified rules. The data path, explain and replay call this one function on the published
  * tables.
  *
- * Stateless; any lcore that holds a version (one RCU read side).
+ * Stateless but for `seen`; any lcore that holds a version (one RCU read side).
  */
 #ifndef SL_JUDGE_H
 #define SL_JUDGE_H
 
 #include "sl_acl.h"
+#include "sl_who_seen.h"
 
 /** What a root holds of policy. All NULL: no policy is loaded, nobody has a role. */
 struct sl_policy_view {
@@ -21,9 +22,10 @@ struct sl_policy_view {
 
 /** A flow in the direction of its initiator. */
 struct sl_judge_flow {
-	struct sl_polset_flow f; /* ports 0 unless TCP or UDP */
-	bool from_inside;	 /* the initiator is inside, the responder a tunnel peer */
-	uint32_t peer_id;	 /* the tunnel peer at the other end, or that initiates */
+	struct sl_polset_flow f;  /* ports 0 unless TCP or UDP */
+	bool from_inside;	  /* the initiator is inside, the responder a tunnel peer */
+	uint32_t peer_id;	  /* the tunnel peer at the other end, or that initiates */
+	struct sl_who_seen *seen; /* the caller's, read and written; NULL: look all up */
 };
 
 enum sl_judge_flags {

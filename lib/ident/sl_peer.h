@@ -17,6 +17,7 @@
 #include "sl_ip.h"
 #include "sl_secret.h"
 #include "sl_session.h"
+#include "sl_who_seen.h"
 
 struct rte_mbuf;
 
@@ -111,8 +112,9 @@ struct sl_peer {
 
 	/* lines 4-5: w: home; an IPv4 endpoint needs the first one alone */
 	struct sl_peer_way way SL_ALIGNED(SL_CACHE_LINE);
-	uint32_t flow_head; /* w: home; list of its flows (pipeline/flow_life.c), 0: none */
-	uint32_t n_flows;   /* w: home; of the list, those that are judged in its name */
+	uint32_t flow_head;	 /* w: home; list of its flows (pipeline/flow_life.c), 0: none */
+	uint32_t n_flows;	 /* w: home; of the list, those that are judged in its name */
+	struct sl_who_seen seen; /* w: home; of the last address that it began a flow from */
 
 	/* cold: w: control, read by anyone after publish */
 	struct sl_pubkey key SL_ALIGNED(SL_CACHE_LINE);

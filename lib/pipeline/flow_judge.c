@@ -34,12 +34,24 @@ tuple(struct sl_judge_flow *out, const struct sl_flow_key *k, bool from_b, bool 
 	out->f.dport = !ports ? 0 : from_b ? k->pa : k->pb;
 	out->from_inside = !from_tunnel;
 	out->peer_id = peer_id;
+	out->seen = NULL;
+}
+
+/** What its peer's last source was may be read and written where the peer lives. */
+static void
+lend_seen(const struct sl_worker *w, struct sl_judge_flow *out)
+{
+	struct sl_peer *p = sl_peer_get(w->dp->peers, out->peer_id);
+
+	if (!out->from_inside && p != NULL && sl_peer_home(p) == w->id)
+		out->seen = &p->seen;
 }
 
 static void
-tuple_of_flow(struct sl_judge_flow *out, const struct sl_flow *f)
+tuple_of_flow(const struct sl_authz *a, struct sl_judge_flow *out, const struct sl_flow *f)
 {
 	tuple(out, &f->key, sl_flow_init_b(f), (f->flags & SL_FLOW_FROM_TUNNEL) != 0, f->peer_id);
+	lend_seen(a->w, out);
 }
 
 static uint32_t
@@ -60,6 +72,7 @@ tuple_of_packet(const struct sl_authz *a, unsigned i, struct sl_judge_flow *out)
 	tuple(out, &a->key[i], a->side[i], from_tunnel, meta->peer_id);
 	if (a->kind[i] == SL_AUTHZ_QUIET) /* meta names the receiver */
 		out->peer_id = peer_by_address(a->w, out->f.iface, out->f.version, out->f.src);
+	lend_seen(a->w, out);
 }
 
 /** The same packet as an answer to what the other side began. */
@@ -118,7 +131,7 @@ is_current(struct sl_authz *a, struct sl_flow *f)
 		return false;
 	if (sl_likely(f->who_gen == a->who_gen)) /* changes come in seconds, packets in us */
 		return true;
-	tuple_of_flow(&flow, f);
+	tuple_of_flow(a, &flow, f);
 	if (!sl_judge_same_who(a->v, &flow, f->src_stamp, f->peer_stamp))
 		return false;
 	f->who_gen = a->who_gen;
@@ -266,7 +279,7 @@ ask(struct sl_authz *a, unsigned i, enum sl_authz_about about, struct sl_flow *f
 	q = &a->q[a->n_q];
 	*q = (struct sl_question){.about = about, .first = (uint8_t)i, .last = (uint8_t)i, .f = f};
 	if (about == SL_ABOUT_AGAIN) {
-		tuple_of_flow(&a->flow[a->n_q], f);
+		tuple_of_flow(a, &a->flow[a->n_q], f);
 	} else {
 		tuple_of_packet(a, i, &a->flow[a->n_q]);
 		q->agg_hash = sl_note_expect(a->w, &a->flow[a->n_q]);

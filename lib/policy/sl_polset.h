@@ -183,22 +183,36 @@ sl_identity_class(const struct sl_identity *i, uint32_t at)
 	return at < i->n_classes ? i->classes[at] : NULL;
 }
 
+/** Place of the class of the most specific prefix with a role, SL_LPM_NONE: none. */
+static inline uint32_t
+sl_identity_prefix_at(const struct sl_identity *i, unsigned iface, uint8_t version,
+		      const uint8_t *src)
+{
+	const struct sl_who *w = iface < i->n_ifaces ? &i->who[iface] : &i->any;
+
+	return sl_lpm_lookup(&w->prefix[version == 6], src);
+}
+
+static inline uint32_t
+sl_identity_peer_at(const struct sl_identity *i, uint32_t peer_id)
+{
+	uint8_t key[4];
+
+	sl_store_be32(key, peer_id);
+	return sl_lpm_lookup4(&i->peers, key);
+}
+
 /** Class of the most specific prefix with a role, NULL: none. */
 static inline const struct sl_class *
 sl_identity_prefix(const struct sl_identity *i, unsigned iface, uint8_t version, const uint8_t *src)
 {
-	const struct sl_who *w = iface < i->n_ifaces ? &i->who[iface] : &i->any;
-
-	return sl_identity_class(i, sl_lpm_lookup(&w->prefix[version == 6], src));
+	return sl_identity_class(i, sl_identity_prefix_at(i, iface, version, src));
 }
 
 static inline const struct sl_class *
 sl_identity_peer(const struct sl_identity *i, uint32_t peer_id)
 {
-	uint8_t key[4];
-
-	sl_store_be32(key, peer_id);
-	return sl_identity_class(i, sl_lpm_lookup4(&i->peers, key));
+	return sl_identity_class(i, sl_identity_peer_at(i, peer_id));
 }
 
 struct sl_who_builder;

@@ -172,6 +172,9 @@ check_one(const struct world *w, const struct sl_judge_flow *fl, const struct sl
 /** How often each reason came up. */
 static unsigned whys[4], allowed;
 
+/** What was seen of earlier sources, in this world and in those before it, by some of the flows. */
+static struct sl_who_seen seen[8];
+
 static void
 check_flows(struct world *w, uint32_t tick)
 {
@@ -186,8 +189,14 @@ check_flows(struct world *w, uint32_t tick)
 		fl[i] = (struct sl_judge_flow){.f = f[i].f,
 					       .from_inside = fix_below(&w->r, 2),
 					       .peer_id = fix_below(&w->r, w->peers + 2)};
+		if (i % 3 != 0)
+			fl[i].seen = &seen[fl[i].peer_id % SL_ARRAY_SIZE(seen)];
+		if (i > 0 && fl[i].f.version == fl[i - 1].f.version && fix_below(&w->r, 2))
+			fl[i].f.src = fl[i - 1].f.src;
 	}
 	sl_judge(&w->v, tick, fl, j, n);
+	if (fix_below(&w->r, 2)) /* now the last source of each place is known */
+		sl_judge(&w->v, tick, fl, j, n);
 	for (unsigned i = 0; i < n; i++) {
 		check_one(w, &fl[i], &j[i], tick);
 		whys[j[i].why]++;
