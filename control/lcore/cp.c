@@ -106,6 +106,8 @@ sl_cp_free(struct sl_cp *cp)
 	if (cp->join != NULL && cp->phase == CP_JOIN && !gw_task_done(&cp->join->task))
 		gw_helper_wait(cp->gw->policy->helper, &cp->join->task);
 	cp_policy_free(cp);
+	if (cp->load != NULL)
+		cp->load->cp = NULL;
 	if (cp->reading != NULL && !gw_task_done(&cp->reading->task))
 		gw_helper_wait(cp->gw->policy->helper, &cp->reading->task);
 	cp_cache_free(cp);

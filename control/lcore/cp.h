@@ -87,6 +87,11 @@ struct cp_join {
 	struct sl_error e;
 };
 
+/** A load that the gateway answers, perhaps when we are gone. */
+struct cp_load {
+	struct sl_cp *cp;
+};
+
 /* --- tombstones (cp_tomb.c) --------------------------------------------------------------------
  */
 
@@ -186,9 +191,10 @@ struct sl_cp {
 	bool policy_loaded;	 /* from here */
 	struct sl_error refusal; /* of the policy, err 0: none */
 	struct cp_join *join;
-	bool overlay_load; /* the load under way is one */
-	bool overlay;	   /* revocations beside what serves */
-	uint64_t until_ns; /* real time: the end of this turn */
+	struct cp_load *load; /* at the gateway */
+	bool overlay_load;    /* the load under way is one */
+	bool overlay;	      /* revocations beside what serves */
+	uint64_t until_ns;    /* real time: the end of this turn */
 	uint64_t serving_seq, begin_ns, busy_ns, busy_max_ns;
 	json_t *ignored;
 	bool telling; /* once a change: what is ignored */

@@ -294,11 +294,8 @@ compare(struct sl_cp *cp)
  */
 
 static void
-loaded(void *ctx, int rc, const struct sl_error *e, const struct sl_gw_policy_result *r)
+loaded(struct sl_cp *cp, int rc, const struct sl_error *e)
 {
-	struct sl_cp *cp = ctx;
-
-	(void)r;
 	if (rc == -ECANCELED) /* the gateway ends */
 		return;
 	if (cp->overlay_load) {
@@ -322,30 +319,61 @@ loaded(void *ctx, int rc, const struct sl_error *e, const struct sl_gw_policy_re
 }
 
 static void
+on_loaded(void *ctx, int rc, const struct sl_error *e, const struct sl_gw_policy_result *r)
+{
+	struct cp_load *l = ctx;
+
+	(void)r;
+	if (l->cp != NULL) {
+		l->cp->load = NULL;
+		loaded(l->cp, rc, e);
+	}
+	free(l);
+}
+
+static int
+give_to_gateway(struct sl_cp *cp, struct sl_error *e)
+{
+	struct cp_load *c = calloc(1, sizeof(*c));
+	struct sl_gw_policy_load l = {.text = cp->join->out,
+				      .len = cp->join->out_len,
+				      .origin = "control",
+				      .lenient = true,
+				      .staged = !cp->overlay_load,
+				      .done = on_loaded,
+				      .ctx = c};
+	int rc;
+
+	if (c == NULL)
+		return gw_no_memory(e);
+	c->cp = cp;
+	cp->load = c;
+	rc = sl_gw_policy_load(cp->gw, &l, e);
+	if (rc != 0) {
+		cp->load = NULL;
+		free(c);
+	}
+	return rc;
+}
+
+static void
 load(struct sl_cp *cp)
 {
 	struct cp_join *j = cp->join;
-	struct sl_gw_policy_load l = {.origin = "control",
-				      .lenient = true,
-				      .staged = !cp->overlay_load,
-				      .done = loaded,
-				      .ctx = cp};
 	struct sl_error e = {0};
 	int rc;
 
-	l.text = j->out;
-	l.len = j->out_len;
 	cp->phase = CP_LOAD; /* in lockstep the answer comes from within the call */
 	if (j->rc != 0) {
-		loaded(cp, j->rc, &j->e, NULL);
+		loaded(cp, j->rc, &j->e);
 	} else if (j->out == NULL) {
 		cp->phase = CP_END; /* nothing is revoked */
 	} else {
-		rc = sl_gw_policy_load(cp->gw, &l, &e);
+		rc = give_to_gateway(cp, &e);
 		if (rc == -EBUSY)
 			cp->phase = CP_JOIN; /* a recompilation is at work: in a later turn */
 		else if (rc != 0)
-			loaded(cp, rc, &e, NULL);
+			loaded(cp, rc, &e);
 	}
 	if (cp->phase != CP_JOIN)
 		cp_policy_free(cp);
@@ -362,7 +390,7 @@ begin_policy(struct sl_cp *cp, bool overlay)
 		return;
 	}
 	sl_fail(&e, -ENOMEM, "no_memory", "", "out of memory");
-	loaded(cp, -ENOMEM, &e, NULL);
+	loaded(cp, -ENOMEM, &e);
 }
 
 /* --- rounds ------------------------------------------------------------------------------------

@@ -213,6 +213,123 @@ test_refused_policy(void **state)
 	assert_true(cx_allows(1, "10.7.0.2", 22));
 }
 
+/* Ends that come nearer count while a policy is refused; those that move away wait. */
+static void
+test_refused_expiries(void **state)
+{
+	static const char map[] =
+		"{'op':'put','kind':'role_map','id':'guest:peer:bob','rev':1,'obj':{'role':'guest',"
+		"'member':'peer:bob','interface':'wg0','expires_at':'%s','source':{'type':"
+		"'dynamic','reason':'r'}}}";
+	static const char peer[] =
+		"{'op':'put','kind':'peer','id':'alice','rev':9,'obj':{'interface':'wg0',"
+		"'public_key':'%%1','addresses':{'gw-1':['10.7.0.2/32']},'roles':['eng'],"
+		"'expires_at':'%s'}}";
+	uint64_t now = cx.f->wall_ns;
+	struct sl_gw_peer_info i;
+	char op[500];
+
+	cx_snapshot(10, CX_BASE);
+	snprintf(op, sizeof(op), map, px_at(now + 1000 * S));
+	cx_txn(11, op);
+	cx_acked();
+	cx_txn(12, BAD_POLICY);
+	snprintf(op, sizeof(op), map, px_at(now + 2000 * S));
+	cx_txn(13, op);
+	snprintf(op, sizeof(op), map, px_at(now + 20 * S));
+	cx_txn(14, op);
+	snprintf(op, sizeof(op), peer, px_at(now + 30 * S));
+	cx_txn(15, op);
+	assert_true(cx.rc < 0);
+	assert_true(cx_peer("alice", &i));
+	assert_true(i.expires_wall_ns == now + 30 * S);
+	snprintf(op, sizeof(op), peer, px_at(now + 3000 * S));
+	cx_txn(16, op);
+	assert_true(cx_peer("alice", &i));
+	assert_true(i.expires_wall_ns == now + 30 * S);
+	assert_true(cx_allows(2, "10.7.0.3", 80));
+	cx_advance(21);
+	assert_false(cx_allows(2, "10.7.0.3", 80));
+	cx_txn(17, "{'op':'del','kind':'rule','id':'nobody/1','rev':2}");
+	cx_acked();
+	assert_true(cx_peer("alice", &i));
+	assert_true(i.expires_wall_ns == now + 3000 * S);
+}
+
+static struct cp_text
+text_of(enum sl_kind k, const char *id, const char *body)
+{
+	json_t *v = cx_json(body);
+	struct cp_text t = {.kind = k, .id = strdup(id), .text = json_dumps(v, 0)};
+
+	t.len = strlen(t.text);
+	json_decref(v);
+	return t;
+}
+
+/* What is left of a document without what others revoke. */
+static void
+test_reduce(void **state)
+{
+	json_t *doc = cx_json(
+		"{'roles':{'a':{'members':['peer:x','10.7.0.0/"
+		"24@wg0',{'peer':'y','interface':'wg0',"
+		"'expires':'2030-01-01T00:00:00Z'},'peer:z']},'gone':{'members':['peer:x']}},"
+		"'rules':[{'id':1,'role':'a','action':'allow','to':['*']},"
+		"{'id':2,'role':'a','action':'allow'},{'id':3,'role':'a','action':'allow'},"
+		"{'id':4,'role':'a','action':'deny'},{'id':5,'role':'a','action':'allow'},"
+		"{'id':6,'role':'a','action':'allow','expires':'2029-01-01T00:00:00Z'}]}");
+	json_t *want = cx_json(
+		"{'roles':{'a':{'members':['peer:x',{'peer':'y','interface':'wg0','expires':"
+		"'2028-01-01T00:00:00Z'},{'peer':'z','expires':'2027-01-01T00:00:00Z'}]},'gone':{"
+		"'members':[]}},'rules':[{'id':1,'role':'a','action':'allow','to':['*'],'expires':"
+		"'2031-01-01T00:00:00Z'},{'id':4,'role':'a','action':'deny'},{'id':6,'role':'a',"
+		"'action':'allow','expires':'2029-01-01T00:00:00Z'}]}");
+	struct cp_text v[] = {
+		text_of(SL_KIND_ROLE, "a",
+			"{'members':['peer:x',{'peer':'y','interface':'wg0','expires':"
+			"'2028-01-01T00:00:00Z'},{'peer':'z','expires':'2027-01-01T00:00:00Z'},"
+			"'peer:new']}"),
+		text_of(SL_KIND_RULE, "a/1",
+			"{'id':1,'role':'a','action':'allow','to':['db'],'expires':"
+			"'2031-01-01T00:00:00Z'}"),
+		text_of(SL_KIND_RULE, "a/2", "{'id':2,'role':'a','action':'deny'}"),
+		text_of(SL_KIND_RULE, "a/3",
+			"{'id':3,'role':'a','action':'allow','enabled':false}"),
+		text_of(SL_KIND_RULE, "a/6",
+			"{'id':6,'role':'a','action':'allow','expires':'2033-01-01T00:00:00Z'}"),
+		text_of(SL_KIND_RULE, "a/7", "{'id':7,'role':'a','action':'allow'}"),
+	};
+	json_t *left = cp_policy_reduce(doc, v, SL_ARRAY_SIZE(v));
+
+	if (!json_equal(left, want))
+		fail_msg("%s", json_dumps(left, JSON_INDENT(1)));
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(v); i++) {
+		free(v[i].id);
+		free(v[i].text);
+	}
+	json_decref(left);
+	json_decref(want);
+	json_decref(doc);
+}
+
+/* The program ends while a policy is being compiled: its answer finds nobody. */
+static void
+test_ends_in_a_load(void **state)
+{
+	cx_snapshot(10, CX_BASE);
+	cx.cp->load = calloc(1, sizeof(struct cp_load));
+	cx.cp->load->cp = cx.cp;
+	{
+		struct cp_load *l = cx.cp->load;
+
+		cx_stop();
+		assert_null(l->cp);
+		free(l);
+	}
+	cx_start();
+}
+
 /* Without an earlier generation nobody is let in. */
 static void
 test_refused_first(void **state)
@@ -462,6 +579,9 @@ main(int argc, char **argv)
 		T(swaps),
 		T(expires),
 		T(refused_policy),
+		T(refused_expiries),
+		T(reduce),
+		T(ends_in_a_load),
 		T(refused_first),
 		T(unknown_field),
 		T(forbidden),
