@@ -82,16 +82,25 @@ read_ask(const struct sl_rpc_repl_subscribe *q, struct pub_ask *a, struct sl_err
 	return 0;
 }
 
-/** A subscriber has what we lost: a new epoch says so to everybody. */
+static bool
+is_within(uint64_t then_ns, uint64_t now_ns, uint64_t seconds)
+{
+	return then_ns && now_ns - then_ns < seconds * SL_NS_PER_S;
+}
+
+/** A subscriber has what we lost: a new epoch says so to everybody. One that says so again and
+ * again has lost its mind, or wants all others to be busy. */
 static int
 begin_epoch(struct sl_publisher *p, const struct pub_ask *a, const char *reason, struct sl_error *e)
 {
+	struct pub_row *row = pub_row_get(p, a->node, "");
 	uint64_t now = sl_clock_mono_ns(), was = p->seq;
 	int rc;
 
-	if (p->rewind_mono_ns && now - p->rewind_mono_ns < PUB_REWIND_S * SL_NS_PER_S) {
+	if (is_within(p->rewind_mono_ns, now, PUB_REWIND_S) ||
+	    (row && is_within(row->rewind_mono_ns, now, PUB_REWIND_NODE_S))) {
 		sl_fail(e, -EBUSY, "rewind_limit", "/seq",
-			"%s is ahead of the log again, within a minute of a new epoch", a->node);
+			"%s is ahead of the log again, so soon after a new epoch", a->node);
 		sl_hint(e, "it tries again by itself");
 		return -EBUSY;
 	}
@@ -99,6 +108,8 @@ begin_epoch(struct sl_publisher *p, const struct pub_ask *a, const char *reason,
 	if (rc)
 		return rc;
 	p->rewind_mono_ns = now;
+	if (row)
+		row->rewind_mono_ns = now;
 	sl_log(SL_LOG_WARN, "repl",
 	       "%s had seq %llu, the log ends at %llu (%s): a new epoch begins", a->node,
 	       (unsigned long long)a->seq, (unsigned long long)was, reason);

@@ -18,6 +18,7 @@
 #define PUB_SLICE_NS (2 * SL_NS_PER_MS)	   /* of the loop, at a time */
 #define PUB_POLL_MS 200			   /* commits of other processes */
 #define PUB_REWIND_S 60			   /* at most one new epoch in this time */
+#define PUB_REWIND_NODE_S 3600		   /* because of one and the same subscriber */
 #define PUB_NODES_MAX 4096		   /* rows of the table */
 #define PUB_BUCKETS 128
 
@@ -96,6 +97,7 @@ struct pub_row {
 	struct sl_subscriber_info i;
 	struct pub_stream *stream; /* of one that is connected here */
 	uint64_t heard_mono_ns;	   /* of one behind a follower */
+	uint64_t rewind_mono_ns;   /* an epoch began because of it */
 };
 
 struct sl_publisher {

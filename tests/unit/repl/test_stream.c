@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "pub_int.h"
 #include "sl_base.h"
 
 struct pair {
@@ -273,6 +274,15 @@ test_rewind_limit(void **state)
 	}
 	assert_int_equal(p.n.rewinds, 1);
 	assert_int_equal(p.o.pos.epoch.number, 2);
+	/* a minute later: not because of the same one, but of another */
+	p.n.pub->rewind_mono_ns = 0;
+	owner_hang_up(&p.o);
+	dial(&p);
+	turn(p.base, 400);
+	assert_int_equal(p.n.rewinds, 1);
+	owner_hang_up(&p.o);
+	owner_dial(&p.o, p.base, "gw-b", false, &p.n.port, 1);
+	UNTIL(&p, p.n.rewinds == 2);
 	pair_free(&p);
 }
 
