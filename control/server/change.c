@@ -10,6 +10,7 @@
 
 struct concerned {
 	json_t *names; /* found so far */
+	json_t *seen;  /* interfaces whose gateways are among them */
 	enum sl_scope scope;
 	char which[SL_OBJ_SCOPE]; /* interface or gateway */
 };
@@ -54,6 +55,18 @@ each_gateway(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char
 	return true;
 }
 
+/** Not looked for yet? */
+static bool
+is_new(struct concerned *w)
+{
+	const char *key = w->scope == SL_SCOPE_INTERFACE ? w->which : "*";
+
+	if (json_object_get(w->seen, key) != NULL)
+		return false;
+	json_object_set_new(w->seen, key, json_true());
+	return true;
+}
+
 static void
 concern(struct sl_store_txn *t, struct concerned *w, const json_t *op)
 {
@@ -73,7 +86,7 @@ concern(struct sl_store_txn *t, struct concerned *w, const json_t *op)
 			continue;
 		if (w->scope == SL_SCOPE_GATEWAY)
 			add_name(w->names, w->which);
-		else
+		else if (is_new(w))
 			sl_store_txn_walk(t, SL_KIND_GATEWAY, "", each_gateway, w, NULL);
 	}
 }
@@ -81,13 +94,14 @@ concern(struct sl_store_txn *t, struct concerned *w, const json_t *op)
 static json_t *
 gateways_of(struct sl_store_txn *t, const json_t *diff)
 {
-	struct concerned w = {.names = json_array()};
+	struct concerned w = {.names = json_array(), .seen = json_object()};
 	json_t *op;
 	size_t i;
 
 	json_array_foreach ((json_t *)diff, i, op) {
 		concern(t, &w, op);
 	}
+	json_decref(w.seen);
 	return w.names;
 }
 

@@ -2,13 +2,14 @@
 #include "page.h"
 
 #define LIMIT 100
+#define SCAN 4096 /* objects that one page looks at: others wait meanwhile */
 
 struct listing {
 	struct sl_call *c;
 	page_filter filter;
 	page_show show;
 	json_t *items;
-	size_t limit;
+	size_t limit, scanned;
 	char last[SL_OBJ_ID];
 	bool more, failed;
 };
@@ -46,13 +47,14 @@ each(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, 
 	bool wanted = body != NULL && (l->filter == NULL || l->filter(l->c, id, body));
 
 	l->failed |= body == NULL;
-	if (wanted && json_array_size(l->items) == l->limit) {
+	if ((wanted && json_array_size(l->items) == l->limit) || l->scanned++ == SCAN) {
 		l->more = true;
 	} else if (wanted) {
 		item = l->show != NULL ? l->show(l->c, id, rev, body) : page_object(id, rev, body);
 		l->failed |= json_array_append_new(l->items, item) != 0;
-		strncpy(l->last, id, sizeof(l->last) - 1);
 	}
+	if (!l->more)
+		strncpy(l->last, id, sizeof(l->last) - 1);
 	json_decref(body);
 	return !l->more && !l->failed;
 }
