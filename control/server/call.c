@@ -109,7 +109,7 @@ problem_headers(struct sl_call *c, int status, const struct sl_error *e)
 		header_number(c, "Retry-After", "%" PRIu64,
 			      (sl_rest_login_wait_ms(c->rest, &c->from) + 999) / 1000);
 	else if (status == 429 || status == 503)
-		header(c, "Retry-After", "1");
+		header_number(c, "Retry-After", "%" PRIu64, 1 + e->retry_after_ms / 1000);
 	if (status == 405)
 		header(c, "Allow", c->location);
 	if (strcmp(e->reason, "readonly") == 0 && primary != NULL && primary[0] != '\0') {

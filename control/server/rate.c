@@ -61,6 +61,13 @@ bucket_of(struct rate *r, const char *key)
 	return oldest;
 }
 
+void
+rate_charge(struct rate *r, const char *who, unsigned n)
+{
+	if (n > 0)
+		bucket_of(r, who)->level_ns += n * r->cost_ns;
+}
+
 uint64_t
 rate_take_ns(struct rate *r, const char *who, uint64_t now_ns)
 {

@@ -16,5 +16,7 @@ struct rate *rate_new(unsigned per_second, unsigned burst, unsigned places);
 void rate_free(struct rate *r); /* NULL allowed */
 /** Take one request of `who`. @return 0, or how long to wait for the next one */
 uint64_t rate_take_ns(struct rate *r, const char *who, uint64_t now_ns);
+/** What was taken costs as much as `n` more, even beyond what there is. */
+void rate_charge(struct rate *r, const char *who, unsigned n);
 
 #endif

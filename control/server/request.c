@@ -14,6 +14,11 @@
 #include "rate.h"
 #include "secret_field.h"
 
+#define VALUES 65536	       /* of a body */
+#define VALUES_LARGE (1 << 20) /* of one that may hold a policy */
+#define LARGE_BODY (1 << 20)
+#define BODY_UNIT (64 << 10) /* as much as this counts as one more request */
+
 static const char *
 header(const struct sl_call *c, const char *name)
 {
@@ -138,10 +143,15 @@ forbidden(struct sl_call *c, struct sl_error *e)
 static int
 check_rate(struct sl_call *c, const char *who, struct sl_error *e)
 {
-	if (rate_take_ns(c->rest->rate, who, c->begun_ns) == 0)
+	uint64_t wait_ns = rate_take_ns(c->rest->rate, who, c->begun_ns);
+
+	if (wait_ns == 0)
 		return 0;
 	c->rest->stats.refused_rate++;
-	return sl_fail(e, -EAGAIN, "rate_limited", "", "more than 50 requests a second");
+	sl_fail(e, -EAGAIN, "rate_limited", "",
+		"more than 50 requests a second, or bodies as large");
+	e->retry_after_ms = (uint32_t)(wait_ns / 1000000);
+	return -EAGAIN;
 }
 
 static int
@@ -292,12 +302,42 @@ check_type(const struct sl_call *c, struct sl_error *e)
 	return -EINVAL;
 }
 
+/** How many values does a text hold, at least? Counted before memory is taken for them. */
+static size_t
+count_values(const char *text, size_t len)
+{
+	bool string = false;
+	size_t n = 1;
+
+	for (size_t i = 0; i < len; i++) {
+		if (string && text[i] == '\\')
+			i++;
+		else if (text[i] == '"')
+			string = !string;
+		else if (!string)
+			n += text[i] == ',' || text[i] == '[' || text[i] == '{';
+	}
+	return n;
+}
+
+static int
+check_values(const struct sl_call *c, struct sl_error *e)
+{
+	size_t max = c->op->body_max > LARGE_BODY ? VALUES_LARGE : VALUES;
+
+	if (count_values(c->text, c->text_len) <= max)
+		return 0;
+	return sl_fail(e, -EFBIG, "json_too_large", "", "the body has more than %zu values", max);
+}
+
 static int
 parse_body(struct sl_call *c, struct sl_error *e)
 {
 	json_error_t je;
-	int rc;
+	int rc = check_values(c, e);
 
+	if (rc != 0)
+		return rc;
 	c->body = json_loadb(c->text, c->text_len, JSON_REJECT_DUPLICATES, &je);
 	if (c->body == NULL) /* not its text: that is the client's */
 		return sl_fail(e, -EINVAL, "json_invalid", "",
@@ -314,6 +354,7 @@ read_body(struct sl_call *c, struct sl_error *e)
 
 	c->text_len = evbuffer_get_length(in);
 	c->text = c->text_len > 0 ? (const char *)evbuffer_pullup(in, -1) : "";
+	rate_charge(c->rest->rate, c->who.name, (unsigned)(c->text_len / BODY_UNIT));
 	if (c->op->body == NULL)
 		return c->text_len == 0 ? 0
 					: sl_fail(e, -EINVAL, "request_invalid", "",

@@ -261,6 +261,18 @@ def rates(c):
     if got[:100] != [200] * 100 or 429 not in got[100:]:
         fail(f"rates: {got}")
     c.want(200, "GET", "/auth/me")
+    step("large bodies count as many requests; values are counted before they are taken")
+    big = c.make_token("viewer")
+    c.want(200, "POST", "/policy/validate", text="//" + "y" * (16 << 20) + "\n" + json.dumps(POLICY), token=big)
+    a = c.want(429, "GET", "/auth/me", token=big, reason="rate_limited")
+    if not 2 <= int(a.headers["Retry-After"]) <= 5:
+        fail(f"Retry-After: {a.headers['Retry-After']}")
+    begin = time.monotonic()
+    c.want(413, "POST", "/policy/replay", text='{"policy":{"rules":[' + ",".join(["{}"] * 2000000) + "]}}", token=c.make_token("operator"),
+           reason="json_too_large")
+    if time.monotonic() - begin > 2:
+        fail(f"2,000,000 values: {time.monotonic() - begin:.1f} s")
+    c.want(413, "POST", "/peers", text="[" + "[]," * 70000 + "[]]", reason="json_too_large")
     time.sleep(1.2)
     c.want(200, "GET", "/auth/me", token=t)
     step("failed logins: the source waits 1, 2, 4 ... seconds")

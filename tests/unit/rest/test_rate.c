@@ -35,6 +35,12 @@ test_burst_and_rate(void **state)
 	for (n = 0; rate_take_ns(r, "a", now) == 0; n++)
 		;
 	assert_int_equal(n, 100);
+	/* what was large is paid for, even beyond the burst */
+	now += 3600 * 1000 * MS;
+	assert_int_equal(rate_take_ns(r, "a", now), 0);
+	rate_charge(r, "a", 1024);
+	assert_int_equal(rate_take_ns(r, "a", now), (1 + 1024 + 1 - 100) * 20 * MS);
+	assert_int_equal(rate_take_ns(r, "b", now), 0);
 	rate_free(r);
 }
 
