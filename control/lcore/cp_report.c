@@ -64,9 +64,11 @@ register_now(struct sl_cp *cp)
 		if (sl_gw_iface_find(cp->gw, cp->config->interfaces[i], &info) && info.has_key)
 			json_array_append_new(list, iface_json(&info));
 	if (cp->call(cp, "gateway.register",
-		     json_pack("{s:s, s:s, s:[i], s:s, s:o}", "boot", cp->boot_id, "version",
-			       SL_VERSION, "schema", SL_REPL_SCHEMA, "now",
-			       sl_time_str(gw_wall_ns(cp->gw), now), "interfaces", list),
+		     json_pack("{s:s, s:s, s:o, s:s, s:o}", "boot", cp->boot_id, "version",
+			       SL_VERSION, "schema",
+			       sl_repl_schema_list(
+				       sl_repl_schemas_or_ours((struct sl_repl_schemas){0})),
+			       "now", sl_time_str(gw_wall_ns(cp->gw), now), "interfaces", list),
 		     registered) != 0)
 		r->registering = false;
 	return true;

@@ -41,9 +41,6 @@ static int
 check_subscriber(const struct sl_rpc_caller *c, const struct sl_rpc_repl_subscribe *q, bool all,
 		 struct sl_error *e)
 {
-	const int64_t *schema = q->schema.v;
-	bool ours = false;
-
 	if (!c->conn)
 		return sl_fail(e, -EINVAL, "not_a_stream", "", "there is no connection to send on");
 	if (!c->who || strcmp(c->who->bound, q->node) != 0) {
@@ -55,15 +52,18 @@ check_subscriber(const struct sl_rpc_caller *c, const struct sl_rpc_repl_subscri
 	if (!speaks_as(c, all ? SL_SR_FOLLOWER : SL_SR_GATEWAY))
 		return sl_fail(e, -EPERM, "scope_forbidden", "/scope", "scope \"%s\" needs role %s",
 			       all ? "all" : "gateway", all ? "follower" : "gateway");
-	for (unsigned i = 0; i < q->schema.n; i++)
-		ours |= schema[i] == SL_REPL_SCHEMA;
-	if (!ours) {
-		sl_fail(e, -EINVAL, "schema_unsupported", "/schema",
-			"schema %d of objects is the only one here", SL_REPL_SCHEMA);
-		sl_hint(e, "update the subscriber");
-		return -EINVAL;
-	}
 	return 0;
+}
+
+static int
+pick_schema(const struct sl_publisher *p, const struct sl_rpc_repl_subscribe *q, struct pub_ask *a,
+	    struct sl_error *e)
+{
+	a->schema = sl_repl_schema_pick(q->node, q->schema.v, q->schema.n, p->conf.schemas, e);
+	if (a->schema != 0)
+		return 0;
+	sl_log(SL_LOG_WARN, "repl", "schema_unsupported: %s; %s", e->message, e->hint);
+	return -EINVAL;
 }
 
 static int
@@ -126,7 +126,7 @@ subscribed(const struct sl_publisher *p, const struct pub_stream *s, const struc
 				      ? p->conf.url
 				      : sl_store_primary(p->conf.store);
 	json_t *r = json_pack("{s:s, s:i, s:s, s:s, s:o, s:I, s:I, s:i}", "sub", s ? s->name : "",
-			      "schema", SL_REPL_SCHEMA, "mode",
+			      "schema", (int)a->schema, "mode",
 			      mode == PUB_RESUME   ? "resume"
 			      : mode == PUB_BEHIND ? "behind"
 						   : "snapshot",
@@ -154,6 +154,7 @@ h_subscribe(void *user, const struct sl_rpc_caller *caller, const void *params, 
 	int rc = read_ask(q, &a, e);
 
 	rc = rc ? rc : check_subscriber(caller, q, a.all, e);
+	rc = rc ? rc : pick_schema(p, q, &a, e);
 	if (rc)
 		return rc;
 	rc = pub_refresh(p, 0, &all, e);
@@ -171,6 +172,7 @@ h_subscribe(void *user, const struct sl_rpc_caller *caller, const void *params, 
 		s = pub_stream_new(p, caller, a.node, a.all);
 		if (!s)
 			return sl_fail(e, -ENOBUFS, "subscribers_max", "", "too many subscribers");
+		s->row->i.schema = a.schema;
 		if (mode == PUB_RESUME) {
 			s->row->i.acked_seq = s->row->i.serving_seq = a.seq;
 			pub_stream_resume(s, a.seq);

@@ -218,6 +218,7 @@ struct pub_ask {
 	bool want;		 /* a snapshot, whatever we have */
 	const char *node;
 	bool all;
+	unsigned schema; /* of what it is sent */
 };
 enum pub_mode { PUB_RESUME, PUB_SNAP, PUB_BEHIND, PUB_REWOUND };
 /** @param[out] reason of a snapshot; static text or `why` */

@@ -17,11 +17,12 @@ struct sl_publisher;
 struct sl_publisher_conf {
 	struct event_base *base;
 	struct sl_store *store;
-	unsigned heartbeat_s;	   /* 0: 10 */
-	size_t outbox_max;	   /* live transactions that wait for a subscriber; 0: 8 MiB */
-	unsigned snapshots_max;	   /* at a time; 0: 8; others wait */
-	unsigned snapshot_stall_s; /* one of which nothing is taken ends; 0: 30 */
-	const char *url;	   /* of our API, told while we are the primary; NULL: not */
+	unsigned heartbeat_s;		/* 0: 10 */
+	size_t outbox_max;		/* live transactions that wait for a subscriber; 0: 8 MiB */
+	unsigned snapshots_max;		/* at a time; 0: 8; others wait */
+	unsigned snapshot_stall_s;	/* one of which nothing is taken ends; 0: 30 */
+	struct sl_repl_schemas schemas; /* that are sent; zero: those of this program */
+	const char *url;		/* of our API, told while we are the primary; NULL: not */
 	/** A subscriber ahead of us in our own epoch: a new epoch was made. */
 	void (*rewound)(void *ctx, const char *node, uint64_t its_seq, uint64_t our_seq);
 	/** Register, stats, log push, acks as they come in: `node` is who it is about
@@ -53,6 +54,7 @@ struct sl_subscriber_info {
 	bool hash_ok;
 	uint64_t connected_wall_ns, last_ack_wall_ns, snapshots, clock_skew_ms_abs;
 	size_t outbox;
+	unsigned schema; /* of what it is sent; 0: it is not connected here */
 };
 void sl_publisher_walk(const struct sl_publisher *p,
 		       bool (*fn)(void *ctx, const struct sl_subscriber_info *i), void *ctx);

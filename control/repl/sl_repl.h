@@ -18,8 +18,21 @@
 #include "sl_object.h"
 
 #define SL_REPL_ALPN "sluice-repl/1"
-#define SL_REPL_SCHEMA 1 /* of objects on the wire; n - 1 is served too */
+#define SL_REPL_SCHEMA 1	/* of objects on the wire */
+#define SL_REPL_SCHEMA_OLDEST 1 /* that is served and read too: n - 1, once there are two */
 #define SL_REPL_HEARTBEAT_S 10
+
+/** Versions of objects, both ends included. */
+struct sl_repl_schemas {
+	unsigned oldest, newest;
+};
+/** {0, 0} stands for those of this program. */
+struct sl_repl_schemas sl_repl_schemas_or_ours(struct sl_repl_schemas s);
+/** [oldest ... newest], what a subscriber says that it reads; new reference. */
+json_t *sl_repl_schema_list(struct sl_repl_schemas s);
+/** The highest that both know. @return 0: none, schema_unsupported, which says whom to update */
+unsigned sl_repl_schema_pick(const char *node, const int64_t *theirs, unsigned n,
+			     struct sl_repl_schemas ours, struct sl_error *e);
 
 /* --- subscriber --------------------------------------------------------------------------------
  */
@@ -76,11 +89,12 @@ struct sl_sub_conf {
 	struct evdns_base *dns;
 	const struct sl_sub_source *sources; /* in order of preference; copied */
 	unsigned n_sources;
-	struct sl_tls *tls;  /* NULL: in clear on loopback (tests) */
-	const char *token;   /* NULL: the certificate is the login */
-	const char *node;    /* our name */
-	bool follower;	     /* scope "all" */
-	const char *program; /* "sluiced/0.1.0" */
+	struct sl_tls *tls;		/* NULL: in clear on loopback (tests) */
+	const char *token;		/* NULL: the certificate is the login */
+	const char *node;		/* our name */
+	bool follower;			/* scope "all" */
+	const char *program;		/* "sluiced/0.1.0" */
+	struct sl_repl_schemas schemas; /* that the owner reads; zero: those of this program */
 	const struct sl_sub_ops *ops;
 	void *ctx;
 };

@@ -169,6 +169,7 @@ static bool
 copy_conf(struct sl_sub *s, const struct sl_sub_conf *c)
 {
 	s->conf = *c;
+	s->conf.schemas = sl_repl_schemas_or_ours(c->schemas);
 	s->sources = calloc(c->n_sources, sizeof(s->sources[0]));
 	s->token = copy(c->token);
 	s->node = copy(c->node);

@@ -162,6 +162,14 @@ on_subscribed(void *ctx, int rc, json_t *r, const struct sl_error *why)
 		sub_fail(s, why);
 		return;
 	}
+	if (number(r, "schema") < s->conf.schemas.oldest ||
+	    number(r, "schema") > s->conf.schemas.newest) {
+		sl_fail(&e, -EPROTO, "schema_unsupported", "/schema",
+			"source %u sends schema %" PRIu64 " of objects, which was not asked for",
+			s->source, number(r, "schema"));
+		sub_fail(s, &e);
+		return;
+	}
 	if (strcmp(mode, "behind") == 0) {
 		sl_fail(&e, -EAGAIN, "source_behind", "",
 			"source %u has less than we have (%s, its head is %" PRIu64 ")", s->source,
@@ -215,8 +223,9 @@ sub_ask(struct sl_sub *s)
 		return;
 	sub_reset(s);
 	stand(s);
-	q = json_pack("{s:s, s:s, s:[i]}", "node", s->node, "scope",
-		      s->conf.follower ? "all" : "gateway", "schema", SL_REPL_SCHEMA);
+	q = json_pack("{s:s, s:s, s:o}", "node", s->node, "scope",
+		      s->conf.follower ? "all" : "gateway", "schema",
+		      sl_repl_schema_list(s->conf.schemas));
 	if (s->epoch.number) {
 		bool ahead = s->head > s->seq;
 

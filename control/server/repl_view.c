@@ -24,6 +24,8 @@ show(const struct sl_subscriber_info *i)
 
 	if (o == NULL)
 		return NULL;
+	if (i->connected && i->schema != 0)
+		json_object_set_new(o, "schema", json_integer(i->schema));
 	add_time(o, "connected_at", i->connected_wall_ns);
 	add_time(o, "last_ack_at", i->last_ack_wall_ns);
 	if (i->nack_code[0] != '\0')

@@ -223,6 +223,7 @@ owner_dial(struct owner *o, struct event_base *base, const char *name, bool foll
 				.node = name,
 				.follower = follower,
 				.program = "test",
+				.schemas = o->schemas,
 				.ops = &owner_ops,
 				.ctx = o};
 	struct sl_error e;

@@ -12,7 +12,8 @@
 #include "sl_replica.h"
 
 struct owner {
-	struct sl_sub *sub; /* set by the test */
+	struct sl_sub *sub;		/* set by the test */
+	struct sl_repl_schemas schemas; /* zero: those of this program */
 	struct sl_replica *replica, *shadow;
 	struct sl_position pos, shadow_pos;
 	bool up;

@@ -518,15 +518,33 @@ test_backoff(void **state)
 	script_free(&s);
 }
 
+/** A source that sends what was not asked for is left, before anything of it is taken. */
+static void
+test_other_schema(void **state)
+{
+	struct script s;
+	struct sl_sub_info i;
+
+	begin(&s);
+	json_object_set_new(s.answer, "schema", json_integer(7));
+	sl_rpc_conn_close(s.conn, NULL);
+	UNTIL(&s, s.asked >= 3);
+	assert_false(s.o.up);
+	assert_int_equal(s.o.snapshots, 1);
+	sl_sub_info(s.o.sub, &i);
+	assert_memory_equal(i.last_error, "schema_unsupported", 18);
+	script_free(&s);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_follows),	       cmocka_unit_test(test_desync),
-		cmocka_unit_test(test_txn_parts),      cmocka_unit_test(test_snapshot_parts),
-		cmocka_unit_test(test_snapshot_false), cmocka_unit_test(test_snapshot_unasked),
-		cmocka_unit_test(test_heartbeat_head), cmocka_unit_test(test_behind),
-		cmocka_unit_test(test_backoff),
+		cmocka_unit_test(test_other_schema),	 cmocka_unit_test(test_follows),
+		cmocka_unit_test(test_desync),		 cmocka_unit_test(test_txn_parts),
+		cmocka_unit_test(test_snapshot_parts),	 cmocka_unit_test(test_snapshot_false),
+		cmocka_unit_test(test_snapshot_unasked), cmocka_unit_test(test_heartbeat_head),
+		cmocka_unit_test(test_behind),		 cmocka_unit_test(test_backoff),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
