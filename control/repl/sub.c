@@ -61,10 +61,14 @@ sub_fail(struct sl_sub *s, const struct sl_error *e)
 {
 	bool was_up = s->up;
 	unsigned source = s->source;
+	uint64_t bit = 1ULL << source % 64;
 
 	sub_note_error(s, e);
-	sl_log(was_up ? SL_LOG_NOTICE : SL_LOG_INFO, "repl", "source %s port %u: %s",
-	       s->sources[source].host, s->sources[source].port, s->info.last_error);
+	/* the first failure of each, then quietly: it is tried for ever */
+	sl_log(was_up || !(s->told & bit) ? SL_LOG_NOTICE : SL_LOG_INFO, "repl",
+	       "source %s port %u: %s", s->sources[source].host, s->sources[source].port,
+	       s->info.last_error);
+	s->told |= bit;
 	drop_client(s);
 	sub_reset(s);
 	s->up = false;
@@ -91,6 +95,7 @@ void
 sub_up(struct sl_sub *s)
 {
 	s->up = true;
+	s->told = 0;
 	sl_log(SL_LOG_INFO, "repl", "subscribed at source %s port %u", s->sources[s->source].host,
 	       s->sources[s->source].port);
 	s->conf.ops->state(s->conf.ctx, true, s->source, NULL);

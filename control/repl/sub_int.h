@@ -41,6 +41,7 @@ struct sl_sub {
 	enum sub_phase phase;
 	unsigned source, wait_ms;
 	bool up;
+	uint64_t told; /* sources whose failure was told since we were up: a bit each */
 	struct sl_error ending;
 	struct sl_sub_info info;
 
