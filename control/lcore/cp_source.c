@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "cp.h"
 #include "sl_tls_alarm.h"
@@ -203,11 +204,18 @@ static int
 read_token(const char *file, char out[TOKEN_MAX + 1], struct sl_error *e)
 {
 	char *text = NULL;
+	struct stat st;
 	size_t len;
 	int rc;
 
 	if (file == NULL)
 		return 0;
+	if (stat(file, &st) == 0 && (st.st_mode & 077) != 0) {
+		sl_fail(e, -EACCES, "token_mode", "/token_file", "%s: others may read it (mode %o)",
+			file, (unsigned)(st.st_mode & 0777));
+		sl_hint(e, "chmod 0600 %s", file);
+		return -EACCES;
+	}
 	rc = gw_file_read("", file, TOKEN_MAX, &text, &len, e);
 	if (rc == -ENOENT)
 		return sl_fail(e, rc, "file", "/token_file", "%s: %s", file, strerror(ENOENT));

@@ -16,6 +16,13 @@ LAB_MODE=enforce control_config gw-1
 add_peer alice 2
 lab_client alice 2
 
+step "a token that others may read is refused"
+chmod 0644 "$LAB_DIR/gw-1.token"
+ip netns exec "$GW" "$LAB_SLUICED" -c "$LAB_DIR/gateway.conf" >"$LAB_DIR/refused.txt" 2>&1 && fail "it starts"
+grep -q 'token_mode' "$LAB_DIR/refused.txt" || fail "$(tail -n 3 "$LAB_DIR/refused.txt")"
+grep -q 'slt_' "$LAB_DIR/refused.txt" && fail "the token is in the message"
+chmod 0600 "$LAB_DIR/gw-1.token"
+
 step "the first source is silent: the second serves at once"
 begin=$(now_ms)
 lab_gateway
