@@ -354,8 +354,8 @@ write_l4(uint8_t *p, const struct fx_spec *s, uint8_t proto, unsigned len)
 		sl_store_be16(p + 4, (uint16_t)len);
 		at = 6;
 	} else if (proto == SL_PROTO_TCP) {
-		sl_store_be16(p, 5000);
-		sl_store_be16(p + 2, 443);
+		sl_store_be16(p, s->sport != 0 ? s->sport : 5000);
+		sl_store_be16(p + 2, s->dport != 0 ? s->dport : 443);
 		p[12] = s->mss != 0 ? 6 << 4 : 5 << 4;
 		p[13] = s->tcp_flags;
 		if (s->mss != 0) {
