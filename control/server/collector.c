@@ -24,6 +24,8 @@ struct sl_collector {
 	struct sl_trend *trend;
 	json_t *gateways; /* name -> {state, boot, at, push, skew} */
 	int64_t ticked_s, pruned_s;
+	json_t *memo; /* what was counted at memo_seq */
+	uint64_t memo_seq;
 	bool modes_moved; /* the ledger has something to look at */
 };
 
@@ -65,7 +67,21 @@ sl_collector_free(struct sl_collector *c)
 	sl_flows_free(c->flows);
 	sl_sessions_free(c->sessions);
 	json_decref(c->gateways);
+	json_decref(c->memo);
 	free(c);
+}
+
+json_t *
+sl_collector_memo(struct sl_collector *c)
+{
+	uint64_t seq = sl_store_head(c->store);
+
+	if (c->memo == NULL || c->memo_seq != seq) {
+		json_decref(c->memo);
+		c->memo = json_object();
+		c->memo_seq = seq;
+	}
+	return c->memo;
 }
 
 struct sl_sessions *

@@ -49,4 +49,8 @@ json_t *sl_collector_issued_with(struct sl_collector *c, const json_t *prefixes,
 				 struct sl_error *e);
 int64_t sl_collector_now_s(void);
 
+/** An object for what is dear to count in the store; empty after each change of it. The
+ * collector's. */
+json_t *sl_collector_memo(struct sl_collector *c);
+
 #endif

@@ -230,14 +230,27 @@ each_subscriber(void *ctx, const struct sl_subscriber_info *i)
 
 struct count {
 	const json_t *entry;
+	bool roles; /* bodies must be looked into */
 	unsigned n;
 };
+
+static bool
+names_roles(const json_t *list)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach ((json_t *)list, i, v)
+		if (strncmp(json_string_value(v), "role:", 5) == 0)
+			return true;
+	return false;
+}
 
 static bool
 each_peer(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
 {
 	struct count *count = ctx;
-	json_t *peer = json_loadb(text, len, 0, NULL);
+	json_t *peer = count->roles ? json_loadb(text, len, 0, NULL) : NULL;
 
 	count->n += migration_distributes(count->entry, id, peer);
 	json_decref(peer);
@@ -246,15 +259,33 @@ each_peer(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *t
 
 /** Peers that would have the route if the target went through the tunnel. */
 static unsigned
-count_peers(struct sl_store *s, const json_t *entry)
+count_anew(struct sl_store *s, const json_t *entry)
 {
 	json_t *as_pilot = json_copy((json_t *)entry);
-	struct count count = {.entry = as_pilot};
+	struct count count = {.entry = as_pilot,
+			      .roles = names_roles(json_object_get(entry, "distribute"))};
 
 	json_object_set_new(as_pilot, "state", json_string("pilot"));
 	sl_store_walk(s, SL_KIND_PEER, "", each_peer, &count, NULL);
 	json_decref(as_pilot);
 	return count.n;
+}
+
+/** Most targets go to the same ones: counted once until something changes. */
+static unsigned
+count_peers(struct sl_store *s, struct sl_collector *c, const json_t *entry)
+{
+	json_t *memo = sl_collector_memo(c), *n;
+	json_t *list = json_object_get(entry, "distribute");
+	char *key = json_is_array(list) ? json_dumps(list, JSON_COMPACT) : strdup("*");
+
+	n = key != NULL ? json_object_get(memo, key) : NULL;
+	if (key != NULL && n == NULL) {
+		n = json_integer(count_anew(s, entry));
+		json_object_set_new(memo, key, n);
+	}
+	free(key);
+	return (unsigned)json_integer_value(n);
 }
 
 static bool
@@ -356,7 +387,7 @@ migration_facts(struct sl_store *s, struct sl_collector *c, const struct sl_publ
 	entry = target != NULL ? migration_entry(s, target, &rev) : NULL;
 	if (rc == 0 && entry != NULL) {
 		out->f.in_policy = sl_store_get(s, SL_KIND_TARGET, target, NULL, NULL) == 0;
-		out->f.peers = count_peers(s, entry);
+		out->f.peers = count_peers(s, c, entry);
 		rc = ask_trend(&g, target, entry, e);
 		if (rc == 0 && judge_flows)
 			rc = ask_evidence(&g, e);
