@@ -154,6 +154,18 @@ def configs(c):
     return sorted(x["gateway"] for x in c.want(200, "GET", "/peers/alice/config").json()["configs"])
 
 
+def routes(c):
+    """What sluicectl tells the private servers' routers."""
+    token = os.path.join(c.dir, "admin.token")
+    with open(os.open(token, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
+        f.write(c.token)
+    r = subprocess.run([SLUICECTL, "--control", f"https://127.0.0.1:{c.port}", "--ca", c.ca(), "--token-file", token, "routes"],
+                       capture_output=True, text=True, check=False)
+    if r.returncode:
+        fail(f"sluicectl routes: {r.stderr}")
+    return [g for g in ("gw-a", "gw-b") if g in r.stdout]
+
+
 def decommission(c, b):
     step("a gateway that nobody knows")
     refused(c, "gw-x", "unauthenticated", cert=issue(c, "gw-x"))
@@ -165,6 +177,7 @@ def decommission(c, b):
     gc = Gateway(c, issue(c, "gw-c")).in_use("gw-c")
     c.want(201, "POST", "/allocations", {"peer": "alice"})
     equal("a config for each gateway", configs(c), ["gw-a", "gw-b"])
+    equal("routes to each gateway", routes(c), ["gw-a", "gw-b"])
     c.want(200, "POST", "/gateways/gw-b/decommission", {"certificates": [serial(b + ".pem")], "reason": "sold"})
     gb.ends()
     gt.ends("revoked")
@@ -174,6 +187,7 @@ def decommission(c, b):
     equal("interfaces", [x["gateway"] for x in c.want(200, "GET", "/gateway-interfaces").json()["items"]], ["gw-a"])
     c.want(404, "GET", "/gateways/gw-b")
     equal("a config for who is left", configs(c), ["gw-a"])
+    equal("routes to who is left", routes(c), ["gw-a"])
     equal("addresses", [x["name"].split(":")[0] for x in c.want(200, "GET", "/allocations").json()["items"]], ["gw-a"])
     step("without a list of certificates they are not revoked, but nobody is let in with them")
     c.want(200, "POST", "/gateways/gw-c/decommission", {"reason": "sold too"})
