@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The store: rows by key, merged from the resting tables of the data lcores in slices. Where it is
- * full the rows that were seen longest ago go, a batch at a time, and count as lost. */
+ * full the rows that were seen longest ago go, a batch at a time and in slices, and count as lost;
+ * what is new waits in the resting tables meanwhile. */
 #include <stdlib.h>
 
 #include "evidence_int.h"
 
 #define TURN_NS SL_NS_PER_S
-#define SLICE 2048     /* rows of a table, or of the store, in one turn */
-#define EVICT_SHARE 64 /* one in so many rows goes at a time */
+#define SLICE 2048	 /* rows of a table, or of the store, in one turn */
+#define ROOM_SLICE 16384 /* rows looked at in one turn to make room */
+#define EVICT_SHARE 64	 /* one in so many rows goes at a time */
 #define SWEEP_NS (600 * SL_NS_PER_S)
 #define WHO_MIN 64
 
@@ -234,46 +236,110 @@ kth(uint64_t *v, uint32_t n, uint32_t k)
 	return v[k];
 }
 
-static uint32_t
-lose(struct sl_evidence *ev, uint32_t at)
+static void
+room_gather(struct sl_evidence *ev, uint32_t end)
 {
-	ev_lost_add(ev, ev->row[at].hour, SL_MAX(ev->row[at].flows, 1U));
-	ev_row_drop(ev, at);
-	return 1;
+	for (; ev->room_at < end; ev->room_at++)
+		if (ev->row[ev->room_at].version != 0)
+			ev->last[ev->room_n++] = ev->row[ev->room_at].last_ns;
+}
+
+/* How old a row is that goes, and how many of the newest of those. */
+static void
+room_limit(struct sl_evidence *ev)
+{
+	uint32_t k = SL_MIN(SL_MAX(ev->max / EVICT_SHARE, 1U), ev->room_n), i;
+
+	ev->room_limit_ns = kth(ev->last, ev->room_n, k - 1);
+	ev->room_equal = k;
+	for (i = 0; i < ev->room_n; i++)
+		ev->room_equal -= ev->last[i] < ev->room_limit_ns;
 }
 
 static void
+room_drop(struct sl_evidence *ev, uint32_t end)
+{
+	for (; ev->room_at < end; ev->room_at++) {
+		const struct ev_row *r = &ev->row[ev->room_at];
+
+		if (r->version == 0 || r->last_ns > ev->room_limit_ns)
+			continue;
+		if (r->last_ns == ev->room_limit_ns && ev->room_equal == 0)
+			continue;
+		ev->room_equal -= r->last_ns == ev->room_limit_ns;
+		ev_lost_add(ev, r->hour, SL_MAX(r->flows, 1U));
+		ev_row_drop(ev, ev->room_at);
+	}
+}
+
+/* A step of making room: look at all rows, find the limit, drop what is older. */
+static void
+room_step(struct sl_evidence *ev, uint32_t budget)
+{
+	uint32_t end = (uint32_t)SL_MIN((uint64_t)ev->room_at + budget, ev->n_slots);
+
+	switch (ev->room) {
+	case EV_ROOM_GATHER:
+		room_gather(ev, end);
+		if (ev->room_at == ev->n_slots)
+			ev->room = ev->room_n > 0 ? EV_ROOM_LIMIT : EV_ROOM_IDLE;
+		return;
+	case EV_ROOM_LIMIT:
+		room_limit(ev);
+		ev->room_at = 0;
+		ev->room = EV_ROOM_DROP;
+		return;
+	case EV_ROOM_DROP:
+		room_drop(ev, end);
+		if (ev->room_at == ev->n_slots)
+			ev->room = EV_ROOM_IDLE;
+		return;
+	default:
+		return;
+	}
+}
+
+static void
+room_begin(struct sl_evidence *ev)
+{
+	if (ev->room != EV_ROOM_IDLE)
+		return;
+	ev->room = EV_ROOM_GATHER;
+	ev->room_at = ev->room_n = 0;
+}
+
+/* All of it at once, where nobody waits: at a start and at the end. */
+static void
 evict(struct sl_evidence *ev)
 {
-	uint32_t n = 0, i, k = SL_MAX(ev->max / EVICT_SHARE, 1U);
-	uint64_t limit;
+	while (ev->used == ev->max) {
+		room_begin(ev);
+		while (ev->room != EV_ROOM_IDLE)
+			room_step(ev, UINT32_MAX);
+	}
+}
 
-	for (i = 0; i < ev->n_slots; i++)
-		if (ev->row[i].version != 0)
-			ev->last[n++] = ev->row[i].last_ns;
-	limit = kth(ev->last, n, k - 1);
-	for (i = 0; i < ev->n_slots; i++)
-		if (ev->row[i].version != 0 && ev->row[i].last_ns < limit)
-			k -= lose(ev, i);
-	for (i = 0; i < ev->n_slots && k > 0; i++)
-		if (ev->row[i].version != 0 && ev->row[i].last_ns == limit)
-			k -= lose(ev, i);
+static struct ev_row *
+find_row(struct sl_evidence *ev, const struct ev_row *r)
+{
+	uint32_t at = *bucket_of(ev, r);
+
+	while (at != EV_NONE && memcmp(&ev->row[at], r, EV_KEY_LEN) != 0)
+		at = ev->row[at].next;
+	return at != EV_NONE ? &ev->row[at] : NULL;
 }
 
 int
 ev_row_add(struct sl_evidence *ev, const struct ev_row *r)
 {
-	uint32_t at = *bucket_of(ev, r), *b;
-	struct ev_row *o;
+	struct ev_row *o = find_row(ev, r);
+	uint32_t at, *b;
 
 	ev->changes++;
 	ev->newest_ns = SL_MAX(ev->newest_ns, r->last_ns);
 	ev->oldest_ns = SL_MIN(ev->oldest_ns, r->first_ns);
 	ev->sweep_oldest_ns = SL_MIN(ev->sweep_oldest_ns, r->first_ns);
-	for (; at != EV_NONE; at = ev->row[at].next) {
-		o = &ev->row[at];
-		if (memcmp(o, r, EV_KEY_LEN) != 0)
-			continue;
+	if (o != NULL) {
 		o->flows += r->flows;
 		o->packets += r->packets;
 		o->bytes += r->bytes;
@@ -330,8 +396,9 @@ sl_evidence_tap(struct sl_evidence *ev,
 	ev->tap_ctx = ctx;
 }
 
-static void
-merge_row(struct sl_evidence *ev, const struct sl_agg_row *a, uint64_t offset_ns)
+/* @return false: it waits until there is room */
+static bool
+merge_row(struct sl_evidence *ev, const struct sl_agg_row *a, uint64_t offset_ns, bool last)
 {
 	struct ev_row r = {.sport = a->key.sport,
 			   .dport = a->key.dport,
@@ -352,25 +419,31 @@ merge_row(struct sl_evidence *ev, const struct sl_agg_row *a, uint64_t offset_ns
 	r.who = who_of_id(ev, a->key.peer_id, a->key.iface);
 	if (r.who == EV_NONE || (r.version != 4 && r.version != 6)) {
 		ev_lost_add(ev, r.hour, SL_MAX(a->flows, 1U));
-		return;
+		return true;
+	}
+	if (ev->used == ev->max && !last && find_row(ev, &r) == NULL) {
+		room_begin(ev);
+		return false;
 	}
 	show(ev, a, &r);
 	ev_row_add(ev, &r);
+	return true;
 }
 
 /* --- collecting ----------------------------------------------------------------------------------
  */
 
-/* @return rows merged; *more: the budget ended before the table */
+/* @return rows merged; *more: the budget or the room ended before the table */
 static unsigned
-merge_table(struct sl_evidence *ev, unsigned i, struct sl_agg_table *t, unsigned budget, bool *more)
+merge_table(struct sl_evidence *ev, unsigned i, struct sl_agg_table *t, unsigned budget, bool last,
+	    bool *more)
 {
 	uint64_t offset = gw_wall_ns(ev->gw) - gw_mono_ns(ev->gw);
 	uint32_t end = SL_MIN((uint64_t)ev->at[i] + budget, t->used);
 	unsigned n = 0;
 
-	for (; ev->at[i] < end; ev->at[i]++, n++)
-		merge_row(ev, &t->row[ev->at[i]], offset);
+	for (; ev->at[i] < end && merge_row(ev, &t->row[ev->at[i]], offset, last); ev->at[i]++)
+		n++;
 	*more = ev->at[i] < t->used;
 	if (!*more && t->lost > 0) {
 		ev_lost_add(ev, (uint32_t)(ev_now(ev) / EV_HOUR_NS), t->lost);
@@ -392,7 +465,7 @@ collect(struct sl_evidence *ev, unsigned budget, bool last)
 
 		/* what rested at the turn before this one ends with the second that passed */
 		if (t != NULL && (ev->at[i] > 0 || last || now - ev->turned_ns[i] >= TURN_NS)) {
-			n += merge_table(ev, i, t, budget, &more);
+			n += merge_table(ev, i, t, budget, last, &more);
 			if (!more) {
 				ev->at[i] = 0;
 				ev->merged_ns[i] = gw_wall_ns(ev->gw) - (now - ev->turned_ns[i]);
@@ -440,6 +513,8 @@ sl_evidence_poll(struct sl_evidence *ev)
 {
 	unsigned n = collect(ev, SLICE, false);
 
+	n += ev->room != EV_ROOM_IDLE;
+	room_step(ev, ROOM_SLICE);
 	sweep(ev);
 	ev_save_poll(ev);
 	return n;
@@ -544,6 +619,14 @@ sl_evidence_free(struct sl_evidence *ev)
 	release(ev);
 }
 
+static void
+forget_times(struct sl_evidence *ev)
+{
+	ev->n_spans = ev->n_lost = 0;
+	ev->newest_ns = 0;
+	ev->oldest_ns = ev->sweep_oldest_ns = UINT64_MAX;
+}
+
 void
 ev_drop_all(struct sl_evidence *ev)
 {
@@ -552,21 +635,80 @@ ev_drop_all(struct sl_evidence *ev)
 	for (i = 0; i < ev->n_slots; i++)
 		if (ev->row[i].version != 0)
 			ev_row_drop(ev, i);
-	ev->n_spans = ev->n_lost = 0;
-	ev->newest_ns = 0;
-	ev->oldest_ns = ev->sweep_oldest_ns = UINT64_MAX;
+	forget_times(ev);
 }
 
-void
-sl_evidence_clear(struct sl_evidence *ev)
+/* What was in the arrays: freed on the helper. */
+struct ev_old {
+	struct gw_task task;
+	struct ev_row *row;
+	uint32_t *bucket;
+};
+
+static void
+free_old(struct gw_task *t)
+{
+	struct ev_old *o = SL_CONTAINER_OF(t, struct ev_old, task);
+
+	free(o->row);
+	free(o->bucket);
+	free(o);
+}
+
+/* Fresh arrays in place of those with rows. */
+static int
+forget(struct sl_evidence *ev)
+{
+	struct ev_row *row = calloc(ev->max, sizeof(*row));
+	size_t size = ((size_t)ev->mask + 1) * sizeof(*ev->bucket);
+	struct ev_old *old = malloc(sizeof(*old));
+	uint32_t *bucket = malloc(size), i;
+
+	if (row == NULL || old == NULL || bucket == NULL) {
+		free(row);
+		free(old);
+		free(bucket);
+		return -ENOMEM;
+	}
+	memset(bucket, 0xff, size); /* EV_NONE */
+	*old = (struct ev_old){.task = {.run = free_old, .detached = true},
+			       .row = ev->row,
+			       .bucket = ev->bucket};
+	gw_helper_give(ev->helper, &old->task);
+	ev->row = row;
+	ev->bucket = bucket;
+	ev->n_slots = ev->used = ev->n_seen = ev->sweep = 0;
+	ev->free = EV_NONE;
+	ev->room = EV_ROOM_IDLE;
+	for (i = 0; i < ev->n_who; i++)
+		ev->who[i].refs = 0;
+	ev->changes++;
+	forget_times(ev);
+	return 0;
+}
+
+int
+sl_evidence_clear(struct sl_evidence *ev, void (*done)(void *ctx), void *ctx, struct sl_error *e)
 {
 	unsigned i;
 
-	ev_drop_all(ev);
+	if (ev->clear_done != NULL)
+		return sl_fail(e, -EBUSY, "evidence_busy", "", "it is being cleared already");
+	if (forget(ev) != 0)
+		return gw_no_memory(e);
 	for (i = 0; i < ev->n_agg; i++)
 		ev->merged_ns[i] = ev_now(ev);
 	if (ev->n_agg > 0)
 		ev_span_begin(ev, ev_now(ev));
-	if (ev->dir != NULL)
+	if (ev->dir == NULL) {
+		if (done != NULL)
+			done(ctx);
+		return 0;
+	}
+	ev->clear_done = done;
+	ev->clear_ctx = ctx;
+	ev_save_again(ev);
+	if (done == NULL)
 		ev_save_now(ev);
+	return 0;
 }

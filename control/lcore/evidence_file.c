@@ -217,6 +217,7 @@ static void
 job_end(struct sl_evidence *ev)
 {
 	struct ev_job *j = &ev->job;
+	void (*done)(void *ctx) = ev->clear_done;
 
 	if (j->rc != 0 && !ev->warned)
 		sl_log(SL_LOG_WARN, "evidence", "%s; what was seen is kept in memory only",
@@ -230,6 +231,10 @@ job_end(struct sl_evidence *ev)
 	free(j->times);
 	j->rows = j->times = NULL;
 	ev->save = EV_IDLE;
+	if (done == NULL || ev->save_due)
+		return;
+	ev->clear_done = NULL;
+	done(ev->clear_ctx);
 }
 
 static void
@@ -248,8 +253,10 @@ ev_save_poll(struct sl_evidence *ev)
 		return 0;
 	switch (ev->save) {
 	case EV_IDLE:
-		if (now - ev->saved_ns < SAVE_NS || (ev->n_spans == 0 && ev->used == 0))
+		if (!ev->save_due &&
+		    (now - ev->saved_ns < SAVE_NS || (ev->n_spans == 0 && ev->used == 0)))
 			return 0;
+		ev->save_due = false;
 		ev->saved_ns = now;
 		if (!copy_begin(ev))
 			job_fail(ev);
@@ -275,6 +282,17 @@ ev_save_poll(struct sl_evidence *ev)
 }
 
 void
+ev_save_again(struct sl_evidence *ev)
+{
+	ev->save_due = true;
+	if (ev->save != EV_COPY)
+		return;
+	free(ev->job.rows);
+	ev->job.rows = NULL;
+	ev->save = EV_IDLE;
+}
+
+void
 ev_save_now(struct sl_evidence *ev)
 {
 	if (ev->save == EV_WRITE)
@@ -283,6 +301,7 @@ ev_save_now(struct sl_evidence *ev)
 		job_end(ev);
 	free(ev->job.rows);
 	ev->job.rows = NULL;
+	ev->save_due = false;
 	if (!copy_begin(ev) || !copy_rows(ev, UINT32_MAX) || !copy_end(ev)) {
 		job_fail(ev);
 		return;

@@ -54,6 +54,8 @@ struct ev_lost {
 };
 
 enum ev_save { EV_IDLE, EV_COPY, EV_WRITE };
+/** Making room in a full store. */
+enum ev_room { EV_ROOM_IDLE, EV_ROOM_GATHER, EV_ROOM_LIMIT, EV_ROOM_DROP };
 
 /** What a helper thread writes: both files, whole. */
 struct ev_job {
@@ -77,7 +79,11 @@ struct sl_evidence {
 
 	struct ev_row *row;
 	uint32_t *bucket, mask, max, used, n_slots, free;
-	uint64_t *last; /* [max] scratch of the eviction */
+	enum ev_room room;
+	uint32_t room_at, room_n; /* next slot; rows that were looked at */
+	uint32_t room_equal;	  /* how many of those at the limit go */
+	uint64_t room_limit_ns;
+	uint64_t *last; /* [max] what was looked at */
 
 	struct ev_who *who;
 	uint32_t *who_bucket, who_mask, n_who, cap_who, free_who;
@@ -104,6 +110,9 @@ struct sl_evidence {
 	void (*tap)(void *ctx, const struct sl_evidence_row *r, uint64_t lost_flows);
 	void *tap_ctx;
 	bool warned;
+	bool save_due;		       /* a save must begin, whatever the time */
+	void (*clear_done)(void *ctx); /* NULL: nobody waits for a clearing */
+	void *clear_ctx;
 	unsigned scans; /* under way: places of names must not move */
 };
 
@@ -143,6 +152,8 @@ void ev_cover_prune(struct sl_evidence *ev, uint64_t now_ns);
 void ev_load(struct sl_evidence *ev);
 /** A step of saving. @return things done */
 unsigned ev_save_poll(struct sl_evidence *ev);
+/** What is being copied is outdated; save anew as soon as can be, in steps. */
+void ev_save_again(struct sl_evidence *ev);
 /** Save now, and wait for it. */
 void ev_save_now(struct sl_evidence *ev);
 

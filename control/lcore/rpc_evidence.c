@@ -831,20 +831,57 @@ sl_rpc_h_evidence_status(void *user, const struct sl_rpc_caller *caller, const v
 	return ctl_answer(result, o);
 }
 
+/* A clearing that is being written. */
+struct clearing {
+	struct sl_rpc_later *later;
+	unsigned rows;
+};
+
+static json_t *
+clearing_json(unsigned rows)
+{
+	return json_pack("{s:i}", "rows", (int)rows);
+}
+
+static void
+cleared(void *ctx)
+{
+	struct clearing *c = ctx;
+
+	sl_rpc_answer(c->later, 0, clearing_json(c->rows), NULL);
+	free(c);
+}
+
 int
 sl_rpc_h_evidence_clear(void *user, const struct sl_rpc_caller *caller, const void *p,
 			json_t **result, struct sl_error *e)
 {
 	struct sl_ctl *ctl = user;
 	struct ev_status s;
+	struct sl_rpc_later *later;
+	struct clearing *c;
 	int rc = evidence_of(ctl, e);
 
 	(void)p;
 	if (rc)
 		return rc;
+	c = malloc(sizeof(*c));
+	if (!c)
+		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
 	ev_status(ctl->evidence, &s);
-	sl_evidence_clear(ctl->evidence);
-	sl_log(SL_LOG_NOTICE, "audit", "evidence.clear by %s: %u rows", caller->principal, s.rows);
-	ctl_event(ctl, caller, "evidence-cleared", json_pack("{s:i}", "rows", (int)s.rows));
-	return ctl_answer(result, json_pack("{s:i}", "rows", (int)s.rows));
+	later = sl_rpc_later(caller);
+	*c = (struct clearing){.later = later, .rows = s.rows};
+	rc = sl_evidence_clear(ctl->evidence, later ? cleared : NULL, c, e);
+	if (rc == 0) {
+		sl_log(SL_LOG_NOTICE, "audit", "evidence.clear by %s: %u rows", caller->principal,
+		       s.rows);
+		ctl_event(ctl, caller, "evidence-cleared", clearing_json(s.rows));
+	}
+	if (rc || !later)
+		free(c);
+	if (!later)
+		return rc ? rc : ctl_answer(result, clearing_json(s.rows));
+	if (rc)
+		sl_rpc_answer(later, rc, NULL, e);
+	return SL_RPC_LATER;
 }

@@ -36,7 +36,7 @@ struct sl_evidence *sl_evidence_new(const struct sl_evidence_conf *c, struct sl_
 /** The data lcores have stopped, the gateway still lives: collects what is left and saves. NULL
  * allowed. */
 void sl_evidence_free(struct sl_evidence *ev);
-/** Collect from the lcores, save when due. Call often. @return rows merged */
+/** Collect from the lcores, make room, save when due. Call often. @return things done */
 unsigned sl_evidence_poll(struct sl_evidence *ev);
 
 struct sl_evidence_row {
@@ -53,8 +53,14 @@ void sl_evidence_tap(struct sl_evidence *ev,
 		     void (*fn)(void *ctx, const struct sl_evidence_row *r, uint64_t lost_flows),
 		     void *ctx);
 
-/** Forget everything, on the disk too; what is covered begins anew. */
-void sl_evidence_clear(struct sl_evidence *ev);
+/**
+ * Forget everything, on the disk too; what is covered begins anew.
+ * @param done called when that is on the disk (a failure to write is logged and tried again), from
+ * sl_evidence_poll() or before the return; NULL: it is there when this returns
+ * @return 0; -EBUSY evidence_busy, -ENOMEM no_memory: nothing was changed, `done` is not called
+ */
+int sl_evidence_clear(struct sl_evidence *ev, void (*done)(void *ctx), void *ctx,
+		      struct sl_error *e);
 
 struct sl_coverage {
 	uint64_t window_s, covered_s; /* time within the window in which a gateway counted */

@@ -2,6 +2,7 @@
 /* The evidence store against a naive model: merging, bounds, what is covered, what is kept. */
 #include <dirent.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "evidence_int.h"
@@ -677,17 +678,93 @@ test_not_written(void **state)
 	assert_true(slurp("evidence", path, sizeof(path)) > 0);
 }
 
+/* Room in a full store is made bit by bit, and what is new waits for it. */
+static void
+test_full_in_slices(void **state)
+{
+	enum { MAX = 100000, GONE = MAX / 64, NEW = 20 };
+	struct ev_row row = {.proto = 6, .version = 4, .flows = 1, .dport = 80};
+	uint64_t limit = fx.wall_ns - (uint64_t)(MAX - GONE - 1) * 1000, lost = 0;
+	unsigned i, turns = 0;
+
+	(void)state;
+	start(MAX, false, false);
+	row.who = ev_who_get(ev, "wg0", "other");
+	for (i = 0; i < MAX; i++) {
+		sl_store_be32(row.dst, 0x0b000000 + i);
+		row.first_ns = row.last_ns = fx.wall_ns - (uint64_t)i * 7919 % MAX * 1000;
+		row.hour = (uint32_t)(row.last_ns / EV_HOUR_NS);
+		assert_int_equal(ev_row_add(ev, &row), 0);
+	}
+	for (i = 0; i < NEW; i++)
+		see(0, 1, i, 443, 1);
+	for (i = 0; i < 9 && ev->room == EV_ROOM_IDLE; i++) { /* the table turns, and rests */
+		pass(S);
+		sl_agg_poll(&agg[0]);
+		sl_agg_poll(&agg[1]);
+		sl_evidence_poll(ev);
+	}
+	for (; ev->room != EV_ROOM_IDLE; turns++)
+		sl_evidence_poll(ev);
+	assert_true(turns > 2 * (MAX / 16384));
+	settle();
+	assert_int_equal(ev->used, MAX - GONE + NEW);
+	for (i = 0; i < ev->n_lost; i++)
+		lost += ev->lost[i].flows;
+	assert_int_equal(lost, GONE);
+	for (i = 0; i < ev->n_slots; i++) /* the oldest went */
+		assert_true(ev->row[i].version == 0 || ev->row[i].last_ns >= limit);
+}
+
+static void
+note_cleared(void *ctx)
+{
+	(*(unsigned *)ctx)++;
+}
+
+/* The answer comes when it is on the disk; one at a time. */
+static void
+test_clear_later(void **state)
+{
+	struct timespec rest = {.tv_nsec = 1000000};
+	unsigned i, n = 0;
+
+	(void)state;
+	start(0, true, true);
+	see(0, 1, 1, 80, 1);
+	settle();
+	assert_true(ev->used > 0);
+	assert_int_equal(sl_evidence_clear(ev, note_cleared, &n, &fx.e), 0);
+	assert_int_equal(ev->used, 0);
+	assert_int_equal(n, 0);
+	fx_refused(&fx, sl_evidence_clear(ev, note_cleared, &n, &fx.e), -EBUSY, "evidence_busy",
+		   "");
+	for (i = 0; i < 5000 && n == 0; i++) {
+		sl_evidence_poll(ev);
+		nanosleep(&rest, NULL);
+	}
+	assert_int_equal(n, 1);
+	see(0, 1, 1, 80, 1);
+	settle();
+	assert_int_equal(sl_evidence_clear(ev, note_cleared, &n, &fx.e), 0);
+	stop(); /* ends in the middle: answered all the same */
+	assert_int_equal(n, 2);
+	start(0, true, false);
+	assert_int_equal(ev->used, 0);
+}
+
 static void
 test_clear(void **state)
 {
 	struct sl_coverage c;
+	struct sl_error e;
 
 	(void)state;
 	start(0, true, true);
 	see(0, 1, 1, 80, 1);
 	pass(3600 * S);
 	settle();
-	sl_evidence_clear(ev);
+	assert_int_equal(sl_evidence_clear(ev, NULL, NULL, &e), 0);
 	assert_int_equal(ev->used, 0);
 	pass(10 * S);
 	settle();
@@ -797,10 +874,12 @@ main(int argc, char **argv)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_random),	   T(test_bound),     T(test_bound_batch), T(test_table_full),
-		T(test_retention), T(test_peers),     T(test_first_peer),  T(test_kept),
-		T(test_damaged),   T(test_old_rows),  T(test_not_written), T(test_clear),
-		T(test_coverage),  T(test_no_lcores), T(test_stalled),
+		T(test_random),		T(test_bound),	     T(test_bound_batch),
+		T(test_table_full),	T(test_retention),   T(test_peers),
+		T(test_first_peer),	T(test_kept),	     T(test_damaged),
+		T(test_old_rows),	T(test_not_written), T(test_clear),
+		T(test_full_in_slices), T(test_clear_later), T(test_coverage),
+		T(test_no_lcores),	T(test_stalled),
 	};
 
 	(void)argc;

@@ -275,6 +275,15 @@ test_suggest(void **state)
 	assert_true(ask("policy.suggest", json_pack("{s:i}", "window_s", 3600)) > SORTED);
 }
 
+/* Rows go with their arrays. */
+static void
+test_clear(void **state)
+{
+	assert_true(r.evidence->used > ROWS / 2);
+	ask("evidence.clear", json_object());
+	assert_int_equal(r.evidence->used, 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -282,7 +291,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_questions),  cmocka_unit_test(test_replay),
 		cmocka_unit_test(test_broken),	   cmocka_unit_test(test_mode),
 		cmocka_unit_test(test_mode_moved), cmocka_unit_test(test_mode_gone),
-		cmocka_unit_test(test_suggest),
+		cmocka_unit_test(test_suggest),	   cmocka_unit_test(test_clear),
 	};
 
 	fx_start(argv[0]);
