@@ -26,6 +26,24 @@ control_misuse(const struct control_command *c)
 	return 2;
 }
 
+int
+control_misuse_of(const struct control_command *c, const char *what, const char *arg)
+{
+	fprintf(stderr, "sluice-control %s: %s%s%s\n", c->name, what, arg[0] != '\0' ? ": " : "",
+		arg);
+	return control_misuse(c);
+}
+
+int
+control_words(const struct control_command *c, int argc, char **argv, int least, int most)
+{
+	if (argc - optind < least)
+		return control_misuse_of(c, "a word is missing", "");
+	if (argc - optind > most)
+		return control_misuse_of(c, "one word too many", argv[optind + most]);
+	return 0;
+}
+
 const char *
 control_actor(char out[32])
 {
@@ -65,8 +83,8 @@ control_simple_options(const struct control_command *c, int argc, char **argv, i
 		else
 			return control_misuse(c);
 	}
-	if (argc - optind < least || argc - optind > most)
-		return control_misuse(c);
+	if (control_words(c, argc, argv, least, most) != 0)
+		return 2;
 	*words = argv + optind;
 	return -1;
 }

@@ -66,6 +66,10 @@ int control_lock(const struct control_paths *p, struct sl_error *e);
 int control_fail(const struct sl_error *e);
 /** Unknown option or too few words. @return 2 */
 int control_misuse(const struct control_command *c);
+/** The same, and what is wrong. @return 2 */
+int control_misuse_of(const struct control_command *c, const char *what, const char *arg);
+/** Are there as many words after the options as the command takes? @return 0 or 2, told */
+int control_words(const struct control_command *c, int argc, char **argv, int least, int most);
 /** Who calls, for records: "uid:0". */
 const char *control_actor(char out[32]);
 /** Options that commands without others of their own have: --state-dir, --json, --help.

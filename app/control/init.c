@@ -88,8 +88,12 @@ options(const struct control_command *c, int argc, char **argv, struct init *o)
 			return control_misuse(c);
 		}
 	}
-	if (optind != argc || o->follower != (o->primary != NULL) || (o->pepper && !o->follower))
-		return control_misuse(c);
+	if (control_words(c, argc, argv, 0, 0) != 0)
+		return 2;
+	if (o->follower != (o->primary != NULL))
+		return control_misuse_of(c, "--follower and --primary URL go together", "");
+	if (o->pepper && !o->follower)
+		return control_misuse_of(c, "--pepper is for a --follower", "");
 	return -1;
 }
 

@@ -220,8 +220,10 @@ run_options_parse(const struct control_command *c, int argc, char **argv, struct
 		}
 		rc = option(o, opt);
 	}
-	if (rc < 0 || optind < argc)
+	if (rc < 0)
 		return control_misuse(c);
+	if (rc == 0)
+		rc = control_words(c, argc, argv, 0, 0);
 	rc = rc != 0 ? rc : check(o);
 	return rc != 0 ? rc : -1;
 }

@@ -179,8 +179,8 @@ control_export(const struct control_command *c, int argc, char **argv)
 		else
 			return control_misuse(c);
 	}
-	if (optind != argc)
-		return control_misuse(c);
+	if (control_words(c, argc, argv, 0, 0) != 0)
+		return 2;
 	s = control_open(state_dir, SL_STORE_READ, &p);
 	if (s == NULL)
 		return 1;

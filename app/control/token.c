@@ -136,7 +136,7 @@ do_create(const struct control_command *c, const struct wish *w)
 	int rc;
 
 	if (w->roles == 0)
-		return control_misuse(c);
+		return control_misuse_of(c, "name a --role", "");
 	s = control_open(w->state_dir, SL_STORE_WRITE, &p);
 	if (s == NULL)
 		return 1;
@@ -257,5 +257,5 @@ control_token(const struct control_command *c, int argc, char **argv)
 		return do_list(&w);
 	if (strcmp(word, "revoke") == 0 && n == 2)
 		return do_revoke(&w, argv[optind + 1]);
-	return control_misuse(c);
+	return control_misuse_of(c, "create, list or revoke ID", word);
 }

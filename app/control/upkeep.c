@@ -163,8 +163,8 @@ control_restore(const struct control_command *c, int argc, char **argv)
 		else
 			return control_misuse(c);
 	}
-	if (argc - optind != 1)
-		return control_misuse(c);
+	if (control_words(c, argc, argv, 1, 1) != 0)
+		return 2;
 	return only ? verify(argv[optind], false) : restore(state_dir, argv[optind]);
 }
 
@@ -229,11 +229,12 @@ control_compact(const struct control_command *c, int argc, char **argv)
 			rows = strtoull(optarg, &end, 10);
 		else
 			return control_misuse(c);
-		if ((opt == 'd' || opt == 'r') && (*end != '\0' || end == optarg || days > 36500))
-			return control_misuse(c);
+		if ((opt == 'd' || opt == 'r') &&
+		    (*end != '\0' || optarg[0] < '0' || optarg[0] > '9' || days > 36500))
+			return control_misuse_of(c, "not a whole number that makes sense", optarg);
 	}
-	if (optind != argc)
-		return control_misuse(c);
+	if (control_words(c, argc, argv, 0, 0) != 0)
+		return 2;
 	s = control_open(state_dir, SL_STORE_WRITE, &p);
 	if (s == NULL)
 		return 1;

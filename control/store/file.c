@@ -118,7 +118,7 @@ store_connect(const char *path, int flags, sqlite3 **out, struct sl_error *e)
 	}
 	if (rc == SQLITE_OK)
 		return 0;
-	rc = store_sql_error(*out, rc, "open", e);
+	rc = store_sql_error(*out, rc, path, e);
 	sqlite3_close(*out);
 	*out = NULL;
 	return rc;

@@ -44,15 +44,16 @@ const unsigned store_n_steps = SL_ARRAY_SIZE(store_steps);
 static int
 pragma_int(sqlite3 *db, const char *sql, int *out, struct sl_error *e)
 {
+	const char *name = sqlite3_db_filename(db, "main");
 	sqlite3_stmt *st;
 	int rc = sqlite3_prepare_v2(db, sql, -1, &st, NULL);
 
 	if (rc != SQLITE_OK)
-		return store_sql_error(db, rc, "open", e);
+		return store_sql_error(db, rc, name, e);
 	rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW)
 		*out = sqlite3_column_int(st, 0);
-	rc = rc == SQLITE_ROW ? 0 : store_sql_error(db, rc, "open", e);
+	rc = rc == SQLITE_ROW ? 0 : store_sql_error(db, rc, name, e);
 	sqlite3_finalize(st);
 	return rc;
 }
