@@ -131,7 +131,7 @@ SUITES = {
     "eal": (suite_eal, 2),
     "replay": (suite_replay, 2),
     "smoke": (suite_smoke, 1),
-    "control": (suite_control, 1),
+    "control": (suite_control, 2),
     "fuzz": (suite_fuzz, 2),
     "long": (suite_long, 1),
 }
