@@ -337,6 +337,10 @@ on_event(struct bufferevent *bev, short what, void *arg)
 		return;
 	if (c->conf.tls && sl_tls_why(bev, why, sizeof(why))[0])
 		client_fail(c, -EPIPE, "tls", why);
+	else if (c->conf.tls && c->state != CLIENT_UP)
+		client_fail(c, -EPIPE, "closed",
+			    "the connection was closed before the login (a certificate that it "
+			    "does not believe?)");
 	else
 		client_fail(c, -EPIPE, "closed", "the connection was closed");
 }

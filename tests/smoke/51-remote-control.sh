@@ -98,7 +98,8 @@ refused unauthenticated 4 by_cert gw-1 health
 refused unauthenticated 4 from_ops --tls "$AT" health
 "$LAB_CTL" ca init "$LAB_DIR/foreign" >/dev/null
 (cd "$LAB_DIR" && mkdir f && cd f && "$LAB_CTL" ca issue ../foreign --kind operator --name olga >/dev/null) || fail "foreign ca"
-refused tls 4 from_ops --tls "$AT" --cert "$LAB_DIR/f/olga.pem" --key "$LAB_DIR/f/olga.key" health
+# the alert may be overtaken by the reset that a server sends when it closes on what it has not read
+refused 'tls\|closed' 4 from_ops --tls "$AT" --cert "$LAB_DIR/f/olga.pem" --key "$LAB_DIR/f/olga.key" health
 
 step "the gateway must be who was dialled"
 refused tls 4 from_ops --tls 192.0.2.2:7480 --token-file "$LAB_DIR/viewer.token" health
