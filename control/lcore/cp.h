@@ -211,8 +211,9 @@ struct sl_cp {
 	struct cp_tombs tombs;
 	unsigned n_tombs, n_blocked;
 	uint64_t tombs_dropped;
-	struct sl_epoch seen; /* the highest of all runs: number and id */
-	char *lines;	      /* to be added to the file */
+	uint64_t source_wall_ns; /* its clock at the last heartbeat */
+	struct sl_epoch seen;	 /* the highest of all runs: number and id */
+	char *lines;		 /* to be added to the file */
 	size_t lines_len, lines_room;
 
 	/* time */
@@ -319,6 +320,8 @@ void cp_tomb_add(struct sl_cp *cp, const struct sl_replica_obj *was, uint64_t re
 void cp_tomb_clear(struct sl_cp *cp, enum sl_kind k, const char *id);
 /** Does one block this revision? */
 bool cp_tomb_blocks(const struct sl_cp *cp, enum sl_kind k, const char *id, uint64_t rev);
+/** The source told its time: where ours is the same, what is too old is forgotten. */
+void cp_tomb_age(struct sl_cp *cp, uint64_t source_wall_ns);
 /** The highest epoch is known to the next run. */
 void cp_tomb_epoch(struct sl_cp *cp);
 void cp_tomb_poll(struct sl_cp *cp);

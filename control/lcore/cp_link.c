@@ -404,6 +404,7 @@ heartbeat(void *ctx, uint64_t head, uint64_t scope_seq, const struct sl_hash_sum
 	cp->head = head;
 	cp->skew_ms = (int64_t)(now_ns - wall) / (int64_t)SL_NS_PER_MS;
 	cp_stale_heard(cp);
+	cp_tomb_age(cp, now_ns);
 	if (cp->held != NULL || scope_seq != cp->seq)
 		return true;
 	sl_replica_sum(cp->r, &have);

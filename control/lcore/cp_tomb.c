@@ -13,6 +13,8 @@
 #define FILE_MAX (256U << 20)
 #define TOMBS_MAX 1000000
 #define KEEP_S (120 * 86400)
+#define SKEW_NS (60 * SL_NS_PER_S)
+#define AGE_BATCH 1000
 #define LINE_MAX_LEN (SL_OBJ_ID + 128)
 
 static bool
@@ -164,7 +166,7 @@ cp_tomb_epoch(struct sl_cp *cp)
 
 /* @return false: no line of ours */
 static bool
-read_line(struct sl_cp *cp, char *line, uint64_t now_s)
+read_line(struct sl_cp *cp, char *line)
 {
 	unsigned long long epoch, seq, rev, wall;
 	struct cp_tomb t = {0};
@@ -190,7 +192,7 @@ read_line(struct sl_cp *cp, char *line, uint64_t now_s)
 	t.seq = seq;
 	t.rev = rev;
 	t.wall_s = wall;
-	return wall + KEEP_S < now_s || enter(cp, &t, line + at) == 0;
+	return enter(cp, &t, line + at) == 0;
 }
 
 static void
@@ -238,7 +240,7 @@ cp_tomb_load(struct sl_cp *cp)
 			break;
 		}
 		*end = '\0';
-		bad += !read_line(cp, line, gw_wall_ns(cp->gw) / SL_NS_PER_S);
+		bad += !read_line(cp, line);
 	}
 	free(text);
 	if (bad > 0)
@@ -265,7 +267,7 @@ cp_tomb_add(struct sl_cp *cp, const struct sl_replica_obj *was, uint64_t rev, ui
 			    .epoch = cp->epoch.number,
 			    .seq = seq,
 			    .rev = SL_MAX(rev, was->rev),
-			    .wall_s = gw_wall_ns(cp->gw) / SL_NS_PER_S};
+			    .wall_s = SL_MAX(gw_wall_ns(cp->gw), cp->source_wall_ns) / SL_NS_PER_S};
 	char line[LINE_MAX_LEN];
 
 	if (!gave_access(was))
@@ -279,17 +281,39 @@ cp_tomb_add(struct sl_cp *cp, const struct sl_replica_obj *was, uint64_t rev, ui
 	add_line(cp, line);
 }
 
+static void
+forget(struct sl_cp *cp, struct cp_tomb *t)
+{
+	char line[LINE_MAX_LEN];
+
+	snprintf(line, sizeof(line), "- %s %s\n", sl_kind_name(t->kind), t->id);
+	add_line(cp, line);
+	drop(cp, t);
+}
+
 void
 cp_tomb_clear(struct sl_cp *cp, enum sl_kind k, const char *id)
 {
 	struct cp_tomb *t = keeps(k) ? find(cp, k, id) : NULL;
-	char line[LINE_MAX_LEN];
 
-	if (t == NULL)
+	if (t != NULL)
+		forget(cp, t);
+}
+
+/* Alone, a clock that is wrong after the start would forget all of them. */
+void
+cp_tomb_age(struct sl_cp *cp, uint64_t source_wall_ns)
+{
+	uint64_t now = gw_wall_ns(cp->gw);
+	struct cp_tomb *t;
+
+	cp->source_wall_ns = source_wall_ns;
+	if (SL_MAX(now, source_wall_ns) - SL_MIN(now, source_wall_ns) > SKEW_NS)
 		return;
-	snprintf(line, sizeof(line), "- %s %s\n", sl_kind_name(k), id);
-	add_line(cp, line);
-	drop(cp, t);
+	for (unsigned i = 0; i < AGE_BATCH && (t = TAILQ_FIRST(&cp->tombs)) != NULL &&
+			     t->wall_s + KEEP_S < now / SL_NS_PER_S;
+	     i++)
+		forget(cp, t);
 }
 
 bool

@@ -28,6 +28,15 @@ later(uint64_t seconds)
 	cx.f->wall_ns += seconds * S;
 }
 
+/* The control plane lives, and tells its time. */
+static void
+beat(uint64_t wall_ns)
+{
+	struct sl_hash_sum sum = {0};
+
+	cp_sub_ops.heartbeat(cx.cp, cx.cp->seq + 1, cx.cp->seq + 1, &sum, wall_ns);
+}
+
 static void
 state_path(const char *name, char out[128])
 {
@@ -357,7 +366,29 @@ test_tombstones_end(void **state)
 	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':5}");
 	later(121 * 24 * HOUR);
 	restart();
+	assert_int_equal(cx.cp->n_tombs, 1); /* the clock alone does not say so */
+	beat(cx.f->wall_ns - 3600 * S);
+	assert_int_equal(cx.cp->n_tombs, 1);
+	beat(cx.f->wall_ns);
 	assert_int_equal(cx.cp->n_tombs, 0);
+	restart();
+	assert_int_equal(cx.cp->n_tombs, 0);
+}
+
+/* A gateway without a clock of its own starts in the past: what it deletes then counts from the
+ * time of the control plane. */
+static void
+test_tombstones_clock(void **state)
+{
+	uint64_t right = cx.f->wall_ns + 1000 * 24 * HOUR * S;
+
+	cx_snapshot(10, CX_BASE);
+	beat(right);
+	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':5}");
+	cx.f->wall_ns = right; /* set by now */
+	restart();
+	beat(right);
+	assert_int_equal(cx.cp->n_tombs, 1);
 }
 
 static void
@@ -430,6 +461,7 @@ main(int argc, char **argv)
 		T(deny_rule_comes_back),
 		T(snapshot_deletes),
 		T(tombstones_end),
+		T(tombstones_clock),
 		T(damaged_tombstones),
 		T(epochs),
 	};
