@@ -84,6 +84,11 @@ def suite_eal():
     return meson_tests("build", "eal")
 
 
+def suite_tsan():
+    build_tests("tsan", "build-tsan", "tsan")
+    return meson_tests("build-tsan", "tsan", 3)
+
+
 def suite_replay():
     build("release")
     return meson_tests("build", "replay")
@@ -129,6 +134,7 @@ SUITES = {
     "lint": (suite_lint, 2),
     "unit": (suite_unit, 2),
     "eal": (suite_eal, 2),
+    "tsan": (suite_tsan, 1),
     "replay": (suite_replay, 2),
     "smoke": (suite_smoke, 1),
     "control": (suite_control, 2),
@@ -137,7 +143,7 @@ SUITES = {
 }
 # Real clients on real clocks: what fails on a busy machine is run once more, alone, and said.
 AGAIN = {"smoke", "control"}
-DEFAULT = ["lint", "unit", "eal", "replay", "smoke", "control", "fuzz"]
+DEFAULT = ["lint", "unit", "eal", "tsan", "replay", "smoke", "control", "fuzz"]
 
 
 def run_one(test):
