@@ -305,6 +305,10 @@ int
 sl_collector_call(struct sl_collector *c, const char *method, const char *node, json_t *params,
 		  json_t **result, struct sl_error *e)
 {
+	/* a follower could invent names, and each is remembered */
+	if (sl_store_get(c->store, SL_KIND_GATEWAY, node, NULL, NULL) != 0)
+		return sl_fail(e, -ENOENT, "gateway_unknown", "", "there is no gateway \"%.63s\"",
+			       node);
 	if (strcmp(method, "log.push") == 0)
 		return log_push(c, node, params, result, e);
 	*result = json_object();

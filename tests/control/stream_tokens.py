@@ -86,6 +86,8 @@ def follower(c, g):
     g.ask("repl.nack", {"seq": 3, "code": "x", "message": "a" + "\u3042" * 133})  # cut within a character it would be no JSON
     equal("gw-a refuses", acked(c, "gw-a")[0]["nack"]["message"], "a" + "\u3042" * 106)
     f.ask("repl.ack", {"node": "gw-b", "seq": 2})
+    f.ask("stats.report", {"node": "nobody", "boot": "b", "peers": []}, reason="gateway_unknown")
+    f.ask("log.push", {"node": "nobody", "boot": "b", "first": 0, "rows": []}, reason="gateway_unknown")
     equal("gw-b, which is not", (acked(c, "gw-b")[0]["acked_seq"], acked(c, "gw-b")[0]["via"]), (2, "cp2"))
 
 
