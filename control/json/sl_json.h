@@ -5,7 +5,10 @@
 #define SL_JSON_H
 
 #include <jansson.h>
+#include <stdarg.h>
 #include <string.h>
+
+#include "sl_base.h"
 
 /** @return the text under a name; "" if there is none, or it is no text. The object's. */
 static inline const char *
@@ -28,6 +31,19 @@ sl_json_type_text(const json_t *v)
 	};
 
 	return is[json_typeof(v)];
+}
+
+static inline void sl_json_say(json_t *list, const char *fmt, ...) SL_PRINTF(2, 3);
+
+/** Append a sentence to a list. */
+static inline void
+sl_json_say(json_t *list, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	json_array_append_new(list, json_vsprintf(fmt, ap));
+	va_end(ap);
 }
 
 /**

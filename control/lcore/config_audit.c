@@ -13,14 +13,6 @@
 #define PORT_SYSLOG 514
 #define PORT_SYSLOG_TLS 6514
 
-static int
-fail(struct sl_config *c, const config_setting_t *s, struct sl_error *e, const char *reason,
-     const char *at, const char *text)
-{
-	return sl_config_fail(c, config_setting_source_line(s), e, -EINVAL, reason, at, "%s: %s",
-			      at + 1, text);
-}
-
 /** A copy, NULL without the setting. @return 0 or -ENOMEM */
 static int
 text_of(const config_setting_t *s, const char *name, const char **out)
@@ -82,8 +74,8 @@ load_file(struct sl_config *c, const config_setting_t *s, struct sl_sink_conf *k
 	k->rotate_bytes = (uint64_t)number_of(s, "rotate_mb", ROTATE_MB) * 1000000;
 	k->keep = number_of(s, "keep", KEEP);
 	if (rc == 0 && (!k->path || k->path[0] != '/'))
-		return fail(c, s, e, "path_relative", "/audit/sinks/path",
-			    "a file sink needs an absolute path");
+		return sl_config_fail_setting(c, s, e, "path_relative", "/audit/sinks/path",
+					      "a file sink needs an absolute path");
 	return rc;
 }
 
@@ -118,19 +110,20 @@ load_syslog(struct sl_config *c, const config_setting_t *s, struct sl_sink_conf 
 	else if (strcmp(transport, "tls") == 0)
 		k->kind = SL_SINK_SYSLOG_TLS;
 	else
-		return fail(c, s, e, "enum_invalid", "/audit/sinks/transport",
-			    "use udp, tcp or tls");
+		return sl_config_fail_setting(c, s, e, "enum_invalid", "/audit/sinks/transport",
+					      "use udp, tcp or tls");
 	f = facility_of(facility);
 	if (f < 0)
-		return fail(c, s, e, "enum_invalid", "/audit/sinks/facility",
-			    "use local0 to local7, user, daemon, auth or authpriv");
+		return sl_config_fail_setting(
+			c, s, e, "enum_invalid", "/audit/sinks/facility",
+			"use local0 to local7, user, daemon, auth or authpriv");
 	k->facility = (unsigned)f;
 	k->port =
 		(uint16_t)number_of(s, "port",
 				    k->kind == SL_SINK_SYSLOG_TLS ? PORT_SYSLOG_TLS : PORT_SYSLOG);
 	if (rc == 0 && !k->host)
-		return fail(c, s, e, "param_missing", "/audit/sinks/host",
-			    "a syslog sink needs a host");
+		return sl_config_fail_setting(c, s, e, "param_missing", "/audit/sinks/host",
+					      "a syslog sink needs a host");
 	return rc;
 }
 
@@ -144,8 +137,8 @@ load_http(struct sl_config *c, const config_setting_t *s, struct sl_sink_conf *k
 	rc = rc ? rc : text_of(s, "index", &k->index);
 	rc = rc ? rc : text_of(s, "auth_file", &k->auth_file);
 	if (rc == 0 && (!k->url || !k->index))
-		return fail(c, s, e, "param_missing", "/audit/sinks/url",
-			    "an http sink needs url and index");
+		return sl_config_fail_setting(c, s, e, "param_missing", "/audit/sinks/url",
+					      "an http sink needs url and index");
 	return rc;
 }
 
@@ -190,12 +183,12 @@ load_name(struct sl_config *c, const config_setting_t *s, const char *type, unsi
 	if (rc)
 		return rc;
 	if (!name_ok(k->name))
-		return fail(c, s, e, "name_invalid", "/audit/sinks/name",
-			    "1 to 31 letters, digits, '_', '.', '-'");
+		return sl_config_fail_setting(c, s, e, "name_invalid", "/audit/sinks/name",
+					      "1 to 31 letters, digits, '_', '.', '-'");
 	for (unsigned i = 0; i < place; i++)
 		if (strcmp(c->audit.sinks[i].name, k->name) == 0)
-			return fail(c, s, e, "name_in_use", "/audit/sinks/name",
-				    "two sinks have this name");
+			return sl_config_fail_setting(c, s, e, "name_in_use", "/audit/sinks/name",
+						      "two sinks have this name");
 	return 0;
 }
 
@@ -208,14 +201,15 @@ load_sink(struct sl_config *c, const config_setting_t *s, unsigned place, struct
 	int rc;
 
 	if (!config_setting_is_group(s))
-		return fail(c, s, e, "param_type", "/audit/sinks", "a sink is a group { }");
+		return sl_config_fail_setting(c, s, e, "param_type", "/audit/sinks",
+					      "a sink is a group { }");
 	config_setting_lookup_string(s, "type", &type);
 	for (unsigned i = 0; i < SL_ARRAY_SIZE(types) && !t; i++)
 		if (strcmp(types[i].name, type) == 0)
 			t = &types[i];
 	if (!t)
-		return fail(c, s, e, "enum_invalid", "/audit/sinks/type",
-			    "use type = \"file\", \"syslog\" or \"http\"");
+		return sl_config_fail_setting(c, s, e, "enum_invalid", "/audit/sinks/type",
+					      "use type = \"file\", \"syslog\" or \"http\"");
 	rc = sl_config_check_keys(c, s, "/audit/sinks", t->keys, t->n_keys, e);
 	k->queue_max = number_of(s, "queue", 0);
 	k->flush_ms = number_of(s, "flush_ms", 0);
@@ -240,9 +234,11 @@ sl_config_load_audit(struct sl_config *c, const config_setting_t *s, struct sl_e
 	if (rc)
 		return rc;
 	if (c->audit.ring_kib & (c->audit.ring_kib - 1))
-		return fail(c, s, e, "param_range", "/audit/ring_kib", "use a power of two");
+		return sl_config_fail_setting(c, s, e, "param_range", "/audit/ring_kib",
+					      "use a power of two");
 	if (n > SINKS_MAX)
-		return fail(c, list, e, "param_range", "/audit/sinks", "at most 16 sinks");
+		return sl_config_fail_setting(c, list, e, "param_range", "/audit/sinks",
+					      "at most 16 sinks");
 	if (n == 0)
 		return 0;
 	c->audit.sinks = calloc((size_t)n, sizeof(c->audit.sinks[0]));

@@ -34,6 +34,10 @@ struct key {
 int sl_config_fail(const struct sl_config *c, unsigned line, struct sl_error *e, int err,
 		   const char *reason, const char *path, const char *fmt, ...) SL_PRINTF(7, 8);
 
+/** -EINVAL at a setting: "FILE:LINE: PATH: text". */
+int sl_config_fail_setting(const struct sl_config *c, const config_setting_t *s, struct sl_error *e,
+			   const char *reason, const char *at, const char *text);
+
 /** Every member of a group (NULL: none) is known, of its type and in its range. */
 int sl_config_check_keys(struct sl_config *c, const config_setting_t *group, const char *path,
 			 const struct key *keys, unsigned n, struct sl_error *e);

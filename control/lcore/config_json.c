@@ -28,6 +28,14 @@ sl_config_fail(const struct sl_config *c, unsigned line, struct sl_error *e, int
 	return err;
 }
 
+int
+sl_config_fail_setting(const struct sl_config *c, const config_setting_t *s, struct sl_error *e,
+		       const char *reason, const char *at, const char *text)
+{
+	return sl_config_fail(c, config_setting_source_line(s), e, -EINVAL, reason, at, "%s: %s",
+			      at + 1, text);
+}
+
 static int
 record_line(struct sl_config_call *call, const char *path, unsigned line)
 {

@@ -8,14 +8,6 @@
 #define AT "/control/tls"
 #define ALLOW_MAX 256
 
-static int
-fail(struct sl_config *c, const config_setting_t *s, struct sl_error *e, const char *reason,
-     const char *at, const char *text)
-{
-	return sl_config_fail(c, config_setting_source_line(s), e, -EINVAL, reason, at, "%s: %s",
-			      at + 1, text);
-}
-
 /** A copy; NULL without the setting or where it is "". @return 0 or -ENOMEM */
 static int
 text_of(const config_setting_t *s, const char *name, char **out)
@@ -35,8 +27,9 @@ path_of(struct sl_config *c, const config_setting_t *s, const char *name, const 
 	int rc = text_of(s, name, out);
 
 	if (rc == 0 && *out && **out != '/')
-		return fail(c, config_setting_get_member(s, name), e, "path_relative", at,
-			    "an absolute path, it begins with /");
+		return sl_config_fail_setting(c, config_setting_get_member(s, name), e,
+					      "path_relative", at,
+					      "an absolute path, it begins with /");
 	return rc;
 }
 
@@ -58,14 +51,15 @@ load_allow(struct sl_config *c, const config_setting_t *s, struct sl_remote_allo
 	if (rc)
 		return rc;
 	if (!a->cn == !a->uri)
-		return fail(c, s, e, "param_missing", AT "/allow",
-			    "exactly one of cn and uri names the certificate");
+		return sl_config_fail_setting(c, s, e, "param_missing", AT "/allow",
+					      "exactly one of cn and uri names the certificate");
 	if (a->uri && strncmp(a->uri, "sluice://", 9) != 0)
-		return fail(c, s, e, "param_range", AT "/allow/uri", "it is sluice://KIND/NAME");
+		return sl_config_fail_setting(c, s, e, "param_range", AT "/allow/uri",
+					      "it is sluice://KIND/NAME");
 	config_setting_lookup_string(s, "role", &role);
 	if (sl_remote_role_parse(role, &r))
-		return fail(c, s, e, "enum_invalid", AT "/allow/role",
-			    "use viewer, auditor, approver, operator or admin");
+		return sl_config_fail_setting(c, s, e, "enum_invalid", AT "/allow/role",
+					      "use viewer, auditor, approver, operator or admin");
 	a->role = r;
 	return 0;
 }
@@ -77,7 +71,8 @@ load_allows(struct sl_config *c, const config_setting_t *list, struct sl_error *
 	int n = list ? config_setting_length(list) : 0, rc = 0;
 
 	if (n > ALLOW_MAX)
-		return fail(c, list, e, "param_range", AT "/allow", "at most 256 certificates");
+		return sl_config_fail_setting(c, list, e, "param_range", AT "/allow",
+					      "at most 256 certificates");
 	if (n == 0)
 		return 0;
 	r->allow = calloc((size_t)n, sizeof(*r->allow));
@@ -89,7 +84,8 @@ load_allows(struct sl_config *c, const config_setting_t *list, struct sl_error *
 		r->n_allow++;
 		rc = config_setting_is_group(s)
 			     ? load_allow(c, s, &r->allow[i], e)
-			     : fail(c, s, e, "param_type", AT "/allow", "a list of groups { }");
+			     : sl_config_fail_setting(c, s, e, "param_type", AT "/allow",
+						      "a list of groups { }");
 	}
 	return rc;
 }
@@ -101,14 +97,16 @@ check(struct sl_config *c, const config_setting_t *s, struct sl_error *e)
 	const struct sl_remote_conf *r = &c->remote;
 
 	if (!r->cert_file || !r->key_file)
-		return fail(c, s, e, "param_missing", AT "/cert_file",
-			    "the listener needs cert_file and key_file");
+		return sl_config_fail_setting(c, s, e, "param_missing", AT "/cert_file",
+					      "the listener needs cert_file and key_file");
 	if (!r->tokens_file && !r->n_allow)
-		return fail(c, s, e, "param_missing", AT "/allow",
-			    "nobody could log in; name certificates in allow, or a tokens_file");
+		return sl_config_fail_setting(
+			c, s, e, "param_missing", AT "/allow",
+			"nobody could log in; name certificates in allow, or a tokens_file");
 	if ((r->n_allow || r->require_cert) && !r->ca_file)
-		return fail(c, s, e, "param_missing", AT "/ca_file",
-			    "certificates of clients need the ca_file that signs them");
+		return sl_config_fail_setting(
+			c, s, e, "param_missing", AT "/ca_file",
+			"certificates of clients need the ca_file that signs them");
 	return 0;
 }
 
@@ -136,8 +134,8 @@ sl_config_load_remote(struct sl_config *c, const config_setting_t *s, struct sl_
 	r->require_cert = require;
 	r->on = listen[0] != 0;
 	if (r->on && sl_endpoint_parse(listen, &r->listen))
-		return fail(c, s, e, "endpoint_invalid", AT "/listen",
-			    "ADDRESS:PORT, for example 0.0.0.0:7480");
+		return sl_config_fail_setting(c, s, e, "endpoint_invalid", AT "/listen",
+					      "ADDRESS:PORT, for example 0.0.0.0:7480");
 	rc = path_of(c, s, "cert_file", AT "/cert_file", &r->cert_file, e);
 	rc = rc ? rc : path_of(c, s, "key_file", AT "/key_file", &r->key_file, e);
 	rc = rc ? rc : path_of(c, s, "ca_file", AT "/ca_file", &r->ca_file, e);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "cp.h"
+#include "sl_json.h"
 
 static unsigned
 count_blocked(const struct sl_cp *cp)
@@ -103,28 +104,16 @@ sl_cp_status(struct sl_cp *cp)
 	return o;
 }
 
-static void problem(json_t *list, const char *fmt, ...) SL_PRINTF(2, 3);
-
-static void
-problem(json_t *list, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	json_array_append_new(list, json_vsprintf(fmt, ap));
-	va_end(ap);
-}
-
 static void
 memory_key_problem(void *ctx, const struct sl_gw_iface_info *i)
 {
 	json_t *list = ctx;
 
 	if (i->key_source == SL_KEY_MEMORY)
-		problem(list,
-			"key_unpublished: the control plane does not know this run's public "
-			"key of %s yet: no peer can connect to it",
-			i->name);
+		sl_json_say(list,
+			    "key_unpublished: the control plane does not know this run's public "
+			    "key of %s yet: no peer can connect to it",
+			    i->name);
 }
 
 /** Of a login: it does not pass by itself. */
@@ -145,46 +134,47 @@ sl_cp_problems(struct sl_cp *cp, json_t *list)
 	if (!cp->registered)
 		sl_gw_iface_walk(cp->gw, memory_key_problem, list);
 	if (cp->silent)
-		problem(list, "the control plane was heard last %llu s ago: %s",
-			(unsigned long long)silent_s,
-			cp_source_error(cp, error) != NULL ? error : "no answer");
+		sl_json_say(list, "the control plane was heard last %llu s ago: %s",
+			    (unsigned long long)silent_s,
+			    cp_source_error(cp, error) != NULL ? error : "no answer");
 	else if (!cp->up && cp_source_error(cp, error) != NULL && is_refusal(error))
-		problem(list,
+		sl_json_say(
+			list,
 			"the control plane does not let this gateway in (%s): is its certificate "
 			"or token revoked, was it taken out?",
 			error);
 	cp_source_problems(cp, list);
 	if (cp->stale_config)
-		problem(list, "stale_config: the boot cache serves until a source answers");
+		sl_json_say(list, "stale_config: the boot cache serves until a source answers");
 	if (cp->booting && gw_mono_ns(cp->gw) > cp->boot_until_ns)
-		problem(list, "no source answers and there is no boot cache: nobody is let in");
+		sl_json_say(list, "no source answers and there is no boot cache: nobody is let in");
 	if (cp->stale)
-		problem(list, "control_stale: silent for longer than control_stale_after_h");
+		sl_json_say(list, "control_stale: silent for longer than control_stale_after_h");
 	if (cp_refuses(cp) && cp->phase == CP_IDLE)
-		problem(list,
-			"seq %llu of the control plane is refused (%s), %llu serves%s: "
-			"sluicectl control.status",
-			(unsigned long long)cp->seq, cp->last_nack,
-			(unsigned long long)cp->serving_seq,
-			cp->overlay ? " without what was revoked since" : "");
+		sl_json_say(list,
+			    "seq %llu of the control plane is refused (%s), %llu serves%s: "
+			    "sluicectl control.status",
+			    (unsigned long long)cp->seq, cp->last_nack,
+			    (unsigned long long)cp->serving_seq,
+			    cp->overlay ? " without what was revoked since" : "");
 	if (!cp->hash_ok)
-		problem(list, "hash_mismatch: what was received differs from the source");
+		sl_json_say(list, "hash_mismatch: what was received differs from the source");
 	if (cp->refused.number != 0)
-		problem(list,
-			"a source has epoch %llu (%.8s...), which is not taken: "
-			"sluicectl control.epoch.accept",
-			(unsigned long long)cp->refused.number, cp->refused.id);
+		sl_json_say(list,
+			    "a source has epoch %llu (%.8s...), which is not taken: "
+			    "sluicectl control.epoch.accept",
+			    (unsigned long long)cp->refused.number, cp->refused.id);
 	if (blocked > 0)
-		problem(list,
-			"%u objects came back that were deleted here, and are blocked: "
-			"sluicectl control.tombstones",
-			blocked);
+		sl_json_say(list,
+			    "%u objects came back that were deleted here, and are blocked: "
+			    "sluicectl control.tombstones",
+			    blocked);
 	if (cp->n_psk_missing > 0)
-		problem(list,
-			"psk_missing: %u peers are down, their preshared key is not in "
-			"psk/ of the state directory",
-			cp->n_psk_missing);
+		sl_json_say(list,
+			    "psk_missing: %u peers are down, their preshared key is not in "
+			    "psk/ of the state directory",
+			    cp->n_psk_missing);
 	if (cp->skew_ms > 60000 || cp->skew_ms < -60000)
-		problem(list, "the clock differs from the control plane's by %lld s",
-			(long long)(cp->skew_ms / 1000));
+		sl_json_say(list, "the clock differs from the control plane's by %lld s",
+			    (long long)(cp->skew_ms / 1000));
 }

@@ -8,6 +8,7 @@
 #include "sl_cp.h"
 #include "sl_gw_policy.h"
 #include "sl_log.h"
+#include "sl_json.h"
 
 int
 sl_rpc_h_rpc_hello(void *user, const struct sl_rpc_caller *caller, const void *p, json_t **result,
@@ -71,18 +72,6 @@ struct health {
 	json_t *problems;
 };
 
-static void problem(json_t *list, const char *fmt, ...) SL_PRINTF(2, 3);
-
-static void
-problem(json_t *list, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	json_array_append_new(list, json_vsprintf(fmt, ap));
-	va_end(ap);
-}
-
 static void
 port_problems(void *ctx, const struct sl_gw_port_view *v)
 {
@@ -91,7 +80,7 @@ port_problems(void *ctx, const struct sl_gw_port_view *v)
 
 	sl_port_link(v->port, &link);
 	if (!link.up)
-		problem(h->problems, "port %s has no link", v->port->name);
+		sl_json_say(h->problems, "port %s has no link", v->port->name);
 }
 
 static void
@@ -100,11 +89,11 @@ iface_problems(void *ctx, const struct sl_gw_iface_info *i)
 	struct health *h = ctx;
 
 	if (!i->has_key)
-		problem(h->problems, "interface %s has no private key: no peer can connect",
-			i->name);
+		sl_json_say(h->problems, "interface %s has no private key: no peer can connect",
+			    i->name);
 	if (!i->inside_port)
-		problem(h->problems, "interface %s has no inside: its peers reach no server",
-			i->name);
+		sl_json_say(h->problems, "interface %s has no inside: its peers reach no server",
+			    i->name);
 }
 
 static void
@@ -114,15 +103,16 @@ memory_problems(const struct sl_ctl *ctl, json_t *problems)
 	struct sl_session_stats s;
 
 	if (!ctl->hugepages)
-		problem(problems, "no hugepages: slower, and keys are in normal locked pages");
+		sl_json_say(problems, "no hugepages: slower, and keys are in normal locked pages");
 	if (ctl->dp->pool && free < ctl->dp->pool->size / 10)
-		problem(problems, "%u of %u packet buffers are free", free, ctl->dp->pool->size);
+		sl_json_say(problems, "%u of %u packet buffers are free", free,
+			    ctl->dp->pool->size);
 	if (!ctl->dp->sessions)
 		return;
 	sl_session_stats(ctl->dp->sessions, &s);
 	if (s.arena_locked_bytes < s.arena_bytes)
-		problem(problems, "%llu bytes of the key arena are not locked in memory",
-			(unsigned long long)(s.arena_bytes - s.arena_locked_bytes));
+		sl_json_say(problems, "%llu bytes of the key arena are not locked in memory",
+			    (unsigned long long)(s.arena_bytes - s.arena_locked_bytes));
 }
 
 static void
@@ -135,11 +125,11 @@ policy_problems(const struct sl_ctl *ctl, const struct sl_gw_mode *mode, json_t 
 	for (unsigned k = 0; k < mode->n_prefixes; k++)
 		enforces |= mode->prefixes[k].mode == SL_MODE_ENFORCE;
 	if (i.broken[0])
-		problem(problems, "%s; load it again: sluicectl policy load FILE", i.broken);
+		sl_json_say(problems, "%s; load it again: sluicectl policy load FILE", i.broken);
 	else if (!i.loaded && enforces)
-		problem(problems, "no policy is loaded: everything that is enforced is denied");
+		sl_json_say(problems, "no policy is loaded: everything that is enforced is denied");
 	if (i.last_error[0])
-		problem(problems, "the last policy was refused: %s", i.last_error);
+		sl_json_say(problems, "the last policy was refused: %s", i.last_error);
 }
 
 static json_t *
@@ -152,7 +142,7 @@ problems(struct sl_ctl *ctl)
 	sl_gw_port_walk(ctl->gw, port_problems, &h);
 	sl_gw_iface_walk(ctl->gw, iface_problems, &h);
 	for (unsigned i = 0; ctl->plan && i < ctl->plan->n_warnings; i++)
-		problem(h.problems, "%s", ctl->plan->warnings[i]);
+		sl_json_say(h.problems, "%s", ctl->plan->warnings[i]);
 	sl_gw_mode_get(ctl->gw, &mode);
 	policy_problems(ctl, &mode, h.problems);
 	ctl_mode_drift(ctl, h.problems);
@@ -160,8 +150,8 @@ problems(struct sl_ctl *ctl)
 		sl_cp_problems(ctl->cp, h.problems);
 	sl_remote_problems(ctl->remote, h.problems);
 	if (mode.panic)
-		problem(h.problems, "the panic switch is on: everything is observed, nothing "
-				    "enforced");
+		sl_json_say(h.problems, "the panic switch is on: everything is observed, nothing "
+					"enforced");
 	return h.problems;
 }
 
