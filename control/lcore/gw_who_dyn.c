@@ -699,7 +699,8 @@ begin_write(struct sl_gw *gw)
 		free(w);
 		return; /* in the next turn */
 	}
-	memcpy(w->v, p->dyn, p->n_dyn * sizeof(w->v[0]));
+	if (p->n_dyn > 0)
+		memcpy(w->v, p->dyn, p->n_dyn * sizeof(w->v[0]));
 	w->n = p->n_dyn;
 	w->calls = p->calls;
 	for (end = &w->calls, k = 0; *end != NULL && k < CALLS_MAX; end = &(*end)->next, k++)
