@@ -298,6 +298,7 @@ def rates(c):
 
 def main():
     c = restlib.Control(restlib.Page())
+    c.patient = False  # the rates are what this is about
     try:
         c.init()
         c.start("--public-url", "https://control.example.net:7443")

@@ -116,6 +116,8 @@ class Page:
 class Control:
     """One server process in a state directory of its own."""
 
+    patient = True  # what is refused because of the rate is asked again
+
     def __init__(self, page, name="cp1", follow=None, state=None):
         self.page, self.name = page, name
         self.dir = self.root = state or tempfile.mkdtemp(prefix="sl-control-")  # what is removed at the end, whatever `dir` becomes
@@ -186,6 +188,9 @@ class Control:
         a = Answer(r.status, r.headers, r.read())
         if not conn:
             c.close()
+        if self.patient and a.status == 429 and a.reason == "rate_limited":  # a fast machine: as a client would, later again
+            time.sleep(float(a.headers["Retry-After"]))
+            return self.call(method, path, body, token, headers, tls, conn, text, check)
         if check:
             self.page.check(method, urllib.parse.urlsplit(path).path, data, a)
         return a
