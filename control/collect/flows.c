@@ -48,6 +48,8 @@ sl_flows_new(sqlite3 *db, struct sl_error *e)
 		return NULL;
 	}
 	f->db = db;
+	f->rows = UINT64_MAX; /* not counted yet */
+	f->max = SL_FLOWS_MAX;
 	if (db_exec(db, tables, e) == 0)
 		while (n < FQ_N && (f->st[n] = db_prepare(db, sql[n], e)) != NULL)
 			n++;
@@ -145,6 +147,67 @@ row_fold(struct sl_flows *f, const char *gateway, const struct row *r)
 		      r->last_s);
 }
 
+/* --- room ------------------------------------------------------------------------------------ */
+
+void
+sl_flows_set_max(struct sl_flows *f, uint64_t rows)
+{
+	f->max = rows ? rows : SL_FLOWS_MAX;
+}
+
+static int
+count_rows(struct sl_flows *f, int64_t *oldest_day, struct sl_error *e)
+{
+	sqlite3_stmt *st = db_prepare(f->db, "SELECT count(*), min(day) FROM flow", e);
+	int rc = st ? db_run(st, "") : -EIO;
+
+	if (rc == 1) {
+		f->rows = (uint64_t)sqlite3_column_int64(st, 0);
+		*oldest_day = sqlite3_column_int64(st, 1);
+	}
+	sqlite3_finalize(st);
+	return SL_MIN(rc, 0);
+}
+
+/** A day goes, and is told as a gap of its gateways. */
+static int
+drop_day(struct sl_flows *f, int64_t day, int64_t now_s, struct sl_error *e)
+{
+	static const char *const sql_drop[] = {"INSERT INTO flow_gap SELECT gateway, min(?1 * "
+					       "86400 + 86399, ?2), count(*), sum(flows)"
+					       " FROM flow WHERE day = ?1 GROUP BY gateway",
+					       "DELETE FROM flow WHERE day = ?1 AND ?2 = ?2"};
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < SL_ARRAY_SIZE(sql_drop); i++) {
+		sqlite3_stmt *st = db_prepare(f->db, sql_drop[i], e);
+
+		rc = st ? db_run(st, "ii", day, now_s) : -EIO;
+		sqlite3_finalize(st);
+	}
+	return rc;
+}
+
+/** The table is counted only when it may be full: so many rows may have come since. */
+static int
+make_room(struct sl_flows *f, uint64_t coming, int64_t now_s, struct sl_error *e)
+{
+	int64_t day = 0;
+	int rc = 0;
+
+	if (f->rows <= f->max && f->rows + coming <= f->max) {
+		f->rows += coming;
+		return 0;
+	}
+	rc = count_rows(f, &day, e);
+	while (rc == 0 && f->rows > 0 && f->rows + coming > f->max) {
+		rc = drop_day(f, day, now_s, e);
+		rc = rc ? rc : count_rows(f, &day, e);
+	}
+	f->rows += coming;
+	return rc;
+}
+
 /* --- pushes --------------------------------------------------------------------------------- */
 
 static int
@@ -231,10 +294,14 @@ sl_flows_push(struct sl_flows *f, const struct sl_flows_push *p, int64_t now_s, 
 		return rc;
 	e->err = 0;
 	rc = next_number(f, p, &next);
+	rc = rc ? rc : make_room(f, json_array_size(p->rows), now_s, e);
 	rc = rc ? rc : take(f, p, next, now_s, e);
 	if (rc < 0 && !e->err)
 		db_failed(f->db, e);
 	*acked = SL_MAX(next, p->first + json_array_size(p->rows));
 	*acked -= *acked > 0;
-	return db_end(f->db, mine, rc, e);
+	rc = db_end(f->db, mine, rc, e);
+	if (rc)
+		f->rows = UINT64_MAX; /* what was dropped is there again */
+	return rc;
 }

@@ -10,6 +10,8 @@ enum { FQ_NEXT, FQ_SET_NEXT, FQ_FOLD, FQ_GAP, FQ_COVER, FQ_N };
 struct sl_flows {
 	sqlite3 *db;
 	sqlite3_stmt *st[FQ_N];
+	uint64_t rows; /* at most so many are there */
+	uint64_t max;
 };
 
 #endif

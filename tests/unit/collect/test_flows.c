@@ -249,6 +249,38 @@ forgets(void **state)
 	assert_int_equal(all(NULL).n, 1);
 }
 
+/** The table has a bound: the oldest day goes, and is told as lost. */
+static void
+bounded(void **state)
+{
+	uint64_t acked, n = 0;
+
+	(void)state;
+	sl_flows_set_max(f, 100);
+	for (int day = 15; day < 18; day++)
+		for (int i = 0; i < 40; i++) {
+			char last[32];
+
+			snprintf(last, sizeof(last), "2027-01-%dT08:01:00Z", day);
+			assert_int_equal(push(n++, 0,
+					      json_pack("[o]",
+							row("alice", "10.20.0.10",
+							    1000 + 100 * day + i, 1, last, "deny")),
+					      &acked),
+					 0);
+		}
+	assert_int_equal(all(NULL).n, 80); /* of 120: the first day went when the 101st came */
+	assert_int_equal(gap("lost_rows", T0 + 100), 40);
+	/* one push that would not fit beside anything: what was there goes */
+	sl_flows_set_max(f, 3);
+	assert_int_equal(push(n, 0,
+			      json_pack("[o]", row("alice", "10.20.0.10", 1, 1,
+						   "2027-01-18T08:01:00Z", "deny")),
+			      &acked),
+			 0);
+	assert_int_equal(all(NULL).n, 1);
+}
+
 int
 main(void)
 {
@@ -258,6 +290,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(gaps, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses, setup, teardown),
 		cmocka_unit_test_setup_teardown(forgets, setup, teardown),
+		cmocka_unit_test_setup_teardown(bounded, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
