@@ -26,6 +26,8 @@ static const char tables[] =
 
 static const char *const sql[FQ_N] = {
 	[FQ_NEXT] = "SELECT next FROM flow_next WHERE gateway = ?1 AND boot = ?2",
+	[FQ_OLD_BOOTS] = "DELETE FROM flow_next WHERE gateway = ?1 AND boot NOT IN"
+		" (SELECT boot FROM flow_next WHERE gateway = ?1 ORDER BY boot = ?2 DESC, last DESC LIMIT 16)",
 	[FQ_SET_NEXT] = "INSERT INTO flow_next VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET next = ?3, last = ?4",
 	[FQ_FOLD] = "INSERT INTO flow VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)"
 		" ON CONFLICT DO UPDATE SET flows = flows + ?16, packets = packets + ?17, bytes = bytes + ?18, first = min(first, ?19),"
@@ -278,8 +280,10 @@ take(struct sl_flows *f, const struct sl_flows_push *p, uint64_t next, int64_t n
 	}
 	rc = rc ? rc : note_cover(f, p, e);
 	next = SL_MAX(next, p->first + json_array_size(p->rows));
-	return rc ? rc
-		  : db_run(f->st[FQ_SET_NEXT], "ttii", p->gateway, p->boot, (int64_t)next, now_s);
+	rc = rc ? rc
+		: db_run(f->st[FQ_SET_NEXT], "ttii", p->gateway, p->boot, (int64_t)next, now_s);
+	/* a boot is whatever a gateway says: the newest few are known */
+	return rc ? rc : db_run(f->st[FQ_OLD_BOOTS], "tt", p->gateway, p->boot);
 }
 
 int

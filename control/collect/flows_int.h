@@ -5,7 +5,7 @@
 
 #include "sl_flows.h"
 
-enum { FQ_NEXT, FQ_SET_NEXT, FQ_FOLD, FQ_GAP, FQ_COVER, FQ_N };
+enum { FQ_NEXT, FQ_OLD_BOOTS, FQ_SET_NEXT, FQ_FOLD, FQ_GAP, FQ_COVER, FQ_N };
 
 struct sl_flows {
 	sqlite3 *db;

@@ -84,13 +84,13 @@ static int64_t
 losses(const json_t *drops)
 {
 	const char *reason;
-	int64_t n = 0;
+	uint64_t n = 0; /* whatever they say: it may wrap, not overflow */
 	json_t *v;
 
 	json_object_foreach ((json_t *)drops, reason, v)
 		if (is_loss(reason))
-			n += json_integer_value(v);
-	return n;
+			n += (uint64_t)json_integer_value(v);
+	return (int64_t)(n & INT64_MAX);
 }
 
 struct quantiles {

@@ -242,6 +242,19 @@ take_peers(struct sl_collector *c, const char *node, const char *boot, json_t *p
 	return rc;
 }
 
+/** Times of targets that the policy does not name would fill the store under invented names. */
+static void
+drop_unknown_targets(struct sl_collector *c, json_t *state)
+{
+	json_t *times = json_object_get(state, "tcp_rtt_ms"), *v;
+	const char *name;
+	void *next;
+
+	json_object_foreach_safe(times, next, name, v) if (sl_store_get(c->store, SL_KIND_TARGET,
+									name, NULL, NULL) != 0)
+		json_object_del(times, name);
+}
+
 static int
 stats_report(struct sl_collector *c, const char *node, json_t *params, struct sl_error *e)
 {
@@ -253,6 +266,7 @@ stats_report(struct sl_collector *c, const char *node, json_t *params, struct sl
 		return rc;
 	note_skew(g, node, json_string_value(json_object_get(params, "now")));
 	if (json_is_object(state)) {
+		drop_unknown_targets(c, state);
 		c->modes_moved |= !json_equal(json_object_get(json_object_get(g, "state"), "mode"),
 					      json_object_get(state, "mode"));
 		json_object_set(g, "state", state);

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import sqlite3
 import sys
 import time
 
@@ -188,6 +189,13 @@ def migration(c, gw, candidate):
 
 
 def metrics(c, gw):
+    gw[0].stats([], tcp_rtt_ms={"db": {"p50": 1.0, "p95": 2.0, "p99": 3.0, "n": 4}, **{f"invented-{i}": {"p50": 1, "p95": 1, "p99": 1, "n": 1} for i in range(50)}})
+    db = sqlite3.connect(os.path.join(c.dir, "store.db"))
+    equal("targets with times", db.execute("SELECT DISTINCT target FROM trend_rtt").fetchall(), [("db",)])
+    for i in range(40):
+        gw[0].ask("log.push", {"boot": f"boot-{i}", "first": 0, "rows": []})
+    equal("boots that are known", db.execute("SELECT count(*) FROM flow_next WHERE gateway = 'gw-a'").fetchone()[0], 16)
+    db.close()
     step("metrics, a clock that is off, and no outer address anywhere")
     gw[0].ask("stats.report", {"boot": gw[0].boot, "now": at(600), "peers": []})
     a = c.want(200, "GET", "/metrics")
