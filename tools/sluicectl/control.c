@@ -80,20 +80,6 @@ const struct control_verb control_verbs[] = {
 /* clang-format on */
 const unsigned n_control_verbs = SL_ARRAY_SIZE(control_verbs);
 
-/** How many words of argv the verb's words match, 0: not this verb. */
-static int
-matches(const char *words, int argc, char **argv)
-{
-	const char *space = strchr(words, ' ');
-	size_t n = space ? (size_t)(space - words) : strlen(words);
-
-	if (argc < 1 || strlen(argv[0]) != n || strncmp(argv[0], words, n) != 0)
-		return 0;
-	if (!space)
-		return 1;
-	return argc >= 2 && strcmp(argv[1], space + 1) == 0 ? 2 : 0;
-}
-
 static const struct control_verb *
 verb_find(int argc, char **argv, int *taken)
 {
@@ -101,7 +87,7 @@ verb_find(int argc, char **argv, int *taken)
 
 	*taken = 0;
 	for (unsigned i = 0; i < n_control_verbs; i++) {
-		int n = matches(control_verbs[i].words, argc, argv);
+		int n = words_match(control_verbs[i].words, argc, argv);
 
 		if (n > *taken) {
 			best = &control_verbs[i];

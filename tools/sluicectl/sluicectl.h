@@ -84,6 +84,8 @@ struct request {
 	json_t *params;
 };
 
+/** How many of argv's words a verb's one or two words match, 0: not this verb. */
+int words_match(const char *words, int argc, char **argv);
 /** Understand METHOD or a verb with its arguments. @return 0 or -EINVAL with `e` filled */
 int request_parse(struct request *r, int argc, char **argv, struct sl_error *e);
 

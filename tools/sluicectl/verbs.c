@@ -77,14 +77,13 @@ const struct verb verbs[] = {
 /* clang-format on */
 const unsigned n_verbs = SL_ARRAY_SIZE(verbs);
 
-/** How many of argv's words the verb's words match, 0: not this verb. */
-static int
-matches(const struct verb *v, int argc, char **argv)
+int
+words_match(const char *words, int argc, char **argv)
 {
-	const char *space = strchr(v->words, ' ');
-	size_t n = space ? (size_t)(space - v->words) : strlen(v->words);
+	const char *space = strchr(words, ' ');
+	size_t n = space ? (size_t)(space - words) : strlen(words);
 
-	if (argc < 1 || strlen(argv[0]) != n || strncmp(argv[0], v->words, n) != 0)
+	if (argc < 1 || strlen(argv[0]) != n || strncmp(argv[0], words, n) != 0)
 		return 0;
 	if (!space)
 		return 1;
@@ -98,7 +97,7 @@ find_verb(int argc, char **argv, int *taken)
 
 	*taken = 0;
 	for (unsigned i = 0; i < n_verbs; i++) {
-		int n = matches(&verbs[i], argc, argv);
+		int n = words_match(verbs[i].words, argc, argv);
 
 		if (n > *taken) {
 			best = &verbs[i];
