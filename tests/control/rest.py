@@ -22,7 +22,8 @@ def call(m, data=None, **more):
 
 if method in ("PUT", "PATCH", "DELETE"):
     status, headers, _ = call("GET")
-    head["If-Match" if status == 200 else "If-None-Match"] = headers["ETag"] if status == 200 else "*"
+    if status != 405:  # a part of an object, which is written alone
+        head["If-Match" if status == 200 else "If-None-Match"] = headers["ETag"] if status == 200 else "*"
 if method == "PATCH":
     head["Content-Type"] = "application/merge-patch+json"
 status, headers, data = call(method, body)

@@ -420,17 +420,34 @@ test_limit(void **state)
  */
 
 static void
-rotate(unsigned seq, uint64_t until)
+rotate_from(unsigned seq, unsigned old, unsigned new, uint64_t until)
 {
 	char op[500];
 
 	snprintf(op, sizeof(op),
 		 "{'op':'put','kind':'peer','id':'alice','rev':7,'obj':{'interface':'wg0',"
-		 "'public_key':'%%5','old_key':'%%1','old_key_until':'%s','addresses':{'gw-1':"
+		 "'public_key':'%%%u','old_key':'%%%u','old_key_until':'%s','addresses':{'gw-1':"
 		 "['10.7.0.2/32']},'roles':['eng']}}",
-		 px_at(until));
+		 new, old, px_at(until));
 	cx_txn(seq, op);
 	cx_acked();
+}
+
+static void
+rotate(unsigned seq, uint64_t until)
+{
+	rotate_from(seq, 1, 5, until);
+}
+
+/* How many addresses a key of wg0 has; -ENOENT: it may not shake hands. */
+static int
+allowed_of(unsigned key)
+{
+	struct sl_pubkey k = fx_key(key);
+	struct sl_gw_peer_info i;
+	int rc = sl_gw_peer_info(cx.f->gw, "wg0", &k, &i);
+
+	return rc != 0 ? rc : (int)i.n_allowed;
 }
 
 static void
@@ -476,6 +493,43 @@ test_old_key_ends(void **state)
 	cx_txn(12, "{'op':'put','kind':'peer','id':'alice','rev':8,'obj':{'interface':'wg0',"
 		   "'public_key':'%6','allowed_ips':['10.7.0.2/32']}}");
 	assert_int_equal(sl_gw_peer_info(cx.f->gw, "wg0", &new, &i), -ENOENT);
+}
+
+/* Key 6 follows key 5 before anybody shook hands with that one: 5 is the old one now, 1 is gone. */
+static void
+test_key_changes_twice(void **state)
+{
+	cx_snapshot(10, CX_BASE);
+	rotate(11, cx.f->wall_ns + 30 * S);
+	assert_int_equal(allowed_of(1), 1);
+	rotate_from(12, 5, 6, cx.f->wall_ns + 300 * S);
+	assert_int_equal(allowed_of(1), -ENOENT);
+	assert_int_equal(allowed_of(5), 1);
+	assert_int_equal(allowed_of(6), 0);
+	cx_advance(60); /* the end of the first overlap means nothing */
+	assert_int_equal(allowed_of(5), 1);
+	assert_true(cx_allows(5, "10.7.0.2", 22));
+	cx_handshake(6);
+	cx_turns(10);
+	assert_int_equal(allowed_of(5), -ENOENT);
+	assert_int_equal(allowed_of(6), 1);
+}
+
+/* A key that replaces all others at once leaves none that waits. */
+static void
+test_key_cuts_overlap(void **state)
+{
+	cx_snapshot(10, CX_BASE);
+	rotate(11, cx.f->wall_ns + 300 * S);
+	assert_int_equal(allowed_of(5), 0);
+	cx_txn(12, "{'op':'put','kind':'peer','id':'alice','rev':8,'obj':{'interface':'wg0',"
+		   "'public_key':'%6','allowed_ips':['10.7.0.2/32']}}");
+	cx_acked();
+	assert_int_equal(allowed_of(1), -ENOENT);
+	assert_int_equal(allowed_of(5), -ENOENT);
+	assert_int_equal(allowed_of(6), 1);
+	cx_advance(301);
+	assert_int_equal(allowed_of(6), 1);
 }
 
 static void
@@ -588,6 +642,8 @@ main(int argc, char **argv)
 		T(limit),
 		T(old_key),
 		T(old_key_ends),
+		T(key_changes_twice),
+		T(key_cuts_overlap),
 		cmocka_unit_test_setup_teardown(test_psk, cx_setup_state, cx_teardown),
 		T(managed),
 		T(other_interface),
