@@ -22,9 +22,10 @@ as_client(struct sl_store_txn *t, const char *iface, json_t *body, struct sl_err
 	return sl_alloc_client(t, iface, addresses, e);
 }
 
-/** An agent: a network of its own; the gateways get theirs in it. */
+/** An agent: a network of its own. */
 static int
-as_agent(struct sl_store_txn *t, const char *iface, json_t *body, struct sl_error *e)
+as_agent(struct sl_store_txn *t, const char *iface, json_t *body, struct sl_prefix *out,
+	 struct sl_error *e)
 {
 	struct sl_prefix net, own;
 	char text[SL_PREFIX_STR];
@@ -36,27 +37,28 @@ as_agent(struct sl_store_txn *t, const char *iface, json_t *body, struct sl_erro
 		return rc;
 	own.len = own.ip.family == 6 ? 128 : 32;
 	json_object_set_new(body, "allowed_ips", json_pack("[s]", sl_prefix_str(&own, text)));
-	return sl_alloc_gateways(t, iface, &net, true, e);
+	*out = net;
+	return 0;
 }
 
 static int
-create_with(struct sl_call *c,
-	    int (*give)(struct sl_store_txn *t, const char *iface, json_t *body,
-			struct sl_error *e),
-	    struct sl_error *e)
+create_with(struct sl_call *c, bool agent, struct sl_error *e)
 {
 	const char *name = json_string_value(json_object_get(c->body, "name"));
 	const char *iface = json_string_value(json_object_get(c->body, "interface"));
 	struct sl_store_txn *t = change_begin(c, e);
+	struct sl_prefix net;
 	json_t *body;
 	int rc;
 
 	if (t == NULL)
 		return e->err;
 	body = object_body(c);
-	rc = give(t, iface, body, e);
+	rc = agent ? as_agent(t, iface, body, &net, e) : as_client(t, iface, body, e);
 	if (rc == 0)
 		rc = object_store(t, &peer_kind, name, SL_REV_NONE, body, e);
+	if (rc == 0 && agent)
+		rc = sl_alloc_gateways(t, iface, &net, name, e);
 	json_decref(body);
 	rc = change_end(c, t, rc, e);
 	if (rc != 0 || c->done)
@@ -73,9 +75,9 @@ sl_op_create_peer(struct sl_call *c, struct sl_error *e)
 	if (how == NULL)
 		return object_create(c, &peer_kind, e);
 	if (strcmp(how, "client") == 0)
-		return create_with(c, as_client, e);
+		return create_with(c, false, e);
 	if (strcmp(how, "agent") == 0)
-		return create_with(c, as_agent, e);
+		return create_with(c, true, e);
 	return sl_fail(e, -EINVAL, "param_invalid", "?allocate", "client or agent");
 }
 
@@ -161,6 +163,11 @@ release(struct sl_call *c, struct sl_store_txn *t, struct sl_error *e)
 		drop_address(body, c->arg[0]);
 		rc = object_store(t, &peer_kind, name, rev, body, e);
 		json_decref(body);
+	}
+	if (rc == 0 && sl_store_txn_get(t, SL_KIND_ALLOCATION, c->arg[0], NULL, NULL) == 0) {
+		rc = sl_fail(e, -EBUSY, "referenced", "",
+			     "the gateway has it in the network of peer \"%.63s\"", name);
+		sl_hint(e, "it goes with the last peer that has an address in that network");
 	}
 	json_decref(was);
 	json_decref(allocation);

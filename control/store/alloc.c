@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The plan of agents: a network for each, and the gateways' addresses in it. */
+/* The plan of agents: a network for each. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -228,70 +228,5 @@ sl_alloc_agent(struct sl_store_txn *t, const char *pool, const char *iface, stru
 	sl_policy_free(policy);
 	free(p.prefixes);
 	free(p.reserved);
-	return rc;
-}
-
-/* --- gateways --------------------------------------------------------------------------------- */
-
-/** Add or take away an address in a list. @return whether it changed */
-static bool
-change_list(json_t *list, const char *text, bool add)
-{
-	json_t *v;
-	size_t i;
-
-	json_array_foreach (list, i, v) {
-		if (strcmp(json_string_value(v), text) != 0)
-			continue;
-		if (!add)
-			json_array_remove(list, i);
-		return !add;
-	}
-	return add && json_array_append_new(list, json_string(text)) == 0;
-}
-
-static int
-change_gateway(struct sl_store_txn *t, const char *id, const struct sl_prefix *net, bool add,
-	       struct sl_error *e)
-{
-	char text[SL_PREFIX_STR];
-	json_t *body = NULL, *list;
-	struct sl_prefix own = *net;
-	int rc = sl_store_get(t->s, SL_KIND_GATEWAY_INTERFACE, id, NULL, &body);
-	json_int_t k = json_integer_value(json_object_get(body, "index"));
-
-	if (rc < 0 || k == 0) {
-		json_decref(body);
-		return 0;
-	}
-	rc = k != SL_ALLOC_AGENT_HOST
-		     ? sl_alloc_host(net, (unsigned)k, &own.ip, e)
-		     : sl_fail(e, -EINVAL, "host_outside", "/index", "number %d is the agent's own",
-			       SL_ALLOC_AGENT_HOST);
-	list = json_object_get(body, "addresses");
-	if (list == NULL && rc == 0) {
-		list = json_array();
-		json_object_set_new(body, "addresses", list);
-	}
-	if (rc == 0 && change_list(list, sl_prefix_str(&own, text), add))
-		rc = sl_store_put(t, SL_KIND_GATEWAY_INTERFACE, id, SL_REV_ANY, body, e);
-	if (rc < 0)
-		sl_error_under(e, "/gateway_interface/%s", id);
-	json_decref(body);
-	return rc;
-}
-
-int
-sl_alloc_gateways(struct sl_store_txn *t, const char *iface, const struct sl_prefix *net, bool add,
-		  struct sl_error *e)
-{
-	json_t *ids = alloc_gateways(t->s, iface, e), *v;
-	size_t i;
-	int rc = ids != NULL ? 0 : -EIO;
-
-	json_array_foreach (ids, i, v)
-		if (rc == 0)
-			rc = change_gateway(t, json_string_value(v), net, add, e);
-	json_decref(ids);
 	return rc;
 }

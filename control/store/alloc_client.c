@@ -252,9 +252,8 @@ sl_alloc_client(struct sl_store_txn *t, const char *iface, json_t *addresses, st
 
 /* --- allocation objects ----------------------------------------------------------------------- */
 
-/** Those that the peer has. */
-static int
-list_kept(struct sl_store *s, const char *peer, json_t *out, struct sl_error *e)
+int
+alloc_kept(struct sl_store *s, const char *peer, json_t *out, struct sl_error *e)
 {
 	sqlite3_stmt *st = store_stmt(s, ST_REF_OF_KIND);
 	int rc;
@@ -303,14 +302,14 @@ sl_alloc_keep(struct sl_store_txn *t, const char *peer, struct sl_error *e)
 	json_t *kept = json_object(), *body = NULL, *v;
 	const char *id;
 	void *tmp;
-	int rc = kept != NULL ? list_kept(t->s, peer, kept, e) : store_no_memory(e);
+	int rc = kept != NULL ? alloc_kept(t->s, peer, kept, e) : store_no_memory(e);
 
 	if (rc == 0 && sl_store_get(t->s, SL_KIND_PEER, peer, NULL, &body) < 0)
 		rc = sl_fail(e, -ENOENT, "not_found", "", "there is no peer \"%.100s\"", peer);
 	if (rc == 0)
 		rc = put_said(t, peer, body, kept, e);
 	json_object_foreach_safe(kept, tmp, id, v) if (rc == 0) rc =
-		sl_store_del(t, SL_KIND_ALLOCATION, id, SL_REV_ANY, e);
+		alloc_release(t, id, peer, true, e);
 	json_decref(kept);
 	json_decref(body);
 	return rc;

@@ -12,5 +12,17 @@ alloc_int128 alloc_value(const struct sl_ip *ip);
 struct sl_ip alloc_ip(uint8_t family, alloc_int128 v);
 /** Ids of the gateway_interfaces of an interface, in order. NULL with an error. */
 json_t *alloc_gateways(struct sl_store *s, const char *iface, struct sl_error *e);
+/** Ids of the allocations of a peer, as names of `out`. */
+int alloc_kept(struct sl_store *s, const char *peer, json_t *out, struct sl_error *e);
+/**
+ * An allocation that its peer's addresses do not say goes. Where it is a gateway's address in an
+ * agent's network, it goes with the last peer of that network only: it stays while the peer has an
+ * address there (`stays`), and then becomes another's who has one; with the last, the gateway
+ * loses the address.
+ */
+int alloc_release(struct sl_store_txn *t, const char *id, const char *peer, bool stays,
+		  struct sl_error *e);
+/** Before a peer is deleted: its allocations go or become another's. */
+int alloc_leave(struct sl_store_txn *t, const char *peer, struct sl_error *e);
 
 #endif

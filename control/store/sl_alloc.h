@@ -30,10 +30,14 @@ int sl_alloc_agent(struct sl_store_txn *t, const char *pool, const char *iface,
 		   struct sl_prefix *out, struct sl_error *e);
 /** Host number k of a network. @return -EINVAL host_outside: the network has no such address */
 int sl_alloc_host(const struct sl_prefix *net, unsigned k, struct sl_ip *out, struct sl_error *e);
-/** Every gateway_interface of the interface that has an index gets its address in the network of an
- * agent (index k: .k), or loses it (`add` false). */
+/**
+ * After the agent was put: every gateway_interface of the interface that has an index gets its
+ * address in the agent's network (index k: .k). An allocation object of the peer says so; with the
+ * last peer of the network the addresses go.
+ * @return 0; -EINVAL host_outside: the network has no such address
+ */
 int sl_alloc_gateways(struct sl_store_txn *t, const char *iface, const struct sl_prefix *net,
-		      bool add, struct sl_error *e);
+		      const char *peer, struct sl_error *e);
 
 /**
  * An address at each gateway of the interface that has a client_pool. The peer itself is put by the
@@ -43,7 +47,8 @@ int sl_alloc_gateways(struct sl_store_txn *t, const char *iface, const struct sl
  */
 int sl_alloc_client(struct sl_store_txn *t, const char *iface, json_t *addresses,
 		    struct sl_error *e);
-/** After the peer was put: its allocation objects say what its addresses say. */
+/** After the peer was put: its allocation objects say what its addresses say, and those of gateways
+ * in its network. */
 int sl_alloc_keep(struct sl_store_txn *t, const char *peer, struct sl_error *e);
 
 #endif

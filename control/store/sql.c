@@ -40,6 +40,8 @@ static const char *const texts[ST_N] = {
 			       "kind = 'peer' AND len > 0 LIMIT 1",
 	[ST_NET_PEER_AT] = "SELECT 1 FROM net WHERE iface = ?1 AND ip = ?2 AND len = ?3 AND "
 			   "kind = 'peer' LIMIT 1",
+	[ST_NET_PEER_IN] = "SELECT id FROM net WHERE iface = ?1 AND ip BETWEEN ?2 AND ?3 AND "
+			   "kind = 'peer' AND len > 0 AND (id = ?4) = ?5 LIMIT 1",
 	[ST_NET_LAST] = "SELECT ip, len FROM net WHERE iface = ?1 AND ip BETWEEN ?2 AND ?3 AND "
 			"gateway = ?4 AND kind = 'allocation' ORDER BY ip DESC LIMIT 1",
 	[ST_NET_RANGE] = "SELECT ip, len FROM net WHERE iface = ?1 AND ip BETWEEN ?2 AND ?3 AND "

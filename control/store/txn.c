@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "alloc_int.h"
 #include "store_int.h"
 
 /* --- begin and end ---------------------------------------------------------------------------- */
@@ -380,6 +381,8 @@ sl_store_del(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if
 	rc = if_rev == SL_REV_NONE ? -EINVAL : check_rev(if_rev, true, rev, k, id, e);
 	if (rc == 0)
 		rc = check_free(t, k, id, e);
+	if (rc == 0 && k == SL_KIND_PEER)
+		rc = alloc_leave(t, id, e);
 	if (rc == 0)
 		rc = cascade(t, k, id, e);
 	if (rc == 0 && k == SL_KIND_TOKEN)

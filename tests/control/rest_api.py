@@ -393,7 +393,16 @@ def allocations(c):
     equal("an agent", (a.status, a.json()["allowed_ips"]), (201, ["10.1.0.100/32"]))
     equal("its gateways", [x["addresses"][-1] for x in c.want(200, "GET", "/gateway-interfaces").json()["items"]], ["10.1.0.1/24", "10.1.0.2/24"])
     c.want(400, "POST", "/peers?allocate=x", {"name": "y", "interface": "wg0", "public_key": key(1)}, "param_invalid")
+    before = {x["name"]: x["addresses"] for x in c.want(200, "GET", "/gateway-interfaces").json()["items"]}
+    c.want(409, "DELETE", "/allocations/gw-a:wg0:10.1.0.1", reason="referenced")
     c.want(204, "DELETE", "/peers/al-4", headers={"If-Match": "*"})
+    after = {x["name"]: x["addresses"] for x in c.want(200, "GET", "/gateway-interfaces").json()["items"]}
+    equal("its gateways without it", after, {k: v[:-1] for k, v in before.items()})
+    a = new(5, "agent")
+    equal("an agent anew", (a.status, a.json()["allowed_ips"]), (201, ["10.1.0.100/32"]))
+    equal("its gateways anew", {x["name"]: x["addresses"] for x in c.want(200, "GET", "/gateway-interfaces").json()["items"]}, before)
+    c.want(204, "DELETE", "/peers/al-5", headers={"If-Match": "*"})
+    equal("no allocation left", c.want(200, "GET", "/allocations").json()["items"], [])
 
 
 def audit(c):

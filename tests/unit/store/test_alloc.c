@@ -40,7 +40,7 @@ add_agent(struct fixture *f, struct sl_store_txn *t, const char *name, unsigned 
 		 "{'interface': 'wg0', 'public_key': '%s', 'allowed_ips': ['%s']}", key_of(n, key),
 		 sl_prefix_str(net, prefix));
 	must_put(f, t, SL_KIND_PEER, name, text);
-	return sl_alloc_gateways(t, "wg0", net, true, &f->e);
+	return sl_alloc_gateways(t, "wg0", net, name, &f->e);
 }
 
 static void
@@ -83,16 +83,82 @@ test_default_plan(void **state)
 	must_have(&f, "gw2:wg0", "['10.1.0.2/24', '10.2.0.2/24', '10.3.0.2/24']");
 	must_have(&f, "gw3:wg0", "['10.1.0.3/24', '10.2.0.3/24', '10.3.0.3/24']");
 	/* B goes; its network is the next one's */
-	t = begin(&f);
-	assert_int_equal(sl_prefix_parse("10.2.0.0/24", &net), 0);
-	assert_int_equal(sl_alloc_gateways(t, "wg0", &net, false, &f.e), 0);
-	assert_int_equal(sl_store_del(t, SL_KIND_PEER, "b", SL_REV_ANY, &f.e), 0);
-	must_commit(&f, t);
+	del_one(&f, SL_KIND_PEER, "b");
 	must_have(&f, "gw2:wg0", "['10.1.0.2/24', '10.3.0.2/24']");
+	assert_int_equal(sl_store_get(f.s, SL_KIND_ALLOCATION, "gw2:wg0:10.2.0.2", NULL, NULL),
+			 -ENOENT);
 	t = begin(&f);
 	assert_int_equal(add_agent(&f, t, "d", 9, &net), 0);
 	must_commit(&f, t);
 	assert_string_equal(sl_prefix_str(&net, text), "10.2.0.0/24");
+	must_have(&f, "gw2:wg0", "['10.1.0.2/24', '10.3.0.2/24', '10.2.0.2/24']");
+	must_verify(&f);
+	fixture_end(&f);
+}
+
+/** A peer beside others: by hand in an agent's network. */
+static void
+put_peer(struct fixture *f, const char *name, unsigned n, const char *allowed)
+{
+	char text[PEER_TEXT], key[SL_KEY_B64_LEN + 1];
+	struct sl_store_txn *t = begin(f);
+
+	snprintf(text, sizeof(text),
+		 "{'interface': 'wg0', 'public_key': '%s', 'allowed_ips': ['%s']}", key_of(n, key),
+		 allowed);
+	must_put(f, t, SL_KIND_PEER, name, text);
+	assert_int_equal(sl_alloc_keep(t, name, &f->e), 0);
+	must_commit(f, t);
+}
+
+static void
+must_be_for(struct fixture *f, const char *id, const char *peer)
+{
+	json_t *body = NULL;
+
+	assert_int_equal(sl_store_get(f->s, SL_KIND_ALLOCATION, id, NULL, &body), 0);
+	assert_string_equal(json_string_value(json_object_get(body, "peer")), peer);
+	json_decref(body);
+}
+
+/** The gateways' addresses go with the last peer of a network, and only those that it brought. */
+static void
+test_last_of_network(void **state)
+{
+	struct fixture f;
+	struct sl_store_txn *t;
+	struct sl_prefix net;
+
+	setup(&f, 2);
+	put_one(&f, SL_KIND_GATEWAY_INTERFACE, "gw1:wg0",
+		"{'gateway': 'gw1', 'interface': 'wg0', 'index': 1, "
+		"'addresses': ['10.7.0.1/24', '10.9.0.1/24']}");
+	t = begin(&f);
+	assert_int_equal(add_agent(&f, t, "a", 1, &net), 0);
+	must_commit(&f, t);
+	must_be_for(&f, "gw1:wg0:10.1.0.1", "a");
+	put_peer(&f, "b", 2, "10.1.0.101/32");
+	put_peer(&f, "c", 3, "10.7.0.5/32");
+	put_peer(&f, "a", 1, "10.1.0.102/32"); /* another address there: nothing changes */
+	must_be_for(&f, "gw2:wg0:10.1.0.2", "a");
+	del_one(&f, SL_KIND_PEER, "a"); /* b is left */
+	must_be_for(&f, "gw1:wg0:10.1.0.1", "b");
+	must_have(&f, "gw1:wg0", "['10.7.0.1/24', '10.9.0.1/24', '10.1.0.1/24']");
+	put_peer(&f, "b", 2, "10.9.0.3/32"); /* it leaves */
+	must_have(&f, "gw1:wg0", "['10.7.0.1/24', '10.9.0.1/24']");
+	must_have(&f, "gw2:wg0", "[]");
+	assert_int_equal(sl_store_get(f.s, SL_KIND_ALLOCATION, "gw1:wg0:10.1.0.1", NULL, NULL),
+			 -ENOENT);
+	del_one(&f, SL_KIND_PEER, "b"); /* nobody was given 10.9.0.1 for it */
+	must_have(&f, "gw1:wg0", "['10.7.0.1/24', '10.9.0.1/24']");
+	/* a gateway goes before the agent does */
+	t = begin(&f);
+	assert_int_equal(add_agent(&f, t, "a", 1, &net), 0);
+	must_commit(&f, t);
+	del_one(&f, SL_KIND_GATEWAY, "gw2");
+	del_one(&f, SL_KIND_PEER, "a");
+	must_have(&f, "gw1:wg0", "['10.7.0.1/24', '10.9.0.1/24']");
+	must_verify(&f);
 	fixture_end(&f);
 }
 
@@ -287,9 +353,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_default_plan),
-		cmocka_unit_test(test_exhausted),
-		cmocka_unit_test(test_host),
+		cmocka_unit_test(test_default_plan), cmocka_unit_test(test_last_of_network),
+		cmocka_unit_test(test_exhausted),    cmocka_unit_test(test_host),
 		cmocka_unit_test(test_clients),
 	};
 
