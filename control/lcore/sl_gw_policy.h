@@ -91,9 +91,9 @@ struct sl_gw_policy_clear {
  */
 int sl_gw_policy_clear(struct sl_gw *gw, const struct sl_gw_policy_clear *c, struct sl_error *e);
 /**
- * At a start, after interfaces and peers: load what the state directory kept (tests are not run,
- * what is over is no error), else `file` (may be NULL). A kept document that cannot be loaded does
- * not end the start: without a policy nobody has a role, so what is enforced is denied, and
+ * At a start, after interfaces and peers: load what the state directory kept, else `file` (may be
+ * NULL). Tests are not run, and what is over is no error. A kept document that cannot be loaded
+ * does not end the start: without a policy nobody has a role, so what is enforced is denied, and
  * sl_gw_policy_info() tells why. @return an error of `file`
  */
 int sl_gw_policy_boot(struct sl_gw *gw, const char *file, struct sl_error *e);

@@ -237,6 +237,39 @@ test_broken_state(void **state)
 	assert_true(px_allows(f, "wg0", 1, "10.7.0.2", "10.20.0.10", 5432));
 }
 
+/* A file that was sound when it was written: time alone must not keep a gateway from starting, nor
+ * must a test whose peer is gone. */
+static void
+test_old_file(void **state)
+{
+	struct fx *f = *state;
+	struct sl_gw_policy_info i;
+	char file[512], text[1024];
+
+	snprintf(text, sizeof(text),
+		 "{\"version\":5," ZONES "\"roles\":{\"eng\":{\"members\":[\"peer:alice\","
+		 "{\"peer\":\"bob\",\"expires\":\"%s\"}]}},"
+		 "\"rules\":[{\"id\":1,\"role\":\"eng\",\"to\":[\"db1\"],\"protocol\":\"tcp\","
+		 "\"action\":\"allow\"},{\"id\":2,\"role\":\"eng\",\"to\":[\"*\"],\"protocol\":"
+		 "\"any\",\"action\":\"allow\",\"expires\":\"%s\"}],"
+		 "\"tests\":[{\"from\":{\"peer\":\"gone\"},\"to\":\"db1\",\"protocol\":\"tcp\","
+		 "\"port\":1,\"expect\":\"allow\"}]}",
+		 px_at(f->wall_ns + 100 * S), px_at(f->wall_ns + 100 * S));
+	write_file("file.json", text);
+	snprintf(file, sizeof(file), "%s/file.json", px_state_dir);
+	f->wall_ns += 1000 * S;
+	restart(f, file, 0);
+	sl_gw_policy_info(f->gw, &i);
+	assert_string_equal(i.origin, "file");
+	assert_true(px_allows(f, "wg0", 1, "10.7.0.2", "10.20.0.10", 1));
+	assert_false(px_allows(f, "wg0", 1, "10.7.0.2", "10.20.0.99", 1));
+	assert_false(px_allows(f, "wg0", 2, "10.7.0.3", "10.20.0.10", 1));
+	/* what is wrong in itself still ends the start */
+	write_file("file.json", "{\"version\":5,");
+	restart(f, file, -EINVAL);
+	assert_string_equal(f->e.reason, "json_syntax");
+}
+
 /* --- without a policy
  * ------------------------------------------------------------------------------
  */
@@ -665,6 +698,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_members_role_gone, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(test_capacity, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(test_kept, px_setup_state, px_teardown),
+		cmocka_unit_test_setup_teardown(test_old_file, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_broken_state, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_clear, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_clear_modes, px_setup_state, px_teardown),

@@ -620,6 +620,13 @@ test_policy(void **state)
 	assert_int_equal(c->policy_rules, 40);
 	assert_int_equal(c->policy_prefixes, 500);
 	assert_int_equal(c->policy_flows, 2048);
+	/* a rule that has ended since: the gateway starts all the same */
+	put(doc,
+	    "{\"version\": 3, \"roles\": {\"r\": {}}, \"rules\": [{\"id\": 1, \"role\": \"r\", "
+	    "\"to\": [\"*\"], \"protocol\": \"tcp\", \"action\": \"allow\", "
+	    "\"expires\": \"2020-01-01\"}]}");
+	if (load(text))
+		fail_msg("%s", e.message);
 	put(doc, "{\"version\": 3, \"rules\": [{\"id\": 1, \"role\": \"no\", \"to\": [\"*\"], "
 		 "\"protocol\": \"tcp\", \"action\": \"allow\"}]}");
 	assert_true(load(text) < 0);
