@@ -11,6 +11,7 @@
 #include "sl_log.h"
 
 #define ANY_SIZE_MTU 9000
+#define WARM_UP_NS SL_NS_PER_S /* before the first packet: what a gateway says at its start */
 
 static int
 choose_lcores(struct replay *r, struct sl_error *e)
@@ -105,9 +106,10 @@ set_modes(struct replay *r, struct sl_error *e)
 static int
 start(struct replay *r, const struct replay_packet *first, struct sl_error *e)
 {
+	uint64_t wall_ns = r->o.at_ns ? r->o.at_ns : first->ts_ns;
 	struct sl_lockstep_conf lc = {.seed = r->o.seed,
 				      .keep_records = true,
-				      .wall_ns = r->o.at_ns ? r->o.at_ns : first->ts_ns};
+				      .wall_ns = wall_ns > WARM_UP_NS ? wall_ns - WARM_UP_NS : 0};
 	int rc = sl_lockstep_start(&r->l, r->config, &lc, e);
 
 	rc = rc ? rc : set_modes(r, e);
@@ -122,9 +124,8 @@ start(struct replay *r, const struct replay_packet *first, struct sl_error *e)
 	if (!r->aead)
 		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the cipher");
 	r->first_ts_ns = first->ts_ns;
-	replay_net_advance(r, r->l.now_ns + SL_NS_PER_S); /* what a gateway says at its start */
+	replay_net_advance(r, r->l.now_ns + WARM_UP_NS);
 	r->start_ns = r->l.now_ns;
-	r->l.wall_base_ns -= SL_NS_PER_S;
 	return 0;
 }
 

@@ -149,6 +149,28 @@ def times():
     equal(r.column("verdict", "reason"), [("dropped", "denied")] * 6, "as of the capture (%d) the rule has not begun" % T0)
 
 
+def first_second():
+    """What begins or ends within a second after the first packet does so then, not before."""
+    doc = json.loads(json.dumps(POLICY))
+    doc["rules"][0]["not_before"] = "2030-01-01T00:00:00.500Z"
+    doc["roles"]["guest"]["members"] = [{"peer": "bob", "expires": "2030-01-01T00:00:00.500Z"}]
+    pol = write_policy(doc, "second.json")
+    pcap = write_pcap([(t, p) for t in (0, 0.3, 1.6) for p in (pk.tcp_syn(ALICE4, SERVER4, 1000 + int(t * 10), 5432),
+                                                               pk.udp(BOB4, SERVER4, 2000 + int(t * 10), 53, b"x"))])
+    r = run_replay(CONF, pcap, "--policy", pol, "--enforce", "--at", "2030-01-01T00:00:00Z")
+    equal(r.column("verdict"), ["dropped", "forwarded"] * 2 + ["forwarded", "dropped"], "before and after")
+
+
+def long_over():
+    """A policy of which something has ended is replayed as a gateway starts with it."""
+    doc = json.loads(json.dumps(POLICY))
+    doc["rules"][0]["expires"] = "2029-12-31T00:00:00Z"
+    pol = write_policy(doc, "over.json")
+    r = run_replay(CONF, write_pcap(packets()), "--policy", pol, "--enforce", "--at", "2030-01-01T00:00:00Z")
+    equal(r.column("policy", "why", "rule")[0], ("deny", "zone_default", None), "a rule that has ended")
+    equal(r.column("policy", "why", "rule")[4], ("allow", "rule", "engineer/102"), "another one")
+
+
 def both_ways_of_a_denied_flow():
     """Replies of a denied flow are no way in; a flow from inside needs a rule of its own."""
     doc = json.loads(json.dumps(POLICY))
@@ -182,4 +204,4 @@ def many_flows():
 
 
 need()
-run(what_each_says, configured_modes, candidate, times, both_ways_of_a_denied_flow, many_flows)
+run(what_each_says, configured_modes, candidate, times, first_second, long_over, both_ways_of_a_denied_flow, many_flows)
