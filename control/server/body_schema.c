@@ -48,10 +48,15 @@ check_enum(const json_t *words, const json_t *v, struct sl_error *e)
 	json_t *w;
 
 	json_array_foreach ((json_t *)words, i, w) {
+		const char *comma = i ? ", " : "";
+
 		if (json_equal(w, v))
 			return 0;
-		n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", i ? ", " : "",
-				      json_string_value(w));
+		n += (size_t)(json_is_integer(w) ? snprintf(list + n, sizeof(list) - n,
+							    "%s%" JSON_INTEGER_FORMAT, comma,
+							    json_integer_value(w))
+						 : snprintf(list + n, sizeof(list) - n, "%s%s",
+							    comma, json_string_value(w)));
 		n = SL_MIN(n, sizeof(list) - 1);
 	}
 	return sl_fail(e, -EINVAL, "enum_invalid", "", "one of: %s", list);

@@ -85,6 +85,7 @@ struct configs {
 	struct sl_store *s;
 	const char *name, *gateway; /* gateway: the wanted one, NULL: all */
 	const json_t *peer, *routes;
+	json_int_t mtu; /* of the interface, 0: the usual one */
 	json_t *list;
 };
 
@@ -128,6 +129,8 @@ file_text(const struct configs *x, const json_t *gi, const json_t *addresses)
 	fprintf(f, "# %s at %s\n[Interface]\n# PrivateKey = (yours: it stays with you)\n", x->name,
 		sl_json_text(gi, "gateway"));
 	put_list(f, "Address", addresses);
+	if (x->mtu != 0)
+		fprintf(f, "MTU = %" JSON_INTEGER_FORMAT "\n", x->mtu);
 	fprintf(f, "\n[Peer]\n");
 	if (sl_json_text(gi, "public_key")[0] != '\0')
 		fprintf(f, "PublicKey = %s\n", sl_json_text(gi, "public_key"));
@@ -189,6 +192,18 @@ each_gateway_interface(void *ctx, enum sl_kind k, const char *id, uint64_t rev, 
 	return true;
 }
 
+static json_int_t
+mtu_of(struct sl_store *s, const char *iface)
+{
+	json_t *body = NULL;
+	json_int_t mtu = 0;
+
+	if (sl_store_get(s, SL_KIND_INTERFACE, iface, NULL, &body) == 0)
+		mtu = json_integer_value(json_object_get(body, "mtu"));
+	json_decref(body);
+	return mtu;
+}
+
 int
 client_configs(struct sl_store *s, const char *name, const json_t *peer, const char *gateway,
 	       json_t **out, struct sl_error *e)
@@ -200,6 +215,7 @@ client_configs(struct sl_store *s, const char *name, const json_t *peer, const c
 	if (routes == NULL)
 		return sl_fail(e, -EIO, "store_io", "", "the targets cannot be read");
 	x.routes = routes;
+	x.mtu = mtu_of(s, sl_json_text(peer, "interface"));
 	x.list = json_array();
 	rc = sl_store_walk(s, SL_KIND_GATEWAY_INTERFACE, "", each_gateway_interface, &x, e);
 	json_decref(routes);

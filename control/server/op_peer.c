@@ -162,13 +162,19 @@ int
 sl_op_get_peer_config(struct sl_call *c, struct sl_error *e)
 {
 	json_t *peer = NULL, *configs = NULL;
+	const char *gateway = c->q[SL_Q_GATEWAY];
 	int rc = sl_call_own(c, SL_SR_PEER, c->arg[0], e);
 
 	if (rc != 0)
 		return rc;
 	if (sl_store_get(c->rest->c.store, SL_KIND_PEER, c->arg[0], &c->etag, &peer) != 0)
 		return sl_call_not_found("peer", c->arg[0], e);
-	rc = client_configs(c->rest->c.store, c->arg[0], peer, c->q[SL_Q_GATEWAY], &configs, e);
+	if (gateway != NULL &&
+	    sl_store_get(c->rest->c.store, SL_KIND_GATEWAY, gateway, NULL, NULL) != 0) {
+		json_decref(peer);
+		return sl_call_not_found("gateway", gateway, e);
+	}
+	rc = client_configs(c->rest->c.store, c->arg[0], peer, gateway, &configs, e);
 	/* its routes are the same on every gateway */
 	if (rc == 0 && c->rest->c.collector != NULL && json_array_size(configs) > 0)
 		rc = sl_collector_issued(c->rest->c.collector, c->arg[0],
