@@ -33,7 +33,7 @@ ctl interface add wg0 mtu=1420
 ctl gateway add gw-a interfaces=wg0
 ctl gateway add gw-b interfaces=wg0
 ctl endpoint add gw-a:wg0 gw-a wg0 endpoint=198.51.100.1:51820 client_pool=10.7.1.0/24 index=1 public_key=xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=
-ctl endpoint add gw-b:wg0 gw-b wg0 endpoint=198.51.100.2:51820 client-pool=10.7.2.0/24 index=2
+ctl endpoint add gw-b:wg0 gw-b wg0 endpoint=198.51.100.2:51820 client-pool=10.7.2.0/24 index=2 public_key=TrMvSoP4jYQlY6RIzBgbssQqY3vxI2Pi+y71lOWWXX0=
 ctl gateways; has '^gw-a .*wg0'
 ctl routes; has 'ip route add 10.7.1.0/24 via'
 ctl gateway set gw-b region=osaka
@@ -42,12 +42,34 @@ ctl -j gateway show gw-b; equal "JSON" "$(jq -r .region <<<"$OUT")" osaka
 ctl help peer add; has 'allowed_ips='
 ctl listGateways limit=1; has '^gw-a'
 
+step "a configuration that no client could use is not given out, and nothing was made for it"
+ctl interface add wg7
+ctl_fails 1 no_gateway peer add nina wg7 --new-key --out "$DIR/nina.conf"
+ctl gateway set gw-b interfaces=wg0,wg7
+ctl endpoint add gw-b:wg7 gw-b wg7 endpoint=198.51.100.2:51827 index=1
+ctl_fails 1 'no gateway of interface "wg7" has both' peer add nina wg7 --new-key --out "$DIR/nina.conf"
+ctl_fails 5 not_found peer show nina
+ctl endpoint remove gw-b:wg7
+ctl gateway set gw-b interfaces=wg0
+ctl interface remove wg7
+ctl gateway add gw-c interfaces=wg0
+ctl endpoint add gw-c:wg0 gw-c wg0 endpoint=198.51.100.3:51820 client_pool=10.7.3.0/24 index=3
+ctl peer add nina wg0 allocate=client --new-key --out "$DIR/nina.conf"; has 'left out: gw-c, which has no public key'
+equal "files" "$(ls "$DIR" | grep nina | tr '\n' ' ')" "nina-gw-a.conf nina-gw-b.conf "
+touch "$DIR/otto-gw-b.conf"
+ctl_fails 6 'otto-gw-b.conf is there already' peer add otto wg0 --new-key --out "$DIR/otto.conf"
+ctl_fails 5 not_found peer show otto
+ctl gateway decommission gw-c
+ctl peer remove nina
+
 step "a new peer with keys from here: files and a QR code that another program reads"
 ctl peer add alice wg0 allocate=client --new-key --out "$DIR/alice.conf" --qr
 equal "files" "$(ls "$DIR" | grep alice | tr '\n' ' ')" "alice-gw-a.conf alice-gw-b.conf "
 equal "mode" "$(stat -c %a "$DIR/alice-gw-a.conf")" 600
 KEY=$(sed -n 's/^PrivateKey = //p' "$DIR/alice-gw-a.conf")
 ctl -j peer show alice; equal "public key" "$(jq -r .public_key <<<"$OUT")" "$(wg pubkey <<<"$KEY")"
+grep -q 'PrivateKey = (' "$DIR/alice-gw-a.conf" && fail "the place of the key is still there: $(cat "$DIR/alice-gw-a.conf")"
+grep -q '^MTU = 1420' "$DIR/alice-gw-a.conf" || fail "no MTU: $(cat "$DIR/alice-gw-a.conf")"
 grep -q '^Endpoint = 198.51.100.1:51820' "$DIR/alice-gw-a.conf" || fail "$(cat "$DIR/alice-gw-a.conf")"
 grep -q '^Address = 10.7.2.' "$DIR/alice-gw-b.conf" || fail "$(cat "$DIR/alice-gw-b.conf")"
 ctl gateway set gw-b enabled=no
@@ -75,6 +97,9 @@ ctl peer key alice "$(wg genkey | wg pubkey)" overlap_s=60; has 'old_key_until'
 ctl peer config alice gateway=gw-a; has '10.7.1'
 ctl_fails 6 exists peer add alice wg0 TrMvSoP4jYQlY6RIzBgbssQqY3vxI2Pi+y71lOWWXX0=
 ctl_fails 5 not_found peer show nobody
+ctl_fails 5 'no peer "nobody"' peer remove nobody
+ctl_fails 5 'no peer "nobody"' peer set nobody keepalive_s=25
+ctl_fails 5 'no gateway "nope"' peer config alice gateway=nope
 ctl_fails 1 field_range peer add carol wg0 short
 ctl_fails 2 'is missing' peer add carol
 ctl_fails 2 'takes no' peer set alice colour=red
@@ -82,6 +107,38 @@ ctl_fails 2 'no command' frobnicate
 ctl_fails 2 'lost' peer add carol wg0 --new-key
 ctl_fails 6 'is there already' peer add carol wg0 --new-key --out "$DIR/alice-gw-a.conf"
 ctl_fails 1 secret_field peer set alice "addresses={\"private_key\":[]}"
+
+step "dry runs, in each way to write them, and flags of questions"
+for how in --dry-run --dry-run=yes dry_run=yes dry-run=true dry_run=1; do
+	ctl gateway remove gw-b $how; has 'dry_run +true'
+done
+ctl gateway decommission gw-b --dry-run; has '^del +gateway +gw-b'
+ctl peer set alice keepalive_s=25 --dry-run; has 'gw-a'
+ctl_fails 2 'yes or no is wanted' gateway remove gw-b dry_run=perhaps
+ctl gateway show gw-b
+equal "keepalive_s" "$("$LAB_CTL" -j peer show alice | jq .keepalive_s)" null
+ctl sessions alice open=yes; has '^none'
+
+step "a wait that is not over fails, and says for whom"
+seq=$("$LAB_CTL" -j replication | jq .seq)
+ctl_fails 1 'gw-a" has not applied it (not_connected)' wait "$seq" gw-a 1
+ctl_fails 1 not_applied -j wait "$seq" gw-a 0
+
+step "pools, allocations, revocations, roles beside the policy, settings"
+ctl pool add spare 10.90.0.0/16,10.91.0.0/16 24; has 'prefix_len +24'
+ctl pool remove spare
+ctl allocations; has '^gw-a:wg0:10.7.1'
+ctl allocation remove "$("$LAB_CTL" -j allocations | jq -r '.items[] | select(.peer == "alice") | .name | select(startswith("gw-b"))')"
+ctl peer show alice; grep -q 10.7.2 <<<"$OUT" && fail "the address is not released: $OUT"
+ctl allocation add alice; has '10.7.2'
+ctl revoke cert:0badcafe reason='laptop lost'; has 'laptop lost'
+ctl revocations; has '^cert:0badcafe'
+ctl_fails 1 id_invalid revoke cert:XYZ
+ctl setting set flow_days 31
+ctl setting reset flow_days
+ctl_fails 1 'one of: 0, 1, 5' migration phase 3
+ctl_fails 2 'wants ROLE MEMBER INTERFACE' role-map add staff:peer:alice
+ctl_fails 2 'wants ROLE MEMBER INTERFACE' role-map add staff peer:alice wg0
 
 step "import: wg0.conf and CSV, first as a dry run; nothing is made of a file with a mistake"
 PSK=$(wg genpsk)
@@ -113,6 +170,14 @@ echo '{"version": 1, "zones": {"s": {"id": 1, "type": "internal", "networks": ["
 ctl policy validate "$DIR/p.json"
 ctl policy put "$DIR/p.json" comment=first
 ctl policy show; has '"?db"?'
+ctl policy test
+echo '{"version": 2, "roles": {"staff": {"id": 1}}}' >"$DIR/p2.json"
+ctl policy put "$DIR/p2.json" --dry-run; has 'dry_run +true'
+ctl policy show; has '"?db"?'
+jq '.roles = {"staff": {"id": 1}}' "$DIR/p.json" >"$DIR/p2.json"
+ctl policy put "$DIR/p2.json"
+ctl role-map add staff peer:alice wg0 reason='CHG-12, "on call"' expires_at=2099-01-31T17:00:00Z; has 'CHG-12'
+ctl role-map remove staff:peer:alice
 ctl policy versions; has '1'
 ctl migration status; has '^phase 0'; has 'db: vpn'
 ctl token create viewer,auditor

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sl_json.h"
+
 /* clang-format off */
 const struct control_verb control_verbs[] = {
 	{"peers", "listPeers", {"interface"}, NULL, "[INTERFACE]", "peers", false, NULL},
@@ -28,32 +30,39 @@ const struct control_verb control_verbs[] = {
 	{"gateway set", "patchGateway", {"name"}, NULL, "NAME KEY=VALUE...", "change one", false, NULL},
 	{"gateway remove", "deleteGateway", {"name"}, NULL, "NAME", "remove one", false, NULL},
 	{"gateway status", "getGatewayStatus", {"name"}, NULL, "NAME", "what it serves, and how far it is behind", false, NULL},
-	{"gateway decommission", "decommissionGateway", {"name"}, NULL, "NAME [reason=TEXT]", "revoke and remove it", false, NULL},
+	{"gateway decommission", "decommissionGateway", {"name"}, NULL, "NAME [reason=TEXT] [certificates=SERIAL,...] [--dry-run]", "revoke and remove it", false, NULL},
 	{"endpoints", "listGatewayInterfaces", {"gateway"}, NULL, "[GATEWAY]", "interfaces of gateways: keys, endpoints, pools", false, NULL},
 	{"endpoint show", "getGatewayInterface", {"name"}, NULL, "GATEWAY:INTERFACE", "one of them", false, NULL},
 	{"endpoint add", "createGatewayInterface", {"name", "gateway", "interface"}, NULL, "GATEWAY:INTERFACE GATEWAY INTERFACE [KEY=VALUE...]", "create one: endpoint=198.51.100.1:51820", false, NULL},
 	{"endpoint set", "patchGatewayInterface", {"name"}, NULL, "GATEWAY:INTERFACE KEY=VALUE...", "change one", false, NULL},
+	{"endpoint remove", "deleteGatewayInterface", {"name"}, NULL, "GATEWAY:INTERFACE", "remove one", false, NULL},
 	{"routes", "listGatewayInterfaces", {0}, NULL, "", "which pools the private servers' routers send to which gateway", false, routes_command},
 	{"roles", "listRoles", {0}, NULL, "", "network roles of the policy", false, NULL},
 	{"rules", "listRules", {0}, NULL, "", "rules of the policy", false, NULL},
 	{"targets", "listTargets", {0}, NULL, "", "targets of the policy", false, NULL},
 	{"zones", "listZones", {0}, NULL, "", "zones of the policy", false, NULL},
 	{"role-maps", "listRoleMaps", {0}, NULL, "", "roles given beside the policy", false, NULL},
-	{"role-map add", "createRoleMap", {"name"}, NULL, "ROLE:MEMBER [KEY=VALUE...]", "give one", false, NULL},
+	{"role-map add", "createRoleMap", {0}, NULL, "ROLE MEMBER INTERFACE reason=TEXT [expires_at=TIME]", "give one: staff peer:alice wg0 reason=CHG-12", false, role_map_command},
 	{"role-map remove", "deleteRoleMap", {"name"}, NULL, "ROLE:MEMBER", "take it back", false, NULL},
 	{"providers", "listProviders", {0}, NULL, "", "identity providers", false, NULL},
 	{"pools", "listPools", {0}, NULL, "", "address pools", false, NULL},
+	{"pool add", "createPool", {"name", "prefixes", "prefix_len"}, NULL, "NAME PREFIXES LENGTH", "create one: agents 10.1.0.0/16,10.2.0.0/16 24", false, NULL},
+	{"pool remove", "deletePool", {"name"}, NULL, "NAME", "remove one", false, NULL},
 	{"allocations", "listAllocations", {0}, NULL, "", "addresses given out", false, NULL},
+	{"allocation add", "createAllocation", {"peer"}, NULL, "PEER", "an address at each gateway where it has none", false, NULL},
+	{"allocation remove", "deleteAllocation", {"name"}, NULL, "GATEWAY:INTERFACE:ADDRESS", "release one", false, NULL},
 	{"policy show", "getPolicy", {0}, NULL, "[raw=yes]", "the document in force", false, NULL},
 	{"policy put", "putPolicy", {0}, NULL, "FILE [comment=TEXT] [--dry-run]", "put a document into force everywhere", true, NULL},
-	{"policy validate", "validatePolicy", {0}, NULL, "FILE", "check one without that", true, NULL},
-	{"policy test", "testPolicy", {0}, NULL, "FILE", "run a document's tests", true, NULL},
+	{"policy validate", "validatePolicy", {0}, NULL, "FILE", "check one and run its tests, without that", true, NULL},
+	{"policy test", "testPolicy", {0}, NULL, "", "run the tests of the document in force", false, NULL},
 	{"policy simulate", "simulatePolicy", {0}, NULL, "FILE", "a question in JSON: {subject, dst, proto, dport}", true, NULL},
 	{"policy versions", "listPolicyVersions", {0}, NULL, "", "documents that were in force", false, NULL},
 	{"policy rollback", "rollbackPolicy", {"version"}, NULL, "VERSION", "put an older one into force", false, NULL},
 	{"tokens", "listTokens", {0}, NULL, "", "tokens, never their secrets", false, NULL},
 	{"token create", "createToken", {"roles"}, NULL, "ROLE[,ROLE] [bound=NAME] [expires-in-s=N]", "make one; it is shown once", false, NULL},
 	{"token revoke", "deleteToken", {"id"}, NULL, "ID", "revoke one", false, NULL},
+	{"revocations", "listRevocations", {0}, NULL, "", "certificates and tokens that were revoked", false, NULL},
+	{"revoke", "putRevocation", {"name"}, NULL, "cert:SERIAL [reason=TEXT]", "end a certificate, for good", false, NULL},
 	{"replication", "getReplication", {0}, NULL, "", "who follows, and how far", false, NULL},
 	{"wait", "waitApplied", {"seq", "gateways", "timeout"}, NULL, "SEQ [GATEWAYS] [TIMEOUT]", "until gateways have applied it", false, NULL},
 	{"backup", "createBackup", {0}, NULL, "", "a backup in the server's state directory", false, NULL},
@@ -74,6 +83,7 @@ const struct control_verb control_verbs[] = {
 	{"metrics", "getMetrics", {0}, NULL, "", "of the control plane", false, NULL},
 	{"settings", "listSettings", {0}, NULL, "", "settings", false, NULL},
 	{"setting set", "putSetting", {"name", "value"}, NULL, "NAME VALUE", "change one", false, NULL},
+	{"setting reset", "deleteSetting", {"name"}, NULL, "NAME", "back to the default", false, NULL},
 	{"version", "getVersion", {0}, NULL, "", "of the control plane", false, NULL},
 	{"whoami", "getMe", {0}, NULL, "", "as whom you are logged in", false, NULL},
 };
@@ -112,6 +122,21 @@ show(const struct rest_answer *a, bool json)
 	return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
 }
 
+/** A wait that ended too early is none for a script: it goes on after status 0. */
+static int
+waited(const struct op *op, const struct rest_answer *a, struct sl_error *e)
+{
+	const json_t *first = json_array_get(json_object_get(a->json, "missing"), 0);
+
+	if (strcmp(op->id, "waitApplied") != 0 || json_is_true(json_object_get(a->json, "all")))
+		return EXIT_OK;
+	sl_fail(e, -ETIMEDOUT, "not_applied", "", "gateway \"%s\" has not applied it (%s)",
+		sl_json_text(first, "gateway"), sl_json_text(first, "reason"));
+	sl_hint(e,
+		"sluicectl --control URL replication tells why; wait longer with timeout=SECONDS");
+	return EXIT_FAILED;
+}
+
 static int
 ask_and_show(struct rest *r, const struct op *op, const struct control_verb *v, int argc,
 	     char **argv, bool json, struct sl_error *e)
@@ -126,6 +151,8 @@ ask_and_show(struct rest *r, const struct op *op, const struct control_verb *v, 
 		rc = EXIT_USAGE;
 	if (rc == 0)
 		rc = show(&a, json);
+	if (rc == 0)
+		rc = waited(op, &a, e);
 	rest_answer_free(&a);
 	control_request_free(&q);
 	return rc;

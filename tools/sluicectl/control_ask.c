@@ -47,7 +47,7 @@ url_of(struct rest *r, const struct control_request *q, const char *after)
 }
 
 /** The revision that is there now: what is on the screen is what is changed, unless somebody was
- * faster. "": nothing is there. */
+ * faster. "": nothing is there, and PUT makes it. */
 static int
 revision(struct rest *r, const struct op *op, const char *url, char etag[64], struct sl_error *e)
 {
@@ -63,7 +63,7 @@ revision(struct rest *r, const struct op *op, const char *url, char etag[64], st
 	rc = rest_call(r, &c, &a, e);
 	snprintf(etag, 64, "%s", a.etag);
 	rest_answer_free(&a);
-	if (rc != EXIT_NOT_FOUND)
+	if (rc != EXIT_NOT_FOUND || strcmp(op->method, "PUT") != 0)
 		return rc;
 	*e = (struct sl_error){0};
 	return 0;

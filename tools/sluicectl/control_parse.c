@@ -116,6 +116,8 @@ set(struct control_request *q, const struct op_field *f, const char *text, struc
 	}
 	if (f->where == OP_IN_BODY)
 		return json_object_set_new(to, f->name, value);
+	if (f->type == OP_FLAG)
+		text = json_is_true(value) ? "true" : "false";
 	json_decref(value);
 	return json_object_set_new(to, f->name, json_string(text));
 }

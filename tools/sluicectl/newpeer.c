@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "sl_json.h"
 #include "sl_secret.h"
 
 #define ARGS_MAX 64
@@ -67,22 +68,24 @@ make_key(struct newpeer *p)
 	p->args[p->n_args++] = p->pair;
 }
 
-/** The template with the key as the first line of [Interface]. @return false: it has no such
- * section or is too long */
+/** The template with the key as the first line of [Interface], instead of the comment that stands
+ * there for it. @return false: it has no such section or is too long */
 static bool
 complete(const struct newpeer *p, const char *template, char out[CONFIG_MAX])
 {
-	static const char section[] = "[Interface]\n";
-	const char *at = strstr(template, section);
+	static const char section[] = "[Interface]\n", comment[] = "# PrivateKey";
+	const char *at = strstr(template, section), *rest;
 	char b64[SL_KEY_B64_LEN + 1];
 	int n;
 
 	if (!at)
 		return false;
 	at += strlen(section);
+	rest = strncmp(at, comment, strlen(comment)) == 0 ? at + strcspn(at, "\n") : at;
+	rest += rest != at && *rest == '\n';
 	sl_key_to_base64(p->key.b, b64);
 	n = snprintf(out, CONFIG_MAX, "%.*sPrivateKey = %s\n%s", (int)(at - template), template,
-		     b64, at);
+		     b64, rest);
 	sl_wipe(b64, sizeof(b64));
 	return n > 0 && n < CONFIG_MAX;
 }
@@ -177,15 +180,68 @@ give_one(const struct newpeer *p, const json_t *config, bool several, struct sl_
 	return rc;
 }
 
-/** What cannot be written later must be known before the peer is made. */
-static int
-check_out(const struct newpeer *p, struct sl_error *e)
+/** A client can use it: a configuration, or the interface of a gateway that one will be made of. */
+static bool
+is_usable(const json_t *o)
 {
-	if (!p->out || access(p->out, F_OK) != 0)
+	return sl_json_text(o, "public_key")[0] && sl_json_text(o, "endpoint")[0];
+}
+
+static int
+check_file(const char *path, struct sl_error *e)
+{
+	if (access(path, F_OK) != 0)
 		return 0;
-	sl_fail(e, -EEXIST, "exists", "", "%.200s is there already", p->out);
+	sl_fail(e, -EEXIST, "exists", "", "%.200s is there already", path);
 	sl_hint(e, "name another file");
 	return EXIT_CONFLICT;
+}
+
+static int
+check_gateways(const struct newpeer *p, const char *iface, const json_t *items, struct sl_error *e)
+{
+	char path[4096];
+	unsigned usable = 0;
+	json_t *one;
+	size_t i;
+
+	json_array_foreach (items, i, one) {
+		if (strcmp(sl_json_text(one, "interface"), iface) != 0)
+			continue;
+		usable += is_usable(one);
+		if (p->out)
+			file_name(p->out, sl_json_text(one, "gateway"), true, path, sizeof(path));
+		if (p->out && check_file(path, e))
+			return EXIT_CONFLICT;
+	}
+	if (usable)
+		return 0;
+	sl_fail(e, -ENOENT, "no_gateway", "",
+		"no gateway of interface \"%.20s\" has both a public key and an endpoint", iface);
+	sl_hint(e,
+		"a gateway tells its key when it first connects; its endpoint: endpoint set "
+		"GATEWAY:%.20s endpoint=HOST:PORT",
+		iface);
+	return EXIT_FAILED;
+}
+
+/** What cannot be written later, or would be of no use, must be known before the peer is made. */
+static int
+check_before(struct rest *r, const struct newpeer *p, const char *iface, struct sl_error *e)
+{
+	struct control_request q = {0};
+	struct rest_answer a = {0};
+	int rc = p->out ? check_file(p->out, e) : 0;
+
+	if (rc)
+		return rc;
+	rc = control_parse(&q, op_find("listGatewayInterfaces"), NULL, 0, NULL, e)
+		     ? EXIT_USAGE
+		     : control_ask(r, &q, &a, e);
+	rc = rc ? rc : check_gateways(p, iface, json_object_get(a.json, "items"), e);
+	rest_answer_free(&a);
+	control_request_free(&q);
+	return rc;
 }
 
 static int
@@ -207,9 +263,17 @@ give_configs(struct rest *r, const struct newpeer *p, const char *name, struct s
 			name);
 		rc = EXIT_FAILED;
 	}
-	json_array_foreach (configs, i, one)
-		if (rc == 0 && give_one(p, one, json_array_size(configs) > 1, e))
-			rc = EXIT_FAILED;
+	json_array_foreach (configs, i, one) {
+		if (rc == 0 && is_usable(one))
+			rc = give_one(p, one, json_array_size(configs) > 1, e) ? EXIT_FAILED : 0;
+		else if (rc == 0)
+			fprintf(stderr,
+				"sluicectl: left out: %s, which has no %s yet; later: sluicectl "
+				"--control URL peer config %s gateway=%s\n",
+				sl_json_text(one, "gateway"),
+				sl_json_text(one, "public_key")[0] ? "endpoint" : "public key",
+				name, sl_json_text(one, "gateway"));
+	}
 	rest_answer_free(&a);
 	control_request_free(&q);
 	return rc;
@@ -225,14 +289,14 @@ newpeer_command(struct rest *r, int argc, char **argv, bool json, struct sl_erro
 	struct control_request q = {0};
 	int rc = take_args(&p, argc, argv, e);
 
-	rc = rc ? rc : check_out(&p, e);
 	if (rc)
 		return rc;
 	if (p.new_key)
 		make_key(&p);
-	rc = control_parse(&q, op_find("createPeer"), &v, p.n_args, p.args, e)
-		     ? EXIT_USAGE
-		     : control_ask(r, &q, &a, e);
+	rc = control_parse(&q, op_find("createPeer"), &v, p.n_args, p.args, e) ? EXIT_USAGE : 0;
+	if (rc == 0 && p.new_key)
+		rc = check_before(r, &p, sl_json_text(q.body, "interface"), e);
+	rc = rc ? rc : control_ask(r, &q, &a, e);
 	if (rc == 0 && p.new_key)
 		rc = give_configs(r, &p, json_string_value(json_object_get(q.body, "name")), e);
 	if (rc == 0 && json)
