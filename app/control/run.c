@@ -45,6 +45,7 @@ struct run {
 	unsigned seconds;
 	struct sl_publisher *publisher;
 	struct sl_collector *collector; /* NULL: a follower */
+	struct upstream *upstream;
 	struct sl_rpc *rpc;
 	struct sl_rpc_server *server;
 	struct sl_rest *rest;
@@ -325,7 +326,7 @@ on_upstream(void *ctx, const struct sl_rpc_caller *caller, const char *method, c
 
 	if (r->follower != NULL)
 		return sl_follower_upstream(r->follower, caller, method, node, params, result, e);
-	return upstream_call(r->store, r->collector, method, node, params, result, e);
+	return upstream_call(r->upstream, method, node, params, result, e);
 }
 
 static int
@@ -342,13 +343,20 @@ open_repl(struct run *r, struct sl_error *e)
 				   .certificate = access_certificate,
 				   .still = access_still,
 				   .ctx = &r->access};
-	struct sl_rpc_limits limits = {.connections = 2048, .per_source = 64};
+	/* a follower speaks for all who are behind it; each of them has its own rates */
+	struct sl_rpc_limits limits = {.connections = 2048,
+				       .per_source = 64,
+				       .per_second = 2000,
+				       .burst = 4000};
 	int rc;
 
 	if (!r->o->follower) {
 		r->collector = sl_collector_new(r->store, e);
 		if (r->collector == NULL)
 			return e->err;
+		r->upstream = upstream_new(r->store, r->collector);
+		if (r->upstream == NULL)
+			return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for reports");
 	}
 	r->publisher = sl_publisher_new(&p, e);
 	if (r->publisher == NULL)
@@ -423,6 +431,7 @@ close_all(struct run *r)
 		evdns_base_free(r->dns, 0);
 	if (r->base != NULL)
 		event_base_free(r->base);
+	upstream_free(r->upstream);
 	sl_collector_free(r->collector);
 	sl_allow_cert_free(r->certs);
 	sl_tls_free(r->rest_tls);

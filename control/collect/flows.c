@@ -52,6 +52,8 @@ sl_flows_new(sqlite3 *db, struct sl_error *e)
 	f->db = db;
 	f->rows = UINT64_MAX; /* not counted yet */
 	f->max = SL_FLOWS_MAX;
+	for (unsigned i = 0; i < FLOWS_TABLES; i++)
+		f->counted[i] = json_object();
 	if (db_exec(db, tables, e) == 0)
 		while (n < FQ_N && (f->st[n] = db_prepare(db, sql[n], e)) != NULL)
 			n++;
@@ -68,6 +70,8 @@ sl_flows_free(struct sl_flows *f)
 		return;
 	for (int i = 0; i < FQ_N; i++)
 		sqlite3_finalize(f->st[i]);
+	for (unsigned i = 0; i < FLOWS_TABLES; i++)
+		json_decref(f->counted[i]);
 	free(f);
 }
 
@@ -226,17 +230,22 @@ next_number(struct sl_flows *f, const struct sl_flows_push *p, uint64_t *next)
 
 /** Rows that never came are lost, whether the gateway knows it or not. */
 static int
-note_gap(struct sl_flows *f, const struct sl_flows_push *p, uint64_t next, int64_t now_s)
+note_gap(struct sl_flows *f, const struct sl_flows_push *p, uint64_t next, int64_t now_s,
+	 struct sl_error *e)
 {
 	uint64_t rows = p->first > next ? p->first - next : 0;
 	int64_t at = p->from_s ? p->from_s : now_s;
+	int rc;
 
 	if (p->first + json_array_size(p->rows) <= next) /* all of it was here before */
 		return 0;
 	rows = SL_MAX(rows, p->lost_before);
 	if (rows == 0 && p->lost_flows == 0)
 		return 0;
-	return db_run(f->st[FQ_GAP], "tiii", p->gateway, at, (int64_t)rows, (int64_t)p->lost_flows);
+	rc = db_run(f->st[FQ_GAP], "tiii", p->gateway, at,
+		    SL_MIN((int64_t)rows, (int64_t)FLOWS_LOST_MAX),
+		    SL_MIN((int64_t)p->lost_flows, (int64_t)FLOWS_LOST_MAX));
+	return rc ? rc : flows_bound(f, FLOWS_GAP, p->gateway, e);
 }
 
 /** Join what is covered with what came right before it. */
@@ -250,8 +259,10 @@ note_cover(struct sl_flows *f, const struct sl_flows_push *p, struct sl_error *e
 	if (!p->from_s || p->to_s < p->from_s)
 		return 0;
 	st = db_prepare(f->db,
-			"SELECT since FROM flow_cover WHERE gateway = ?1 AND since <= ?2 AND until "
-			">= ?2 - 1 ORDER BY since DESC LIMIT 1",
+			/* the newest few: older ones cannot be what came right before */
+			"SELECT since FROM (SELECT since, until FROM flow_cover WHERE gateway = ?1 "
+			"AND since <= ?2 ORDER BY since DESC LIMIT 16) WHERE until >= ?2 - 1 "
+			"LIMIT 1",
 			e);
 	if (!st)
 		return -EIO;
@@ -259,7 +270,11 @@ note_cover(struct sl_flows *f, const struct sl_flows_push *p, struct sl_error *e
 	if (rc == 1)
 		since = sqlite3_column_int64(st, 0);
 	sqlite3_finalize(st);
-	return rc < 0 ? rc : db_run(f->st[FQ_COVER], "tii", p->gateway, since, p->to_s);
+	if (rc >= 0)
+		rc = db_run(f->st[FQ_COVER], "tii", p->gateway, since, p->to_s);
+	if (rc == 0 && since == p->from_s)
+		rc = flows_bound(f, FLOWS_COVER, p->gateway, e);
+	return rc;
 }
 
 static int
@@ -269,7 +284,7 @@ take(struct sl_flows *f, const struct sl_flows_push *p, uint64_t next, int64_t n
 	struct row row;
 	json_t *o;
 	size_t i;
-	int rc = note_gap(f, p, next, now_s);
+	int rc = note_gap(f, p, next, now_s, e);
 
 	json_array_foreach (p->rows, i, o) {
 		if (rc)
@@ -305,7 +320,9 @@ sl_flows_push(struct sl_flows *f, const struct sl_flows_push *p, int64_t now_s, 
 	*acked = SL_MAX(next, p->first + json_array_size(p->rows));
 	*acked -= *acked > 0;
 	rc = db_end(f->db, mine, rc, e);
-	if (rc)
-		f->rows = UINT64_MAX; /* what was dropped is there again */
+	if (rc) { /* what was dropped is there again */
+		f->rows = UINT64_MAX;
+		flows_bound_forget(f);
+	}
 	return rc;
 }

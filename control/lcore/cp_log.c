@@ -130,6 +130,8 @@ acked(void *ctx, int rc, json_t *result, const struct sl_error *e)
 	l->calling = false;
 	l->due_ns = gw_mono_ns(cp->gw) + (rc == 0 ? FLUSH_NS : RETRY_NS);
 	if (rc != 0) {
+		if (e->retry_after_ms > 0)
+			l->due_ns = gw_mono_ns(cp->gw) + e->retry_after_ms * SL_NS_PER_MS;
 		sl_log(SL_LOG_INFO, "control", "log.push: %s (%s)", e->message, e->reason);
 		return;
 	}

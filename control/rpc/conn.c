@@ -404,6 +404,7 @@ rpc_conn_new(struct rpc_listener *l, evutil_socket_t fd, const struct sl_ip *ip,
 	c->caller = (struct sl_rpc_caller){.via = l->via,
 					   .principal = c->label,
 					   .conn = c,
+					   .rate = l->rate,
 					   .values_max = STRANGER_VALUES};
 	if (who)
 		be_somebody(c, who);

@@ -6,6 +6,7 @@
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
 
+#include "sl_rate.h"
 #include "sl_rpc_server.h"
 #include "throttle.h"
 
@@ -18,6 +19,7 @@ struct rpc_listener {
 	struct sl_rpc_auth auth;
 	bool login;		     /* who connects is a stranger */
 	struct sl_rpc_limits limits; /* defaults filled in */
+	struct sl_rate *rate;	     /* of its callers; NULL: none */
 	char *unix_path;
 	unsigned n_conns;
 };

@@ -185,7 +185,7 @@ def tables(s):
         rows.append("{" + ", ".join([
             f".name = {q(m['name'])}", f".summary = {q(m['summary'])}", f".role = {q(m['role'])}", f".roles = 0x{m['roles']:x}",
             f".open = {'true' if 'open' in m['role'].split() else 'false'}", f".states = {states}",
-            f".local_only = {'true' if m.get('local_only') else 'false'}",
+            f".local_only = {'true' if m.get('local_only') else 'false'}", f".unrated = {'true' if m.get('unrated') else 'false'}",
             f".params = {'p_' + i if params else 'NULL'}", f".n_params = {len(params)}",
             f".params_size = {'sizeof(' + struct + ')' if params else '0'}",
             f".result = {'r_' + i if result else 'NULL'}", f".n_result = {len(result)}",
@@ -239,7 +239,7 @@ def doc(s):
            "`role` names who may call: `viewer` (also auditor, approver, operator and admin), `operator` (also admin), other roles",
            "as they stand, `any` who is logged in, `open`: without login.", ""]
     for m in s["methods"]:
-        flags = ["roles " + ", ".join(m["role"].split()) if " " in m["role"] else f"role {m['role']}"] + (["local only"] if m.get("local_only") else []) + (["not at startup"] if "startup" not in m["state"] else [])
+        flags = ["roles " + ", ".join(m["role"].split()) if " " in m["role"] else f"role {m['role']}"] + (["local only"] if m.get("local_only") else []) + (["no rate"] if m.get("unrated") else []) + (["not at startup"] if "startup" not in m["state"] else [])
         out += [f"## {m['name']}", "", f"{m['summary']} ({', '.join(flags)})", ""]
         if m["params"]:
             out += ["| parameter | type | meaning |", "|---|---|---|", *field_rows(m["params"]), ""]

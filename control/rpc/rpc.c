@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sl_env.h"
 #include "sl_log.h"
+#include "sl_rate.h"
 #include "sl_schema_common.h"
 
 #define BATCH_MAX 256
@@ -175,6 +177,24 @@ refuse_local_only(const struct sl_schema_method *m, const struct sl_rpc_caller *
 		       m->name);
 }
 
+/** A caller that asks too often waits, whatever it asks. */
+static int
+refuse_rate(const struct sl_schema_method *m, const struct sl_rpc_caller *caller,
+	    struct sl_error *e)
+{
+	uint64_t wait_ns;
+
+	if (!caller->rate || (m && m->unrated))
+		return 0;
+	wait_ns = sl_rate_take_ns(caller->rate, caller->principal, sl_clock_mono_ns());
+	if (wait_ns == 0)
+		return 0;
+	sl_fail(e, -EBUSY, "rate_limited", "", "%s asks too often", caller->principal);
+	e->retry_after_ms = (uint32_t)(wait_ns / SL_NS_PER_MS) + 1;
+	sl_hint(e, "try again in %u ms", e->retry_after_ms);
+	return -EBUSY;
+}
+
 /** Attempts to change what is local from afar leave a trace. */
 static void
 audit_refusal(const struct sl_rpc *r, const struct sl_schema_method *m,
@@ -210,8 +230,10 @@ static int
 admit(const struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *method,
       const struct sl_schema_method *m, struct sl_error *e)
 {
-	int rc = refuse_stranger(m, caller, e);
+	int rc = refuse_rate(m, caller, e);
 
+	if (rc == 0)
+		rc = refuse_stranger(m, caller, e);
 	if (rc)
 		return rc;
 	if (!m || !r->bound[m - r->schema->methods].fn) {

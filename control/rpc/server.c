@@ -16,6 +16,7 @@
 #include "sl_log.h"
 
 #define BACKLOG 32
+#define RATE_PLACES 1024 /* principals whose rate is remembered */
 #define RECHECK_AT_ONCE 8
 #define RECHECK_REST_US 2000
 
@@ -26,6 +27,8 @@ static const struct sl_rpc_limits defaults = {
 	.connections = 32,
 	.per_source = 4,
 	.login_s = 5,
+	.per_second = 200,
+	.burst = 400,
 	.idle_s = 300,
 	.pause = 1024 * 1024,
 	.queue_max = 16 * 1024 * 1024,
@@ -43,6 +46,8 @@ limits_of(const struct sl_rpc_limits *l)
 	DEFAULT(connections);
 	DEFAULT(per_source);
 	DEFAULT(login_s);
+	DEFAULT(per_second);
+	DEFAULT(burst);
 	DEFAULT(idle_s);
 	DEFAULT(pause);
 	DEFAULT(queue_max);
@@ -252,6 +257,13 @@ sl_rpc_server_new(struct event_base *base, struct sl_rpc *rpc)
 	return NULL;
 }
 
+static void
+listener_free(struct rpc_listener *l)
+{
+	sl_rate_free(l->rate);
+	free(l);
+}
+
 void
 sl_rpc_server_free(struct sl_rpc_server *s)
 {
@@ -271,7 +283,7 @@ sl_rpc_server_free(struct sl_rpc_server *s)
 		if (l->unix_path)
 			unlink(l->unix_path);
 		free(l->unix_path);
-		free(l);
+		listener_free(l);
 	}
 	free(s);
 }
@@ -327,7 +339,7 @@ listener_bind(struct rpc_listener *l, evconnlistener_cb on_accept, const struct 
 					(int)len);
 	if (!l->ev) {
 		rc = errno ? -errno : -EINVAL;
-		free(l);
+		listener_free(l);
 		return rc;
 	}
 	evconnlistener_set_error_cb(l->ev, on_accept_error);
@@ -433,7 +445,7 @@ bind_ip(struct rpc_listener *l, const struct sl_endpoint *at, const char *path, 
 
 	sl_endpoint_str(at, text);
 	if (!l->tls && !sl_rpc_is_loopback(&at->ip)) {
-		free(l);
+		listener_free(l);
 		sl_fail(e, -EINVAL, "not_loopback", path, "%s is not a loopback address", text);
 		sl_hint(e, "127.0.0.1:7480; without encryption nothing else is served");
 		return -EINVAL;
@@ -466,6 +478,11 @@ sl_rpc_server_tls(struct sl_rpc_server *s, const struct sl_endpoint *at, struct 
 
 	if (!l)
 		return -ENOMEM;
+	l->rate = sl_rate_new(l->limits.per_second, l->limits.burst, RATE_PLACES);
+	if (!l->rate) {
+		listener_free(l);
+		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+	}
 	l->tls = tls;
 	l->auth = *auth;
 	l->login = true;

@@ -22,6 +22,7 @@ struct sl_schema;
 enum sl_rpc_via { SL_RPC_VIA_CONFIG, SL_RPC_VIA_CONSOLE, SL_RPC_VIA_UNIX, SL_RPC_VIA_TCP };
 
 struct sl_rpc_ask;
+struct sl_rate;
 
 struct sl_rpc_caller {
 	enum sl_rpc_via via;
@@ -29,6 +30,7 @@ struct sl_rpc_caller {
 	const struct sl_principal *who; /* NULL: not logged in, may call open methods alone */
 	struct sl_rpc_conn *conn;	/* the connection it came by; NULL: in process */
 	unsigned values_max;		/* JSON values in a line; 0: 8,192 */
+	struct sl_rate *rate;		/* how often `principal` may call; NULL: as it likes */
 	struct sl_rpc_ask *ask;		/* set by the dispatcher where an answer may come later */
 };
 

@@ -19,7 +19,7 @@
 
 struct sl_rpc_server;
 
-/** Of a listener; 0 takes the default. */
+/** Of a listener with a login; 0 takes the default. */
 struct sl_rpc_limits {
 	size_t line_max;	  /* bytes of a line; 1 MiB */
 	size_t line_max_stranger; /* before the login; 8 KiB */
@@ -27,6 +27,8 @@ struct sl_rpc_limits {
 	unsigned connections;	  /* 32; the oldest stranger makes room for a new one */
 	unsigned per_source;	  /* strangers of one address, of IPv6 of a /64; 4 */
 	unsigned login_s;	  /* from the accept to the login; 5 */
+	unsigned per_second;	  /* requests of a principal, on all its connections; 200 */
+	unsigned burst;		  /* of them at once; 400 */
 	unsigned idle_s;	  /* nothing came, or nothing was taken; 300 */
 	size_t pause;		  /* bytes that wait: requests are not read meanwhile; 1 MiB */
 	size_t queue_max;	  /* bytes that wait: notifications are refused; 16 MiB */

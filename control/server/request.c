@@ -11,7 +11,7 @@
 #include "call_int.h"
 #include "head.h"
 #include "history.h"
-#include "rate.h"
+#include "sl_rate.h"
 #include "secret_field.h"
 
 #define VALUES 65536	       /* of a body */
@@ -143,7 +143,7 @@ forbidden(struct sl_call *c, struct sl_error *e)
 static int
 check_rate(struct sl_call *c, const char *who, struct sl_error *e)
 {
-	uint64_t wait_ns = rate_take_ns(c->rest->rate, who, c->begun_ns);
+	uint64_t wait_ns = sl_rate_take_ns(c->rest->rate, who, c->begun_ns);
 
 	if (wait_ns == 0)
 		return 0;
@@ -354,7 +354,7 @@ read_body(struct sl_call *c, struct sl_error *e)
 
 	c->text_len = evbuffer_get_length(in);
 	c->text = c->text_len > 0 ? (const char *)evbuffer_pullup(in, -1) : "";
-	rate_charge(c->rest->rate, c->who.name, (unsigned)(c->text_len / BODY_UNIT));
+	sl_rate_charge(c->rest->rate, c->who.name, (unsigned)(c->text_len / BODY_UNIT));
 	if (c->op->body == NULL)
 		return c->text_len == 0 ? 0
 					: sl_fail(e, -EINVAL, "request_invalid", "",

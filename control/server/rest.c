@@ -14,7 +14,7 @@
 #include "history.h"
 #include "kept.h"
 #include "problem.h"
-#include "rate.h"
+#include "sl_rate.h"
 #include "sl_secret.h"
 
 #define RATE 50
@@ -281,7 +281,7 @@ open_all(struct sl_rest *r, const struct sl_rest_conf *c, struct sl_error *e)
 	}
 	if (rc != 0)
 		return rc;
-	r->rate = rate_new(RATE, BURST, PLACES);
+	r->rate = sl_rate_new(RATE, BURST, PLACES);
 	if (r->rate == NULL)
 		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the REST API");
 	r->door = door_new(c->base, c->tls, &c->at, &ops, r, e);
@@ -319,7 +319,7 @@ sl_rest_free(struct sl_rest *r)
 		call_free(c);
 	}
 	door_free(r->door);
-	rate_free(r->rate);
+	sl_rate_free(r->rate);
 	json_decref(r->page);
 	free(r->roles);
 	free(r->open);

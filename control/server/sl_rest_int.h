@@ -12,7 +12,7 @@
 #include "throttle.h"
 
 struct door;
-struct rate;
+struct sl_rate;
 struct sl_call;
 
 TAILQ_HEAD(sl_call_list, sl_call);
@@ -21,7 +21,7 @@ struct sl_rest {
 	struct sl_rest_conf c;
 	char *name, *state_dir, *host; /* host: of public_url */
 	struct door *door;
-	struct rate *rate;
+	struct sl_rate *rate;
 	struct throttle throttle;
 	json_t *page;		     /* openapi.json */
 	uint16_t *roles;	     /* of each operation */

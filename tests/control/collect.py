@@ -39,7 +39,11 @@ class Gateway:
         self.f = self.s.makefile("r")
         self.ask("auth.login", {"token": token})
 
-    def ask(self, method, params, reason=None):
+    def refused(self, method, params):
+        """Ask. What the error is, None where there is none."""
+        return self.answer(method, params).get("error")
+
+    def answer(self, method, params):
         self.n += 1
         self.s.sendall((json.dumps({"jsonrpc": "2.0", "id": self.n, "method": method, "params": params}) + "\n").encode())
         while True:
@@ -48,7 +52,10 @@ class Gateway:
                 fail(f"{self.name}: {method}: the connection was closed")
             a = json.loads(line)
             if a.get("id") == self.n:
-                break
+                return a
+
+    def ask(self, method, params, reason=None):
+        a = self.answer(method, params)
         if reason:
             equal(f"{method}: reason", a.get("error", {}).get("data", {}).get("reason"), reason)
             return None

@@ -70,6 +70,35 @@ def others(c):
     return g
 
 
+def rates(c, g):
+    step("a gateway tells no more than it should, others tell on")
+    before = sum(1 for _ in range(100) if not g.refused("log.push", {"boot": "b", "first": 0, "rows": []}))
+    equal("pushes of a gateway that has been quiet", before, 100)
+    row = {"interface": "wg0", "src": "10.7.0.2", "dst": "10.20.0.10", "protocol": 6, "port": 443, "from": "tunnel", "verdict": "allow",
+           "would": "allow", "flows": 1, "packets": 1, "bytes": 1, "first": "2027-01-15T08:00:00Z", "last": "2027-01-15T08:00:00Z"}
+    taken, refused, begin = 0, [], time.monotonic()
+    while time.monotonic() - begin < 3:
+        r = g.refused("log.push", {"boot": "b", "first": 500 * taken, "rows": [row] * 500})
+        taken += not r
+        refused += [r] if r else []
+    print(f"   pushes of 500 rows in 3 s: {taken} taken, {len(refused)} refused")
+    if taken > 40 or len(refused) < 10:
+        fail("there is no limit")
+    equal("why", {(r["code"], r["data"]["reason"]) for r in refused}, {(-32008, "rate_limited")})
+    if not all(0 < r["data"]["retry_after_ms"] < 2000 for r in refused):
+        fail(f"no word of when: {refused[-1]}")
+    g.ask("stats.report", {"boot": g.boot, "peers": []})
+    b = Gateway(c, "gw-b", c.make_token("gateway", bound="gw-b"))
+    b.ask("log.push", {"boot": "b", "first": 0, "rows": []})
+    told = [bool(b.refused("gateway.register", {"boot": "b", "version": "1", "interfaces": []})) for _ in range(60)]
+    if told[:10] != [False] * 10 or not told[-1]:
+        fail(f"registrations refused: {told}")
+    wait = (g.refused("log.push", {"boot": "b", "first": 500 * taken, "rows": [row]}) or {"data": {"retry_after_ms": 0}})["data"]["retry_after_ms"]
+    time.sleep(wait / 1000)
+    g.ask("log.push", {"boot": "b", "first": 500 * taken, "rows": [row]})
+    b.s.close()
+
+
 def acked(c, gateway):
     return [s for s in c.want(200, "GET", "/replication").json()["subscribers"] if s["gateway"] == gateway]
 
@@ -113,7 +142,9 @@ def main():
         furnish(c)
         rest(c)
         outer_addresses(c)
-        follower(c, others(c))
+        g = others(c)
+        follower(c, g)
+        rates(c, g)
         expiry(c)
         step("it ends cleanly")
         equal("status", c.stop(), 0)

@@ -281,6 +281,68 @@ bounded(void **state)
 	assert_int_equal(all(NULL).n, 1);
 }
 
+static int64_t
+count_of(const char *sql)
+{
+	sqlite3_stmt *st;
+	int64_t n;
+
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	n = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	return n;
+}
+
+static int
+push_of(const char *gateway, uint64_t first, uint64_t lost, int64_t from_s)
+{
+	struct sl_flows_push p = {.gateway = gateway,
+				  .boot = "b1",
+				  .first = first,
+				  .lost_before = lost,
+				  .from_s = from_s,
+				  .to_s = from_s + 1,
+				  .rows = json_pack("[o]", row("alice", "10.20.0.10", 443, 1,
+							       "2027-01-15T08:01:00Z", "deny"))};
+	struct sl_error e = {0};
+	uint64_t acked;
+	int rc = sl_flows_push(f, &p, T0 + 100, &acked, &e);
+
+	json_decref(p.rows);
+	return rc;
+}
+
+/** Gaps and covered times are what a gateway says: a bounded number of each is kept. What is
+ * folded is lost at a later time than it was, never at none.
+ */
+static void
+bounded_words(void **state)
+{
+	uint64_t n = 0;
+
+	(void)state;
+	assert_int_equal(push_of("gw2", 0, 7, T0), 0);
+	for (; n < 25000; n++)
+		assert_int_equal(push_of("gw1", n, n < 5000 ? 3 : 0, T0 + (int64_t)n * 10), 0);
+	assert_in_range(count_of("SELECT count(*) FROM flow_gap WHERE gateway = 'gw1'"), 870, 1000);
+	assert_int_equal(count_of("SELECT sum(rows) FROM flow_gap WHERE gateway = 'gw1'"), 15000);
+	assert_int_equal(gap("lost_rows", T0 + 250000), 15000);
+	/* in the window of the last 500 gaps there are no fewer */
+	assert_int_equal(count_of("SELECT sum(rows) FROM flow_gap WHERE gateway = 'gw1' AND at >= "
+				  "1800045000"),
+			 1500);
+	assert_in_range(count_of("SELECT count(*) FROM flow_cover WHERE gateway = 'gw1'"), 17400,
+			20000);
+	assert_int_equal(count_of("SELECT max(until) FROM flow_cover WHERE gateway = 'gw1'"),
+			 T0 + 249990 + 1);
+	/* another's are its own; a number without end does not make sums fail */
+	assert_int_equal(count_of("SELECT sum(rows) FROM flow_gap WHERE gateway = 'gw2'"), 7);
+	for (uint64_t i = 0; i < 2500; i++)
+		assert_int_equal(push_of("gw1", n++, (uint64_t)1 << 53, T0 + 300000), 0);
+	assert_true(gap("lost_rows", T0 + 300000) > 1LL << 50);
+}
+
 int
 main(void)
 {
@@ -291,6 +353,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(refuses, setup, teardown),
 		cmocka_unit_test_setup_teardown(forgets, setup, teardown),
 		cmocka_unit_test_setup_teardown(bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(bounded_words, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

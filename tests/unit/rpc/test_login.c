@@ -434,6 +434,63 @@ test_recheck(void **state)
 	lx_close();
 }
 
+/** Ask until refused. @return how many were answered */
+static unsigned
+flood(struct wire *w, const char *call, unsigned most)
+{
+	for (unsigned i = 0; i < most; i++) {
+		const char *answer = wire_ask(w, call);
+
+		if (strstr(answer, "rate_limited") == NULL)
+			continue;
+		assert_non_null(strstr(answer, "\"code\":-32008"));
+		assert_non_null(strstr(answer, "\"retry_after_ms\":"));
+		return i;
+	}
+	return most;
+}
+
+/* A principal has one rate for all its connections; others, and acknowledgements, do not wait. */
+static void
+test_rate(void **state)
+{
+	const struct sl_rpc_limits limits = {.per_second = 4, .burst = 40};
+	static const char batch[] = "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"rpc.ping\"},"
+				    "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"rpc.ping\"}]\n";
+	char ping[120], unknown[120];
+	struct wire *w, *second, *other;
+	unsigned n;
+
+	snprintf(ping, sizeof(ping), "%s", call_of("rpc.ping", "{}"));
+	snprintf(unknown, sizeof(unknown), "%s", call_of("no.such", "{}"));
+	lx_open(&limits, true, true);
+	w = wire_open(lx.client);
+	second = wire_open(lx.client);
+	other = wire_open(lx.client);
+	wire_ask(w, login_of(LX_GATEWAY));
+	wire_ask(second, login_of(LX_GATEWAY));
+	wire_ask(other, login_of(LX_FOLLOWER));
+	n = flood(w, ping, 200);
+	assert_in_range(n, 40, 80); /* at most 10 s */
+	assert_string_equal(wire_reason(second, ping), "rate_limited");
+	assert_string_equal(wire_reason(w, unknown), "rate_limited");
+	assert_string_equal(wire_reason(other, ping), "");
+	for (unsigned i = 0; i < 50; i++)
+		assert_string_equal(wire_reason(w, ACK), "");
+	lx_run(0.6); /* two more by now; each request of a batch counts */
+	assert_null(strstr(wire_ask(w, batch), "rate_limited"));
+	assert_non_null(strstr(wire_ask(w, batch), "rate_limited"));
+	wire_close(second);
+	second = wire_open(lx.client); /* a stranger: its address */
+	assert_in_range(flood(second, unknown, 200), 30, 80);
+	assert_string_equal(wire_reason(second, login_of(LX_GATEWAY)), "rate_limited");
+	assert_string_equal(wire_reason(other, ping), "");
+	wire_close(w);
+	wire_close(second);
+	wire_close(other);
+	lx_close();
+}
+
 /** What the only source of refused logins has to wait. */
 static struct throttle_source *
 the_source(void)
@@ -602,6 +659,7 @@ main(void)
 		cmocka_unit_test(test_guessing),
 		cmocka_unit_test(test_throttle),
 		cmocka_unit_test(test_recheck),
+		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_flood),
 	};
 

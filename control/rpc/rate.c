@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "rate.h"
+#include "sl_rate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,17 +14,17 @@ struct bucket {
 	uint64_t level_ns; /* time for which requests have been taken */
 };
 
-struct rate {
+struct sl_rate {
 	uint64_t cost_ns, room_ns;
 	unsigned n;
 	struct bucket b[];
 };
 
-struct rate *
-rate_new(unsigned per_second, unsigned burst, unsigned places)
+struct sl_rate *
+sl_rate_new(unsigned per_second, unsigned burst, unsigned places)
 {
 	unsigned n = SL_MAX(places, NEIGHBOURS);
-	struct rate *r = calloc(1, sizeof(*r) + n * sizeof(r->b[0]));
+	struct sl_rate *r = calloc(1, sizeof(*r) + n * sizeof(r->b[0]));
 
 	if (r == NULL)
 		return NULL;
@@ -35,13 +35,13 @@ rate_new(unsigned per_second, unsigned burst, unsigned places)
 }
 
 void
-rate_free(struct rate *r)
+sl_rate_free(struct sl_rate *r)
 {
 	free(r);
 }
 
 static struct bucket *
-bucket_of(struct rate *r, const char *key)
+bucket_of(struct sl_rate *r, const char *key)
 {
 	struct bucket *oldest = NULL;
 	uint64_t h = 1469598103934665603ULL; /* FNV-1a */
@@ -62,14 +62,14 @@ bucket_of(struct rate *r, const char *key)
 }
 
 void
-rate_charge(struct rate *r, const char *who, unsigned n)
+sl_rate_charge(struct sl_rate *r, const char *who, unsigned n)
 {
 	if (n > 0)
 		bucket_of(r, who)->level_ns += n * r->cost_ns;
 }
 
 uint64_t
-rate_take_ns(struct rate *r, const char *who, uint64_t now_ns)
+sl_rate_take_ns(struct sl_rate *r, const char *who, uint64_t now_ns)
 {
 	struct bucket *b = bucket_of(r, who);
 
