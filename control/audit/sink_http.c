@@ -3,6 +3,10 @@
  * HTTP bulk (Elasticsearch _bulk, NDJSON): one request in flight, of at most 1 MiB. Each record is
  * created under its event.id, so that one that is sent again after a lost answer is there once:
  * "409 exists" is as good as "created".
+ *
+ * Three kinds of no: the record is refused (400: dropped), the receiver is busy (429, 5xx: tried
+ * again in the flush window), it does not let us in (401, 403, 404, a redirect: no fault of the
+ * records, which wait as if it could not be reached).
  */
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -11,6 +15,7 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "out.h"
@@ -90,6 +95,37 @@ refused(struct http *h, const char *why)
 		h->next_try_ns = now + sl_sink_backoff_ns(h->tries++);
 }
 
+/** What is to be mended here or there where an answer is no fault of the records. @return NULL: it
+ * may be one */
+static const char *
+not_let_in(int code)
+{
+	if (code >= 300 && code < 400)
+		return "it redirects: give the last address as url";
+	switch (code) {
+	case 401:
+	case 403:
+		return "it does not accept what is in auth_file, or that may not write to the "
+		       "index";
+	case 407:
+		return "a proxy wants a login: name the receiver itself as url";
+	case 404:
+	case 405:
+		return "there is no such path or index: see url and index";
+	default:
+		return NULL;
+	}
+}
+
+/** The records wait. */
+static void
+wait_outside(struct http *h, int code)
+{
+	h->refused_ns = 0;
+	h->next_try_ns = sl_clock_mono_ns() + sl_sink_backoff_ns(h->tries++);
+	sl_sink_set(&h->s, SL_SINK_DOWN, "the receiver answers %d: %s", code, not_let_in(code));
+}
+
 static int
 item_status(const json_t *item)
 {
@@ -104,13 +140,16 @@ settle_items(struct http *h, const json_t *items)
 {
 	struct sl_line **ok = h->ok, **bad = h->bad;
 	unsigned n_ok = 0, n_bad = 0, again = 0, i;
+	int outside = 0;
 
 	for (i = 0; i < h->n_sent; i++) {
 		int st = item_status(json_array_get(items, i));
 
+		if (not_let_in(st) != NULL)
+			outside = st;
 		if ((st >= 200 && st < 300) || st == 409)
 			ok[n_ok++] = h->held[i];
-		else if (st == 429 || st >= 500)
+		else if (st == 429 || st >= 500 || not_let_in(st) != NULL)
 			h->held[again++] = h->held[i];
 		else
 			bad[n_bad++] = h->held[i];
@@ -120,7 +159,9 @@ settle_items(struct http *h, const json_t *items)
 	h->n_sent = again;
 	sl_queue_ack(&h->s.q, ok, n_ok);
 	sl_queue_drop(&h->s.q, bad, n_bad, SL_DROPPED_REJECTED);
-	if (again > 0) {
+	if (outside != 0) {
+		wait_outside(h, outside);
+	} else if (again > 0) {
 		refused(h, "the receiver is busy (some records)");
 	} else {
 		h->refused_ns = 0;
@@ -195,6 +236,8 @@ on_answer(struct evhttp_request *req, void *arg)
 		too_large(h);
 	} else if (code == 408 || code == 429 || code >= 500) {
 		refused(h, why);
+	} else if (not_let_in(code) != NULL) {
+		wait_outside(h, code);
 	} else {
 		sl_sink_set(&h->s, SL_SINK_DOWN, "%s", why);
 		settle_all(h, false, SL_DROPPED_REJECTED);
@@ -371,14 +414,37 @@ read_auth(struct http *h, struct sl_error *e)
 	return -EINVAL;
 }
 
+/** What whoever listens or looks may take: told, for it may be meant so in a lab. */
+static void
+tell_exposed(const struct http *h)
+{
+	const char *path = h->s.conf.auth_file;
+	struct stat st;
+
+	if (path == NULL)
+		return;
+	if (stat(path, &st) == 0 && (st.st_mode & 077) != 0)
+		sl_log(SL_LOG_WARN, "audit",
+		       "sink %s: others may read %s (mode %03o); chmod 600 %s", h->s.conf.name,
+		       path, (unsigned)st.st_mode & 0777, path);
+	if (h->tls == NULL && strncmp(h->host, "127.", 4) != 0 && strcmp(h->host, "::1") != 0 &&
+	    strcmp(h->host, "localhost") != 0)
+		sl_log(SL_LOG_WARN, "audit",
+		       "sink %s: what is in auth_file goes to %s in clear; use https",
+		       h->s.conf.name, h->host);
+}
+
 static void
 reopen(struct sl_sink *s)
 {
+	struct http *h = of(s);
 	struct sl_error e;
 
-	if (read_auth(of(s), &e) != 0)
+	if (read_auth(h, &e) != 0)
 		sl_log(SL_LOG_WARN, "audit", "sink %s: %s; the former one stays", s->conf.name,
 		       e.message);
+	h->next_try_ns = 0; /* it may be welcome now */
+	h->tries = 0;
 }
 
 static void
@@ -483,8 +549,11 @@ sl_sink_http_open(struct sl_sink *s, struct sl_error *e)
 	rc = make_head(h, e);
 	if (rc == 0)
 		rc = read_auth(h, e);
-	if (rc != 0 || !tls)
-		return rc;
-	h->tls = sl_tls_new(&s->conf, e);
-	return h->tls != NULL ? 0 : -EINVAL;
+	if (rc == 0 && tls) {
+		h->tls = sl_tls_new(&s->conf, e);
+		rc = h->tls != NULL ? 0 : -EINVAL;
+	}
+	if (rc == 0)
+		tell_exposed(h);
+	return rc;
 }

@@ -56,6 +56,7 @@ void td_wait_state(struct tdrain *t, const char *sink, const char *state);
 int td_lines(const char *path);
 /** A file as text; the caller frees it. */
 char *td_read(const char *path);
+void td_write(const char *path, const char *text);
 /** A member by its path: "sluice.peer.name". */
 const json_t *td_get(const json_t *o, const char *path);
 const char *td_text(const json_t *o, const char *path);

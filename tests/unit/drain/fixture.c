@@ -319,6 +319,16 @@ td_lines(const char *path)
 	return n;
 }
 
+void
+td_write(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
 const json_t *
 td_get(const json_t *o, const char *path)
 {

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* HTTP bulk against a server of the test's own that behaves as it is told. */
 #include "drain_test.h"
+#include "sl_log.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/http.h>
 #include <fcntl.h>
 #include <openssl/ssl.h>
+#include <sys/stat.h>
 #include <time.h>
 
 static struct tdrain t;
@@ -21,12 +23,14 @@ enum manner {
 	SMALL,	   /* 413 for more than 40,000 bytes */
 	SILENT,	   /* closes without an answer, after taking it */
 	CUT,	   /* once: every second one fails, and the answer leaves one out */
+	CODE,	   /* server.code */
+	ITEMS,	   /* 200, and server.code for each record */
 };
 
 static struct {
 	pthread_t thread;
 	_Atomic bool stop;
-	_Atomic int manner;
+	_Atomic int manner, code;
 	_Atomic unsigned requests, slow_ms, largest, strange;
 	uint16_t port;
 	struct evhttp *http;
@@ -59,6 +63,8 @@ take(unsigned long seq)
 	}
 	if (atomic_load(&server.manner) == CUT && seq % 2 == 1)
 		return 503;
+	if (atomic_load(&server.manner) == ITEMS)
+		return server.code;
 	if (server.seen[seq]++ > 0)
 		return 409;
 	server.taken++;
@@ -146,6 +152,9 @@ on_request(struct evhttp_request *req, void *arg)
 		break;
 	case REJECT:
 		evhttp_send_error(req, 400, "Bad Request");
+		break;
+	case CODE:
+		evhttp_send_error(req, server.code, "No");
 		break;
 	case SILENT:
 		json_decref(take_body(evhttp_request_get_input_buffer(req)));
@@ -256,12 +265,9 @@ test_take(void **state)
 {
 	struct sl_sink_conf c = http_conf();
 	char auth[100];
-	FILE *f;
 
 	snprintf(auth, sizeof(auth), "%s/auth", t.dir);
-	f = fopen(auth, "w");
-	fputs("ApiKey c2VjcmV0\n", f);
-	fclose(f);
+	td_write(auth, "ApiKey c2VjcmV0\n");
 	c.auth_file = auth;
 	td_start(&t, &c, 1);
 	td_puts(&t, SL_REC_DENY, 5000);
@@ -271,9 +277,7 @@ test_take(void **state)
 	assert_true(server.largest <= 1 << 20 && server.largest > 500000);
 	assert_true(server.requests >= 5 && server.requests < 40);
 	/* another value, after SIGHUP */
-	f = fopen(auth, "w");
-	fputs("Basic eA==", f);
-	fclose(f);
+	td_write(auth, "Basic eA==");
 	sl_drain_reopen(t.d);
 	td_puts(&t, SL_REC_DENY, 10);
 	td_wait(&t, "h", "acked", 5010);
@@ -281,9 +285,7 @@ test_take(void **state)
 	td_puts(&t, SL_REC_DENY, 10);
 	td_wait(&t, "h", "acked", 5020);
 	assert_string_equal(server.auth, "Basic eA==");
-	f = fopen(auth, "w"); /* bad: the former one stays */
-	fputs("a\r\nX: y", f);
-	fclose(f);
+	td_write(auth, "a\r\nX: y"); /* bad: the former one stays */
 	sl_drain_reopen(t.d);
 	usleep(200000);
 	td_puts(&t, SL_REC_DENY, 10);
@@ -399,6 +401,66 @@ test_reject(void **state)
 	assert_int_equal(td_dropped(&t, "h", "rejected"), 100);
 }
 
+/** A receiver that does not let us in says nothing of the records: they wait, longer than the flush
+ * window, and are all there when it does. */
+static void
+not_let_in(int manner, int code, const char *why)
+{
+	struct sl_sink_conf c = http_conf();
+	char auth[100];
+	json_t *status;
+
+	snprintf(auth, sizeof(auth), "%s/auth", t.dir);
+	td_write(auth, "ApiKey b2xk");
+	c.auth_file = auth;
+	server.code = code;
+	server.manner = manner;
+	server.requests = 0;
+	td_start(&t, &c, 1);
+	td_puts(&t, SL_REC_DENY, 100);
+	for (unsigned i = 0; i < 2000 && server.requests < 3; i++)
+		usleep(5000);
+	assert_true(server.requests >= 3);
+	assert_int_equal(td_sink(&t, "h", "queued"), 100);
+	assert_int_equal(td_sink(&t, "h", "dropped"), 0);
+	status = sl_drain_status(t.d);
+	if (strstr(td_text(json_array_get(td_get(status, "sinks"), 0), "last_error"), why) == NULL)
+		fail_msg("%d: %s", code,
+			 td_text(json_array_get(td_get(status, "sinks"), 0), "last_error"));
+	json_decref(status);
+	td_write(auth, "ApiKey bmV3");
+	server.manner = TAKE;
+	sl_drain_reopen(t.d); /* at once, not after the back-off */
+	td_wait(&t, "h", "acked", 100);
+	td_wait_state(&t, "h", "up");
+	assert_string_equal(server.auth, "ApiKey bmV3");
+	assert_int_equal(td_sink(&t, "h", "dropped"), 0);
+}
+
+static void
+test_401(void **state)
+{
+	not_let_in(CODE, 401, "auth_file");
+}
+
+static void
+test_404(void **state)
+{
+	not_let_in(CODE, 404, "url");
+}
+
+static void
+test_302(void **state)
+{
+	not_let_in(CODE, 302, "url");
+}
+
+static void
+test_items_403(void **state)
+{
+	not_let_in(ITEMS, 403, "auth_file");
+}
+
 static void
 test_too_large(void **state)
 {
@@ -500,6 +562,41 @@ https_conf(const char *names)
 	return c;
 }
 
+static char told[1000];
+
+static void
+keep_told(void *ctx, enum sl_log_level level, const char *topic, const char *text)
+{
+	size_t n = strlen(told);
+
+	snprintf(told + n, sizeof(told) - n, "%s\n", text);
+}
+
+/* A token that others may read, from the disk or from the wire, is told. */
+static void
+test_exposed(void **state)
+{
+	struct sl_sink_conf c = http_conf();
+	char auth[100];
+
+	snprintf(auth, sizeof(auth), "%s/auth", t.dir);
+	td_write(auth, "ApiKey c2VjcmV0");
+	chmod(auth, 0600);
+	c.auth_file = auth;
+	told[0] = 0;
+	sl_log_set_sink(keep_told, NULL);
+	td_start(&t, &c, 1);
+	assert_string_equal(told, "");
+	sl_drain_free(t.d);
+	chmod(auth, 0640);
+	c.url = "http://192.0.2.1/_bulk";
+	td_start(&t, &c, 1);
+	sl_log_set_sink(NULL, NULL);
+	assert_non_null(strstr(told, "chmod 600"));
+	assert_non_null(strstr(told, "192.0.2.1 in clear"));
+	assert_null(strstr(told, "c2VjcmV0"));
+}
+
 /* Over TLS, through a server that goes and comes back. */
 static void
 test_https(void **state)
@@ -561,10 +658,15 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_503, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_busy_short, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_reject, open_all, close_all),
+		cmocka_unit_test_setup_teardown(test_401, open_all, close_all),
+		cmocka_unit_test_setup_teardown(test_404, open_all, close_all),
+		cmocka_unit_test_setup_teardown(test_302, open_all, close_all),
+		cmocka_unit_test_setup_teardown(test_items_403, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_too_large, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_answer_lost, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_down, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_slow, open_all, close_all),
+		cmocka_unit_test_setup_teardown(test_exposed, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_https, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_https_wrong_name, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_end, open_all, close_all),
