@@ -174,7 +174,8 @@ judgement(struct replay *r, uint16_t iface, bool from_inside, struct replay_verd
 _Static_assert((unsigned)SL_RR_RULE == SL_WHY_RULE &&
 		       (unsigned)SL_RR_ZONE_DEFAULT == SL_WHY_ZONE_DEFAULT &&
 		       (unsigned)SL_RR_NO_ROLE == SL_WHY_NO_ROLE &&
-		       (unsigned)SL_RR_MAP_ERROR == SL_WHY_MAP_ERROR,
+		       (unsigned)SL_RR_MAP_ERROR == SL_WHY_MAP_ERROR &&
+		       (unsigned)SL_RR_WITHDRAWN == SL_WHY_WITHDRAWN,
 	       "reasons of records begin with why");
 
 void

@@ -328,6 +328,8 @@ out_rule(struct sl_out *o, const struct sl_rec *r, const struct sl_names_policy 
 		out_strz(o, name);
 	} else if (r->reason == SL_RR_NO_ROLE) {
 		OUT(o, "0\",\"name\":\"no-role\"");
+	} else if (r->reason == SL_RR_WITHDRAWN) {
+		OUT(o, "0\",\"name\":\"target-withdrawn\"");
 	} else if (zone != NULL) {
 		snprintf(name, sizeof(name), "zone:%s", zone);
 		OUT(o, "0\",\"name\":\"zone-default\",\"ruleset\":");

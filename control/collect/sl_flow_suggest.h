@@ -41,7 +41,7 @@ int sl_suggest_leave(struct sl_suggest *s, const struct sl_suggest_flow *f, cons
  * {rules: [{role, rule, flows}], tests, left_out: [{reason, flows, peer, src, dst, protocol,
  * port}], candidate}: the candidate is the document with the rules, the roles that they need and
  * the tests. Reasons: few, from_inside, zone_allows (a subject without a role would gain what a
- * zone allows by default), limit_rules. NULL without memory.
+ * zone allows by default), limit_rules, and what sl_suggest_leave() was told. NULL without memory.
  */
 json_t *sl_suggest_done(struct sl_suggest *s);
 

@@ -34,7 +34,7 @@ static const char *const sql[TQ_N] = {
 };
 
 /* Decided by policy, or no loss of anybody's traffic. */
-static const char *const not_losses[] = {"no_role", "denied", "map_error", "isolation", "no_peer", "peer_down", "spoofed_source",
+static const char *const not_losses[] = {"no_role", "denied", "map_error", "target_withdrawn", "isolation", "no_peer", "peer_down", "spoofed_source",
 					 "local_consumed", "l2_not_mine", "l2_ethertype", "l2_vlan", "not_wireguard", "not_tunnel",
 					 "no_listener", "rate_local"};
 /* clang-format on */

@@ -297,6 +297,10 @@ take(struct sg *s, const struct ev_flow *f)
 {
 	int role;
 
+	if (f->why == SL_WHY_WITHDRAWN) {
+		sg_leave(s, f, "withdrawn");
+		return 0;
+	}
 	if (f->why == SL_WHY_RULE || f->why == SL_WHY_MAP_ERROR) {
 		sg_leave(s, f, "denied_by_rule");
 		return 0;

@@ -178,10 +178,7 @@ ctl_coverage(const struct sl_coverage *c)
 static const char *
 why_text(const struct question *q, const struct ev_flow *f)
 {
-	static const char *const text[] = {"rule", "zone_default", "no_role", "map_error"};
-	unsigned why = q->kind == Q_REPLAY && f->allow ? f->cand_why : f->why;
-
-	return why < SL_ARRAY_SIZE(text) ? text[why] : "map_error";
+	return sl_why_text(q->kind == Q_REPLAY && f->allow ? f->cand_why : f->why);
 }
 
 static json_t *

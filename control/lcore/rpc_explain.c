@@ -209,6 +209,11 @@ notes_json(const struct sl_gw_explanation *x)
 					    ? "the destination is not among the peer's AllowedIPs"
 					    : "the source is not among the peer's AllowedIPs: "
 					      "dropped in every mode"));
+	if (x->judgement.why == SL_WHY_WITHDRAWN)
+		json_array_append_new(list,
+				      json_string(
+					      "the target is withdrawn: it is reached another way, "
+					      "and nothing passes in any mode"));
 	if (x->isolated)
 		json_array_append_new(list, json_string("both ends are peers and the interface "
 							"isolates them: dropped in every mode"));
@@ -230,17 +235,14 @@ forwarded(const struct sl_gw_explanation *x)
 	if (!x->peer || (x->spoofed && !x->flow.from_inside) || x->isolated || x->disabled ||
 	    x->expired)
 		return false;
-	return x->judgement.allow || x->mode == SL_MODE_OBSERVE;
+	return x->judgement.allow ||
+	       (x->mode == SL_MODE_OBSERVE && x->judgement.why != SL_WHY_WITHDRAWN);
 }
 
 static const char *
 why_text(const struct sl_gw_explanation *x)
 {
-	static const char *const text[] = {"rule", "zone_default", "no_role", "map_error"};
-
-	if (x->disagree)
-		return "map_error";
-	return x->judgement.why < SL_ARRAY_SIZE(text) ? text[x->judgement.why] : "map_error";
+	return sl_why_text(x->disagree ? SL_WHY_MAP_ERROR : x->judgement.why);
 }
 
 static json_t *

@@ -284,6 +284,8 @@ sl_rpc_h_target_list(void *user, const struct sl_rpc_caller *caller,
 		o = json_pack("{s:s, s:o, s:s}", "target", t->name, "addresses",
 			      places(t->addrs, t->n_addrs), "mode", target_mode(ctl, t));
 		set_text(o, "description", t->desc);
+		if (t->withdrawn)
+			json_object_set_new(o, "withdrawn", json_true());
 		json_array_append_new(page.list, o);
 	}
 	return ctl_page_answer(&page, "targets", result);

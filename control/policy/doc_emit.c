@@ -113,6 +113,8 @@ emit_target(const struct sl_pol_target *t)
 
 	set(o, &ok, "addresses", emit_places(t->addrs, t->n_addrs));
 	set_text(o, &ok, "description", t->desc);
+	if (t->withdrawn)
+		set(o, &ok, "withdrawn", json_true());
 	return whole(o, ok);
 }
 

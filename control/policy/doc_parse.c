@@ -93,6 +93,7 @@ read_target(struct doc *d, json_t *v, void *out)
 	static const struct doc_field fields[] = {
 		{"addresses", read_addrs, 0, true},
 		{"description", doc_read_text, offsetof(struct sl_pol_target, desc), false},
+		{"withdrawn", doc_read_bool, offsetof(struct sl_pol_target, withdrawn), false},
 	};
 	struct sl_pol_target *t = out;
 	int rc = doc_name_text(d, d->name, t->name);

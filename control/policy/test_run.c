@@ -166,7 +166,7 @@ static int
 try_one(struct run *r, const struct sl_ip *dst, const char *iface)
 {
 	const struct sl_pol_test *t = test_of(r);
-	struct sl_polset_query q = {.flow = {.version = dst->family}};
+	struct sl_polset_query q = {.flow = {.version = dst->family}, .any_way = true};
 	struct sl_polset_answer a;
 	uint16_t id = iface_id(r, iface);
 
@@ -190,7 +190,9 @@ static int
 try_inside(struct run *r)
 {
 	const struct sl_pol_test *t = test_of(r);
-	struct sl_polset_query q = {.flow = {.version = t->inside.family}, .from_inside = true};
+	struct sl_polset_query q = {.flow = {.version = t->inside.family},
+				    .from_inside = true,
+				    .any_way = true};
 	struct sl_ip dst = {.family = t->inside.family};
 	struct sl_polset_answer a;
 

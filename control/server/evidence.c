@@ -116,20 +116,17 @@ walk(struct walk *w, struct sl_collector *c, const struct evidence_question *q)
 static json_t *
 row_json(const struct walk *w, const struct sl_flow_row *r, const struct judge_answer *x)
 {
-	static const char *const why[] = {"rule", "zone_default", "no_role", "map_error"};
 	const struct sl_polset *set = w->now != NULL ? judge_set(w->now) : NULL;
 	char src[SL_IP_STR], dst[SL_IP_STR], first[SL_TIME_STR], last[SL_TIME_STR];
-	json_t *o =
-		json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:s, s:I, s:I, s:I, s:s, s:s}",
-			  "gateway", r->gateway, "interface", r->interface, "from",
-			  r->from_inside ? "inside" : "tunnel", "src", sl_ip_str(&r->src, src),
-			  "dst", sl_ip_str(&r->dst, dst), "protocol", r->proto, "port", r->port,
-			  "why",
-			  set != NULL ? why[SL_MIN(x->a.why, SL_ARRAY_SIZE(why) - 1)] : "no_role",
-			  "flows", (json_int_t)r->flows, "packets", (json_int_t)r->packets, "bytes",
-			  (json_int_t)r->bytes, "first",
-			  sl_time_str((uint64_t)r->first_s * 1000000000, first), "last",
-			  sl_time_str((uint64_t)r->last_s * 1000000000, last));
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:s, s:I, s:I, s:I, s:s, s:s}",
+			      "gateway", r->gateway, "interface", r->interface, "from",
+			      r->from_inside ? "inside" : "tunnel", "src", sl_ip_str(&r->src, src),
+			      "dst", sl_ip_str(&r->dst, dst), "protocol", r->proto, "port", r->port,
+			      "why", sl_why_text(set != NULL ? x->a.why : SL_WHY_NO_ROLE), "flows",
+			      (json_int_t)r->flows, "packets", (json_int_t)r->packets, "bytes",
+			      (json_int_t)r->bytes, "first",
+			      sl_time_str((uint64_t)r->first_s * 1000000000, first), "last",
+			      sl_time_str((uint64_t)r->last_s * 1000000000, last));
 
 	if (o != NULL && r->peer[0] != '\0')
 		json_object_set_new(o, "peer", json_string(r->peer));
@@ -205,6 +202,8 @@ suggest_row(struct walk *w, const struct sl_flow_row *r, const struct judge_answ
 
 	if (now->a.allow)
 		return 0;
+	if (w->now != NULL && now->a.why == SL_WHY_WITHDRAWN) /* no rule would help */
+		return sl_suggest_leave(w->suggest, &f, "withdrawn");
 	if (w->now != NULL && now->a.rule != SL_POL_NONE) /* a rule denies it on purpose */
 		return sl_suggest_leave(w->suggest, &f, "denied");
 	return sl_suggest_add(w->suggest, &f);

@@ -124,13 +124,11 @@ trace(const struct sl_polset *set, const struct judge_answer *x)
 static json_t *
 answer(const struct judge *j, const struct judge_answer *x, uint64_t version, uint64_t wall_ns)
 {
-	static const char *const why[] = {"rule", "zone_default", "no_role", "map_error"};
 	const struct sl_polset *set = judge_set(j);
 	char at[SL_TIME_STR], src[SL_IP_STR];
 	json_t *o = json_pack("{s:s, s:s, s:I, s:s, s:o}", "verdict", x->a.allow ? "allow" : "deny",
-			      "why", why[SL_MIN(x->a.why, SL_ARRAY_SIZE(why) - 1)],
-			      "policy_version", (json_int_t)version, "at", sl_time_str(wall_ns, at),
-			      "trace", trace(set, x));
+			      "why", sl_why_text(x->a.why), "policy_version", (json_int_t)version,
+			      "at", sl_time_str(wall_ns, at), "trace", trace(set, x));
 
 	if (o == NULL)
 		return NULL;

@@ -39,6 +39,7 @@ enum sl_rec_reason {
 	SL_RR_ZONE_DEFAULT,
 	SL_RR_NO_ROLE,
 	SL_RR_MAP_ERROR,
+	SL_RR_WITHDRAWN,
 	SL_RR_FRAG_ORPHAN,
 	/* of ends */
 	SL_RR_IDLE,

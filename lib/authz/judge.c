@@ -12,6 +12,7 @@ struct pending {
 	struct sl_votes votes;
 	uint16_t role_min, role_max; /* of the subject */
 	bool torn;		     /* a table names what another does not hold */
+	bool withdrawn;
 };
 
 /** A role asked for the vote on a flow. */
@@ -300,6 +301,20 @@ find_where(struct burst *b, unsigned n)
 	}
 }
 
+static void
+find_withdrawn(struct burst *b, unsigned n)
+{
+	const struct sl_polset *s = b->v->set;
+
+	for (unsigned i = 0; s->withdrawn != NULL && i < n; i++) {
+		uint16_t at = sl_polset_withdrawn(s, &b->flow[i].f, b->flow[i].from_inside);
+
+		b->p[i].withdrawn = at != SL_POL_NONE16;
+		if (b->p[i].withdrawn)
+			b->out[i].target = at;
+	}
+}
+
 /* --- the verdict ------------------------------------------------------------------------- */
 
 static void
@@ -311,8 +326,8 @@ decide(struct burst *b, unsigned i)
 	enum sl_why why;
 
 	j->role = p->votes.has_role ? p->role_min : SL_POL_NONE16;
-	if (p->torn) {
-		j->why = SL_WHY_MAP_ERROR;
+	if (p->withdrawn || p->torn) {
+		j->why = p->withdrawn ? SL_WHY_WITHDRAWN : SL_WHY_MAP_ERROR;
 		return;
 	}
 	j->allow = sl_votes_decide(&p->votes, j->zone != SL_POL_NONE16 && s->zones[j->zone].allow,
@@ -341,8 +356,10 @@ judge_burst(struct burst *b, uint32_t tick, unsigned n)
 						  .rule = SL_POL_NONE};
 	}
 	find_who(b, n);
-	if (loaded)
+	if (loaded) {
 		find_where(b, n);
+		find_withdrawn(b, n);
+	}
 	for (unsigned i = 0; i < n; i++) {
 		b->out[i].src_stamp = b->p[i].src != NULL ? b->p[i].src->stamp : 0;
 		b->out[i].peer_stamp = b->p[i].peer != NULL ? b->p[i].peer->stamp : 0;

@@ -39,7 +39,8 @@ struct sl_judgement {
 	uint8_t flags; /* enum sl_judge_flags */
 	uint16_t role; /* of the deciding rule; no rule: the lowest role of the subject; else
 			  SL_POL_NONE16 */
-	uint16_t zone, target;	/* of the destination, SL_POL_NONE16: none */
+	uint16_t zone, target;	/* of the destination, SL_POL_NONE16: none; why is WITHDRAWN: the
+				   target that is */
 	uint32_t rule;		/* place in set->rules, SL_POL_NONE */
 	uint32_t deadline_tick; /* earliest end of a role or of the deciding rule; 0: none */
 	uint32_t src_stamp, peer_stamp; /* of the classes; 0: none */

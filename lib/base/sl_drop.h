@@ -66,6 +66,7 @@
 	X(NO_ROLE,		"no_role",		"enforce: the source has no role (also: no policy is loaded)") \
 	X(DENIED,		"denied",		"enforce: a rule or the zone default denies") \
 	X(MAP_ERROR,		"map_error",		"enforce: the policy's tables do not hold what they refer to") \
+	X(TARGET_WITHDRAWN,	"target_withdrawn",	"the target was withdrawn from the tunnel and is reached another way; a peer is told (ICMP administratively prohibited)") \
 	/* forwarding */ \
 	X(TTL,			"ttl",			"TTL or hop limit ended here; ICMP time exceeded was sent") \
 	X(MTU,			"mtu",			"larger than the path and not to be fragmented; ICMP too big was sent") \

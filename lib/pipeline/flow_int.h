@@ -158,8 +158,8 @@ void sl_note_fold(struct sl_worker *w, struct sl_flow *f, unsigned flows);
 void sl_note_end(struct sl_worker *w, struct sl_flow *f, unsigned reason);
 /** A packet judged without an entry. */
 void sl_note_single(struct sl_worker *w, const struct sl_flow *f);
-/** A fragment without its first one. */
-void sl_note_orphan(struct sl_worker *w, struct rte_mbuf *m, uint32_t mode);
+/** A fragment without its first one. @param reason FRAG_ORPHAN, WITHDRAWN */
+void sl_note_orphan(struct sl_worker *w, struct rte_mbuf *m, uint32_t mode, unsigned reason);
 /** A role served past its expiry took part in a verdict. */
 void sl_note_stale(struct sl_worker *w, const struct sl_flow *f);
 /** n packets of a peer that did not open (DECRYPT) or came twice (REPLAY). */
@@ -207,6 +207,14 @@ sl_authz_no_questions(struct sl_authz *a)
 	a->n_on_entry = 0;
 	memset(a->q_seen, 0, sizeof(a->q_seen));
 }
+
+/** Mode of a flow's packets: where its target is withdrawn no mode lets them pass. */
+static inline uint32_t
+sl_flow_mode(const struct sl_flow *f, uint32_t mode)
+{
+	return f->why == SL_WHY_WITHDRAWN ? mode | SL_MODE_ENFORCE : mode;
+}
+_Static_assert(SL_MODE_ENFORCE == 1 && SL_MODE_OBSERVE == 0, "one bit");
 
 /** Is the source of the initiator's packets side b? */
 static inline bool

@@ -505,7 +505,8 @@ ask_mirrored(struct sl_authz *a, struct round *r)
 		if (r->q[k].about == SL_ABOUT_AGAIN || !is_midstream(a, r->q[k].first))
 			continue;
 		r->midstream |= UINT32_C(1) << k;
-		if (r->ans[k].allow || r->q[k].about == SL_ABOUT_OTHER)
+		if (r->ans[k].allow || r->ans[k].why == SL_WHY_WITHDRAWN ||
+		    r->q[k].about == SL_ABOUT_OTHER)
 			continue;
 		tuple_mirrored(a, r->q[k].first, &flow[n]);
 		of[n++] = (uint8_t)k;
@@ -536,7 +537,7 @@ without_entry(struct sl_authz *a, unsigned i, const struct sl_judge_flow *flow,
 		return;
 	write_tuple(&f, flow, k, flags);
 	write_verdict(a, &f, j);
-	sl_flow_write_mode(&f, a->mode[i]);
+	sl_flow_write_mode(&f, sl_flow_mode(&f, a->mode[i]));
 	dir = (a->side[i] != 0) != sl_flow_init_b(&f);
 	f.packets[dir] = 1;
 	f.bytes[dir] = sl_meta(a->m[i])->total_len;
@@ -577,7 +578,7 @@ new_entry(struct sl_authz *a, unsigned i, const struct sl_judge_flow *flow,
 		return NULL;
 	write_tuple(f, flow, &a->key[i], flags);
 	write_verdict(a, f, j);
-	sl_flow_write_mode(f, a->mode[i]);
+	sl_flow_write_mode(f, sl_flow_mode(f, a->mode[i]));
 	f->start_ns = w->now_ns;
 	if ((flags & SL_FLOW_QUIET) != 0)
 		f->flags |= SL_FLOW_ALLOW_NOTED;
@@ -605,7 +606,7 @@ judge_alone(struct sl_authz *a, unsigned i)
 
 	tuple_of_packet(a, i, &flow);
 	sl_judge(a->v, a->w->tick, &flow, &ans, 1);
-	if (midstream && !ans.allow) {
+	if (midstream && !ans.allow && ans.why != SL_WHY_WITHDRAWN) {
 		tuple_mirrored(a, i, &mirrored);
 		sl_judge(a->v, a->w->tick, &mirrored, &other, 1);
 		if (other.allow) {

@@ -37,6 +37,8 @@ reason_of(const struct sl_flow *f)
 		return SL_RR_ZONE_DEFAULT;
 	case SL_WHY_NO_ROLE:
 		return SL_RR_NO_ROLE;
+	case SL_WHY_WITHDRAWN:
+		return SL_RR_WITHDRAWN;
 	default:
 		return SL_RR_MAP_ERROR;
 	}
@@ -314,7 +316,7 @@ sl_note_stale(struct sl_worker *w, const struct sl_flow *f)
 }
 
 void
-sl_note_orphan(struct sl_worker *w, struct rte_mbuf *m, uint32_t mode)
+sl_note_orphan(struct sl_worker *w, struct rte_mbuf *m, uint32_t mode, unsigned reason)
 {
 	const struct sl_meta *meta = sl_meta(m);
 	bool enforce = (mode & 1) == SL_MODE_ENFORCE;
@@ -331,7 +333,7 @@ sl_note_orphan(struct sl_worker *w, struct rte_mbuf *m, uint32_t mode)
 	r->iface = meta->iface_id;
 	r->proto = meta->proto;
 	r->version = meta->version;
-	r->reason = SL_RR_FRAG_ORPHAN;
+	r->reason = (uint8_t)reason;
 	r->flags =
 		(uint8_t)((from_tunnel ? SL_RF_FROM_TUNNEL : 0) | (enforce ? SL_RF_ENFORCED : 0) |
 			  ((mode & SL_MODE_NO_PREFIX) != 0 ? SL_RF_NO_TARGET : 0));

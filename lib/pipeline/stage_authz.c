@@ -63,8 +63,8 @@ find_modes(struct sl_authz *a)
 
 /* Between peers the target is the receiver of the flow; of its replies the sender (D3). An ICMP
  * error goes against the packet that it quotes. */
-uint32_t
-sl_authz_mode(const struct sl_authz *a, unsigned i, const struct sl_flow *f)
+static uint32_t
+mode_of_target(const struct sl_authz *a, unsigned i, const struct sl_flow *f)
 {
 	const struct sl_authz_view *view = &a->w->root->authz;
 	const struct sl_meta *meta = sl_meta(a->m[i]);
@@ -78,6 +78,12 @@ sl_authz_mode(const struct sl_authz *a, unsigned i, const struct sl_flow *f)
 			  sl_lpm_lookup(mode_table(view, meta->version), sl_pkt_src(a->m[i])));
 }
 
+uint32_t
+sl_authz_mode(const struct sl_authz *a, unsigned i, const struct sl_flow *f)
+{
+	return sl_flow_mode(f, mode_of_target(a, i, f));
+}
+
 enum sl_drop
 sl_authz_reason(unsigned why)
 {
@@ -86,6 +92,8 @@ sl_authz_reason(unsigned why)
 		return SL_DROP_NO_ROLE;
 	case SL_WHY_MAP_ERROR:
 		return SL_DROP_MAP_ERROR;
+	case SL_WHY_WITHDRAWN:
+		return SL_DROP_TARGET_WITHDRAWN;
 	default:
 		return SL_DROP_DENIED;
 	}
@@ -152,6 +160,20 @@ has_moved(const struct sl_authz *a, unsigned i)
 	       sl_peer_home(p) != a->w->id;
 }
 
+static bool
+is_withdrawn(const struct sl_authz *a, unsigned i)
+{
+	const struct sl_meta *meta = sl_meta(a->m[i]);
+	const struct sl_polset_flow f = {.version = meta->version,
+					 .iface = meta->iface_id,
+					 .src = sl_pkt_src(a->m[i]),
+					 .dst = sl_pkt_dst(a->m[i])};
+
+	return a->v->set != NULL &&
+	       sl_polset_withdrawn(a->v->set, &f, (meta->flags & SL_PKT_FROM_TUNNEL) == 0) !=
+		       SL_POL_NONE16;
+}
+
 static void
 orphan(struct sl_authz *a, unsigned i)
 {
@@ -161,8 +183,13 @@ orphan(struct sl_authz *a, unsigned i)
 		a->drop[i] = SL_AUTHZ_STEER;
 		return;
 	}
+	if (is_withdrawn(a, i)) {
+		a->drop[i] = SL_DROP_TARGET_WITHDRAWN;
+		sl_note_orphan(a->w, a->m[i], a->mode[i] | SL_MODE_ENFORCE, SL_RR_WITHDRAWN);
+		return;
+	}
 	a->drop[i] = enforce ? SL_DROP_FRAG_ORPHAN : SL_DROP_NONE;
-	sl_note_orphan(a->w, a->m[i], a->mode[i]);
+	sl_note_orphan(a->w, a->m[i], a->mode[i], SL_RR_FRAG_ORPHAN);
 }
 
 /* --- the burst --------------------------------------------------------------------------- */
@@ -228,6 +255,15 @@ steer(struct sl_authz *a, unsigned i, struct sl_vec out[])
 	sl_vec_steer(a->w, out, a->m[i], sl_peer_home(p), SL_NEXT_INSIDE);
 }
 
+/** Where a packet that is not to pass goes on: a peer is told that its target is withdrawn. */
+static struct sl_vec *
+end_of(const struct sl_meta *meta, unsigned drop, struct sl_vec out[])
+{
+	bool told = drop == SL_DROP_TARGET_WITHDRAWN && (meta->flags & SL_PKT_FROM_TUNNEL) != 0;
+
+	return &out[told ? SL_NODE_ICMP : SL_NODE_DROP];
+}
+
 static void
 leave(struct sl_authz *a, struct sl_vec out[])
 {
@@ -239,7 +275,7 @@ leave(struct sl_authz *a, struct sl_vec out[])
 		if (sl_unlikely(a->drop[i] == SL_AUTHZ_STEER)) /* only while a peer moves */
 			steer(a, i, out);
 		else if (sl_unlikely(a->drop[i] != SL_DROP_NONE)) /* see settle() */
-			sl_vec_drop(&out[SL_NODE_DROP], a->m[i], a->drop[i]);
+			sl_vec_drop(end_of(meta, a->drop[i], out), a->m[i], a->drop[i]);
 		else if ((meta->flags & SL_PKT_FROM_TUNNEL) != 0 && !sl_meta_is_quiet(meta))
 			sl_vec_add(&out[SL_NODE_FORWARD], a->m[i]);
 		else

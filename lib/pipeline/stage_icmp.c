@@ -24,6 +24,9 @@ kind_of(uint8_t reason, enum sl_icmp_kind *kind)
 	case SL_DROP_NO_LISTENER:
 		*kind = SL_ICMP_PORT_UNREACH;
 		return true;
+	case SL_DROP_TARGET_WITHDRAWN:
+		*kind = SL_ICMP_ADMIN;
+		return true;
 	default:
 		return false;
 	}

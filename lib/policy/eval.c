@@ -131,6 +131,8 @@ sl_polset_eval(const struct sl_polset *s, const struct sl_polset_query *q,
 {
 	const struct sl_polset_where *w = sl_polset_where(s, q->flow.iface);
 	struct eval v = {.s = s, .q = q, .trace = trace, .max = max};
+	uint16_t withdrawn =
+		q->any_way ? SL_POL_NONE16 : sl_polset_withdrawn(s, &q->flow, q->from_inside);
 	enum sl_why why;
 
 	*out = (struct sl_polset_answer){.rule = SL_POL_NONE,
@@ -144,6 +146,11 @@ sl_polset_eval(const struct sl_polset *s, const struct sl_polset_query *q,
 	if (v.map_error) {
 		out->allow = false;
 		why = SL_WHY_MAP_ERROR;
+	}
+	if (withdrawn != SL_POL_NONE16) {
+		out->allow = false;
+		out->target = withdrawn;
+		why = SL_WHY_WITHDRAWN;
 	}
 	out->why = (uint8_t)why;
 	if (why == SL_WHY_RULE) {

@@ -102,3 +102,15 @@ sl_policy_next_change(const struct sl_policy *p, uint64_t now_ns)
 	}
 	return next;
 }
+
+const char *
+sl_why_text(unsigned why)
+{
+	static const char *const text[] = {
+		[SL_WHY_RULE] = "rule",		  [SL_WHY_ZONE_DEFAULT] = "zone_default",
+		[SL_WHY_NO_ROLE] = "no_role",	  [SL_WHY_MAP_ERROR] = "map_error",
+		[SL_WHY_WITHDRAWN] = "withdrawn",
+	};
+
+	return why < SL_ARRAY_SIZE(text) ? text[why] : "map_error";
+}

@@ -269,14 +269,27 @@ names_fill(struct compile *c)
 		s->roles[i].id = c->p->roles[i].id;
 		memcpy(s->roles[i].name, c->p->roles[i].name, SL_POL_NAME);
 	}
-	for (unsigned i = 0; i < s->n_targets; i++)
+	for (unsigned i = 0; i < s->n_targets; i++) {
 		memcpy(s->targets[i].name, c->p->targets[i].name, SL_POL_NAME);
+		if (s->withdrawn != NULL)
+			s->withdrawn[i] = c->p->targets[i].withdrawn;
+	}
 	for (unsigned i = 0; i < s->n_zones; i++) {
 		s->zones[i].id = c->p->zones[i].id;
 		s->zones[i].type = (uint8_t)c->p->zones[i].type;
 		s->zones[i].allow = c->p->zones[i].allow;
 		memcpy(s->zones[i].name, c->p->zones[i].name, SL_POL_NAME);
 	}
+}
+
+static bool
+any_withdrawn(const struct sl_policy *p)
+{
+	for (unsigned i = 0; i < p->n_targets; i++) {
+		if (p->targets[i].withdrawn)
+			return true;
+	}
+	return false;
 }
 
 static int
@@ -300,6 +313,11 @@ set_make(struct compile *c, struct sl_error *e)
 	s->roles = calloc(p->n_roles + 1, sizeof(*s->roles));
 	s->targets = calloc(p->n_targets + 1, sizeof(*s->targets));
 	s->zones = calloc(p->n_zones + 1, sizeof(*s->zones));
+	if (any_withdrawn(p)) {
+		s->withdrawn = calloc(p->n_targets, sizeof(*s->withdrawn));
+		if (s->withdrawn == NULL)
+			return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the policy");
+	}
 	s->group_first[0] = calloc(s->n_groups + 1, sizeof(uint32_t));
 	s->group_first[1] = calloc(s->n_groups + 1, sizeof(uint32_t));
 	c->order = calloc(p->n_rules + 1, sizeof(*c->order));
@@ -348,6 +366,7 @@ sl_polset_free(struct sl_polset *s)
 	free(s->rules);
 	free(s->roles);
 	free(s->targets);
+	free(s->withdrawn);
 	free(s->zones);
 	free(s);
 }

@@ -54,6 +54,7 @@ struct sl_pol_target {
 	char *desc; /* may be NULL */
 	struct sl_pol_place *addrs;
 	unsigned n_addrs;
+	bool withdrawn; /* reached another way than through tunnels; rules say nothing about that */
 };
 
 /** Who has a role: a prefix of one interface ("*": inside sources that no tunnel owns), or a peer.
@@ -215,7 +216,10 @@ enum sl_why {
 	SL_WHY_ZONE_DEFAULT, /* no vote: the destination's zone */
 	SL_WHY_NO_ROLE,	     /* the subject has no role */
 	SL_WHY_MAP_ERROR,    /* the tables do not hold what they refer to: deny */
+	SL_WHY_WITHDRAWN,    /* its target is reached another way: deny, in every mode */
 };
+/** rule, zone_default, no_role, map_error, withdrawn. */
+const char *sl_why_text(unsigned why);
 
 /** @param zone_allow default policy of the destination's zone; false where it lies in none */
 static inline bool

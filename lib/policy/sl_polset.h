@@ -60,7 +60,8 @@ struct sl_polset_name {
 
 /**
  * Destination -> zone and target (places in zones[] and targets[]) as seen by one interface. Of
- * equal prefixes the interface's own goes before that of all interfaces, then the first one counts.
+ * equal prefixes those of targets that are not withdrawn go first, then the interface's own before
+ * that of all interfaces, then the first one counts.
  */
 struct sl_polset_where {
 	struct sl_lpm zone[2], target[2]; /* IPv4, IPv6 */
@@ -79,6 +80,7 @@ struct sl_polset {
 	uint16_t n_zones, n_targets, n_roles;
 	struct sl_polset_zone *zones;
 	struct sl_polset_name *targets, *roles;
+	uint8_t *withdrawn;		/* [n_targets]: is it? NULL: none is */
 	uint16_t n_where;		/* highest interface id + 1 that has one of its own */
 	struct sl_polset_where **where; /* NULL: `common` */
 	struct sl_polset_where common;	/* where of all other interfaces */
@@ -119,6 +121,23 @@ struct sl_polset_flow {
 	const uint8_t *src, *dst; /* network order */
 	uint16_t sport, dport;	  /* 0 where the protocol has none */
 };
+
+/**
+ * The withdrawn target that a flow would reach, SL_POL_NONE16: none. The target is at the end that
+ * is not the tunnel's: of a flow that begins inside its source; between peers the receiver. What
+ * decides is the most specific target there.
+ */
+static inline uint16_t
+sl_polset_withdrawn(const struct sl_polset *s, const struct sl_polset_flow *f, bool from_inside)
+{
+	const struct sl_polset_where *w = sl_polset_where(s, f->iface);
+	uint32_t at;
+
+	if (sl_likely(s->withdrawn == NULL)) /* few deployments move targets back */
+		return SL_POL_NONE16;
+	at = sl_lpm_lookup(&w->target[f->version == 6], from_inside ? f->src : f->dst);
+	return at < s->n_targets && s->withdrawn[at] ? (uint16_t)at : SL_POL_NONE16;
+}
 
 /** First entry of a group that matches, or SL_POL_NONE: the plain scan. */
 uint32_t sl_polset_scan(const struct sl_polset *s, unsigned group, const struct sl_polset_flow *f);
@@ -275,7 +294,8 @@ struct sl_trace_role {
 
 struct sl_polset_query {
 	struct sl_polset_flow flow;
-	bool from_inside;		   /* the flow begins inside: D3 (b) */
+	bool from_inside; /* the flow begins inside: D3 (b) */
+	bool any_way;	  /* what roles and rules say, whichever way the target is reached */
 	const struct sl_class *src_class;  /* of the inner source; NULL: none */
 	const struct sl_class *peer_class; /* of the tunnel peer; NULL: none */
 	uint32_t tick; /* roles whose expiry is reached do not count; 0: all count */
@@ -285,7 +305,8 @@ struct sl_polset_answer {
 	bool allow;
 	uint8_t why;	       /* enum sl_why */
 	uint32_t rule, entry;  /* SL_POL_NONE unless why is RULE */
-	uint16_t zone, target; /* of the destination, SL_POL_NONE16: none */
+	uint16_t zone, target; /* of the destination, SL_POL_NONE16: none; why is WITHDRAWN: the
+				  target that is */
 };
 
 /**

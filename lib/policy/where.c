@@ -54,35 +54,61 @@ places_add(struct sl_lpm table[2], const struct sl_pol_place *places, unsigned n
 }
 
 static int
-where_add(struct sl_polset_where *w, const struct sl_policy *p, const struct sl_polset_env *env,
-	  uint16_t iface)
+zones_add(struct sl_polset_where *w, const struct sl_policy *p, const struct sl_polset_env *env,
+	  uint16_t iface, struct sl_lpm_garbage *g)
 {
-	struct sl_lpm_garbage g = {0};
 	int rc = 0;
 
 	for (unsigned i = 0; rc == 0 && i < p->n_zones; i++)
-		rc = places_add(w->zone, p->zones[i].nets, p->zones[i].n_nets, i, iface, env, &g);
-	for (unsigned i = 0; rc == 0 && i < p->n_targets; i++)
-		rc = places_add(w->target, p->targets[i].addrs, p->targets[i].n_addrs, i, iface,
-				env, &g);
+		rc = places_add(w->zone, p->zones[i].nets, p->zones[i].n_nets, i, iface, env, g);
+	return rc;
+}
+
+static int
+targets_add(struct sl_polset_where *w, const struct sl_policy *p, const struct sl_polset_env *env,
+	    uint16_t iface, bool withdrawn, struct sl_lpm_garbage *g)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < p->n_targets; i++) {
+		if (p->targets[i].withdrawn == withdrawn)
+			rc = places_add(w->target, p->targets[i].addrs, p->targets[i].n_addrs, i,
+					iface, env, g);
+	}
+	return rc;
+}
+
+/* Where prefixes are equal: targets that are reached go before those that are withdrawn, an
+ * interface's own places before those of all interfaces. */
+static int
+where_fill(struct sl_polset_where *w, const struct sl_policy *p, const struct sl_polset_env *env,
+	   uint16_t iface)
+{
+	struct sl_lpm_garbage g = {0};
+	bool own = iface != 0;
+	int rc = own ? zones_add(w, p, env, iface, &g) : 0;
+
+	rc = rc != 0 ? rc : zones_add(w, p, env, 0, &g);
+	for (unsigned withdrawn = 0; withdrawn < 2; withdrawn++) {
+		if (rc == 0 && own)
+			rc = targets_add(w, p, env, iface, withdrawn, &g);
+		rc = rc != 0 ? rc : targets_add(w, p, env, 0, withdrawn, &g);
+	}
 	sl_lpm_garbage_free(&g);
 	return rc;
 }
 
-/* Its own places go before those of all interfaces, where the prefixes are equal. */
 static int
 where_of_iface(struct sl_polset *s, const struct sl_policy *p, const struct sl_polset_env *env,
 	       uint16_t iface)
 {
 	struct sl_polset_where *w = malloc(sizeof(*w));
-	int rc;
 
 	if (w == NULL)
 		return -ENOMEM;
 	where_init(w);
 	s->where[iface] = w;
-	rc = where_add(w, p, env, iface);
-	return rc != 0 ? rc : where_add(w, p, env, 0);
+	return where_fill(w, p, env, iface);
 }
 
 static void
@@ -113,7 +139,7 @@ polset_where_make(struct sl_polset *s, const struct sl_policy *p, const struct s
 		note_ifaces(named, &n, p->zones[i].nets, p->zones[i].n_nets, env);
 	for (unsigned i = 0; i < p->n_targets; i++)
 		note_ifaces(named, &n, p->targets[i].addrs, p->targets[i].n_addrs, env);
-	rc = where_add(&s->common, p, env, 0);
+	rc = where_fill(&s->common, p, env, 0);
 	if (rc == 0 && n > 0) {
 		s->where = calloc(n, sizeof(struct sl_polset_where *));
 		if (s->where == NULL)

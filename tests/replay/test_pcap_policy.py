@@ -99,6 +99,22 @@ def what_each_says():
     equal(len(r.out), r.summary["forwarded"], "what is dropped does not come out")
 
 
+def a_withdrawn_target():
+    """What goes to it or comes from it is lost in either mode; the rest is as before."""
+    doc = dict(POLICY, targets={"db": dict(POLICY["targets"]["db"], withdrawn=True)})
+    c, pcap = conf("withdrawn.conf", policy=doc), write_pcap(packets())
+    touched = [i for i, v in enumerate(VERDICTS) if v[0] and (v[4] == "db" or i == 10)]
+    for mode in ("--observe", "--enforce"):
+        r = run_replay(c, pcap, mode)
+        for i, v in enumerate(VERDICTS):
+            if i in touched:
+                equal((r.column("verdict", "reason")[i], r.column("policy", "why", "target")[i]),
+                      (("dropped", "target_withdrawn"), ("deny", "withdrawn", "db")), "%s packet %d" % (mode, i))
+            else:
+                equal(columns(r)[i], v, "%s packet %d" % (mode, i))
+        equal(r.summary["dropped"]["target_withdrawn"], len(touched), "dropped by reason")
+
+
 def configured_modes():
     """Modes of the configuration hold unless the command line names one."""
     c = conf("modes.conf", authz={"mode": "enforce", "prefixes": [{"prefix": OTHER4 + "/32", "mode": "observe"}]})
@@ -204,4 +220,4 @@ def many_flows():
 
 
 need()
-run(what_each_says, configured_modes, candidate, times, first_second, long_over, both_ways_of_a_denied_flow, many_flows)
+run(what_each_says, a_withdrawn_target, configured_modes, candidate, times, first_second, long_over, both_ways_of_a_denied_flow, many_flows)

@@ -32,11 +32,11 @@ def rule(n, role, to, protocol="udp", ports=None, action="allow", **more):
     return r
 
 
-def load(roles, rules, zones=None, **more):
+def load(roles, rules, zones=None, targets=None, **more):
     global version
     version += 1
     roles = {k: v if isinstance(v, dict) else {"members": v} for k, v in roles.items()}
-    doc = {"version": version, "zones": zones or ZONES, "targets": TARGETS, "roles": roles, "rules": rules}
+    doc = {"version": version, "zones": zones or ZONES, "targets": targets or TARGETS, "roles": roles, "rules": rules}
     answer = g.call("policy.load", text=json.dumps(doc), **more)
     g.run()
     return answer
@@ -285,6 +285,43 @@ def observe():
     g.new_drops()
 
 
+def withdrawn():
+    """A target that is reached another way: in no mode a packet passes, and a peer is told."""
+    a, b = client("alice"), client("bob")
+    roles, rules = {"eng": ["peer:alice"]}, [rule(1, "eng", "*", protocol="any", bidirectional=True)]
+    gone = dict(TARGETS, db=dict(TARGETS["db"], withdrawn=True))
+
+    def told(c, dst):
+        """The answer to a datagram, as type and code; its quote is the datagram."""
+        src, v4 = (c.in6, False) if ":" in dst else (c.in4, True)
+        out = c.data(pk.udp(src, dst, new_port(), 53, b"who is there"))
+        check(not [f for f in out if f.kind[:2] == "ip"], "it does not come out")
+        got = c.opened(out)
+        equal(len(got), 1, "one answer")
+        icmp = got[0][20:] if v4 else got[0][40:]
+        equal(icmp[8:][28 if v4 else 48:][:12], b"who is there", "what it quotes")
+        return icmp[0], icmp[1]
+
+    load(roles, rules)
+    own = new_port()
+    check(passes(a, DB, 53, own) and comes(a, DB, 53, own), "reached through the tunnel")
+    load(roles, rules, targets=gone)
+    for mode in ("enforce", "observe"):
+        g.call("authz.mode.set", default=mode, **FORCE)
+        equal([told(a, DB), told(b, DB), told(a, SERVER6)], [(3, 13), (3, 13), (1, 1)], mode)
+        check(not passes(a, DB, 53, own) and not comes(a, DB, 53, own), "the flow of before")
+        check(not comes(a, DB, 53, 5003), "nor does it begin one")
+        check(passes(a, WEB, 53), "another target")
+        g.expect_drops(mode, target_withdrawn=6)
+        x = g.call("policy.explain", interface="wg0", peer="alice", protocol="udp", dst=DB, dport=53)
+        equal((x["verdict"], x["effective"], x["mode"], x["why"], x["target"]), ("deny", "dropped", mode, "withdrawn", "db"), "explained")
+    equal([t.get("withdrawn") for t in g.call("target.list")["targets"]], [True, None], "listed")
+    g.call("authz.mode.set", default="enforce", **FORCE)
+    load(roles, rules)
+    check(passes(a, DB, 53, own) and comes(a, DB, 53, own), "it is back")
+    g.new_drops()
+
+
 def explains():
     """policy.explain tells what then happens, for random flows under random policies."""
     rng = random.Random(5)
@@ -299,7 +336,7 @@ def explains():
         for r in rules:
             if r["protocol"] == "udp" and rng.random() < .6:
                 r["ports"] = [rng.choice([53, "50-60", "1-1000"])]
-        load(roles, rules)
+        load(roles, rules, targets={n: dict(t, withdrawn=rng.random() < .2) for n, t in TARGETS.items()})
         for _ in range(10):
             c, dst, port, own = rng.choice((a, b)), rng.choice((DB, WEB)), rng.choice((53, 55, 70, 2000)), new_port()
             out = rng.random() < .6
@@ -339,4 +376,4 @@ def swaps():
 
 
 run(roles_and_targets, zones, deny_wins, from_inside, icmp, times, revocation, later_peers, moved_address, midstream,
-    refused, observe, explains, swaps, after=done, last=g.close)
+    refused, observe, withdrawn, explains, swaps, after=done, last=g.close)

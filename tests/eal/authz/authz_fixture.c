@@ -217,6 +217,9 @@ fix_set(struct fix_rng *r, const struct fix_shape *shape, uint64_t generation)
 	s->n_zones = (uint16_t)shape->zones;
 	s->n_targets = (uint16_t)shape->targets;
 	s->zones = zeroed(shape->zones, sizeof(*s->zones));
+	s->withdrawn = shape->withdrawn > 0 ? zeroed(shape->targets, 1) : NULL;
+	for (unsigned i = 0; i < shape->withdrawn; i++)
+		s->withdrawn[i] = 1;
 	s->targets = zeroed(shape->targets, sizeof(*s->targets));
 	s->roles = zeroed(shape->roles, sizeof(*s->roles));
 	for (unsigned i = 0; i < shape->zones; i++)

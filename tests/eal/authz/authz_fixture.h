@@ -19,6 +19,7 @@ struct fix_shape {
 	unsigned roles;
 	unsigned entries; /* of a group and family: 0 to so many */
 	unsigned zones, targets;
+	unsigned withdrawn; /* the first so many targets */
 };
 
 /** Free with sl_polset_free(). Fails the test without memory. */

@@ -10,6 +10,8 @@ Written from the rules alone, not from the C code, whose oracle it is:
 * Who has no role is denied.
 * A flow that begins inside: the roles of its source vote by their rules, and those of the peer that receives it by
   their bidirectional rules mirrored: addresses swapped, the rule's ports on the source port.
+* Whatever they say: if the most specific target at the end that is not the tunnel's (of a flow from inside its
+  source, else its destination) is withdrawn, nothing passes. Of equal prefixes one that is not withdrawn counts.
 """
 import datetime
 import ipaddress
@@ -118,7 +120,7 @@ class Verdict:
 
     def __init__(self, allow, why, rules, roles, zone, targets):
         self.allow = allow
-        self.why = why  # rule, zone_default, no_role
+        self.why = why  # rule, zone_default, no_role, withdrawn
         self.rules = rules  # any of these may be named as the one that decides: (role, id)
         self.roles = roles  # of the subject
         self.zone = zone
@@ -132,7 +134,8 @@ class Policy:
         self.zones = [(name, Place(p), z["default_policy"] == "allow")
                       for name, z in document["zones"].items() for p in z["networks"]]
         targets = {name: [Place(p) for p in t["addresses"]] for name, t in document["targets"].items()}
-        self.targets = [(name, p) for name, places in targets.items() for p in places]
+        self.targets = [(name, p, not document["targets"][name].get("withdrawn", False))
+                        for name, places in targets.items() for p in places]
         self.members = []
         for role, r in document["roles"].items():
             for entry in r["members"]:
@@ -171,11 +174,15 @@ class Policy:
         return allow, {r.name for r in matching if r.allow == allow}
 
     @staticmethod
-    def most_specific(places, packet):
-        """Of (..., Place, ...) those with the longest prefix; one of the interface's own before one of all."""
-        hits = [p for p in places if p[1].holds(packet.version, packet.dst, packet.interface)]
-        rank = max(((p[1].length, p[1].interface is not None) for p in hits), default=None)
-        return [p for p in hits if (p[1].length, p[1].interface is not None) == rank]
+    def most_specific(places, packet, address, goes_first=lambda p: True):
+        """Of (..., Place, ...) those with the longest prefix; then one of the interface's own before one of all."""
+        hits = [((p[1].length, goes_first(p), p[1].interface is not None), p) for p in places
+                if p[1].holds(packet.version, address, packet.interface)]
+        rank = max((h[0] for h in hits), default=None)
+        return [p for r, p in hits if r == rank]
+
+    def targets_of(self, packet, address):
+        return self.most_specific(self.targets, packet, address, lambda t: t[2])
 
     def judge(self, packet):
         own = self.prefix_roles(packet)
@@ -186,9 +193,13 @@ class Policy:
             own |= peer
             votes = [self.vote(r, packet, False) for r in own]
         votes = [v for v in votes if v is not None]
-        zone = self.most_specific(self.zones, packet)
-        targets = {t[0] for t in self.most_specific(self.targets, packet)}
+        zone = self.most_specific(self.zones, packet, packet.dst)
+        targets = {t[0] for t in self.targets_of(packet, packet.dst)}
         zone_name = zone[0][0] if zone else None
+        there = self.targets_of(packet, packet.src if packet.from_inside else packet.dst)
+        if there and not there[0][2]:
+            voted = {r for r in peer if packet.from_inside and self.vote(r, packet, True) is not None}
+            return Verdict(False, "withdrawn", set(), own | voted, zone_name, {t[0] for t in there})
         if not own and not votes:
             return Verdict(False, "no_role", set(), own, zone_name, targets)
         if not votes:

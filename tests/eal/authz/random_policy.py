@@ -66,7 +66,8 @@ class Generator:
         return zones
 
     def targets(self):
-        return {f"target{i}": {"addresses": [self.place() for _ in range(self.random.randrange(1, 4))]}
+        return {f"target{i}": {"addresses": [self.place() for _ in range(self.random.randrange(1, 4))],
+                               "withdrawn": self.chance(0.1)}
                 for i in range(self.random.randrange(1, 6))}
 
     def members(self, share):

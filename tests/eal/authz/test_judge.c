@@ -170,7 +170,7 @@ check_one(const struct world *w, const struct sl_judge_flow *fl, const struct sl
 }
 
 /** How often each reason came up. */
-static unsigned whys[4], allowed;
+static unsigned whys[5], allowed;
 
 /** What was seen of earlier sources, in this world and in those before it, by some of the flows. */
 static struct sl_who_seen seen[8];
@@ -215,7 +215,8 @@ judges_like_the_reference(void **state)
 		const struct fix_shape shape = {.roles = 2 + (unsigned)seed % 9,
 						.entries = (unsigned)seed % 12,
 						.zones = (unsigned)seed % 7,
-						.targets = 9};
+						.targets = 9,
+						.withdrawn = (unsigned)seed % 3};
 
 		world_make(&w, seed, &shape);
 		world_people(&w, 60, 20);
@@ -223,10 +224,11 @@ judges_like_the_reference(void **state)
 			check_flows(&w, i % 3 == 0 ? 0 : NOW);
 		world_free(&w);
 	}
-	print_message("%u by a rule, %u by the zone, %u without a role, %u allowed\n",
-		      whys[SL_WHY_RULE], whys[SL_WHY_ZONE_DEFAULT], whys[SL_WHY_NO_ROLE], allowed);
-	for (unsigned i = 0; i < SL_WHY_MAP_ERROR; i++)
-		assert_true(whys[i] > 1000);
+	print_message("%u by a rule, %u by the zone, %u without a role, %u withdrawn, %u allowed\n",
+		      whys[SL_WHY_RULE], whys[SL_WHY_ZONE_DEFAULT], whys[SL_WHY_NO_ROLE],
+		      whys[SL_WHY_WITHDRAWN], allowed);
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(whys); i++)
+		assert_int_equal(whys[i] > 1000, i != SL_WHY_MAP_ERROR);
 	assert_int_equal(whys[SL_WHY_MAP_ERROR], 0);
 	assert_true(allowed > 1000);
 }

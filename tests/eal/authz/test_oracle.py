@@ -18,7 +18,7 @@ import naive
 import random_policy
 
 PACKETS = 250  # a document
-WHY = ["rule", "zone_default", "no_role", "map_error"]
+WHY = ["rule", "zone_default", "no_role", "map_error", "withdrawn"]
 
 
 class Driver:
@@ -117,7 +117,7 @@ def main():
     driver.close()
     print(f"{done} pairs agree, {time.monotonic() - begin:.1f} s:", dict(seen))
     # What never comes up is not tested: of any 30,000 pairs each kind has many.
-    kinds = [("rule", True), ("rule", False), ("zone_default", True), ("zone_default", False), ("no_role", False),
+    kinds = [("rule", True), ("rule", False), ("zone_default", True), ("zone_default", False), ("no_role", False), ("withdrawn", False),
              "several roles", "17 roles", "mirrored rule decides"]
     rare = [k for k in kinds if seen[k] < done // 1000]
     if rare and done >= 10000:

@@ -176,6 +176,11 @@ test_reasons(void **state)
 	is(o, "sluice.event_type", "\"MapLookupError\"");
 	is(o, "rule.name", "\"default-deny\"");
 	json_decref(o);
+	r.reason = SL_RR_WITHDRAWN;
+	o = format(&r);
+	is(o, "event.reason", "\"withdrawn\"");
+	is(o, "rule.name", "\"target-withdrawn\"");
+	json_decref(o);
 	r = td_record(SL_REC_STALE);
 	r.flags |= SL_RF_STALE | SL_RF_ALLOW;
 	o = format(&r);

@@ -9,7 +9,7 @@ static const char all_fields[] =
 	"'default_policy':'allow'},'out':{'id':9,'type':'external','networks':['0.0.0.0/0'],"
 	"'default_policy':'deny'}},"
 	"'targets':{'db':{'addresses':['10.20.0.10/32','10.20.0.11/32@wg1'],'description':'a "
-	"\xc3\xa4'}},"
+	"\xc3\xa4','withdrawn':true}},"
 	"'roles':{'e':{'id':3,'description':'d','members':['peer:alice','peer:bob@wg0',"
 	"'peer:c@d.com@*','10.7.1.0/24@wg0','10.20.0.0/24@*',{'prefix':'10.7.0.9/32@wg0',"
 	"'expires':'2028-01-01T00:00:01Z','source':{'type':'idp','provider':'corp','user':'a'}},"

@@ -81,6 +81,7 @@ static const struct refusal places[] = {
 	{TARGET("'addresses':['10.0.0.1/31']"), "prefix_host_bits", "/targets/t/addresses/0"},
 	{TARGET("'addresses':['10.0.0.1'],'description':1"), "field_type",
 	 "/targets/t/description"},
+	{TARGET("'addresses':['10.0.0.1'],'withdrawn':1"), "field_type", "/targets/t/withdrawn"},
 	{TARGET("'addresses':['10.0.0.1'],'mode':'observe'"), "field_unknown", "/targets/t/mode"},
 	{"{'targets':{'10.0.0.1':{'addresses':['10.0.0.1']}}}", "name_invalid",
 	 "/targets/10.0.0.1"},

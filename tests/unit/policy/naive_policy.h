@@ -110,14 +110,15 @@ naive_vote(const struct sl_policy *m, unsigned role, uint64_t now, bool mirrored
 	return best;
 }
 
-/** Best place of a list for naive_zone() and naive_target(): longest, then its own interface. */
+/** Best place of a list that holds an address: longest, then its own interface. */
 static inline int
-naive_rank(const struct sl_pol_place *places, unsigned n, const struct naive_flow *f)
+naive_rank(const struct sl_pol_place *places, unsigned n, const struct naive_flow *f,
+	   const struct sl_ip *ip)
 {
 	int rank = -1;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (naive_in_place(&f->dst, f->iface, &places[i]))
+		if (naive_in_place(ip, f->iface, &places[i]))
 			rank = SL_MAX(rank, 2 * places[i].prefix.len + (places[i].iface[0] != 0));
 	}
 	return rank;
@@ -129,7 +130,7 @@ naive_zone(const struct sl_policy *m, const struct naive_flow *f)
 	int best = -1, best_rank = -1;
 
 	for (unsigned i = 0; i < m->n_zones; i++) {
-		int rank = naive_rank(m->zones[i].nets, m->zones[i].n_nets, f);
+		int rank = naive_rank(m->zones[i].nets, m->zones[i].n_nets, f, &f->dst);
 
 		if (rank > best_rank) {
 			best_rank = rank;
@@ -139,13 +140,17 @@ naive_zone(const struct sl_policy *m, const struct naive_flow *f)
 	return best;
 }
 
+/** Of as long ones, a target that is reached goes before one that is withdrawn. */
 static inline int
-naive_target(const struct sl_policy *m, const struct naive_flow *f)
+naive_target(const struct sl_policy *m, const struct naive_flow *f, const struct sl_ip *ip)
 {
 	int best = -1, best_rank = -1;
 
 	for (unsigned i = 0; i < m->n_targets; i++) {
-		int rank = naive_rank(m->targets[i].addrs, m->targets[i].n_addrs, f);
+		int rank = naive_rank(m->targets[i].addrs, m->targets[i].n_addrs, f, ip);
+
+		if (rank >= 0) /* length, reached, own interface */
+			rank = rank / 2 * 4 + !m->targets[i].withdrawn * 2 + rank % 2;
 
 		if (rank > best_rank) {
 			best_rank = rank;
@@ -165,7 +170,8 @@ static inline struct naive_answer
 naive_eval(const struct sl_policy *m, uint64_t now, const struct naive_flow *f, bool from_inside,
 	   const struct naive_roles *src, const struct naive_roles *peer)
 {
-	struct naive_answer a = {.zone = naive_zone(m, f), .target = naive_target(m, f)};
+	struct naive_answer a = {.zone = naive_zone(m, f), .target = naive_target(m, f, &f->dst)};
+	int there = naive_target(m, f, from_inside ? &f->src : &f->dst);
 	int deny = -1, allow = -1;
 	bool subject = src->n > 0 || (peer->n > 0 && !from_inside);
 
@@ -192,6 +198,11 @@ naive_eval(const struct sl_policy *m, uint64_t now, const struct naive_flow *f, 
 		a.why = SL_WHY_ZONE_DEFAULT;
 		a.allow = a.zone >= 0 && m->zones[a.zone].allow;
 	}
+	if (there >= 0 && m->targets[there].withdrawn)
+		a = (struct naive_answer){.why = SL_WHY_WITHDRAWN,
+					  .rule = -1,
+					  .zone = a.zone,
+					  .target = there};
 	return a;
 }
 

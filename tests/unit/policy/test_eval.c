@@ -280,6 +280,47 @@ test_trace_is_bounded(void **state)
 	rig_clear(&r);
 }
 
+/* --- withdrawn targets ------------------------------------------------------------------------ */
+
+static void
+test_withdrawn(void **state)
+{
+	struct rig r = {0};
+
+	ADD_ZONE(&r.m, "all", true, "0.0.0.0/0");
+	ADD_TARGET(&r.m, "net", "10.20.0.0/16");
+	ADD_TARGET(&r.m, "old", "10.20.0.10/32@wg0"); /* the address of one that is reached */
+	ADD_TARGET(&r.m, "db", "10.20.0.10/32");
+	ADD_TARGET(&r.m, "web", "10.20.0.20/32");
+	for (unsigned i = 0; i < r.m.n_targets; i++)
+		r.m.targets[i].withdrawn = i != 2;
+	add_role(&r.m, "a");
+	add_rule(&r.m, "a", true, SL_POL_PROTO_ANY, "*")->bidirectional = true;
+	class_add(&r.peer, 0, 0);
+	flow_set(&r.t, "10.7.0.2", "10.20.0.10", 6, 1000, 443);
+	expect_rule(&r, true, 0);
+	assert_int_equal(ask(&r).target, 2);
+	flow_set(&r.t, "10.7.0.2", "10.20.0.20", 6, 1000, 443);
+	expect_none(&r, false, SL_WHY_WITHDRAWN);
+	assert_int_equal(ask(&r).target, 3);
+	flow_set(&r.t, "10.7.0.2", "10.20.0.30", 6, 1000, 443); /* by the network around it */
+	expect_none(&r, false, SL_WHY_WITHDRAWN);
+	flow_set(&r.t, "10.20.0.30", "10.7.0.2", 6, 443, 1000); /* between peers: the receiver's */
+	expect_rule(&r, true, 0);
+	r.from_inside = true;
+	expect_none(&r, false, SL_WHY_WITHDRAWN);
+	assert_int_equal(ask(&r).target, 0);
+	flow_set(&r.t, "10.20.0.10", "10.7.0.2", 6, 443, 1000);
+	expect_rule(&r, true, 0);
+	flow_set(&r.t, "10.30.0.1", "10.20.0.20", 6, 443, 1000); /* the tunnel's end is no target */
+	expect_rule(&r, true, 0);
+	r.from_inside = false;
+	r.peer.c.n = 0; /* nor is it a matter of roles */
+	flow_set(&r.t, "10.7.0.2", "10.20.0.20", 6, 1000, 443);
+	expect_none(&r, false, SL_WHY_WITHDRAWN);
+	rig_clear(&r);
+}
+
 /* --- random ----------------------------------------------------------------------------------- */
 
 static uint64_t seed;
@@ -347,6 +388,7 @@ random_model(struct sl_policy *m)
 	for (unsigned n = pick(5), i = 0; i < n; i++) {
 		snprintf(name, sizeof(name), "t%u", i);
 		add_target(m, name, none);
+		m->targets[i].withdrawn = pick(4) == 0;
 		for (unsigned k = 1 + pick(3); k > 0; k--)
 			*GROW(m->targets[i].addrs, m->targets[i].n_addrs) = random_place();
 	}
@@ -405,7 +447,7 @@ at_or_none(uint32_t at, uint32_t none)
 }
 
 static void
-one_random_pair(const struct sl_policy *m, const struct sl_polset *s, unsigned count[4])
+one_random_pair(const struct sl_policy *m, const struct sl_polset *s, unsigned count[5])
 {
 	struct naive_roles src_live, peer_live;
 	struct sl_polset_answer got;
@@ -437,7 +479,7 @@ static void
 test_random(void **state)
 {
 	const char *text = getenv("SL_SEED");
-	unsigned count[4] = {0};
+	unsigned count[5] = {0};
 
 	seed = text != NULL ? strtoull(text, NULL, 0) : 3;
 	print_message("SL_SEED=%llu\n", (unsigned long long)seed);
@@ -452,10 +494,12 @@ test_random(void **state)
 		sl_polset_free(s);
 		model_clear(&m);
 	}
-	print_message("%u by rule, %u by zone, %u without a role\n", count[SL_WHY_RULE],
-		      count[SL_WHY_ZONE_DEFAULT], count[SL_WHY_NO_ROLE]);
-	for (unsigned why = 0; why < 3; why++) /* each way is trodden */
-		assert_true(count[why] > RANDOM_POLICIES * RANDOM_FLOWS / 50);
+	print_message("%u by rule, %u by zone, %u without a role, %u withdrawn\n",
+		      count[SL_WHY_RULE], count[SL_WHY_ZONE_DEFAULT], count[SL_WHY_NO_ROLE],
+		      count[SL_WHY_WITHDRAWN]);
+	for (unsigned why = 0; why < 5; why++) /* each way is trodden, but for broken tables */
+		assert_true(why == SL_WHY_MAP_ERROR ||
+			    count[why] > RANDOM_POLICIES * RANDOM_FLOWS / 50);
 }
 
 int
@@ -466,7 +510,7 @@ main(void)
 		cmocka_unit_test(test_ports),	     cmocka_unit_test(test_bidirectional),
 		cmocka_unit_test(test_interfaces),   cmocka_unit_test(test_expired_roles),
 		cmocka_unit_test(test_unknown_role), cmocka_unit_test(test_trace_is_bounded),
-		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_withdrawn),    cmocka_unit_test(test_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
