@@ -130,6 +130,10 @@ row_json(const struct walk *w, const struct sl_flow_row *r, const struct judge_a
 
 	if (o != NULL && r->peer[0] != '\0')
 		json_object_set_new(o, "peer", json_string(r->peer));
+	if (o != NULL)
+		json_object_set_new(o, "then", json_string(r->would ? "allow" : "deny"));
+	if (o != NULL && r->reason[0] != '\0')
+		json_object_set_new(o, "reason", json_string(r->reason));
 	if (o != NULL && set != NULL && x->a.rule != SL_POL_NONE)
 		json_object_set_new(o, "rule",
 				    json_sprintf("%s/%u",

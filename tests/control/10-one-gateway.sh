@@ -44,6 +44,16 @@ equal "handshakes of alice" "$(peer_of alice handshakes "$LAB_ID")" "$handshakes
 step "roles come with the peer, and a new one counts at once"
 ping_none bob 10.20.0.10
 at_least "handshakes of bob" "$(peer_of bob handshakes "$LAB_ID")" 1
+lab_client carl 4
+add_peer carl 4 '[]'
+ping_none carl 10.20.0.10
+at_least "handshakes of carl" "$(peer_of carl handshakes "$LAB_ID")" 1
+# reasons: of what the control plane knows to be denied, by peer
+reasons() { rest GET /policy/would-deny | jq -c '[.rows[] | [.peer, .then, .why, .reason]] | unique'; }
+denied() { [ "$(reasons)" = '[["bob","deny","zone_default","zone_default"],["carl","deny","no_role","no_role"]]' ]; }
+begin=$(now_ms)
+lab_wait 20 denied || fail "what is denied, and why: $(reasons)"
+echo "   the control plane knows what is denied after $(($(now_ms) - begin)) ms"
 rest PATCH /peers/bob '{"roles":["eng"]}' >/dev/null
 lab_wait 2 in_client bob ping -c 1 -W 1 10.20.0.10 || fail "bob does not reach the server with his new role"
 

@@ -114,12 +114,13 @@ def sessions(c, gw):
 
 def evidence(c, gw):
     step("evidence: would-deny, suggest, replay across gateways, and what is missing")
-    gw[0].push([flow("alice", "10.7.0.2", "10.20.0.10", 5432, would="allow"), flow("alice", "10.7.0.2", "10.20.0.10", 22)])
+    gw[0].push([flow("alice", "10.7.0.2", "10.20.0.10", 5432, would="allow"), flow("alice", "10.7.0.2", "10.20.0.10", 22, reason="no_role")])
     gw[1].push([flow("alice", "10.7.0.2", "10.20.0.10", 22, flows=4), flow("bob", "10.7.0.3", "10.20.1.5", 443),
                 flow("alice", "10.7.0.2", "10.20.1.7", 80, midstream=True)])
     w = c.want(200, "GET", "/policy/would-deny?target=db").json()
     equal("flows to db", (w["flows"], w["denied"]), (10, 7))
     equal("by gateway", sorted((r["gateway"], r["port"], r["flows"], r["why"]) for r in w["rows"]), [("gw-a", 22, 3, "zone_default"), ("gw-b", 22, 4, "zone_default")])
+    equal("what was said then", sorted((r["gateway"], r["then"], r.get("reason")) for r in w["rows"]), [("gw-a", "deny", "no_role"), ("gw-b", "deny", None)])
     equal("gaps", [(g["gateway"], g["lost_rows"], g["covered_s"] > 86300) for g in w["gaps"]], [("gw-a", 0, True), ("gw-b", 0, True)])
     s = c.want(200, "POST", "/policy/suggest", {"target": "db"}).json()
     equal("rules", [(r["rule"]["role"], r["rule"]["to"], r["rule"]["ports"], r["rule"]["src"], r["flows"]) for r in s["rules"]],
