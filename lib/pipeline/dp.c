@@ -93,6 +93,7 @@ worker_free(struct sl_worker *w)
 	rte_free(w->agg);
 	rte_free(w->frags);
 	rte_free(w->rtt);
+	rte_free(w->view);
 	rte_free(w->stats);
 	rte_free(w);
 }
@@ -153,10 +154,11 @@ worker_policy(struct sl_worker *w, const struct sl_dp_conf *conf)
 	w->buckets = zeroed(sizeof(*w->buckets));
 	w->frags = sl_frag_table_new(conf->hash_key);
 	w->rtt = zeroed(sizeof(*w->rtt));
+	w->view = zeroed(sizeof(*w->view));
 	if (table != NULL)
 		w->flows = sl_flow_table_init(table, flows, conf->hash_key);
 	if (w->flows == NULL || w->records == NULL || w->buckets == NULL || w->frags == NULL ||
-	    w->rtt == NULL)
+	    w->rtt == NULL || w->view == NULL)
 		return false;
 	sl_rec_ring_init(w->records, slots);
 	sl_rec_buckets_init(w->buckets, SL_MAX(per_s / w->dp->n_workers, 1U));

@@ -21,6 +21,7 @@
 #include "sl_agg.h"
 #include "sl_env.h"
 #include "sl_flow.h"
+#include "sl_flow_view.h"
 #include "sl_mbox.h"
 #include "sl_msg.h"
 #include "sl_pkt.h"
@@ -159,8 +160,9 @@ struct sl_worker {
 	struct sl_rec_ring *records;
 	struct sl_rec_buckets *buckets;
 	struct sl_agg *agg;
-	void *frags;	    /* frag_verdict.c */
-	struct sl_rtt *rtt; /* r: control */
+	void *frags;		   /* frag_verdict.c */
+	struct sl_rtt *rtt;	   /* r: control */
+	struct sl_flow_view *view; /* of `flows`, for control; NULL: no owner */
 
 	/* of this poll */
 	const struct sl_root *root;

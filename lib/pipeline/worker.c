@@ -265,6 +265,16 @@ housekeeping(struct sl_worker *w)
 	sl_rehome_balance(w);
 }
 
+/* Control looks at the flow table: some places of it, then other things go on. What is on its way
+ * here is part of it. */
+static void
+show_flows(struct sl_worker *w)
+{
+	sl_flow_import(w);
+	sl_flow_view_step(w->view, w->flows, w->tick, w->now_ns);
+	w->busy++;
+}
+
 /* Time from the begin of the poll, when the packets were taken, to their transmission. */
 static void
 account(struct sl_worker *w, unsigned packets, uint64_t cycles)
@@ -319,6 +329,8 @@ sl_worker_poll(struct sl_worker *w, uint64_t now_ns)
 	take_messages(w);
 	housekeeping(w);
 	packets = take_packets(w);
+	if (sl_unlikely(w->view != NULL && sl_flow_view_lent(w->view))) /* somebody asks */
+		show_flows(w);
 	if (w->busy > 0) {
 		account(w, packets, rte_rdtsc() - begin);
 		sl_stats_flush(w->stats, &w->delta);

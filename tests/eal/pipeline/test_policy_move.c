@@ -508,6 +508,87 @@ sessions_are_told(void **state)
 	assert_int_equal(pol_count(r, n, SL_REC_DECRYPT), 1);
 }
 
+/* --- what control sees ------------------------------------------------------------------------ */
+
+/** A window from a worker, in so many of its polls. @return rows */
+static unsigned
+look(unsigned worker, uint32_t at, unsigned polls)
+{
+	struct sl_worker *w = g->dp->worker[worker];
+	unsigned i;
+
+	sl_flow_view_ask(w->view, &(struct sl_flow_ask){.at = at, .peer_id = SL_FLOW_ANY_PEER});
+	for (i = 0; i < polls; i++) {
+		assert_false(sl_flow_view_here(w->view));
+		assert_true(sl_worker_poll(w, g->now_ns) > 0); /* it does not sleep meanwhile */
+	}
+	assert_true(sl_flow_view_here(w->view));
+	return w->view->n;
+}
+
+/* A flow between two workers' peers is seen where it is judged, and goes with that peer. */
+static void
+flows_are_shown(void **state)
+{
+	const struct sl_flow_view *v = g->dp->worker[0]->view;
+	unsigned i;
+
+	assert_int_equal(look(0, 0, 1), 0);
+	assert_true(v->end);
+	send(1, PEER1, PEER2, 1000, 53);
+	send(1, PEER1, GW_SERVER4, 2000, 53);
+	gw_poll(g);
+	send(0, GW_SERVER4, PEER1, 53, 2000);
+	gw_poll(g);
+	assert_int_equal(look(0, 0, 1), 2);
+	assert_int_equal(look(1, 0, 1), 0); /* has the way for replies alone */
+	assert_int_equal(sl_flow_count(g->dp->worker[1]->flows), 1);
+	for (i = 0; i < 2; i++) {
+		const struct sl_flow *f = &v->row[i];
+
+		assert_int_equal(f->peer_id, 1);
+		assert_int_equal(f->packets[0], 1);
+		assert_int_equal(f->packets[1], sl_flow_sport(f) == 2000);
+		assert_int_equal(f->bytes[0], 32);
+		assert_int_equal(sl_flow_dport(f), 53);
+		assert_int_equal(f->rule_id, 1);
+	}
+	move(1);
+	gw_poll(g);
+	assert_int_equal(look(0, 0, 1), 0);
+	assert_int_equal(look(1, 0, 1), 2);
+	out(GW_OUTSIDE);
+	out(GW_INSIDE);
+}
+
+/* One poll looks at so many places, and a full window ends the look. */
+static void
+looks_are_short(void **state)
+{
+	struct sl_worker *w = g->dp->worker[0];
+	const unsigned n = 4 * SL_FLOW_VIEW_ROWS, step = SL_FLOW_VIEW_STEP;
+	struct sl_flow_key k;
+	struct sl_flow *f;
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		uint8_t src[4] = {10, 8, 0, 2}, dst[4] = {10, 30, (uint8_t)(i >> 8), (uint8_t)i};
+
+		sl_flow_key_make(&k, 4, SL_PROTO_UDP, 1, src, dst, 1000, 53);
+		f = sl_flow_add(w->flows, &k, sl_flow_hash(w->flows, &k), w->tick, NULL, NULL);
+		assert_non_null(f);
+		f->flags = SL_FLOW_ALLOW | (i < n / 2 ? SL_FLOW_QUIET : 0);
+	}
+	assert_int_equal(look(0, 0, (n / 2 + SL_FLOW_VIEW_ROWS) / step), SL_FLOW_VIEW_ROWS);
+	assert_false(w->view->end);
+	assert_int_equal(w->view->next, n / 2 + SL_FLOW_VIEW_ROWS);
+	assert_int_equal(look(0, w->view->next, SL_FLOW_VIEW_ROWS / step), SL_FLOW_VIEW_ROWS);
+	assert_true(w->view->end);
+	assert_int_equal(w->view->count, n);
+	for (i = 0; i < n; i++)
+		sl_flow_del(w->flows, sl_flow_get(w->flows, i));
+}
+
 #define SAME(t) cmocka_unit_test_setup_teardown(t, setup_same, teardown)
 #define APART(t)                                                                                   \
 	{                                                                                          \
@@ -518,10 +599,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SAME(flows_move),     SAME(fragments_move),	SAME(held_back_moves),
-		SAME(flows_are_lost), SAME(moves_then_goes),	SAME(between_peers),
-		APART(between_peers), SAME(mode_between_peers), APART(mode_between_peers),
-		SAME(peers_move),     APART(peers_move),	SAME(sessions_are_told),
+		SAME(flows_move),	SAME(fragments_move),	  SAME(held_back_moves),
+		SAME(flows_are_lost),	SAME(moves_then_goes),	  SAME(between_peers),
+		APART(between_peers),	SAME(mode_between_peers), APART(mode_between_peers),
+		SAME(peers_move),	APART(peers_move),	  SAME(sessions_are_told),
+		APART(flows_are_shown), SAME(looks_are_short),
 	};
 
 	eal_start("test_policy_move");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Flows under enforce with two workers in threads of their own, while their peer moves to and fro:
- * every packet passes, in both directions, and each flow is recorded once.
+ * every packet passes, in both directions, and each flow is recorded once. Control looks at them
+ * all the while: while no peer moves, each flow is in each pass once.
  *
  * Fit for the thread sanitizer (with RTE_USE_C11_MEM_MODEL): packets come and go by our own rings,
  * and the pool has a lock that the sanitizer can see.
@@ -25,7 +26,8 @@
 #define FLOWS 64
 #define PACKETS 6000
 #define IN_FLIGHT 64
-#define MOVE_EVERY 50 /* packets */
+#define MOVE_EVERY 50 /* packets ... */
+#define STILL 2000    /* ... after this one */
 #define PEER1 "10.8.0.2"
 
 /* --- a pool with a lock ----------------------------------------------------------------------- */
@@ -223,9 +225,70 @@ seen(enum sl_rec_type t)
 	return pol_seen(g->dp->worker[0], t) + pol_seen(g->dp->worker[1], t);
 }
 
+/* --- control looks ---------------------------------------------------------------------------- */
+
+/** One pass over the tables as control makes it, a window at a time. */
+struct pass {
+	struct sl_flow_ask ask;
+	unsigned worker, seen[FLOWS], passes;
+	bool asked, settled; /* all flows have begun, and none has moved since the pass began */
+};
+
+static void
+count_rows(struct pass *p, const struct sl_flow_view *v)
+{
+	unsigned i;
+
+	for (i = 0; i < v->n; i++) {
+		const struct sl_flow *f = &v->row[i];
+		unsigned port = (f->flags & SL_FLOW_INIT_B) != 0 ? f->key.pb : f->key.pa;
+
+		assert_true(f->used && f->key.proto == SL_PROTO_UDP && f->peer_id == 1);
+		assert_true(port >= 1000 && port < 1000 + FLOWS);
+		assert_true((f->flags & SL_FLOW_ALLOW) != 0 && f->packets[0] > 0);
+		p->seen[port - 1000]++;
+	}
+}
+
+static void
+end_pass(struct pass *p)
+{
+	unsigned i, passes = p->passes;
+
+	for (i = 0; i < FLOWS && p->settled; i++)
+		assert_int_equal(p->seen[i], 1);
+	passes += p->settled;
+	*p = (struct pass){.ask = {.peer_id = SL_FLOW_ANY_PEER}, .passes = passes};
+}
+
+/** Go on as far as the workers have come. */
+static void
+look(struct pass *p, bool settled)
+{
+	struct sl_flow_view *v = g->dp->worker[p->worker]->view;
+
+	if (!sl_flow_view_here(v))
+		return;
+	if (!p->asked) {
+		p->settled = p->worker == 0 && p->ask.at == 0 ? settled : p->settled;
+		sl_flow_view_ask(v, &p->ask);
+		p->asked = true;
+		return;
+	}
+	count_rows(p, v);
+	p->asked = false;
+	p->ask.at = v->end ? 0 : v->next;
+	p->worker += v->end;
+	if (p->worker == WORKERS)
+		end_pass(p);
+}
+
+/* --- test ------------------------------------------------------------------------------------- */
+
 static void
 flows_move_between_threads(void **state)
 {
+	struct pass pass = {.ask = {.peer_id = SL_FLOW_ANY_PEER}};
 	pthread_t thread[WORKERS];
 	struct loop loop[WORKERS];
 	atomic_bool stop = false;
@@ -239,15 +302,19 @@ flows_move_between_threads(void **state)
 		while (sent < PACKETS && sent - got < IN_FLIGHT &&
 		       (sent != FLOWS || got == FLOWS)) {
 			send_one(); /* replies come when their flow has begun */
-			if (sent > FLOWS && sent % MOVE_EVERY == 0)
+			if (sent > STILL && sent % MOVE_EVERY == 0) {
+				pass.settled = false;
 				move();
+			}
 		}
 		collect();
+		look(&pass, got >= FLOWS && sent <= STILL);
 	}
 	atomic_store(&stop, true);
 	for (i = 0; i < WORKERS; i++)
 		pthread_join(thread[i], NULL);
-	assert_true(moves > 100);
+	assert_true(moves > 50);
+	assert_true(pass.passes >= 1);
 	assert_int_equal(gw_all_drops(g), 0);
 	flows = sl_flow_count(g->dp->worker[0]->flows) + sl_flow_count(g->dp->worker[1]->flows);
 	sl_flow_purge(g->dp->worker[0]);
