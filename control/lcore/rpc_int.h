@@ -132,6 +132,9 @@ int ctl_ask_ready(struct sl_ctl *ctl, struct sl_rpc_later *later, const struct e
 /** Go on with questions that are answered later. */
 void ctl_questions_poll(struct sl_ctl *ctl);
 void ctl_questions_free(struct sl_ctl *ctl);
+/** Go on with questions about flows. */
+void ctl_flows_poll(struct sl_ctl *ctl);
+void ctl_flows_free(struct sl_ctl *ctl);
 /** A change that somebody made, for the audit records. Steals `fields`. */
 void ctl_event(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, const char *action,
 	       json_t *fields);

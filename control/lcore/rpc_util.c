@@ -132,6 +132,7 @@ sl_ctl_poll(struct sl_ctl *ctl)
 	if (ctl->evidence)
 		sl_evidence_poll(ctl->evidence);
 	ctl_questions_poll(ctl);
+	ctl_flows_poll(ctl);
 	if (ctl->cp)
 		sl_cp_poll(ctl->cp);
 	sl_remote_poll(ctl->remote);
@@ -152,5 +153,6 @@ sl_ctl_clear(struct sl_ctl *ctl)
 	free(ctl->rates);
 	ctl->rates = NULL;
 	ctl_questions_free(ctl);
+	ctl_flows_free(ctl);
 	ctl_uploads_free(ctl);
 }

@@ -33,6 +33,7 @@ struct sl_ctl {
 	void *rates; /* rpc_rates.c: earlier points in time; filled by sl_ctl_register() */
 	struct sl_evidence *evidence; /* NULL: none is kept */
 	void *questions;	      /* rpc_evidence.c: under way */
+	void *flows;		      /* rpc_flow.c: questions under way */
 	void *uploads;		      /* rpc_policy.c: documents that come in parts */
 	struct sl_cp *cp;	      /* NULL: no control plane */
 	struct sl_remote *remote;     /* NULL: no remote control */

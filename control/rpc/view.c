@@ -208,6 +208,24 @@ static const struct sl_table_column seen[] = {
 	{"packets", NULL, SL_CELL_NUMBER}, {"bytes", NULL, SL_CELL_BYTES},
 	{"last", NULL, SL_CELL_SINCE},	   {0},
 };
+static const struct sl_table_column flows[] = {
+	{"peer", NULL, SL_CELL_TEXT},	       {"from", NULL, SL_CELL_TEXT},
+	{"src", NULL, SL_CELL_TEXT},	       {"sport", NULL, SL_CELL_NUMBER},
+	{"dst", NULL, SL_CELL_TEXT},	       {"port", NULL, SL_CELL_NUMBER},
+	{"protocol", "proto", SL_CELL_TEXT},   {"state", NULL, SL_CELL_TEXT},
+	{"verdict", NULL, SL_CELL_TEXT},       {"rule", NULL, SL_CELL_TEXT},
+	{"why", NULL, SL_CELL_TEXT},	       {"target", NULL, SL_CELL_TEXT},
+	{"packets", NULL, SL_CELL_NUMBER},     {"reply_packets", "replies", SL_CELL_NUMBER},
+	{"bytes", "sent", SL_CELL_BYTES},      {"reply_bytes", "answered", SL_CELL_BYTES},
+	{"age_ms", "age", SL_CELL_MS},	       {"idle_ms", "idle", SL_CELL_MS},
+	{"expires_ms", "ends in", SL_CELL_MS}, {0},
+};
+static const struct sl_table_column flow_tables[] = {
+	{"worker", NULL, SL_CELL_NUMBER},
+	{"flows", NULL, SL_CELL_NUMBER},
+	{"max", "room", SL_CELL_NUMBER},
+	{0},
+};
 static const struct sl_table_column suggested[] = {
 	{"role", NULL, SL_CELL_TEXT},
 	{"id", NULL, SL_CELL_NUMBER},
@@ -269,6 +287,8 @@ static const struct view views[] = {
 	{"policy.suggest", "rules", suggested},
 	{"policy.suggest", "left_out", left_out},
 	{"evidence.list", "rows", seen},
+	{"flow.list", "flows", flows},
+	{"flow.count", "workers", flow_tables},
 	{"policy.lint", "lints", lints},
 	{"policy.load", "lints", lints},
 	{"policy.validate", "lints", lints},
@@ -438,7 +458,7 @@ says_more(const char *method)
 	static const char *const more[] = {"stats.get",	     "drops.get",	  "authz.mode.get",
 					   "sys.lcores",     "policy.load",	  "policy.validate",
 					   "policy.explain", "policy.would_deny", "policy.replay",
-					   "policy.suggest", "evidence.list"};
+					   "policy.suggest", "evidence.list",	  "flow.count"};
 
 	for (size_t i = 0; i < SL_ARRAY_SIZE(more); i++)
 		if (strcmp(method, more[i]) == 0)

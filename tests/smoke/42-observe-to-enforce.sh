@@ -16,6 +16,21 @@ step "observe: all passes, what policy would deny is kept"
 ping_all alice 10.20.0.10 3
 tcp_ok alice 10.20.0.10
 tcp_ok bob 10.20.0.10
+step "live flows: whose, what policy says of them, how much went by"
+flows() { lab_ctl --json flow list "$@" | jq -c '.flows[]'; }
+flows peer=alice target=db | jq -es 'any(.[]; .protocol == "icmp" and .verdict == "allow" and .rule == "engineer/1" and
+	.packets >= 3 and .reply_packets >= 3 and .target == "db" and .from == "tunnel")' >/dev/null ||
+	fail "alice's ping is not shown: $(flows)"
+flows bob | jq -es 'any(.[]; .protocol == "tcp" and .verdict == "would_deny" and .why == "no_role" and .mode == "observe")' >/dev/null ||
+	fail "bob's TCP is not shown: $(flows)"
+lab_ctl flow list verdict=would_deny | grep -Eq 'bob +tunnel +10\.[0-9.]+ +[0-9]+ +10\.20\.0\.10 ' || fail "no table: $(lab_ctl flow list)"
+outer=$(peer_of bob endpoint)
+{ flows; lab_ctl flow list; } | grep -F "${outer%:*}" && fail "an outer address is shown"
+before=$(flows | wc -l) count=$(lab_ctl --json flow count | jq .flows)
+at_most "flows by their count" "$count" "$before" # none begins, some may end
+at_least "flows by their count" "$count" "$(flows | wc -l)"
+lab_ctl flow list carol >"$LAB_DIR/out" 2>&1 && fail "a peer that is not there"
+grep -q peer_unknown "$LAB_DIR/out" || fail "the refusal does not say why: $(cat "$LAB_DIR/out")"
 rows() { [ "$(rpc policy.would_deny '{"target":"db","window_s":3600}' | jq '.flows')" -ge "$1" ]; }
 lab_wait 15 rows 4 || fail "would_deny does not show the flows: $(rpc policy.would_deny '{"target":"db","window_s":3600}')"
 lab_ctl would-deny db || fail "would-deny"

@@ -68,6 +68,8 @@ const struct verb verbs[] = {
 	{"evidence", "evidence.status", {0}, NULL, NULL, NULL, NULL, "", "what is kept of observed flows"},
 	{"evidence list", "evidence.list", {"target"}, NULL, NULL, NULL, NULL, "[TARGET|PREFIX] [peer=NAME] [window=S]", "observed flows"},
 	{"evidence clear", "evidence.clear", {0}, NULL, NULL, NULL, NULL, "", "forget them"},
+	{"flow list", "flow.list", {"peer"}, NULL, NULL, NULL, NULL, "[PEER] [target=TARGET|PREFIX] [src=PREFIX] [verdict=allow|would_deny|deny] [role=NAME] [rule=ROLE/ID] [interface=NAME]", "live flows"},
+	{"flow count", "flow.count", {"peer"}, NULL, NULL, NULL, NULL, "[PEER] [KEY=VALUE...]", "how many there are, by verdict"},
 	{"log on", "log.enabled.set", {0}, NULL, "enabled=yes", NULL, NULL, "", "write records of flows"},
 	{"log off", "log.enabled.set", {0}, NULL, "enabled=no", NULL, NULL, "", "write none"},
 	{"log status", "log.enabled.get", {0}, NULL, NULL, NULL, NULL, "", "whether records are written"},

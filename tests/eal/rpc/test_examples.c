@@ -140,6 +140,55 @@ run_members(struct rx *r)
 		run_example(r, sl_schema_find(sl_schema_gateway, sl_schema_gateway_n, methods[i]));
 }
 
+static char *answer;
+
+static void
+answered(void *ctx, char *text)
+{
+	answer = text;
+}
+
+/* Workers are asked: the test plays one that has a flow. */
+static void
+run_flows(struct rx *r)
+{
+	static const char *const methods[] = {"flow.list", "flow.count"};
+	struct sl_worker *w = r->fx.dp->worker[0];
+	struct sl_flow_key k = {.a = {10, 7, 0, 2}, .b = {10, 20, 0, 10}, .proto = 6, .version = 4};
+	struct sl_flow *f = sl_flow_add(w->flows, &k, sl_flow_hash(w->flows, &k),
+					sl_tick_of(r->fx.now_ns), NULL, NULL);
+
+	f->flags = SL_FLOW_FROM_TUNNEL | SL_FLOW_ALLOW;
+	f->deadline_tick = 1;
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(methods); i++) {
+		const struct sl_schema_method *m =
+			sl_schema_find(sl_schema_gateway, sl_schema_gateway_n, methods[i]);
+		char line[80];
+		json_t *o;
+
+		snprintf(line, sizeof(line), "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\"}",
+			 m->name);
+		answer = NULL;
+		sl_rpc_line_start(r->rpc, &rx_unix, line, strlen(line), answered, NULL);
+		for (unsigned n = 0; answer == NULL && n < 100; n++) {
+			sl_ctl_poll(&r->ctl);
+			for (unsigned id = 0; id < r->fx.dp->n_workers; id++) {
+				w = r->fx.dp->worker[id];
+				if (sl_flow_view_lent(w->view))
+					sl_flow_view_step(w->view, w->flows,
+							  sl_tick_of(r->fx.now_ns), r->fx.now_ns);
+			}
+		}
+		assert_non_null(answer);
+		o = json_loads(answer, 0, NULL);
+		rows = 0;
+		check_object(m->name, m->result, m->n_result, json_object_get(o, "result"));
+		assert_true(rows > 0);
+		json_decref(o);
+		free(answer);
+	}
+}
+
 /* Those whose examples do not run here by themselves. */
 static void
 test_others(void **state)
@@ -154,6 +203,7 @@ test_others(void **state)
 	unlink(file); /* config.save replaces its own files only */
 	rx_init(&r);
 	run_members(&r);
+	run_flows(&r);
 	for (unsigned i = 0; i < SL_ARRAY_SIZE(methods); i++) {
 		const struct sl_schema_method *m =
 			sl_schema_find(sl_schema_gateway, sl_schema_gateway_n, methods[i]);
@@ -172,6 +222,7 @@ test_others(void **state)
 		assert_true(sl_schema_gateway[i].example_runs ||
 			    strncmp(name, "role.member.", 12) == 0 ||
 			    strncmp(name, "control.", 8) == 0 || /* lcore_cp_*, tests/control */
+			    strncmp(name, "flow.", 5) == 0 ||	 /* run_flows() */
 			    strcmp(name, "authz.mode.confirm") == 0 ||
 			    strcmp(name, "auth.login") == 0 || /* tests/unit/rpc */
 			    strcmp(name, methods[0]) == 0 || strcmp(name, methods[1]) == 0 ||
