@@ -3,6 +3,7 @@
 #include "doc_int.h"
 
 #define PEER "peer:"
+#define ADDRESS "0123456789abcdefABCDEF.:"
 
 static int
 invalid(struct doc *d, const char *text)
@@ -130,5 +131,7 @@ doc_read_member(struct doc *d, json_t *v, void *out)
 	s = json_string_value(v);
 	if (strncmp(s, PEER, strlen(PEER)) == 0)
 		return peer_text(d, s + strlen(PEER), out);
+	if (strchr("/@", s[strspn(s, ADDRESS)]) == NULL)
+		return invalid(d, "this is neither a prefix nor a peer");
 	return prefix_text(d, s, out);
 }

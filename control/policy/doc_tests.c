@@ -46,6 +46,14 @@ read_inside(struct doc *d, json_t *v, void *out)
 	return doc_object(d, v, fields, SL_ARRAY_SIZE(fields), out);
 }
 
+static int
+either(struct doc *d)
+{
+	doc_fail(d, "member_invalid", "both \"peer\" and \"roles\" stand here");
+	sl_hint(d->e, "a test has either a peer, with the roles that it has, or roles alone");
+	return -EINVAL;
+}
+
 /** The peer that such a flow goes to. */
 static int
 read_to_peer(struct doc *d, json_t *v, void *out)
@@ -61,7 +69,7 @@ read_to_peer(struct doc *d, json_t *v, void *out)
 	if (rc < 0)
 		return rc;
 	if (t->peer[0] != '\0' && t->n_roles > 0)
-		return doc_fail(d, "member_invalid", "a test is to a peer or to roles");
+		return either(d);
 	if (t->peer[0] == '\0' && t->n_roles == 0)
 		return doc_fail(d, "field_missing", "\"peer\" or \"roles\" is missing");
 	return 0;
@@ -85,7 +93,7 @@ read_from(struct doc *d, json_t *v, void *out)
 	if (rc < 0)
 		return rc;
 	if (t->peer[0] != '\0' && t->n_roles > 0)
-		return doc_fail(d, "member_invalid", "a test is from a peer or from roles");
+		return either(d);
 	if (t->peer[0] == '\0' && t->n_roles == 0 && t->from.family == 0)
 		return doc_fail(d, "field_missing",
 				"\"peer\", \"roles\" or \"address\" is missing");
@@ -143,6 +151,14 @@ read_rule(struct doc *d, json_t *v, void *out)
 	return -EINVAL;
 }
 
+static int
+no_ports(struct doc *d, const struct sl_pol_test *t)
+{
+	doc_fail(d, "ports_need_tcp_or_udp", "protocol %u has no ports", t->proto);
+	sl_hint(d->e, "leave the port out, or give protocol tcp or udp");
+	return -EINVAL;
+}
+
 /** A packet has one protocol, and TCP and UDP a port. */
 static int
 check_packet(struct doc *d, const struct sl_pol_test *t, bool has_port)
@@ -155,7 +171,7 @@ check_packet(struct doc *d, const struct sl_pol_test *t, bool has_port)
 	if (needs && !has_port)
 		return doc_fail(d, "field_missing", "\"port\" is missing");
 	if (!needs && has_port)
-		return doc_fail(d, "ports_need_tcp_or_udp", "protocol %u has no ports", t->proto);
+		return no_ports(d, t);
 	doc_up(d, was);
 	return 0;
 }
@@ -180,7 +196,7 @@ check_ends(struct doc *d, const struct sl_pol_test *t, bool to_peer)
 		return 0;
 	was = doc_down(d, "from");
 	doc_down(d, "port");
-	doc_fail(d, "ports_need_tcp_or_udp", "protocol %u has no ports", t->proto);
+	no_ports(d, t);
 	doc_up(d, was);
 	return -EINVAL;
 }

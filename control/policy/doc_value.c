@@ -342,8 +342,11 @@ doc_read_prefix(struct doc *d, json_t *v, void *out)
 	if (!json_is_string(v))
 		return doc_wrong_type(d, "a string", v);
 	rc = doc_place_text(d, json_string_value(v), &place, &had_iface);
-	if (rc == 0 && had_iface)
-		return doc_fail(d, "prefix_invalid", "no interface can be named here");
+	if (rc == 0 && had_iface) {
+		doc_fail(d, "prefix_invalid", "no interface can be named here");
+		sl_hint(d->e, "leave away what follows the @: sources are of the role's members");
+		return -EINVAL;
+	}
 	*(struct sl_prefix *)out = place.prefix;
 	return rc;
 }

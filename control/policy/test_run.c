@@ -143,20 +143,31 @@ why_text(const struct run *r, const struct sl_polset_answer *a, char *buf, size_
 	}
 }
 
+/** 'test "NAME"', or 'the test' where it has none: the path tells which one. */
+static const char *
+test_text(const struct sl_pol_test *t, char *buf, size_t size)
+{
+	if (t->name == NULL || t->name[0] == '\0')
+		return "the test";
+	snprintf(buf, size, "test \"%.60s\"", t->name);
+	return buf;
+}
+
 static int
 failed(struct run *r, const struct sl_ip *dst, const struct sl_polset_answer *a)
 {
 	const struct sl_pol_test *t = test_of(r);
-	char path[32], to[SL_IP_STR], why[128], by[SL_POL_NAME + 32] = "";
+	char path[32], to[SL_IP_STR], why[128], by[SL_POL_NAME + 32] = "", name[72];
 
 	snprintf(path, sizeof(path), "/tests/%u", r->at);
 	why_text(r, a, why, sizeof(why));
 	if (t->rule_role[0] != '\0')
 		snprintf(by, sizeof(by), " by %s/%u", t->rule_role, t->rule_id);
-	return sl_fail(r->e, -EINVAL, "test_failed", path,
-		       "test \"%.60s\" expects %s%s, but %s is %s %s",
-		       t->name != NULL ? t->name : "", t->expect_allow ? "allow" : "deny", by,
-		       sl_ip_str(dst, to), a->allow ? "allowed" : "denied", why);
+	sl_fail(r->e, -EINVAL, "test_failed", path, "%s expects %s%s, but %s is %s %s",
+		test_text(t, name, sizeof(name)), t->expect_allow ? "allow" : "deny", by,
+		sl_ip_str(dst, to), a->allow ? "allowed" : "denied", why);
+	sl_hint(r->e, "change the rules, or what the test expects");
+	return -EINVAL;
 }
 
 /* --- destinations ----------------------------------------------------------------------------- */
@@ -249,7 +260,7 @@ static int
 run_test(struct run *r)
 {
 	const struct sl_pol_test *t = test_of(r);
-	char path[32];
+	char path[32], name[72];
 	int rc;
 
 	r->n_tried = 0;
@@ -261,8 +272,9 @@ run_test(struct run *r)
 		return rc;
 	snprintf(path, sizeof(path), "/tests/%u", r->at);
 	sl_fail(r->e, -EINVAL, "test_failed", path,
-		"test \"%.60s\" has no destination of its source's family and interface",
-		t->name != NULL ? t->name : "");
+		"%s has no destination of its source's family and interface",
+		test_text(t, name, sizeof(name)));
+	sl_hint(r->e, "give \"from\" an address of the family of \"to\", or another \"to\"");
 	return -EINVAL;
 }
 

@@ -71,9 +71,11 @@ check_ids(struct pol_check *c, size_t n, const char *kind, const char *reason,
 
 	if (twin == NULL)
 		return 0;
-	return sl_fail(c->e, -EEXIST, reason, pol_at(c, "/%s/%s/id", kind, name(c->p, twin->at)),
-		       "id %u belongs to \"%s\" already", *(const uint32_t *)twin->p,
-		       name(c->p, twin[-1].at));
+	sl_fail(c->e, -EEXIST, reason, pol_at(c, "/%s/%s/id", kind, name(c->p, twin->at)),
+		"id %u belongs to \"%s\" already", *(const uint32_t *)twin->p,
+		name(c->p, twin[-1].at));
+	sl_hint(c->e, "each of the %s has an id of its own", kind);
+	return -EEXIST;
 }
 
 static const char *
@@ -137,10 +139,13 @@ check_targets(struct pol_check *c)
 	for (unsigned i = 0; rc == 0 && i < p->n_targets; i++) {
 		const struct sl_pol_target *t = &p->targets[i];
 
-		if (t->n_addrs == 0)
-			return sl_fail(c->e, -EINVAL, "target_empty",
-				       pol_at(c, "/targets/%s/addresses", t->name),
-				       "target \"%s\" has no address", t->name);
+		if (t->n_addrs == 0) {
+			sl_fail(c->e, -EINVAL, "target_empty",
+				pol_at(c, "/targets/%s/addresses", t->name),
+				"target \"%s\" has no address", t->name);
+			sl_hint(c->e, "give it one, or take it away");
+			return -EINVAL;
+		}
 		for (unsigned k = 0; rc == 0 && k < t->n_addrs; k++)
 			rc = pol_check_place(c, &t->addrs[k],
 					     pol_at(c, "/targets/%s/addresses/%u", t->name, k));
@@ -229,9 +234,11 @@ check_members(struct pol_check *c, const struct sl_pol_role *r, size_t *prefixes
 	twin = pol_sort(c->scratch, r->n_members, cmp_member);
 	if (twin == NULL)
 		return 0;
-	return sl_fail(c->e, -EEXIST, "member_duplicate",
-		       pol_at(c, "/roles/%s/members/%u", r->name, twin->at),
-		       "the same member stands at place %u already", twin[-1].at);
+	sl_fail(c->e, -EEXIST, "member_duplicate",
+		pol_at(c, "/roles/%s/members/%u", r->name, twin->at),
+		"the same member stands at place %u already", twin[-1].at);
+	sl_hint(c->e, "take one of them away");
+	return -EEXIST;
 }
 
 static int
@@ -241,10 +248,13 @@ check_roles(struct pol_check *c)
 	size_t prefixes = 0;
 	int rc;
 
-	if (p->n_roles > c->cap.roles_cap)
-		return sl_fail(c->e, -ENOSPC, "limit_roles", "/roles",
-			       "%u roles are more than the limit of %u", p->n_roles,
-			       c->cap.roles_cap);
+	if (p->n_roles > c->cap.roles_cap) {
+		sl_fail(c->e, -ENOSPC, "limit_roles", "/roles",
+			"%u roles are more than the limit of %u", p->n_roles, c->cap.roles_cap);
+		sl_hint(c->e, "one role may have many members and rules; join those that may do "
+			      "the same");
+		return -ENOSPC;
+	}
 	rc = check_names(c, c->roles, p->n_roles > 0 ? p->roles[0].name : NULL, sizeof(p->roles[0]),
 			 p->n_roles, "roles");
 	if (rc == 0)

@@ -19,8 +19,14 @@ cmp_rule(const void *a, const void *b)
 static int
 unknown(struct pol_check *c, const char *what, const char *name, const char *path)
 {
-	return sl_fail(c->e, -ENOENT, strcmp(what, "role") == 0 ? "role_unknown" : "target_unknown",
-		       path, "the document has no %s \"%.63s\"", what, name);
+	bool role = strcmp(what, "role") == 0;
+
+	sl_fail(c->e, -ENOENT, role ? "role_unknown" : "target_unknown", path,
+		"the document has no %s \"%.63s\"", what, name);
+	sl_hint(c->e, role ? "names of roles stand under \"roles\""
+			   : "names of targets stand under \"targets\"; else write a prefix, or "
+			     "\"*\" for any");
+	return -ENOENT;
 }
 
 static int
@@ -29,9 +35,12 @@ check_to(struct pol_check *c, unsigned i)
 	struct sl_pol_rule *r = &c->p->rules[i];
 	int rc;
 
-	if (r->n_to == 0)
-		return sl_fail(c->e, -EINVAL, "target_empty", pol_at(c, "/rules/%u/to", i),
-			       "a rule needs a destination; \"*\" is any");
+	if (r->n_to == 0) {
+		sl_fail(c->e, -EINVAL, "target_empty", pol_at(c, "/rules/%u/to", i),
+			"a rule needs a destination");
+		sl_hint(c->e, "name targets or prefixes; \"*\" is any");
+		return -EINVAL;
+	}
 	for (unsigned k = 0; k < r->n_to; k++) {
 		struct sl_pol_to *t = &r->to[k];
 
@@ -79,6 +88,15 @@ pol_src_has(const struct sl_pol_rule *r, uint8_t family)
 	return r->n_src == 0;
 }
 
+static int
+different_families(struct pol_check *c, unsigned i)
+{
+	sl_fail(c->e, -EINVAL, "family_mismatch", pol_at(c, "/rules/%u/src", i),
+		"sources and destinations are of different families, so that nothing can match");
+	sl_hint(c->e, "src and to need addresses of the same IP version");
+	return -EINVAL;
+}
+
 /** No packet has a source of one family and a destination of the other, nor ICMP of the other. */
 static int
 check_family(struct pol_check *c, unsigned i)
@@ -88,9 +106,7 @@ check_family(struct pol_check *c, unsigned i)
 	bool v6 = pol_src_has(r, 6) && pol_to_has(c->p, r, 6);
 
 	if (!v4 && !v6)
-		return sl_fail(c->e, -EINVAL, "family_mismatch", pol_at(c, "/rules/%u/src", i),
-			       "sources and destinations are of different families, so that "
-			       "nothing can match");
+		return different_families(c, i);
 	if ((v4 || r->proto != PROTO_ICMP) && (v6 || r->proto != PROTO_ICMPV6))
 		return 0;
 	sl_fail(c->e, -EINVAL, "family_mismatch", pol_at(c, "/rules/%u/protocol", i),
@@ -126,9 +142,12 @@ check_times(struct pol_check *c, unsigned i)
 {
 	const struct sl_pol_rule *r = &c->p->rules[i];
 
-	if (r->not_before_ns != 0 && r->expires_ns != 0 && r->not_before_ns >= r->expires_ns)
-		return sl_fail(c->e, -EINVAL, "time_range", pol_at(c, "/rules/%u/not_before", i),
-			       "the rule ends before it begins");
+	if (r->not_before_ns != 0 && r->expires_ns != 0 && r->not_before_ns >= r->expires_ns) {
+		sl_fail(c->e, -EINVAL, "time_range", pol_at(c, "/rules/%u/not_before", i),
+			"the rule ends before it begins");
+		sl_hint(c->e, "give an earlier not_before or a later expires");
+		return -EINVAL;
+	}
 	return pol_check_expires(c, r->expires_ns, pol_at(c, "/rules/%u/expires", i));
 }
 
@@ -170,8 +189,10 @@ check_rule_ids(struct pol_check *c)
 	if (twin == NULL)
 		return 0;
 	r = twin->p;
-	return sl_fail(c->e, -EEXIST, "rule_id_duplicate", pol_at(c, "/rules/%u/id", twin->at),
-		       "%s/%u is the rule at place %u already", r->role, r->id, twin[-1].at);
+	sl_fail(c->e, -EEXIST, "rule_id_duplicate", pol_at(c, "/rules/%u/id", twin->at),
+		"%s/%u is the rule at place %u already", r->role, r->id, twin[-1].at);
+	sl_hint(c->e, "each rule of a role has an id of its own; other roles may use the same");
+	return -EEXIST;
 }
 
 /** Rules of a role as they are written: a list of ports, or bidirectional, is one. */
@@ -234,8 +255,10 @@ check_test_rule(struct pol_check *c, unsigned i)
 		return unknown(c, "role", t->rule_role, c->path);
 	if (bsearch(&key, c->scratch, c->p->n_rules, sizeof(*c->scratch), cmp_rule_ref) != NULL)
 		return 0;
-	return sl_fail(c->e, -ENOENT, "rule_unknown", c->path, "the document has no rule %s/%u",
-		       t->rule_role, t->rule_id);
+	sl_fail(c->e, -ENOENT, "rule_unknown", c->path, "the document has no rule %s/%u",
+		t->rule_role, t->rule_id);
+	sl_hint(c->e, "a rule is written ROLE/ID; leave \"rule\" out for any");
+	return -ENOENT;
 }
 
 static int

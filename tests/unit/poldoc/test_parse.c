@@ -89,7 +89,9 @@ static const struct refusal places[] = {
 
 static const struct refusal members[] = {
 	{MEMBER("1"), "field_type", "/roles/r/members/0"},
-	{MEMBER("'alice'"), "prefix_invalid", "/roles/r/members/0"},
+	{MEMBER("'alice'"), "member_invalid", "/roles/r/members/0"},
+	{MEMBER("'idp:corp/group:eng'"), "member_invalid", "/roles/r/members/0"},
+	{MEMBER("'10.0.0.0/33@wg0'"), "prefix_invalid", "/roles/r/members/0"},
 	{MEMBER("'peer:'"), "name_invalid", "/roles/r/members/0"},
 	{MEMBER("'peer:a b'"), "name_invalid", "/roles/r/members/0"},
 	{MEMBER("'peer:a@'"), "interface_invalid", "/roles/r/members/0"},
@@ -268,6 +270,24 @@ is_documented(const char *reason)
 	free(page);
 }
 
+/** What is wrong may also be said so that the remedy is plain: "256 is not within 0 to 255". */
+static void
+has_remedy(const struct sl_error *e, const char *text)
+{
+	static const char *const plain[] = {"json_syntax",	"field_missing",
+					    "field_type",	"field_range",
+					    "enum_invalid",	"ports_inverted",
+					    "role_id_invalid",	"ip_invalid",
+					    "rule_id_invalid",	"name_invalid",
+					    "interface_invalid"};
+
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(plain); i++)
+		if (strcmp(e->reason, plain[i]) == 0)
+			return;
+	if (e->hint[0] == '\0')
+		fail_msg("%s\n%s without a hint: %s", text, e->reason, e->message);
+}
+
 static void
 refuse(const struct refusal *r, size_t n)
 {
@@ -280,6 +300,7 @@ refuse(const struct refusal *r, size_t n)
 		if (strcmp(e.reason, r[i].reason) != 0 || strcmp(e.path, r[i].path) != 0)
 			fail_msg("%s\n%s %s: %s", r[i].text, e.reason, e.path, e.message);
 		assert_true(e.message[0] != '\0');
+		has_remedy(&e, r[i].text);
 		is_documented(e.reason);
 		sl_policy_free(p);
 	}

@@ -193,7 +193,7 @@ test_peers(void **state)
 	/* known: its own family alone, so fd00:20:: of the target is passed over */
 	passes("{'from':{'peer':'alice'},'to':'net','protocol':'tcp','port':22,'expect':'allow'}");
 	fails("{'from':{'peer':'alice'},'to':'v6','protocol':'tcp','port':22,'expect':'allow'}",
-	      "no destination of its source's family");
+	      "the test has no destination of its source's family");
 	/* every address of the target: only the last one may be reached at port 23 */
 	fails("{'from':{'peer':'alice'},'to':'net','protocol':'tcp','port':23,'expect':'allow'}",
 	      "10.20.0.0 is denied");
