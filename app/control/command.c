@@ -123,3 +123,43 @@ control_duration(const char *text, uint64_t *seconds)
 	}
 	return -EINVAL;
 }
+
+/** An address in brackets, an address, or a name. @return its length, 0: none of them */
+static size_t
+host_length(const char *at)
+{
+	static const char name[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+	char text[64];
+	struct sl_ip ip;
+	size_t n = strcspn(at, "]");
+
+	if (at[0] != '[')
+		return at[0] != '.' && at[0] != '-' ? strspn(at, name) : 0;
+	if (at[n] == '\0' || n >= sizeof(text))
+		return 0;
+	snprintf(text, sizeof(text), "%.*s", (int)n - 1, at + 1);
+	return sl_ip_parse(text, &ip) == 0 && ip.family == 6 ? n + 1 : 0;
+}
+
+bool
+control_is_url(const char *text)
+{
+	static const char scheme[] = "https://";
+	size_t n;
+	char *end;
+
+	if (strncmp(text, scheme, strlen(scheme)) != 0)
+		return false;
+	text += strlen(scheme);
+	n = host_length(text);
+	if (n == 0 || n > 253)
+		return false;
+	text += n;
+	if (text[0] == ':' && text[1] >= '1' && text[1] <= '9') {
+		if (strtoul(text + 1, &end, 10) > UINT16_MAX)
+			return false;
+		text = end;
+	}
+	return strcmp(text, "") == 0 || strcmp(text, "/") == 0;
+}

@@ -86,6 +86,8 @@ struct sl_store *control_open(const char *state_dir, enum sl_store_mode mode,
 			      struct control_paths *p);
 /** "90d", "12h", "30m", "45s". @return 0 or -EINVAL */
 int control_duration(const char *text, uint64_t *seconds);
+/** https://HOST[:PORT][/]: where people reach a server. */
+bool control_is_url(const char *text);
 uint64_t control_wall_ns(void);
 
 #endif

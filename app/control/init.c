@@ -92,6 +92,10 @@ options(const struct control_command *c, int argc, char **argv, struct init *o)
 		return 2;
 	if (o->follower != (o->primary != NULL))
 		return control_misuse_of(c, "--follower and --primary URL go together", "");
+	if (o->primary != NULL && !control_is_url(o->primary))
+		return control_misuse_of(
+			c, "--primary takes https://HOST[:PORT] of the primary's REST API",
+			o->primary);
 	if (o->pepper && !o->follower)
 		return control_misuse_of(c, "--pepper is for a --follower", "");
 	return -1;

@@ -175,6 +175,9 @@ option(struct run_options *o, int opt)
 		snprintf(o->name, sizeof(o->name), "%s", optarg);
 		return 0;
 	case URL:
+		if (!control_is_url(optarg))
+			return wrong("public-url", optarg,
+				     "use https://HOST[:PORT], as in https://cp1.example.com:7443");
 		o->public_url = optarg;
 		return 0;
 	case BEAT:

@@ -46,7 +46,7 @@ store_file_check_there(const char *path, struct sl_error *e)
 	if (rc != -ENOENT)
 		return rc;
 	sl_fail(e, -ENOENT, "store_missing", "", "%.200s is not there", path);
-	sl_hint(e, "sluice-control init makes it; --state-dir names another place");
+	sl_hint(e, "a data store is made by sluice-control init; --state-dir names another place");
 	return -ENOENT;
 }
 

@@ -91,12 +91,16 @@ store_sql_error(sqlite3 *db, int rc, const char *what, struct sl_error *e)
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
 		sl_fail(e, -EBADMSG, "store_corrupt", "", "%s: %s", what, text);
-		sl_hint(e, "sluice-control restore FILE puts a backup in its place");
+		sl_hint(e, "a damaged data store is replaced by a backup: sluice-control restore "
+			   "FILE");
 		return -EBADMSG;
 	case SQLITE_READONLY:
 	case SQLITE_PERM:
 	case SQLITE_AUTH:
-		return sl_fail(e, -EROFS, "store_readonly", "", "%s: %s", what, text);
+		sl_fail(e, -EROFS, "store_readonly", "", "%s: %s", what, text);
+		sl_hint(e, "run sluice-control as the user that owns the state directory, on a "
+			   "file system that can be written");
+		return -EROFS;
 	case SQLITE_NOMEM:
 		return store_no_memory(e);
 	default:

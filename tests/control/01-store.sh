@@ -22,6 +22,14 @@ refused 1 'sluice-control init' at status
 refused 2 Usage sc
 refused 2 'no command "frob"' sc frob
 refused 2 'init --help' sc init --frob
+for url in cp1 http://cp1:7443 https:// https://:7443 https://cp1:0 https://cp1:99999 'https://c p' https://cp1/api https://-x https://[::1; do
+	refused 2 'https://HOST\[:PORT\]' sc init --follower --primary "$url" --pepper /dev/null --state-dir "$DIR/none"
+	refused 2 'https://HOST\[:PORT\]' sc run --public-url "$url" --state-dir "$DIR/none"
+done
+for url in https://cp1 https://cp1.example.com:7443/ https://192.0.2.1:7443 https://[2001:db8::1] https://[2001:db8::1]:7443; do
+	refused 1 'none is not there' sc run --public-url "$url" --state-dir "$DIR/none"
+done
+refused 1 'none is not there' sc verify "$DIR/none"
 
 step "init makes what run needs, closed to others, and prints one token"
 at init --host vpn.example.com --host 192.0.2.1 >"$DIR/init" || fail init
