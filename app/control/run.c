@@ -252,6 +252,9 @@ open_tls(struct run *r, struct sl_error *e)
 	c.alpn = SL_REPL_ALPN;
 	if (r->rest_tls != NULL)
 		r->repl_tls = sl_tls_server_new(&c, e);
+	/* a certificate is a login too, and a connection has one login */
+	if (r->o->token_file != NULL)
+		c.cert_file = c.key_file = NULL;
 	if (r->repl_tls != NULL && r->o->follower)
 		r->dial_tls = sl_tls_client_new(&c, e);
 	if (r->repl_tls == NULL || (r->o->follower && r->dial_tls == NULL)) {

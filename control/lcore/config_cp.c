@@ -133,6 +133,10 @@ load_files(struct sl_config *c, const config_setting_t *s, struct sl_error *e)
 	if (rc == 0 && (p->cert_file == NULL) != (p->key_file == NULL))
 		rc = fail(c, s, "cert_file", e, "param_missing",
 			  "cert_file and key_file belong together", "give both, or neither");
+	if (rc == 0 && p->cert_file != NULL && p->token_file != NULL)
+		rc = fail(c, s, "token_file", e, "param_conflict",
+			  "a connection has one login: a certificate or a token",
+			  "leave out cert_file and key_file, or token_file");
 	if (rc == 0 && p->cert_file == NULL && p->token_file == NULL)
 		rc = fail(c, s, "cert_file", e, "param_missing",
 			  "the gateway has neither a certificate nor a token",

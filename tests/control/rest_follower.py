@@ -195,6 +195,23 @@ def wrong_starts(p, f):
     f.start("--mode", "follower", "--source", f"127.0.0.1:{p.repl}", "--heartbeat", "1")
 
 
+def by_token(p, f):
+    step("a follower logs in with a token, whatever its certificate says")
+    token = p.make_token("follower", bound=f.name)
+    path = os.path.join(os.path.dirname(f.dir), "token")
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as out:
+        out.write(token + "\n")
+    f.stop()
+    f.start("--mode", "follower", "--source", f"127.0.0.1:{p.repl}", "--heartbeat", "1", "--token-file", path)
+    same(p, f)
+    with open(p.log, encoding="utf-8") as log:
+        if f"login of token:{token.split('_')[1]}" not in log.read():
+            fail("the primary knows nothing of that login")
+    p.want(204, "DELETE", "/tokens/" + token.split("_")[1])
+    f.stop()
+    f.start("--mode", "follower", "--source", f"127.0.0.1:{p.repl}", "--heartbeat", "1")
+
+
 def main():
     page = restlib.Page()
     p = restlib.Control(page)
@@ -208,6 +225,7 @@ def main():
         g = follower(page, p, f, "cp3")
         all_.append(g)
         wrong_starts(p, f)
+        by_token(p, f)
         reads_and_writes(p, f, g)
         streams = gateways(p, g)
         for s in streams:

@@ -383,6 +383,11 @@ static const struct bad bad[] = {
 	{CP(NAME, SOURCES, "", WG0), 4, "param_missing", "token", "cert_file"},
 	{CP(NAME, SOURCES, "cert_file = \"/etc/passwd\";", WG0), 7, "param_missing", "key_file",
 	 ""},
+	{CP(NAME, SOURCES,
+	    "cert_file = \"/etc/passwd\"; key_file = \"/etc/passwd\"; token_file = "
+	    "\"/etc/passwd\";",
+	    WG0),
+	 7, "param_conflict", "one login", "leave out"},
 	{CP(NAME, SOURCES, "token_file = \"token\";", WG0), 7, "path_relative", "token_file",
 	 "begin it"},
 	{CP(NAME, SOURCES, "token_file = \"/nonexistent\";", WG0), 7, "file", "token_file", ""},
