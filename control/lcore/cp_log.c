@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Flow aggregates on their way to the control plane: numbered, so that each counts once, in a
- * bounded buffer; what did not fit is told as lost. */
+ * bounded buffer; what did not fit is told as lost. Which time they cover is told beside them, also
+ * where nobody sent anything: no flows, and no word, are not the same. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,6 +11,7 @@
 #define CALL_ROWS 500
 #define FLUSH_NS (1 * SL_NS_PER_S)
 #define RETRY_NS (5 * SL_NS_PER_S)
+#define LAG_NS (3 * SL_NS_PER_S) /* a flow is a row so late at the most */
 
 struct cp_log {
 	struct sl_evidence *ev;
@@ -21,7 +23,8 @@ struct cp_log {
 	unsigned sent;	     /* rows of the call under way */
 	uint64_t sent_lost, sent_lost_flows;
 	bool calling;
-	uint64_t due_ns;
+	uint64_t due_ns, idle_due_ns;	    /* idle: to tell that there was nothing */
+	uint64_t covered_ns, sent_cover_ns; /* monotonic: all flows before it are told */
 };
 
 static void
@@ -53,6 +56,7 @@ cp_log_init(struct sl_cp *cp, struct sl_evidence *ev)
 		return -ENOMEM;
 	}
 	l->ev = ev;
+	l->covered_ns = gw_mono_ns(cp->gw);
 	cp->log = l;
 	sl_evidence_tap(ev, tap, cp);
 	return 0;
@@ -144,10 +148,30 @@ acked(void *ctx, int rc, json_t *result, const struct sl_error *e)
 	}
 	l->lost -= l->sent_lost;
 	l->lost_flows -= l->sent_lost_flows;
+	l->covered_ns = l->sent_cover_ns;
 	if (next > l->first && next <= l->end)
 		l->first = next;
 	if (l->end - l->first >= CALL_ROWS)
 		l->due_ns = 0;
+}
+
+/** The time since the last word, if these rows are all that there is of it. Its length is that of
+ * the monotonic clock: a step of the wall clock covers nothing. */
+static void
+put_cover(struct sl_cp *cp, json_t *params, unsigned n)
+{
+	struct cp_log *l = cp->log;
+	uint64_t wall = gw_wall_ns(cp->gw) - LAG_NS, to = gw_mono_ns(cp->gw);
+	char text[SL_TIME_STR];
+
+	l->sent_cover_ns = l->covered_ns;
+	if (n < l->end - l->first || to <= l->covered_ns + LAG_NS)
+		return;
+	to -= LAG_NS;
+	json_object_set_new(params, "from",
+			    json_string(sl_time_str(wall - (to - l->covered_ns), text)));
+	json_object_set_new(params, "to", json_string(sl_time_str(wall, text)));
+	l->sent_cover_ns = to;
 }
 
 static void
@@ -155,25 +179,20 @@ push(struct sl_cp *cp)
 {
 	struct cp_log *l = cp->log;
 	unsigned n = (unsigned)SL_MIN(l->end - l->first, (uint64_t)CALL_ROWS), i;
-	uint64_t from = UINT64_MAX, to = 0;
 	json_t *rows = json_array(), *params;
-	char t1[SL_TIME_STR], t2[SL_TIME_STR];
 
-	for (i = 0; i < n; i++) {
-		const struct sl_evidence_row *r = &l->v[(l->first + i) % ROWS];
-
-		from = SL_MIN(from, r->first_wall_ns);
-		to = SL_MAX(to, r->last_wall_ns);
-		json_array_append_new(rows, row_json(cp, r));
-	}
-	params = json_pack("{s:s, s:I, s:I, s:s, s:s, s:I, s:o}", "boot", cp->boot_id, "first",
-			   (json_int_t)l->first, "lost_before", (json_int_t)l->lost, "from",
-			   sl_time_str(from, t1), "to", sl_time_str(to, t2), "lost_flows",
+	for (i = 0; i < n; i++)
+		json_array_append_new(rows, row_json(cp, &l->v[(l->first + i) % ROWS]));
+	params = json_pack("{s:s, s:I, s:I, s:I, s:o}", "boot", cp->boot_id, "first",
+			   (json_int_t)l->first, "lost_before", (json_int_t)l->lost, "lost_flows",
 			   (json_int_t)l->lost_flows, "rows", rows);
+	if (params != NULL)
+		put_cover(cp, params, n);
 	l->sent = n;
 	l->sent_lost = l->lost;
 	l->sent_lost_flows = l->lost_flows;
 	l->due_ns = gw_mono_ns(cp->gw) + RETRY_NS;
+	l->idle_due_ns = gw_mono_ns(cp->gw) + (uint64_t)cp->config->stats_s * SL_NS_PER_S;
 	l->calling = true;
 	if (params == NULL || cp->call(cp, "log.push", params, acked) != 0)
 		l->calling = false;
@@ -191,7 +210,9 @@ cp_log_poll(struct sl_cp *cp)
 		l->due_ns = 0;
 		return false;
 	}
-	if (!cp->registered || l->calling || l->end == l->first || gw_mono_ns(cp->gw) < l->due_ns)
+	if (!cp->registered || l->calling || gw_mono_ns(cp->gw) < l->due_ns)
+		return false;
+	if (l->end == l->first && gw_mono_ns(cp->gw) < l->idle_due_ns)
 		return false;
 	push(cp);
 	return true;

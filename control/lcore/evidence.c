@@ -419,6 +419,8 @@ merge_row(struct sl_evidence *ev, const struct sl_agg_row *a, uint64_t offset_ns
 	r.who = who_of_id(ev, a->key.peer_id, a->key.iface);
 	if (r.who == EV_NONE || (r.version != 4 && r.version != 6)) {
 		ev_lost_add(ev, r.hour, SL_MAX(a->flows, 1U));
+		if (ev->tap != NULL)
+			ev->tap(ev->tap_ctx, NULL, SL_MAX(a->flows, 1U));
 		return true;
 	}
 	if (ev->used == ev->max && !last && find_row(ev, &r) == NULL) {

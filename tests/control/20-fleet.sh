@@ -84,6 +84,12 @@ seq=$(api_json 1 replication | jq .seq)
 api 1 wait "$seq" all 20 >/dev/null || fail "not applied everywhere: $(api 1 replication)"
 equal "snapshots of gw1 and gw3" "$(for k in 1 3; do gw_status $k snapshots; done)" "$before"
 
+step "gateways tell which time they have counted, with and without clients, the outage too"
+covers() { [ "$(api_json 1 would-deny window_s=3600 | jq '[.gaps[] | select(.covered_s >= 20 and .silent_s <= 20)] | length')" = 3 ]; }
+lab_wait 40 covers || fail "not covered: $(api 1 would-deny window_s=3600)"
+covered=$(api_json 1 would-deny window_s=3600 | jq '.gaps[] | select(.gateway == "gw1").covered_s')
+at_least "seconds that gw1 covers" "$covered" "$OUTAGE"
+
 step "a peer that is removed stops at each gateway within a second"
 ping_none_after() { ! in_client alice ping -c 1 -W 1 10.20.0.10 >/dev/null 2>&1; }
 reach alice 10.20.0.10

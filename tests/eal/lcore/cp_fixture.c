@@ -41,7 +41,8 @@ cx_start(void)
 	struct sl_cp_conf c = {.gw = cx.f->gw,
 			       .config = &cx.config,
 			       .state_dir = cx.f->conf.state_dir,
-			       .boot_id = "b00t"};
+			       .boot_id = "b00t",
+			       .evidence = cx.evidence};
 
 	cx.cp = cp_new_bare(&c, &cx.f->e);
 	if (cx.cp == NULL)

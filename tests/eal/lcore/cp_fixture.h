@@ -17,6 +17,7 @@ struct cx {
 	struct fx *f;
 	struct sl_cp *cp;
 	struct sl_config_cp config;
+	struct sl_evidence *evidence; /* NULL: none; counts from the next cx_start() */
 	struct sl_epoch epoch;
 	/* the last end of an op */
 	unsigned n_done;
