@@ -302,6 +302,22 @@ separate(struct sl_store *s)
 	return yes;
 }
 
+/** A gateway whose interfaces are not those that it had. */
+static bool
+serves_others(const struct store_op *op)
+{
+	json_t *was;
+	bool same;
+
+	if (op->kind != SL_KIND_GATEWAY || op->body == NULL)
+		return false;
+	was = op->was != NULL ? json_loads(op->was, 0, NULL) : NULL;
+	same = json_equal(json_object_get(was, "interfaces"),
+			  json_object_get(op->body, "interfaces"));
+	json_decref(was);
+	return !same;
+}
+
 static int
 check_nets(struct sl_store_txn *t, struct sl_error *e)
 {
@@ -315,7 +331,7 @@ check_nets(struct sl_store_txn *t, struct sl_error *e)
 	}
 	rc = sl_store_walk(t->s, SL_KIND_GATEWAY, "", add_neighbours, (void *)(uintptr_t)w.of, e);
 	for (size_t i = 0; i < t->n_ops; i++)
-		gateways |= t->ops[i].kind == SL_KIND_GATEWAY && t->ops[i].body != NULL;
+		gateways |= serves_others(&t->ops[i]);
 	if (rc == 0 && json_object_size(w.of) > 0) {
 		if (gateways) /* other interfaces may have come together */
 			rc = sl_store_walk(t->s, SL_KIND_PEER, "", peer_row, &w, e);

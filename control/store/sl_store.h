@@ -33,7 +33,13 @@ int sl_store_init(const char *path, enum sl_store_role role, struct sl_error *e)
  * version to run), store_corrupt, store_io. An older layout is migrated in one transaction; the
  * former file is kept beside it as PATH.schema-N. */
 struct sl_store *sl_store_open(const char *path, enum sl_store_mode mode, struct sl_error *e);
+/** Another handle of the same file, for another thread; its clock is that of `s`. */
+struct sl_store *sl_store_open_again(const struct sl_store *s, enum sl_store_mode mode,
+				     struct sl_error *e);
 void sl_store_close(struct sl_store *s); /* NULL allowed */
+/** How long this handle waits where another one, of this process or another, holds the write lock
+ * (5,000 ms unless told): then it is -EBUSY store_busy. An event loop does not wait. */
+void sl_store_set_patience(struct sl_store *s, unsigned ms);
 enum sl_store_role sl_store_role(struct sl_store *s);
 void sl_store_epoch(struct sl_store *s, struct sl_epoch *out);
 /** Wall clock, injected by tests. */
@@ -109,6 +115,14 @@ int sl_store_put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_
  */
 int sl_store_del(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev,
 		 struct sl_error *e);
+/**
+ * What sl_store_del() would take with an object goes before it, so that much of it goes in several
+ * transactions.
+ * @param of of this kind alone; NULL: of any; @param max as many
+ * @return how many: fewer than `max`, then nothing is left; negative errno as sl_store_del()
+ */
+int sl_store_del_dependents(struct sl_store_txn *t, enum sl_kind k, const char *id,
+			    const enum sl_kind *of, unsigned max, struct sl_error *e);
 /** As it stands inside the transaction. */
 int sl_store_txn_get(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t *rev,
 		     json_t **body);

@@ -26,7 +26,7 @@ static const char *const texts[ST_N] = {
 		       "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
 	[ST_REF_DEL] = "DELETE FROM ref WHERE kind = ?1 AND id = ?2",
 	[ST_REF_TO] = "SELECT kind, id, path FROM ref WHERE to_kind = ?1 AND to_id = ?2 AND "
-		      "flags & ?3 ORDER BY kind, id LIMIT ?4",
+		      "flags & ?3 AND (?4 = '' OR kind = ?4) ORDER BY kind, id LIMIT 1",
 	[ST_NET_PUT] = "INSERT OR REPLACE INTO net (iface, ip, len, gateway, kind, id, path) "
 		       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[ST_NET_DEL] = "DELETE FROM net WHERE kind = ?1 AND id = ?2",

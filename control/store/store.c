@@ -211,6 +211,7 @@ sl_store_open(const char *path, enum sl_store_mode mode, struct sl_error *e)
 	}
 	snprintf(s->path, sizeof(s->path), "%s", path);
 	s->mode = mode;
+	s->busy_ms = STORE_BUSY_MS;
 	s->wall_ns = real_wall_ns;
 	mask = umask(077); /* -wal and -shm too */
 	rc = open_db(s, e);
@@ -222,6 +223,23 @@ sl_store_open(const char *path, enum sl_store_mode mode, struct sl_error *e)
 		return NULL;
 	}
 	return s;
+}
+
+struct sl_store *
+sl_store_open_again(const struct sl_store *s, enum sl_store_mode mode, struct sl_error *e)
+{
+	struct sl_store *o = sl_store_open(s->path, mode, e);
+
+	if (o != NULL)
+		sl_store_set_clock(o, s->wall_ns, s->wall_ctx);
+	return o;
+}
+
+void
+sl_store_set_patience(struct sl_store *s, unsigned ms)
+{
+	s->busy_ms = ms;
+	sqlite3_busy_timeout(s->db, (int)ms);
 }
 
 void

@@ -11,7 +11,7 @@
 
 #define STORE_APPLICATION 0x534c4353 /* "SLCS": whose file it is */
 #define STORE_PATH 1024
-#define STORE_BUSY_MS 5000
+#define STORE_BUSY_MS 5000 /* unless sl_store_set_patience() */
 
 /** Statements that are prepared once a handle. */
 enum stmt {
@@ -71,6 +71,7 @@ struct sl_store {
 	sqlite3 *db;
 	char path[STORE_PATH];
 	enum sl_store_mode mode;
+	unsigned busy_ms;
 	sqlite3_stmt *st[ST_N];
 	uint64_t (*wall_ns)(void *ctx);
 	void *wall_ctx;

@@ -248,7 +248,7 @@ note_use(struct sl_store *s, const char *id, uint64_t now_s)
 	sqlite3_bind_int64(st, 2, (sqlite3_int64)now_s);
 	sqlite3_busy_timeout(s->db, 0);
 	store_run(s, st, NULL);
-	sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
+	sqlite3_busy_timeout(s->db, (int)s->busy_ms);
 }
 
 uint64_t

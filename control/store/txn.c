@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A transaction of the primary: begun, filled with puts and dels, committed as one row of the log.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -239,10 +240,11 @@ struct referrer {
 	char id[SL_OBJ_ID];
 };
 
-/** The first one who refers so. @return 1 found, 0 none, or negative errno */
+/** The first one who refers so. @param of its kind, "" any. @return 1 found, 0 none, or negative
+ * errno */
 static int
 find_referrer(struct sl_store_txn *t, enum sl_kind k, const char *id, unsigned flags,
-	      struct referrer *out, char path[80], struct sl_error *e)
+	      const char *of, struct referrer *out, char path[80], struct sl_error *e)
 {
 	sqlite3_stmt *st = store_stmt(t->s, ST_REF_TO);
 	int rc;
@@ -252,7 +254,7 @@ find_referrer(struct sl_store_txn *t, enum sl_kind k, const char *id, unsigned f
 	store_bind_text(st, 1, sl_kind_name(k));
 	store_bind_text(st, 2, id);
 	sqlite3_bind_int(st, 3, (int)flags);
-	sqlite3_bind_int(st, 4, 1);
+	store_bind_text(st, 4, of);
 	rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW) {
 		store_column(st, 1, out->id, sizeof(out->id));
@@ -272,7 +274,7 @@ check_free(struct sl_store_txn *t, enum sl_kind k, const char *id, struct sl_err
 {
 	struct referrer by;
 	char path[80], with[SL_OBJ_ID + 40];
-	int rc = find_referrer(t, k, id, REF_RESTRICT, &by, path, e);
+	int rc = find_referrer(t, k, id, REF_RESTRICT, "", &by, path, e);
 
 	if (rc <= 0)
 		return rc;
@@ -301,15 +303,20 @@ drop_addresses(struct sl_store_txn *t, const char *peer, const char *gateway, st
 	return rc;
 }
 
-/** Who cannot be without it. */
+/** Who cannot be without it: up to `max` of them, of one kind ("": of any). @return how many, or
+ * negative errno */
 static int
-cascade(struct sl_store_txn *t, enum sl_kind k, const char *id, struct sl_error *e)
+cascade(struct sl_store_txn *t, enum sl_kind k, const char *id, const char *of, int max,
+	struct sl_error *e)
 {
 	struct referrer by;
 	char path[80];
-	int rc;
+	int n = 0, rc = 1;
 
-	while ((rc = find_referrer(t, k, id, REF_CASCADE | REF_ADDRESSES, &by, path, e)) > 0) {
+	for (; n < max; n++) {
+		rc = find_referrer(t, k, id, REF_CASCADE | REF_ADDRESSES, of, &by, path, e);
+		if (rc <= 0)
+			break;
 		if (by.kind == SL_KIND_PEER)
 			rc = drop_addresses(t, by.id, id, e);
 		else
@@ -317,7 +324,16 @@ cascade(struct sl_store_txn *t, enum sl_kind k, const char *id, struct sl_error 
 		if (rc < 0)
 			break;
 	}
-	return rc;
+	return rc < 0 ? rc : n;
+}
+
+int
+sl_store_del_dependents(struct sl_store_txn *t, enum sl_kind k, const char *id,
+			const enum sl_kind *of, unsigned max, struct sl_error *e)
+{
+	if (t->broken)
+		return broken(t, e);
+	return cascade(t, k, id, of != NULL ? sl_kind_name(*of) : "", (int)max, e);
 }
 
 /** Whoever still knows a deleted token is told that it has ended. */
@@ -384,7 +400,7 @@ sl_store_del(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if
 	if (rc == 0 && k == SL_KIND_PEER)
 		rc = alloc_leave(t, id, e);
 	if (rc == 0)
-		rc = cascade(t, k, id, e);
+		rc = SL_MIN(cascade(t, k, id, "", INT_MAX, e), 0);
 	if (rc == 0 && k == SL_KIND_TOKEN)
 		rc = revoke(t, id, was, e);
 	if (rc < 0) {

@@ -374,7 +374,7 @@ test_two_handles(void **state)
 	fixture_begin(&f, SL_STORE_PRIMARY);
 	memcpy(g.path, f.path, sizeof(g.path));
 	fixture_open(&g);
-	sqlite3_busy_timeout(sl_store_db(g.s), 10);
+	sl_store_set_patience(g.s, 10);
 	t = begin(&f);
 	must_put(&f, t, SL_KIND_INTERFACE, "wg0", "{}");
 	assert_int_equal(sl_store_get(g.s, SL_KIND_INTERFACE, "wg0", NULL, NULL), -ENOENT);
@@ -388,6 +388,67 @@ test_two_handles(void **state)
 	assert_int_equal(sl_store_head(f.s), 2);
 	sl_store_close(g.s);
 	fixture_end(&f);
+}
+
+/** Five peers with an address and an allocation at gw2. */
+static void
+give_addresses(struct fixture *f)
+{
+	char key[SL_KEY_B64_LEN + 1], text[400], id[40];
+	struct sl_store_txn *t = begin(f);
+
+	for (unsigned i = 1; i <= 5; i++) {
+		snprintf(text, sizeof(text),
+			 "{'interface': 'wg0', 'public_key': '%s', 'addresses': {'gw1': "
+			 "['10.50.0.%u/32'], 'gw2': ['10.51.0.%u/32']}}",
+			 key_of(i, key), i, i);
+		snprintf(id, sizeof(id), "p%u", i);
+		must_put(f, t, SL_KIND_PEER, id, text);
+		snprintf(text, sizeof(text), "{'peer': '%s'}", id);
+		snprintf(id, sizeof(id), "gw2:wg0:10.51.0.%u", i);
+		must_put(f, t, SL_KIND_ALLOCATION, id, text);
+	}
+	must_commit(f, t);
+}
+
+/** What goes with a gateway may go in several transactions: the end is the same. */
+static void
+test_dependents(void **state)
+{
+	static const enum sl_kind peers = SL_KIND_PEER;
+	struct fixture whole, parts;
+	struct sl_hash_sum a, b;
+	struct sl_store_txn *t;
+	int n, all = 0;
+
+	fixture_begin(&whole, SL_STORE_PRIMARY);
+	fixture_begin(&parts, SL_STORE_PRIMARY);
+	setup_gateway(&whole);
+	setup_gateway(&parts);
+	give_addresses(&whole);
+	give_addresses(&parts);
+	del_one(&whole, SL_KIND_GATEWAY, "gw2");
+	t = begin(&parts);
+	assert_int_equal(sl_store_del_dependents(t, SL_KIND_GATEWAY, "gw2", &peers, 2, &parts.e),
+			 2);
+	assert_int_equal(must_commit(&parts, t), sl_store_head(whole.s));
+	do {
+		t = begin(&parts);
+		n = sl_store_del_dependents(t, SL_KIND_GATEWAY, "gw2", NULL, 3, &parts.e);
+		assert_in_range(n, 0, 3);
+		must_commit(&parts, t);
+		all += n;
+		must_verify(&parts);
+	} while (n == 3);
+	assert_int_equal(all, 5 + 5 - 2);
+	sl_store_sum(whole.s, &a);
+	sl_store_sum(parts.s, &b);
+	assert_false(sl_hash_equal(&a, &b)); /* its record is there */
+	del_one(&parts, SL_KIND_GATEWAY, "gw2");
+	sl_store_sum(parts.s, &b);
+	assert_true(sl_hash_equal(&a, &b));
+	fixture_end(&whole);
+	fixture_end(&parts);
 }
 
 struct seen {
@@ -486,7 +547,7 @@ main(void)
 		cmocka_unit_test(test_overlap),	    cmocka_unit_test(test_cascade),
 		cmocka_unit_test(test_log_row),	    cmocka_unit_test(test_diff),
 		cmocka_unit_test(test_two_handles), cmocka_unit_test(test_walk_and_snapshot),
-		cmocka_unit_test(test_planted_key),
+		cmocka_unit_test(test_planted_key), cmocka_unit_test(test_dependents),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
