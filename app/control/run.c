@@ -28,6 +28,7 @@
 #define RECHECK_S 60 /* of what ends by itself */
 #define DAY_S 86400
 #define ALARM_S 60
+#define PATIENCE_MS 25 /* of the loop for the store */
 
 struct run {
 	const struct run_options *o;
@@ -415,6 +416,10 @@ open_all(struct run *r, struct sl_error *e)
 		rc = open_follower(r, e);
 	if (rc == 0)
 		rc = open_rest(r, e);
+	/* a moment, for what its own threads write; whoever else holds the lock is not waited for
+	 */
+	if (rc == 0)
+		sl_store_set_patience(r->store, PATIENCE_MS);
 	return rc == 0 ? add_events(r, e) : rc;
 }
 

@@ -8,6 +8,8 @@ db_failed(sqlite3 *db, struct sl_error *e)
 {
 	int full = sqlite3_errcode(db) == SQLITE_FULL;
 
+	if (sqlite3_errcode(db) == SQLITE_BUSY)
+		return sl_fail(e, -EBUSY, "store_busy", "", "the store is being written: later");
 	sl_fail(e, -EIO, full ? "store_full" : "store_io", "", "the store: %.200s",
 		sqlite3_errmsg(db));
 	if (full)

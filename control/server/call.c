@@ -221,12 +221,21 @@ call_free(struct sl_call *c)
 }
 
 void
+call_publish(struct sl_call *c)
+{
+	if (c->changed && c->rest->c.publisher != NULL)
+		sl_publisher_kick(c->rest->c.publisher);
+	c->changed = false;
+}
+
+void
 call_end(struct sl_call *c, int rc, const struct sl_error *e)
 {
 	if (rc < 0)
 		to_problem(c, rc, e);
-	else if (c->op != NULL)
+	else if (c->op != NULL && !c->kept)
 		kept_store(c);
+	call_publish(c);
 	transmit(c);
 	log_it(c);
 	call_free(c);

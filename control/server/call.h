@@ -4,7 +4,10 @@
  * One request of the REST API, from its authentication to its answer, and what handlers need.
  *
  * A handler fills the answer and returns 0, or a negative errno with `e`, which becomes a problem
- * (RFC 9457); or it returns SL_CALL_LATER and calls sl_call_finish() once, later. One thread.
+ * (RFC 9457). On the loop it may return SL_CALL_LATER and call sl_call_finish() once, later; on a
+ * thread it may return SL_CALL_AGAIN, and is called again when others have had their turn. It works
+ * with `store` of the call, which is its thread's; publisher, collector, door and statistics are
+ * the loop's alone.
  */
 #ifndef SL_REST_CALL_H
 #define SL_REST_CALL_H
@@ -17,15 +20,18 @@
 #include "sl_rest_ops.h"
 #include "sl_service.h"
 #include "sl_store.h"
+#include "sl_tasks.h"
 #include "target.h"
 
 #define SL_CALL_LATER 1
+#define SL_CALL_AGAIN 2
 #define CALL_ID 17 /* 16 hex digits */
 
 struct sl_call {
 	struct sl_rest *rest;
 	struct evhttp_request *req;
 	const struct sl_rest_op *op; /* NULL: none was found */
+	struct sl_store *store;	     /* of the thread that works on the call */
 	struct sl_principal who;     /* name "" before the login */
 	struct sl_ip from;
 	char id[CALL_ID]; /* of the request, in answers, logs and the audit */
@@ -51,6 +57,15 @@ struct sl_call {
 	char location[200];
 	bool keep_secret; /* the answer is not kept for Idempotency-Key */
 	bool done;	  /* this is a dry run, and it is answered */
+	bool changed;	  /* there is something to publish */
+	bool kept;	  /* the answer was kept, where it has to be */
+	/* on its way (stage.c) */
+	bool body_read;
+	bool refused;	     /* to the role: that is a row of the audit */
+	unsigned part;	     /* of a handler that asks to be called again: how often it was */
+	struct sl_task task; /* what a thread does, and what it gave: */
+	int rc;
+	struct sl_error e;
 	/* later */
 	struct event *timer;
 	unsigned tries;

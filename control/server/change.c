@@ -114,7 +114,7 @@ change_begin(struct sl_call *c, struct sl_error *e)
 
 	snprintf(cause, sizeof(cause), "%s%s%s", c->id, c->q[SL_Q_COMMENT] != NULL ? " " : "",
 		 c->q[SL_Q_COMMENT] != NULL ? c->q[SL_Q_COMMENT] : "");
-	return sl_store_begin(c->rest->c.store, c->who.name, cause, e);
+	return sl_store_begin(c->store, c->who.name, cause, e);
 }
 
 /** Of its own: the store's shares the bodies that are to be committed. */
@@ -140,8 +140,9 @@ dry_run(struct sl_call *c, struct sl_store_txn *t, json_t *diff, struct sl_error
 			      e);
 }
 
-int
-change_end(struct sl_call *c, struct sl_store_txn *t, int rc, struct sl_error *e)
+/** @param last the request is done with it */
+static int
+end(struct sl_call *c, struct sl_store_txn *t, int rc, bool last, struct sl_error *e)
 {
 	json_t *diff;
 
@@ -153,7 +154,7 @@ change_end(struct sl_call *c, struct sl_store_txn *t, int rc, struct sl_error *e
 	if (rc == 0) {
 		rc = sl_call_dry_run(c) ? dry_run(c, t, diff, e) : history_add(c, diff, e);
 	}
-	if (rc == 0 && !sl_call_dry_run(c))
+	if (rc == 0 && last && !sl_call_dry_run(c))
 		rc = kept_claim(c, e);
 	json_decref(diff);
 	if (rc != 0 || sl_call_dry_run(c)) {
@@ -161,7 +162,18 @@ change_end(struct sl_call *c, struct sl_store_txn *t, int rc, struct sl_error *e
 		return rc;
 	}
 	rc = sl_store_commit(t, &c->seq, e);
-	if (rc == 0 && c->rest->c.publisher != NULL)
-		sl_publisher_kick(c->rest->c.publisher);
+	c->changed |= rc == 0;
 	return rc;
+}
+
+int
+change_end(struct sl_call *c, struct sl_store_txn *t, int rc, struct sl_error *e)
+{
+	return end(c, t, rc, true, e);
+}
+
+int
+change_part(struct sl_call *c, struct sl_store_txn *t, int rc, struct sl_error *e)
+{
+	return end(c, t, rc, false, e);
 }

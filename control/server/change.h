@@ -14,5 +14,8 @@ struct sl_store_txn *change_begin(struct sl_call *c, struct sl_error *e);
  * @return 0 or a negative errno with `e`
  */
 int change_end(struct sl_call *c, struct sl_store_txn *t, int rc, struct sl_error *e);
+/** The same of one of several transactions that a request needs, not the last: where the server
+ * ends after it, the same request, with the same Idempotency-Key too, goes on. */
+int change_part(struct sl_call *c, struct sl_store_txn *t, int rc, struct sl_error *e);
 
 #endif

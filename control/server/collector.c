@@ -368,10 +368,9 @@ sl_collector_tick(struct sl_collector *c, int64_t now_s)
 /* --- configurations that were given out ------------------------------------------------------- */
 
 int
-sl_collector_issued(struct sl_collector *c, const char *peer, const json_t *routes,
-		    struct sl_error *e)
+sl_collector_issued(struct sl_store *s, const char *peer, const json_t *routes, struct sl_error *e)
 {
-	sqlite3 *db = sl_store_db(c->store);
+	sqlite3 *db = sl_store_db(s);
 	sqlite3_stmt *st = db_prepare(db,
 				      "INSERT INTO issued VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE "
 				      "SET at = ?2, routes = ?3",

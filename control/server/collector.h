@@ -42,7 +42,7 @@ bool sl_collector_gateway(const struct sl_collector *c, const char *gateway,
 			  struct sl_gateway_state *out);
 
 /** A configuration was given out: `routes` is its AllowedIPs. */
-int sl_collector_issued(struct sl_collector *c, const char *peer, const json_t *routes,
+int sl_collector_issued(struct sl_store *s, const char *peer, const json_t *routes,
 			struct sl_error *e);
 /** Peers whose last configuration still holds one of these prefixes (array of text). New array. */
 json_t *sl_collector_issued_with(struct sl_collector *c, const json_t *prefixes,

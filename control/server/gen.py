@@ -51,6 +51,12 @@ def query_names(doc):
     return sorted(names)
 
 
+def place(method, op):
+    """Changes are the writer's, what only reads is done at once; "x-runs" says otherwise."""
+    usual = "loop" if method == "get" or op.get("x-reads") else "writer"
+    return f"SL_RUNS_{op.get('x-runs', usual).upper()}"
+
+
 def q(text):
     return json.dumps(text) if text is not None else "NULL"
 
@@ -85,7 +91,7 @@ def table(doc):
         if params:
             out += [f"static const struct sl_rest_param {name}_params[] = {{", *map(param, params), "};"]
         flag = lambda word: str(bool(op.get(word))).lower()
-        rows.append(f"\t{{{q(op['operationId'])}, {q(path)}, {q(op['x-roles'])}, {q(body_schema(op))}, SL_METHOD_{method.upper()}, "
+        rows.append(f"\t{{{q(op['operationId'])}, {q(path)}, {q(op['x-roles'])}, {q(body_schema(op))}, SL_METHOD_{method.upper()}, {place(method, op)}, "
                     f"{flag('x-if-match')}, {flag('x-reads')}, {flag('x-body-text')}, {op.get('x-body-max', BODY_MAX)}, "
                     f"{name + '_params' if params else 'NULL'}, {len(params)}, sl_op_{name}}},")
     out += ["", "const struct sl_rest_op sl_rest_ops[] = {", *rows, "};", f"const unsigned sl_rest_n_ops = {len(rows)};",

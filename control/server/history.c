@@ -68,7 +68,7 @@ insert(struct sl_call *c, const char *outcome, uint64_t seq, const char *diff)
 	sqlite3_stmt *st = NULL;
 	int rc;
 
-	if (sqlite3_prepare_v2(sl_store_db(c->rest->c.store),
+	if (sqlite3_prepare_v2(sl_store_db(c->store),
 			       "INSERT INTO rest_audit(at, actor, source, operation, path, "
 			       "request_id, outcome, seq, diff) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, "
 			       "?8, ?9)",
@@ -92,7 +92,7 @@ insert(struct sl_call *c, const char *outcome, uint64_t seq, const char *diff)
 int
 history_add(struct sl_call *c, json_t *diff, struct sl_error *e)
 {
-	uint64_t seq = sl_store_head(c->rest->c.store);
+	uint64_t seq = sl_store_head(c->store);
 	char *text;
 	int rc;
 
@@ -110,17 +110,17 @@ history_add(struct sl_call *c, json_t *diff, struct sl_error *e)
 	free(text);
 	return rc == 0 ? 0
 		       : sl_fail(e, rc, "store_io", "", "the audit cannot be written: %s",
-				 sqlite3_errmsg(sl_store_db(c->rest->c.store)));
+				 sqlite3_errmsg(sl_store_db(c->store)));
 }
 
 void
 history_refused(struct sl_call *c)
 {
-	if (sl_store_role(c->rest->c.store) != SL_STORE_PRIMARY)
+	if (sl_store_role(c->store) != SL_STORE_PRIMARY)
 		return;
 	if (insert(c, "forbidden", 0, "[]") != 0)
 		sl_log(SL_LOG_WARN, "rest", "%s: the audit cannot be written: %s", c->id,
-		       sqlite3_errmsg(sl_store_db(c->rest->c.store)));
+		       sqlite3_errmsg(sl_store_db(c->store)));
 }
 
 void

@@ -94,7 +94,7 @@ kept_find(struct sl_call *c, bool *hit, struct sl_error *e)
 	if (key[0] == '\0' || strlen(key) > KEY_MAX)
 		return sl_fail(e, -EINVAL, "header_invalid", "Idempotency-Key",
 			       "1 to %d characters", KEY_MAX);
-	if (sqlite3_prepare_v2(sl_store_db(c->rest->c.store),
+	if (sqlite3_prepare_v2(sl_store_db(c->store),
 			       "SELECT request, status, seq, rev, location, body FROM rest_kept "
 			       "WHERE who = ?1 AND key = ?2 AND at > ?3",
 			       -1, &st, NULL) != SQLITE_OK)
@@ -119,7 +119,7 @@ put(struct sl_call *c, const char *key, int status, const char *body)
 	int rc;
 
 	request_hash(c, hash);
-	if (sqlite3_prepare_v2(sl_store_db(c->rest->c.store),
+	if (sqlite3_prepare_v2(sl_store_db(c->store),
 			       "INSERT OR REPLACE INTO rest_kept VALUES(?1, ?2, ?3, ?4, ?5, ?6, "
 			       "?7, ?8, ?9)",
 			       -1, &st, NULL) != SQLITE_OK)
@@ -146,7 +146,7 @@ kept_claim(struct sl_call *c, struct sl_error *e)
 	if (key == NULL || put(c, key, 0, NULL) == 0)
 		return 0;
 	return sl_fail(e, -EIO, "store_io", "", "the request cannot be noted: %s",
-		       sqlite3_errmsg(sl_store_db(c->rest->c.store)));
+		       sqlite3_errmsg(sl_store_db(c->store)));
 }
 
 void
@@ -160,7 +160,7 @@ kept_store(struct sl_call *c)
 	body = c->keep_secret ? NULL : json_dumps(c->out, JSON_COMPACT);
 	if (put(c, key, c->status, body) != 0)
 		sl_log(SL_LOG_WARN, "rest", "%s: the answer could not be kept: %s", c->id,
-		       sqlite3_errmsg(sl_store_db(c->rest->c.store)));
+		       sqlite3_errmsg(sl_store_db(c->store)));
 	free(body);
 }
 

@@ -97,7 +97,7 @@ make_paths(struct sl_call *c, struct job *j, struct sl_error *e)
 	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
 	snprintf(j->from, sizeof(j->from), "%s/store.db", c->rest->state_dir);
 	snprintf(j->to, sizeof(j->to), "%.260s/store-%s-%.8s.db", dir, stamp, c->id);
-	j->seq = sl_store_head(c->rest->c.store);
+	j->seq = sl_store_head(c->store);
 	return 0;
 }
 

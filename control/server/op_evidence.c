@@ -33,7 +33,7 @@ read_where(struct sl_call *c, const char *where, json_t **out, struct sl_error *
 	if (sl_prefix_parse(where, &p) == 0)
 		return json_array_append_new(*out, json_string(sl_prefix_str(&p, canon)));
 	json_decref(*out);
-	*out = migration_prefixes(c->rest->c.store, where);
+	*out = migration_prefixes(c->store, where);
 	return json_array_size(*out) > 0 ? 0 : sl_call_not_found("target", where, e);
 }
 
@@ -45,7 +45,7 @@ answer(struct sl_call *c, json_t *o, const struct evidence_question *q, struct s
 
 	if (o == NULL)
 		return e->err != 0 ? e->err : sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
-	gaps = evidence_gaps(c->rest->c.store, c->rest->c.collector, q->since_s, e);
+	gaps = evidence_gaps(c->store, c->rest->c.collector, q->since_s, e);
 	if (gaps == NULL) {
 		json_decref(o);
 		return e->err;
@@ -77,8 +77,7 @@ sl_op_get_would_deny(struct sl_call *c, struct sl_error *e)
 	q.prefixes = prefixes;
 	e->err = 0;
 	rc = rc != 0 ? rc
-		     : answer(c, evidence_denied(c->rest->c.store, c->rest->c.collector, &q, e), &q,
-			      e);
+		     : answer(c, evidence_denied(c->store, c->rest->c.collector, &q, e), &q, e);
 	json_decref(prefixes);
 	return rc;
 }
@@ -109,8 +108,7 @@ sl_op_replay_policy(struct sl_call *c, struct sl_error *e)
 		rc = sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
 	if (rc == 0) {
 		e->err = 0;
-		o = evidence_replay(c->rest->c.store, c->rest->c.collector, &q, text, strlen(text),
-				    e);
+		o = evidence_replay(c->store, c->rest->c.collector, &q, text, strlen(text), e);
 		if (o == NULL && e->err != 0)
 			sl_error_under(e, "/policy");
 		rc = answer(c, o, &q, e);
@@ -135,7 +133,7 @@ sl_op_suggest_policy(struct sl_call *c, struct sl_error *e)
 	e->err = 0;
 	rc = rc != 0 ? rc
 		     : answer(c,
-			      evidence_suggest(c->rest->c.store, c->rest->c.collector, &q,
+			      evidence_suggest(c->store, c->rest->c.collector, &q,
 					       (uint64_t)SL_MAX(min, 0), e),
 			      &q, e);
 	json_decref(prefixes);

@@ -164,7 +164,7 @@ endings(FILE *f, const struct sl_rest *r)
 int
 sl_op_get_metrics(struct sl_call *c, struct sl_error *e)
 {
-	struct sl_store *s = c->rest->c.store;
+	struct sl_store *s = c->store;
 	struct sl_rest_stats st;
 	struct sl_epoch epoch;
 	FILE *f = open_memstream(&c->out_text, &c->out_len);

@@ -23,7 +23,7 @@ facts_new(struct sl_call *c, const char *target, bool judge_flows, struct sl_err
 		sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
 		return NULL;
 	}
-	if (migration_facts(c->rest->c.store, c->rest->c.collector, c->rest->c.publisher, target,
+	if (migration_facts(c->store, c->rest->c.collector, c->rest->c.publisher, target,
 			    judge_flows, f, e) == 0)
 		return f;
 	migration_facts_free(f);
@@ -63,7 +63,7 @@ target_json(struct sl_call *c, const char *name, const json_t *entry,
 	enum sl_ledger_state s = sl_ledger_state(entry), next = next_of(s);
 	struct sl_gate gate[SL_GATES_MAX];
 	unsigned n = s == SL_LEDGER_DONE ? 0 : sl_ledger_gates(next, &f->f, gate);
-	json_t *prefixes = migration_prefixes(c->rest->c.store, name), *stale = NULL;
+	json_t *prefixes = migration_prefixes(c->store, name), *stale = NULL;
 	json_t *o =
 		json_pack("{s:s, s:s, s:s, s:i}", "target", name, "state", sl_ledger_state_name(s),
 			  "path", sl_ledger_is_wg(s) ? "wg" : "vpn", "peers", (int)f->f.peers);
@@ -95,7 +95,7 @@ static bool
 each_target(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
 {
 	struct listing *l = ctx;
-	json_t *entry = migration_entry(l->c->rest->c.store, id, &rev);
+	json_t *entry = migration_entry(l->c->store, id, &rev);
 	struct migration_facts *f = facts_new(l->c, id, true, l->e);
 
 	if (f == NULL || entry == NULL)
@@ -122,14 +122,14 @@ sl_op_get_migration(struct sl_call *c, struct sl_error *e)
 		json_decref(l.items);
 		return no_collector(e);
 	}
-	rc = sl_store_walk(c->rest->c.store, SL_KIND_TARGET, "", each_target, &l, e);
+	rc = sl_store_walk(c->store, SL_KIND_TARGET, "", each_target, &l, e);
 	rc = rc != 0 ? rc : l.rc;
 	f = rc == 0 ? facts_new(c, NULL, false, e) : NULL;
 	if (f == NULL) {
 		json_decref(l.items);
 		return rc != 0 ? rc : e->err;
 	}
-	deployment = migration_deployment(c->rest->c.store, &rev);
+	deployment = migration_deployment(c->store, &rev);
 	next = json_integer_value(json_object_get(deployment, "phase")) == SL_PHASE_NONE
 		       ? SL_PHASE_BASE
 		       : SL_PHASE_COMPLETE;
@@ -153,7 +153,7 @@ sl_op_get_migration_target(struct sl_call *c, struct sl_error *e)
 
 	if (c->rest->c.collector == NULL)
 		return no_collector(e);
-	entry = migration_entry(c->rest->c.store, c->arg[0], &rev);
+	entry = migration_entry(c->store, c->arg[0], &rev);
 	if (entry == NULL)
 		return sl_call_not_found("target", c->arg[0], e);
 	f = facts_new(c, c->arg[0], true, e);
@@ -190,7 +190,7 @@ change_target(struct sl_call *c,
 
 	if (c->rest->c.collector == NULL)
 		return no_collector(e);
-	entry = migration_entry(c->rest->c.store, c->arg[0], &rev);
+	entry = migration_entry(c->store, c->arg[0], &rev);
 	if (entry == NULL)
 		return sl_call_not_found("target", c->arg[0], e);
 	f = facts_new(c, c->arg[0], judge_flows, e);
@@ -250,9 +250,8 @@ check_distribute(struct sl_call *c, const json_t *list, struct sl_error *e)
 		if (strcmp(who, "*") == 0)
 			continue;
 		if (strncmp(who, "peer:", 5) == 0 || strncmp(who, "role:", 5) == 0) {
-			if (sl_store_get(c->rest->c.store,
-					 who[0] == 'p' ? SL_KIND_PEER : SL_KIND_ROLE, who + 5, NULL,
-					 NULL) == 0)
+			if (sl_store_get(c->store, who[0] == 'p' ? SL_KIND_PEER : SL_KIND_ROLE,
+					 who + 5, NULL, NULL) == 0)
 				continue;
 			return sl_fail(e, -EINVAL, "not_found", path, "there is no %s", who);
 		}
@@ -305,7 +304,7 @@ sl_op_put_migration_deployment(struct sl_call *c, struct sl_error *e)
 	facts_free(f);
 	if (rc != 0)
 		return rc;
-	entry = migration_deployment(c->rest->c.store, &rev);
+	entry = migration_deployment(c->store, &rev);
 	json_object_set_new(entry, "phase", json_integer(phase));
 	if (major != NULL)
 		json_object_set(entry, "major", (json_t *)major);

@@ -167,17 +167,16 @@ sl_op_get_peer_config(struct sl_call *c, struct sl_error *e)
 
 	if (rc != 0)
 		return rc;
-	if (sl_store_get(c->rest->c.store, SL_KIND_PEER, c->arg[0], &c->etag, &peer) != 0)
+	if (sl_store_get(c->store, SL_KIND_PEER, c->arg[0], &c->etag, &peer) != 0)
 		return sl_call_not_found("peer", c->arg[0], e);
-	if (gateway != NULL &&
-	    sl_store_get(c->rest->c.store, SL_KIND_GATEWAY, gateway, NULL, NULL) != 0) {
+	if (gateway != NULL && sl_store_get(c->store, SL_KIND_GATEWAY, gateway, NULL, NULL) != 0) {
 		json_decref(peer);
 		return sl_call_not_found("gateway", gateway, e);
 	}
-	rc = client_configs(c->rest->c.store, c->arg[0], peer, gateway, &configs, e);
+	rc = client_configs(c->store, c->arg[0], peer, gateway, &configs, e);
 	/* its routes are the same on every gateway */
 	if (rc == 0 && c->rest->c.collector != NULL && json_array_size(configs) > 0)
-		rc = sl_collector_issued(c->rest->c.collector, c->arg[0],
+		rc = sl_collector_issued(c->store, c->arg[0],
 					 json_object_get(json_array_get(configs, 0), "allowed_ips"),
 					 e);
 	if (rc == 0)

@@ -75,7 +75,7 @@ answer_document(struct sl_call *c, uint64_t version, struct sl_error *e)
 	json_t *body = NULL;
 	struct sl_policy *p = NULL;
 	const char *text;
-	int rc = policy_text(c->rest->c.store, version, &body, &text, e);
+	int rc = policy_text(c->store, version, &body, &text, e);
 
 	if (rc != 0)
 		return rc;
@@ -100,7 +100,7 @@ answer_document(struct sl_call *c, uint64_t version, struct sl_error *e)
 int
 sl_op_get_policy(struct sl_call *c, struct sl_error *e)
 {
-	return answer_document(c, policy_version(c->rest->c.store), e);
+	return answer_document(c, policy_version(c->store), e);
 }
 
 int
@@ -160,7 +160,7 @@ int
 sl_op_list_policy_versions(struct sl_call *c, struct sl_error *e)
 {
 	struct versions v = {.list = json_array(),
-			     .current = policy_version(c->rest->c.store),
+			     .current = policy_version(c->store),
 			     .before = UINT64_MAX,
 			     .limit = c->q[SL_Q_LIMIT] ? (unsigned)c->q_int[SL_Q_LIMIT] : 100};
 	char next[24];
@@ -170,7 +170,7 @@ sl_op_list_policy_versions(struct sl_call *c, struct sl_error *e)
 	if (c->q[SL_Q_AFTER] != NULL)
 		rc = policy_version_arg(c->q[SL_Q_AFTER], &v.before, e);
 	if (rc == 0)
-		rc = sl_store_walk(c->rest->c.store, SL_KIND_POLICY_TEXT, "", each_version, &v, e);
+		rc = sl_store_walk(c->store, SL_KIND_POLICY_TEXT, "", each_version, &v, e);
 	o = rc == 0 ? json_pack("{s:O}", "items", v.list) : NULL;
 	if (o != NULL && json_array_size(v.list) > v.limit) {
 		while (json_array_size(v.list) > v.limit)
@@ -223,8 +223,7 @@ put(struct sl_call *c, struct judge *j, const char *text, uint64_t if_version, s
 static int
 put_text(struct sl_call *c, const char *text, uint64_t if_version, struct sl_error *e)
 {
-	struct judge *j =
-		judge_new(c->rest->c.store, text, strlen(text), sl_rest_wall_ns(), false, e);
+	struct judge *j = judge_new(c->store, text, strlen(text), sl_rest_wall_ns(), false, e);
 	int rc = j != NULL ? put(c, j, text, if_version, e) : e->err;
 
 	judge_free(j);
@@ -256,7 +255,7 @@ sl_op_rollback_policy(struct sl_call *c, struct sl_error *e)
 	int rc = policy_version_arg(c->arg[0], &version, e);
 
 	if (rc == 0)
-		rc = policy_text(c->rest->c.store, version, &body, &text, e);
+		rc = policy_text(c->store, version, &body, &text, e);
 	if (rc == 0)
 		rc = put_text(c, text, SL_REV_ANY, e);
 	json_decref(body);
@@ -268,8 +267,7 @@ sl_op_rollback_policy(struct sl_call *c, struct sl_error *e)
 int
 sl_op_validate_policy(struct sl_call *c, struct sl_error *e)
 {
-	struct judge *j =
-		judge_new(c->rest->c.store, c->text, c->text_len, sl_rest_wall_ns(), false, e);
+	struct judge *j = judge_new(c->store, c->text, c->text_len, sl_rest_wall_ns(), false, e);
 	unsigned tests = 0;
 	int rc = j != NULL ? judge_test(j, &tests, e) : e->err;
 
@@ -285,16 +283,16 @@ sl_op_validate_policy(struct sl_call *c, struct sl_error *e)
 int
 sl_op_test_policy(struct sl_call *c, struct sl_error *e)
 {
-	uint64_t version = policy_version(c->rest->c.store);
+	uint64_t version = policy_version(c->store);
 	struct judge *j = NULL;
 	struct sl_error why = {0};
 	json_t *body = NULL, *o;
 	const char *text;
 	unsigned tests = 0;
-	int rc = policy_text(c->rest->c.store, version, &body, &text, e), failed;
+	int rc = policy_text(c->store, version, &body, &text, e), failed;
 
 	if (rc == 0) {
-		j = judge_new(c->rest->c.store, text, strlen(text), sl_rest_wall_ns(), true, e);
+		j = judge_new(c->store, text, strlen(text), sl_rest_wall_ns(), true, e);
 		rc = j != NULL ? 0 : e->err;
 	}
 	if (rc == 0) {

@@ -25,7 +25,7 @@ source(struct sl_call *c)
 int
 sl_op_get_replication(struct sl_call *c, struct sl_error *e)
 {
-	struct sl_store *s = c->rest->c.store;
+	struct sl_store *s = c->store;
 	bool follower = sl_store_role(s) == SL_STORE_FOLLOWER;
 	const char *primary = sl_store_primary(s);
 	struct sl_hash_sum sum;
@@ -96,7 +96,7 @@ static int
 check_names(struct sl_call *c, const char *const *names, int n, struct sl_error *e)
 {
 	for (int i = 0; i < n; i++) {
-		if (sl_store_get(c->rest->c.store, SL_KIND_GATEWAY, names[i], NULL, NULL) != 0)
+		if (sl_store_get(c->store, SL_KIND_GATEWAY, names[i], NULL, NULL) != 0)
 			return sl_call_not_found("gateway", names[i], e);
 	}
 	return 0;

@@ -21,7 +21,7 @@ sl_op_get_ready(struct sl_call *c, struct sl_error *e)
 	struct sl_epoch epoch;
 	bool ready;
 
-	sl_store_epoch(c->rest->c.store, &epoch);
+	sl_store_epoch(c->store, &epoch);
 	if (epoch.number == 0) {
 		json_array_append_new(why, json_string("no state was received yet"));
 	} else if (c->rest->c.source != NULL) {
@@ -90,7 +90,7 @@ sl_op_list_audit(struct sl_call *c, struct sl_error *e)
 	next = strtoull(after, &end, 10);
 	if (*end != '\0' || after[0] < '0' || after[0] > '9')
 		return sl_fail(e, -EINVAL, "param_invalid", "?after", "a number of the audit");
-	rc = history_list(c->rest->c.store, next, c->q[SL_Q_ACTOR], limit, &rows, &next, e);
+	rc = history_list(c->store, next, c->q[SL_Q_ACTOR], limit, &rows, &next, e);
 	if (rc != 0)
 		return rc;
 	o = json_pack("{s:o}", "items", rows);

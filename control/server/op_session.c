@@ -5,6 +5,7 @@
 
 #include "call.h"
 #include "collector.h"
+#include "page.h"
 
 #define DAY_S 86400
 #define LIMIT 100
@@ -137,43 +138,38 @@ sl_op_get_peer_usage(struct sl_call *c, struct sl_error *e)
 
 /* --- unused peers ----------------------------------------------------------------------------- */
 
-struct unused {
-	struct sl_sessions *s;
-	json_t *items;
-	int64_t before_s;
-};
+static int64_t
+seen(struct sl_call *c, const char *peer, int64_t *handshake)
+{
+	int64_t data;
+
+	sl_sessions_seen(sl_collector_sessions(c->rest->c.collector), peer, &data, handshake);
+	return data;
+}
 
 static bool
-each_peer(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
+is_unused(struct sl_call *c, const char *id, const json_t *body)
 {
-	struct unused *u = ctx;
-	int64_t data, handshake;
-	json_t *o;
+	int64_t days = c->q[SL_Q_DAYS] != NULL ? c->q_int[SL_Q_DAYS] : 90, handshake;
 
-	sl_sessions_seen(u->s, id, &data, &handshake);
-	if (data >= u->before_s)
-		return true;
-	o = json_pack("{s:s}", "peer", id);
+	return seen(c, id, &handshake) < sl_collector_now_s() - days * DAY_S;
+}
+
+static json_t *
+show_unused(struct sl_call *c, const char *id, uint64_t rev, json_t *body)
+{
+	json_t *o = json_pack("{s:s}", "peer", id);
+	int64_t handshake, data = seen(c, id, &handshake);
+
 	set_time(o, "last_data", data);
 	set_time(o, "last_handshake", handshake);
-	return json_array_append_new(u->items, o) == 0;
+	return o;
 }
 
 int
 sl_op_list_unused_peers(struct sl_call *c, struct sl_error *e)
 {
-	int64_t days = c->q[SL_Q_DAYS] != NULL ? c->q_int[SL_Q_DAYS] : 90;
-	struct unused u = {.before_s = sl_collector_now_s() - days * DAY_S};
-	int rc;
-
 	if (c->rest->c.collector == NULL)
 		return no_collector(e);
-	u.s = sl_collector_sessions(c->rest->c.collector);
-	u.items = json_array();
-	rc = sl_store_walk(c->rest->c.store, SL_KIND_PEER, "", each_peer, &u, e);
-	if (rc != 0) {
-		json_decref(u.items);
-		return rc;
-	}
-	return sl_call_answer(c, 200, json_pack("{s:o}", "items", u.items), e);
+	return page_list(c, SL_KIND_PEER, is_unused, show_unused, e);
 }

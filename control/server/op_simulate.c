@@ -26,17 +26,17 @@ make_judge(struct sl_call *c, uint64_t wall_ns, uint64_t *version, struct judge 
 		sent = json_dumps(doc, JSON_COMPACT);
 		if (sent == NULL)
 			return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the document");
-		*out = judge_new(c->rest->c.store, sent, strlen(sent), wall_ns, false, e);
+		*out = judge_new(c->store, sent, strlen(sent), wall_ns, false, e);
 		free(sent);
 		if (*out == NULL)
 			sl_error_under(e, "/policy");
 		return *out != NULL ? 0 : e->err;
 	}
 	*version = json_is_integer(wanted) ? (uint64_t)json_integer_value(wanted)
-					   : policy_version(c->rest->c.store);
-	rc = policy_text(c->rest->c.store, *version, &body, &text, e);
+					   : policy_version(c->store);
+	rc = policy_text(c->store, *version, &body, &text, e);
 	if (rc == 0) {
-		*out = judge_new(c->rest->c.store, text, strlen(text), wall_ns, true, e);
+		*out = judge_new(c->store, text, strlen(text), wall_ns, true, e);
 		rc = *out != NULL ? 0 : e->err;
 	}
 	json_decref(body);

@@ -28,7 +28,7 @@ int
 sl_op_get_token(struct sl_call *c, struct sl_error *e)
 {
 	json_t *body = NULL;
-	int rc = sl_store_get(c->rest->c.store, SL_KIND_TOKEN, c->arg[0], &c->etag, &body);
+	int rc = sl_store_get(c->store, SL_KIND_TOKEN, c->arg[0], &c->etag, &body);
 
 	if (rc != 0)
 		return sl_call_not_found("token", c->arg[0], e);

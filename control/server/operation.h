@@ -21,6 +21,13 @@ enum sl_rest_method {
 	SL_METHOD_N
 };
 
+/** Where a handler works: what takes long, or waits for the store's write lock, not on the loop. */
+enum sl_rest_place {
+	SL_RUNS_LOOP,
+	SL_RUNS_WRITER, /* the thread that changes the store, one request after the other */
+	SL_RUNS_HELPER, /* a thread that reads */
+};
+
 enum sl_param_type { SL_PARAM_STRING, SL_PARAM_INTEGER, SL_PARAM_BOOLEAN };
 
 /** A parameter of the query. */
@@ -37,6 +44,7 @@ struct sl_rest_op {
 	const char *roles; /* as sl_service_roles_parse() takes them */
 	const char *body;  /* schema of the body, NULL: none */
 	enum sl_rest_method method;
+	enum sl_rest_place runs;
 	bool if_match;	/* If-Match (or If-None-Match) must be there */
 	bool reads;	/* a POST that changes nothing */
 	bool body_text; /* the handler takes the text itself (comments) */

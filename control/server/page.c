@@ -30,7 +30,7 @@ page_one(struct sl_call *c, int status, enum sl_kind k, const char *id, const ch
 	 struct sl_error *e)
 {
 	json_t *body = NULL;
-	int rc = sl_store_get(c->rest->c.store, k, id, &c->etag, &body);
+	int rc = sl_store_get(c->store, k, id, &c->etag, &body);
 
 	if (rc != 0)
 		return sl_call_not_found(what, id, e);
@@ -68,7 +68,7 @@ page_list(struct sl_call *c, enum sl_kind k, page_filter filter, page_show show,
 	int rc;
 
 	l.limit = c->q[SL_Q_LIMIT] != NULL ? (size_t)c->q_int[SL_Q_LIMIT] : LIMIT;
-	rc = sl_store_walk(c->rest->c.store, k, after, each, &l, e);
+	rc = sl_store_walk(c->store, k, after, each, &l, e);
 	if (rc == 0 && l.failed)
 		rc = sl_fail(e, -EIO, "store_corrupt", "", "an object of the store is unreadable");
 	if (rc != 0) {

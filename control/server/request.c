@@ -10,7 +10,6 @@
 #include "body_schema.h"
 #include "call_int.h"
 #include "head.h"
-#include "history.h"
 #include "sl_rate.h"
 #include "secret_field.h"
 
@@ -133,8 +132,7 @@ static int
 forbidden(struct sl_call *c, struct sl_error *e)
 {
 	c->rest->stats.refused_role++;
-	if (sl_rest_op_changes(c->op))
-		history_refused(c);
+	c->refused = sl_rest_op_changes(c->op);
 	sl_fail(e, -EACCES, "forbidden", "", "%s may not call %s", c->who.name, c->op->id);
 	sl_hint(e, "it is for: %s", c->op->roles);
 	return -EACCES;
@@ -346,14 +344,13 @@ parse_body(struct sl_call *c, struct sl_error *e)
 	return rc == 0 ? sl_body_check(c->rest->page, c->op->body, c->body, e) : rc;
 }
 
+/** How much there is costs its sender, whatever becomes of it. */
 static int
-read_body(struct sl_call *c, struct sl_error *e)
+take_body(struct sl_call *c, struct sl_error *e)
 {
 	struct evbuffer *in = evhttp_request_get_input_buffer(c->req);
-	int rc;
 
 	c->text_len = evbuffer_get_length(in);
-	c->text = c->text_len > 0 ? (const char *)evbuffer_pullup(in, -1) : "";
 	sl_rate_charge(c->rest->rate, c->who.name, (unsigned)(c->text_len / BODY_UNIT));
 	if (c->op->body == NULL)
 		return c->text_len == 0 ? 0
@@ -361,12 +358,23 @@ read_body(struct sl_call *c, struct sl_error *e)
 						  "this operation takes no body");
 	if (c->text_len == 0)
 		return sl_fail(e, -EINVAL, "json_invalid", "", "a body is needed");
-	rc = check_type(c, e);
-	if (rc == 0)
-		rc = sl_secret_text_check(c->text, c->text_len, e);
-	if (rc == 0 && !c->op->body_text)
-		rc = parse_body(c, e);
-	return rc;
+	return check_type(c, e);
+}
+
+/** The buffer is the call's: nothing is read from the connection meanwhile. */
+int
+request_body(struct sl_call *c, struct sl_error *e)
+{
+	struct evbuffer *in = evhttp_request_get_input_buffer(c->req);
+	int rc;
+
+	if (c->op->body == NULL)
+		return 0;
+	c->text = (const char *)evbuffer_pullup(in, -1);
+	if (c->text == NULL)
+		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the body");
+	rc = sl_secret_text_check(c->text, c->text_len, e);
+	return rc == 0 && !c->op->body_text ? parse_body(c, e) : rc;
 }
 
 static int
@@ -405,7 +413,7 @@ request_read(struct sl_call *c, struct bufferevent *bev, bool noted, struct sl_e
 	if (rc == 0)
 		rc = read_params(c, e);
 	if (rc == 0)
-		rc = read_body(c, e);
+		rc = take_body(c, e);
 	if (rc == 0)
 		rc = read_conditions(c, e);
 	return rc;

@@ -20,8 +20,6 @@
 #define RATE 50
 #define BURST 100
 #define PLACES 4096
-#define AT_SEQ_MS 20
-#define AT_SEQ_TRIES 250
 #define PRUNE_NS (600ULL * 1000000000)
 
 static uint64_t
@@ -64,6 +62,7 @@ call_new(struct sl_rest *r, struct evhttp_request *req, const struct sl_ip *from
 	if (c == NULL)
 		return NULL;
 	c->rest = r;
+	c->store = r->c.store;
 	c->req = req;
 	c->from = *from;
 	c->begun_ns = sl_rest_mono_ns();
@@ -72,67 +71,31 @@ call_new(struct sl_rest *r, struct evhttp_request *req, const struct sl_ip *from
 	return c;
 }
 
-/** Ask the handler, unless this was answered before. */
-static int
-run(struct sl_call *c, struct sl_error *e)
-{
-	bool hit = false;
-	int rc = kept_find(c, &hit, e);
-
-	return rc != 0 || hit ? rc : c->op->handler(c, e);
-}
-
-static bool
-has_seq(const struct sl_call *c)
-{
-	return c->q[SL_Q_AT_SEQ] == NULL ||
-	       sl_store_head(c->rest->c.store) >= (uint64_t)c->q_int[SL_Q_AT_SEQ];
-}
-
-/** at_seq: the state is not there yet. */
 static void
-look_again(evutil_socket_t fd, short what, void *arg)
+tidy_run(struct sl_task *t)
 {
-	struct sl_call *c = arg;
-	struct timeval tv = {.tv_usec = AT_SEQ_MS * 1000};
-	struct sl_error e = {0};
-	int rc;
+	struct sl_rest *r = SL_CONTAINER_OF(t, struct sl_rest, tidy);
 
-	if (!has_seq(c) && ++c->tries < AT_SEQ_TRIES) {
-		event_add(c->timer, &tv);
-		return;
-	}
-	if (has_seq(c))
-		rc = run(c, &e);
-	else
-		rc = sl_fail(&e, -EAGAIN, "behind", "?at_seq",
-			     "this server has not received that seq yet");
-	if (rc != SL_CALL_LATER)
-		sl_call_finish(c, rc, &e);
+	kept_prune(r->writer_store, sl_rest_wall_ns());
+	history_prune(r->writer_store);
 }
 
-static int
-begin(struct sl_call *c, struct sl_error *e)
+static void
+tidy_done(struct sl_task *t)
 {
-	struct timeval tv = {.tv_usec = AT_SEQ_MS * 1000};
-
-	if (has_seq(c))
-		return run(c, e);
-	c->timer = evtimer_new(c->rest->c.base, look_again, c);
-	if (c->timer == NULL || event_add(c->timer, &tv) != 0)
-		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the wait");
-	return SL_CALL_LATER;
+	SL_CONTAINER_OF(t, struct sl_rest, tidy)->tidying = false;
 }
 
 /** Once in a while, beside a request. */
 static void
 tidy(struct sl_rest *r, uint64_t now)
 {
-	if (now - r->pruned_ns < PRUNE_NS || sl_store_role(r->c.store) != SL_STORE_PRIMARY)
+	if (r->writer == NULL || r->tidying || now - r->pruned_ns < PRUNE_NS)
 		return;
 	r->pruned_ns = now;
-	kept_prune(r->c.store, sl_rest_wall_ns());
-	history_prune(r->c.store);
+	r->tidying = true;
+	r->tidy = (struct sl_task){.run = tidy_run, .done = tidy_done};
+	sl_tasks_give(r->writer, &r->tidy);
 }
 
 static void
@@ -153,7 +116,9 @@ on_request(void *ctx, struct evhttp_request *req, struct bufferevent *bev, const
 	TAILQ_INSERT_TAIL(&r->waiting, c, link);
 	rc = request_read(c, bev, noted, &e);
 	if (rc == 0)
-		rc = begin(c, &e);
+		rc = stage_begin(c, &e);
+	else if (c->refused)
+		rc = stage_refused(c, rc, &e);
 	if (rc == SL_CALL_LATER)
 		door_pause(bev);
 	else
@@ -264,6 +229,23 @@ copy_names(struct sl_rest *r, const struct sl_rest_conf *c, struct sl_error *e)
 	return 0;
 }
 
+/** Each thread has a handle of its own. A follower's changes come from elsewhere. */
+static int
+open_threads(struct sl_rest *r, struct sl_error *e)
+{
+	r->helper_store = sl_store_open_again(r->c.store, SL_STORE_READ, e);
+	if (r->helper_store != NULL)
+		r->helper = sl_tasks_new(r->c.base, "rest-helper", e);
+	if (r->helper == NULL)
+		return e->err;
+	if (sl_store_role(r->c.store) != SL_STORE_PRIMARY)
+		return 0;
+	r->writer_store = sl_store_open_again(r->c.store, SL_STORE_WRITE, e);
+	if (r->writer_store != NULL)
+		r->writer = sl_tasks_new(r->c.base, "rest-writer", e);
+	return r->writer != NULL ? 0 : e->err;
+}
+
 static int
 open_all(struct sl_rest *r, const struct sl_rest_conf *c, struct sl_error *e)
 {
@@ -279,6 +261,8 @@ open_all(struct sl_rest *r, const struct sl_rest_conf *c, struct sl_error *e)
 		if (rc == 0)
 			rc = history_init(c->store, e);
 	}
+	if (rc == 0)
+		rc = open_threads(r, e);
 	if (rc != 0)
 		return rc;
 	r->rate = sl_rate_new(RATE, BURST, PLACES);
@@ -312,6 +296,8 @@ sl_rest_free(struct sl_rest *r)
 
 	if (r == NULL)
 		return;
+	sl_tasks_free(r->writer); /* they end with what they are doing */
+	sl_tasks_free(r->helper);
 	while ((c = TAILQ_FIRST(&r->waiting)) != NULL) {
 		TAILQ_REMOVE(&r->waiting, c, link);
 		if (c->cancel != NULL)
@@ -326,6 +312,8 @@ sl_rest_free(struct sl_rest *r)
 	free(r->name);
 	free(r->state_dir);
 	free(r->host);
+	sl_store_close(r->writer_store);
+	sl_store_close(r->helper_store);
 	free(r);
 }
 

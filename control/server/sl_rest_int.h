@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 
 #include "sl_rest.h"
+#include "sl_tasks.h"
 #include "operation.h"
 #include "target.h"
 #include "throttle.h"
@@ -28,7 +29,12 @@ struct sl_rest {
 	bool *open;		     /* it needs no login */
 	struct sl_call_list waiting; /* calls that are answered later */
 	struct sl_rest_stats stats;
+	struct sl_tasks *writer; /* of the store; NULL: a follower's */
+	struct sl_tasks *helper;
+	struct sl_store *writer_store, *helper_store; /* their handles */
 	uint64_t pruned_ns; /* kept answers and the audit were tidied then */
+	bool tidying;
+	struct sl_task tidy;
 };
 
 uint64_t sl_rest_mono_ns(void);

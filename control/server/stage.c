@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* From a request that may be answered to its answer: on the loop where that is short, else on the
+ * thread that changes the store, or on the one that reads. */
+#include <stdlib.h>
+
+#include "call_int.h"
+#include "history.h"
+#include "kept.h"
+
+#define TRY_MS 20
+#define AT_SEQ_TRIES 250	      /* 5 s */
+#define STORE_TRIES 100		      /* 2 s */
+#define WRITER_NS (5 * 1000000000ULL) /* what has waited so long for the store waits no more */
+#define BODY_HERE (64 << 10)	      /* a larger body is read on a thread */
+
+/** The body, if it was not read before, and the handler, unless this was answered before. */
+static int
+work(struct sl_call *c, struct sl_error *e)
+{
+	bool hit = false;
+	int rc = c->body_read ? 0 : request_body(c, e);
+
+	c->body_read = true;
+	if (rc == 0 && c->part == 0)
+		rc = kept_find(c, &hit, e);
+	if (rc != 0 || hit)
+		return rc;
+	rc = c->op->handler(c, e);
+	if (rc == 0) {
+		c->status = c->status != 0 ? c->status : 200;
+		kept_store(c);
+		c->kept = true;
+	}
+	return rc;
+}
+
+/* --- threads ---------------------------------------------------------------------------------- */
+
+static struct sl_call *
+call_of(struct sl_task *t)
+{
+	return SL_CONTAINER_OF(t, struct sl_call, task);
+}
+
+static int
+give(struct sl_call *c, struct sl_tasks *to, void (*run)(struct sl_task *t),
+     void (*done)(struct sl_task *t))
+{
+	c->task.run = run;
+	c->task.done = done;
+	sl_tasks_give(to, &c->task);
+	return SL_CALL_LATER;
+}
+
+static void
+work_run(struct sl_task *t)
+{
+	struct sl_call *c = call_of(t);
+
+	c->rc = work(c, &c->e);
+}
+
+static void
+work_done(struct sl_task *t)
+{
+	struct sl_call *c = call_of(t);
+	struct sl_rest *r = c->rest;
+
+	if (c->rc != SL_CALL_AGAIN) {
+		c->store = r->c.store;
+		sl_call_finish(c, c->rc, &c->e);
+		return;
+	}
+	c->part++;
+	call_publish(c);
+	sl_tasks_give(c->store == r->writer_store ? r->writer : r->helper, t);
+}
+
+/** Whoever holds the store's write lock has held it for all that time: others waited before. */
+static void
+write_run(struct sl_task *t)
+{
+	struct sl_call *c = call_of(t);
+
+	if (c->part > 0 || sl_rest_mono_ns() - c->begun_ns < WRITER_NS)
+		work_run(t);
+	else
+		c->rc = sl_fail(&c->e, -EBUSY, "store_busy", "",
+				"the store was not free to be changed for 5 s");
+}
+
+static void
+body_run(struct sl_task *t)
+{
+	struct sl_call *c = call_of(t);
+
+	c->rc = request_body(c, &c->e);
+	c->body_read = true;
+}
+
+static void
+body_done(struct sl_task *t)
+{
+	struct sl_call *c = call_of(t);
+
+	if (c->rc == 0)
+		c->rc = stage_begin(c, &c->e);
+	if (c->rc != SL_CALL_LATER)
+		sl_call_finish(c, c->rc, &c->e);
+}
+
+static void
+refused_run(struct sl_task *t)
+{
+	history_refused(call_of(t));
+}
+
+int
+stage_refused(struct sl_call *c, int rc, struct sl_error *e)
+{
+	struct sl_rest *r = c->rest;
+
+	if (r->writer == NULL) /* a follower's audit is empty */
+		return rc;
+	c->rc = rc;
+	c->e = *e;
+	c->store = r->writer_store;
+	return give(c, r->writer, refused_run, work_done);
+}
+
+/* --- the loop --------------------------------------------------------------------------------- */
+
+static bool
+has_seq(const struct sl_call *c)
+{
+	return c->q[SL_Q_AT_SEQ] == NULL ||
+	       sl_store_head(c->store) >= (uint64_t)c->q_int[SL_Q_AT_SEQ];
+}
+
+static void
+try_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct sl_call *c = arg;
+	struct sl_error e = {0};
+	int rc = stage_begin(c, &e);
+
+	if (rc != SL_CALL_LATER)
+		sl_call_finish(c, rc, &e);
+}
+
+/** In a moment. @return SL_CALL_LATER, -ENOMEM */
+static int
+wait(struct sl_call *c, struct sl_error *e)
+{
+	struct timeval tv = {.tv_usec = TRY_MS * 1000};
+
+	c->tries++;
+	if (c->timer == NULL)
+		c->timer = evtimer_new(c->rest->c.base, try_again, c);
+	if (c->timer == NULL || event_add(c->timer, &tv) != 0)
+		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the wait");
+	return SL_CALL_LATER;
+}
+
+static enum sl_rest_place
+place_of(const struct sl_call *c)
+{
+	/* on a follower nothing is changed */
+	return c->op->runs == SL_RUNS_WRITER && c->rest->writer == NULL ? SL_RUNS_LOOP
+									: c->op->runs;
+}
+
+/** A change that needs what only the loop has: where the store is not free, nothing was done yet.
+ */
+static int
+work_here(struct sl_call *c, struct sl_error *e)
+{
+	int rc = work(c, e);
+
+	if (rc != -EBUSY || strcmp(e->reason, "store_busy") != 0 || c->tries >= STORE_TRIES)
+		return rc;
+	return wait(c, e);
+}
+
+int
+stage_begin(struct sl_call *c, struct sl_error *e)
+{
+	enum sl_rest_place place = place_of(c);
+	struct sl_rest *r = c->rest;
+
+	if (!has_seq(c))
+		return c->tries < AT_SEQ_TRIES
+			       ? wait(c, e)
+			       : sl_fail(e, -EAGAIN, "behind", "?at_seq",
+					 "this server has not received that seq yet");
+	if (place == SL_RUNS_HELPER) {
+		c->store = r->helper_store;
+		return give(c, r->helper, work_run, work_done);
+	}
+	if (!c->body_read && c->text_len > BODY_HERE)
+		return give(c, r->helper, body_run, body_done);
+	if (place == SL_RUNS_LOOP)
+		return work_here(c, e);
+	c->store = r->writer_store;
+	return give(c, r->writer, write_run, work_done);
+}
