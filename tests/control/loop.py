@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What large operations cost the others: while they go on, small requests are asked and a subscriber counts its heartbeats. The longest
+waits are told; what fails is an answer that does not come for seconds, or a large operation that is not in bounded parts.
+
+    loop.py PEERS RULES
+"""
+
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+
+import restlib
+from restlib import Control, Page, equal, fail, free_port, key, step
+
+FILL = os.path.join(restlib.TOP, "build", "tests", "control", "fill_store")
+WAIT_S = 2  # nobody waits longer: generous, for machines are busy
+PART = 300  # objects of one transaction of a request that may be done in parts
+
+
+class Subscriber(threading.Thread):
+    """A gateway as far as the stream goes: it acknowledges, and notes when heartbeats come."""
+
+    def __init__(self, c, name, token):
+        super().__init__(daemon=True)
+        ctx = c.context()
+        ctx.set_alpn_protocols(["sluice-repl/1"])
+        self.sock = ctx.wrap_socket(socket.create_connection(("127.0.0.1", c.repl), 10), server_hostname="127.0.0.1")
+        self.file = self.sock.makefile("rb")
+        self.sock.settimeout(None)
+        self.beats, self.seq, self.ops, self.ended = [time.monotonic()], 0, [], False
+        for i, (method, params) in enumerate((("auth.login", {"token": token, "client": "test"}),
+                                              ("repl.subscribe", {"node": name, "scope": "gateway", "schema": [1]}))):
+            self.send(method, params, i + 1)
+            while json.loads(self.file.readline()).get("id") != i + 1:
+                pass
+        self.start()
+
+    def send(self, method, params, i=None):
+        m = {"jsonrpc": "2.0", "method": method, "params": params, **({"id": i} if i else {})}
+        self.sock.sendall(json.dumps(m).encode() + b"\n")
+
+    def run(self):
+        for line in self.file:
+            m = json.loads(line)
+            p = m.get("params", {})
+            if m.get("method") == "repl.heartbeat":
+                self.beats.append(time.monotonic())
+            elif m.get("method") in ("repl.txn", "repl.snapshot"):
+                self.ops.append(len(p.get("ops", [])))
+                if p.get("last", True):
+                    self.seq = p["seq"]
+                    self.send("repl.ack", {"seq": self.seq})
+        self.ended = True
+
+    def gap(self, since):
+        """The longest time without a heartbeat since then."""
+        at = [since] + [b for b in self.beats if b > since] + [time.monotonic()]
+        return max(b - a for a, b in zip(at, at[1:]))
+
+
+class Asker(threading.Thread):
+    """Asks a small thing again and again; how long the answers took."""
+
+    def __init__(self, c, method, path, pause, body=None, token=None):
+        super().__init__(daemon=True)
+        self.args, self.pause = (method, restlib.PREFIX + path), pause
+        self.body = json.dumps(body) if body else None
+        self.headers = {"Content-Type": "application/json", **({"Authorization": "Bearer " + token} if token else {})}
+        self.conn, self.took, self.status, self.done = c.connect(), [], [], False
+        self.start()
+
+    def run(self):
+        while not self.done:
+            begun = time.monotonic()
+            self.conn.request(*self.args, self.body, self.headers)
+            r = self.conn.getresponse()
+            r.read()
+            self.took.append(time.monotonic() - begun)
+            self.status.append(r.status)
+            time.sleep(self.pause)
+        self.conn.close()
+
+    def end(self):
+        self.done = True
+        self.join()
+        return max(self.took)
+
+
+def ms(s):
+    return f"{s * 1000:.0f} ms"
+
+
+class Watch:
+    """Small reads, small changes and heartbeats beside something large."""
+
+    def __init__(self, c, sub, what, changes=True):
+        self.c, self.sub, self.what, self.changes = c, sub, what, changes
+
+    def __enter__(self):
+        self.read = Asker(self.c, "GET", "/healthz", 0.022)
+        self.write = self.changes and Asker(self.c, "PUT", "/peers/small/enabled", 0.1, {"enabled": True}, self.c.operator)
+        time.sleep(0.3)
+        self.begun = time.monotonic()
+        return self
+
+    def __exit__(self, kind, value, trace):
+        took = time.monotonic() - self.begun
+        time.sleep(0.3)
+        read, write, gap = self.read.end(), self.write.end() if self.write else 0, self.sub.gap(self.begun)
+        print(f"{self.what}: {took:.2f} s; a small question waited {ms(read)} at most of {len(self.read.took)}"
+              + (f", a small change {ms(write)} of {len(self.write.took)} ({self.write.status.count(503)} sent away)" if self.write else "") + f"; heartbeats (1 s) came within {gap:.2f} s")
+        if kind or self.c.measure:
+            return
+        if set(self.read.status) != {200} or self.write and not set(self.write.status) <= {200, 503}:
+            fail(f"{self.what}: small requests were refused: {set(self.read.status)}, {set(self.write.status)}")
+        if read > WAIT_S or gap > 1 + WAIT_S or self.sub.ended:
+            fail(f"{self.what}: others waited too long")
+
+
+def document(rules, pad=0):
+    """@param pad bytes of comments beside them"""
+    doc = json.loads(json.dumps(restlib.POLICY))
+    doc["roles"]["engineer"]["members"] = []
+    n_roles = 1 + (rules - 1) // 32
+    doc["targets"].update({f"t-{n}": {"addresses": [f"10.20.{2 + n // 250}.{n % 250}/32"]} for n in range(32)})
+    doc["roles"].update({f"r-{n}": {"id": 100 + n} for n in range(n_roles)})
+    doc["rules"] += [{"id": 1000 + n, "role": f"r-{n // 32}", "to": [f"t-{n % 32}"], "protocol": "tcp", "ports": [500 + n % 9000], "action": "allow"} for n in range(rules)]
+    text = json.dumps(doc)
+    return text + " " * pad
+
+
+def furnish(c, peers):
+    c.init()
+    subprocess.run([FILL, os.path.join(c.dir, "store.db"), str(peers), "2"], check=True)
+    c.start("--heartbeat", "1")
+    c.want(201, "POST", "/peers", {"name": "small", "interface": "wg0", "public_key": key(9), "allowed_ips": ["10.9.9.9/32"]})
+    c.operator = c.make_token("operator")
+    return Subscriber(c, "gw-2", c.make_token("gateway", bound="gw-2"))
+
+
+def policies(c, sub, rules):
+    step(f"a policy of {rules} rules; documents of tens of MB")
+    text = document(rules)
+    with Watch(c, sub, f"validate {len(text) / 1e6:.1f} MB"):
+        c.want(200, "POST", "/policy/validate", text=text)
+    with Watch(c, sub, "put it"):
+        c.want(200, "PUT", "/policy", text=text, headers={"If-None-Match": "*"})
+    with Watch(c, sub, "read it"):
+        c.want(200, "GET", "/policy")
+    big = document(rules, 40 << 20)
+    with Watch(c, sub, f"validate {len(big) / 1e6:.0f} MB, mostly space"):
+        c.want(200, "POST", "/policy/validate", text=big)
+    big = '{"rules": [' + ", ".join('{"id": %d, "role": "x"}' % n for n in range(150000)) + "]}" + " " * (30 << 20)
+    with Watch(c, sub, f"validate {len(big) / 1e6:.0f} MB that are no policy"):
+        c.want(422, "POST", "/policy/validate", text=big)
+
+
+def lists(c, sub, peers):
+    step("lists")
+    seen, after, pages = [], "", 0
+    with Watch(c, sub, "peers that nobody uses, page by page"):
+        while after is not None:
+            a = c.want(200, "GET", "/unused-peers?limit=1000" + after).json()
+            seen += [i["peer"] for i in a["items"]]
+            after, pages = "&after=" + a["next"] if "next" in a else None, pages + 1
+            if len(a["items"]) > 1000:
+                fail(f"a page of {len(a['items'])}")
+    equal("unused peers", (len(seen), len(set(seen))), (peers + 1, peers + 1))
+    with Watch(c, sub, "a filter that nothing passes"):
+        equal("of another interface", c.want(200, "GET", "/peers?interface=wg9").json()["items"], [])
+    with Watch(c, sub, "metrics"):
+        c.want(200, "GET", "/metrics", check=False)
+
+
+def transaction(c, sub):
+    step("a transaction of 1,000 peers of another process")
+    with Watch(c, sub, "1,000 peers at once"):
+        seq = c.seq()
+        subprocess.run([FILL, os.path.join(c.dir, "store.db"), "1000", "1", "500000"], check=True)
+        while sub.seq <= seq:
+            time.sleep(0.01)
+
+
+def decommission(c, sub, peers):
+    step(f"a gateway with {peers} peers is taken out")
+    before, head = len(sub.ops), c.seq()
+    with Watch(c, sub, "decommission"):
+        a = c.want(200, "POST", "/gateways/gw-1/decommission", {"reason": "test"}).json()
+    equal("what went", (a["peers"], a["allocations"], a["interfaces"]), (peers, peers, 1))
+    c.want(404, "GET", "/gateways/gw-1")
+    while sub.seq < a["seq"] - 1 and not c.measure:  # the last one is that of the other's record
+        time.sleep(0.01)
+    print(f"in {c.seq() - head} transactions, the largest one on the stream has {max(sub.ops[before:], default=0)} objects")
+    if max(sub.ops[before:], default=0) > PART and not c.measure:
+        fail("it did not go in parts")
+    if any("gw-1" in p["addresses"] for p in c.want(200, "GET", "/peers?limit=1000").json()["items"] if "addresses" in p):
+        fail("a peer has an address at it")
+
+
+def locked(c, sub):
+    step("another process holds the store's write lock")
+    db = sqlite3.connect(os.path.join(c.dir, "store.db"), isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    with Watch(c, sub, "locked for 7 s", changes=False):
+        begun = time.monotonic()
+        a = c.call("PUT", "/peers/small/enabled", {"enabled": True})
+        took = time.monotonic() - begun
+        time.sleep(max(0, 7 - took))
+    equal("a change meanwhile", (a.status, a.reason, a.headers.get("Retry-After")), (503, "store_busy", "1"))
+    db.execute("ROLLBACK")
+    db.close()
+    c.want(200, "PUT", "/peers/small/enabled", {"enabled": True})
+
+
+def main():
+    peers, rules = int(sys.argv[1]), int(sys.argv[2])
+    c = Control(Page())
+    c.measure = len(sys.argv) > 3  # of an older program: fail for nothing
+    try:
+        sub = furnish(c, peers)
+        time.sleep(1.5)
+        with Watch(c, sub, "nothing large"):
+            time.sleep(3)
+        policies(c, sub, rules)
+        if not c.measure:
+            lists(c, sub, peers)
+        transaction(c, sub)
+        locked(c, sub)
+        decommission(c, sub, peers + 1000)
+        equal("it ends cleanly", c.stop(), 0)
+    finally:
+        c.clean()
+
+
+main()
