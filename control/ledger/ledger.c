@@ -128,15 +128,24 @@ all_enforce(const struct sl_ledger_facts *f)
 	return f->n_gateways > 0;
 }
 
+/** Of whom nothing is known yet (after a restart of the server, a new gateway), nothing follows. */
+static bool
+one_observes(const struct sl_ledger_facts *f)
+{
+	for (unsigned i = 0; i < f->n_gateways; i++)
+		if (f->gateway[i].mode_told && !f->gateway[i].target_enforced)
+			return true;
+	return false;
+}
+
 bool
 sl_ledger_derive(json_t *entry, const struct sl_ledger_facts *f, const char *now_text)
 {
 	enum sl_ledger_state s = sl_ledger_state(entry);
-	bool enforced = all_enforce(f);
 
-	if (s == SL_LEDGER_OBSERVED && enforced)
+	if (s == SL_LEDGER_OBSERVED && all_enforce(f))
 		set_state(entry, SL_LEDGER_ENFORCED, "gateways", NULL, false, now_text);
-	else if ((s == SL_LEDGER_ENFORCED || s == SL_LEDGER_DONE) && !enforced)
+	else if ((s == SL_LEDGER_ENFORCED || s == SL_LEDGER_DONE) && one_observes(f))
 		set_state(entry, SL_LEDGER_OBSERVED, "gateways", NULL, false, now_text);
 	else
 		return false;

@@ -44,6 +44,7 @@ struct sl_ledger_gateway {
 	bool endpoint;	 /* clients know where to dial */
 	bool connected;	 /* it follows the log now */
 	bool logging;
+	bool mode_told;	      /* it has reported its modes; else the next two say nothing */
 	bool observe_all;     /* its default mode is observe and no prefix enforces */
 	bool target_enforced; /* every address of the target is judged in enforce, no panic switch
 			       */
@@ -90,7 +91,8 @@ json_t *sl_gates_json(const struct sl_gate *g, unsigned n);
 int sl_ledger_move(json_t *entry, enum sl_ledger_state to, const struct sl_ledger_facts *f,
 		   bool force, const char *actor, const char *comment, const char *now_text,
 		   struct sl_error *e);
-/** 3 <-> 4 by what gateways report. @return did it change? */
+/** 3 <-> 4 by what gateways report: forward if all of them enforce, back if one has said that it
+ * does not. @return did it change? */
 bool sl_ledger_derive(json_t *entry, const struct sl_ledger_facts *f, const char *now_text);
 /** Back to the old VPN, from any state. */
 int sl_ledger_withdraw(json_t *entry, const char *actor, const char *comment, const char *now_text);

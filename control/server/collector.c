@@ -26,7 +26,10 @@ struct sl_collector {
 	int64_t ticked_s, pruned_s;
 	json_t *memo; /* what was counted at memo_seq */
 	uint64_t memo_seq;
-	bool modes_moved; /* the ledger has something to look at */
+	bool modes_moved;    /* the ledger has something to look at */
+	uint64_t ledger_sum; /* of the objects that the ledger follows, and when they were looked at
+			      */
+	uint64_t ledger_seq;
 };
 
 static const char issued_table[] = "CREATE TABLE IF NOT EXISTS issued(peer TEXT PRIMARY KEY, at "
@@ -345,11 +348,40 @@ prune(struct sl_collector *c, int64_t now_s)
 	sl_sessions_set_idle(c->sessions, (uint32_t)sl_setting_get(c->store, "session_idle_s"));
 }
 
+static bool
+add_rev(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
+{
+	uint64_t *sum = ctx;
+
+	*sum = *sum * 31 + rev + (uint64_t)k;
+	return true;
+}
+
+/** A target that enters observed, a gateway that goes, other addresses of a target: what gateways
+ * said long ago may mean something else now. */
+static bool
+ledger_moved(struct sl_collector *c)
+{
+	static const enum sl_kind kinds[] = {SL_KIND_MIGRATION, SL_KIND_GATEWAY, SL_KIND_TARGET};
+	uint64_t seq = sl_store_head(c->store), sum = 0;
+	bool moved;
+
+	if (seq == c->ledger_seq)
+		return false;
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(kinds); i++)
+		sl_store_walk(c->store, kinds[i], "", add_rev, &sum, NULL);
+	moved = sum != c->ledger_sum;
+	c->ledger_seq = seq;
+	c->ledger_sum = sum;
+	return moved;
+}
+
 void
 sl_collector_tick(struct sl_collector *c, int64_t now_s)
 {
 	struct sl_error e = {0};
 
+	c->modes_moved |= ledger_moved(c);
 	if (c->modes_moved) {
 		c->modes_moved = false;
 		migration_follow(c->store, c);
@@ -407,7 +439,8 @@ sl_collector_issued_with(struct sl_collector *c, const json_t *prefixes, struct 
 	int rc = st != NULL ? db_run(st, "") : -EIO;
 
 	for (; rc == 1; rc = sqlite3_step(st) == SQLITE_ROW)
-		if (holds_any(db_text(st, 1), prefixes))
+		if (holds_any(db_text(st, 1), prefixes) &&
+		    sl_store_get(c->store, SL_KIND_PEER, db_text(st, 0), NULL, NULL) == 0)
 			json_array_append_new(out, json_string(db_text(st, 0)));
 	sqlite3_finalize(st);
 	return out;

@@ -208,6 +208,7 @@ each_gateway(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char
 		.registered = keys.n > 0 && keys.key,
 		.endpoint = keys.n > 0 && keys.endpoint,
 		.logging = json_is_true(json_object_get(state.state, "logging")),
+		.mode_told = mode != NULL,
 		.observe_all = observes_all(mode),
 		.target_enforced = enforces_all(mode, g->prefixes),
 		.push_age_s = state.push_s != 0 ? SL_MAX(g->now_s - state.push_s, 0) : -1,
@@ -364,8 +365,7 @@ ask_trend(struct gather *g, const char *target, const json_t *entry, struct sl_e
 
 int
 migration_facts(struct sl_store *s, struct sl_collector *c, const struct sl_publisher *p,
-		const char *target, bool judge_flows, struct migration_facts *out,
-		struct sl_error *e)
+		const char *target, bool judge, struct migration_facts *out, struct sl_error *e)
 {
 	json_t *prefixes = target != NULL ? migration_prefixes(s, target) : json_array(), *entry;
 	struct gather g = {
@@ -387,9 +387,10 @@ migration_facts(struct sl_store *s, struct sl_collector *c, const struct sl_publ
 	entry = target != NULL ? migration_entry(s, target, &rev) : NULL;
 	if (rc == 0 && entry != NULL) {
 		out->f.in_policy = sl_store_get(s, SL_KIND_TARGET, target, NULL, NULL) == 0;
-		out->f.peers = count_peers(s, c, entry);
+		if (judge)
+			out->f.peers = count_peers(s, c, entry);
 		rc = ask_trend(&g, target, entry, e);
-		if (rc == 0 && judge_flows)
+		if (rc == 0 && judge)
 			rc = ask_evidence(&g, e);
 	}
 	json_decref(entry);

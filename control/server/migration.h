@@ -21,11 +21,12 @@ struct migration_facts {
 
 /**
  * Gather what is known about a target (NULL: the deployment alone).
- * @param p who is connected, NULL: nobody; @param judge_flows also ask the evidence (slow)
+ * @param p who is connected, NULL: nobody; @param judge also count peers and ask the evidence
+ * (slow)
  * @return 0 or a negative errno with `e`; migration_facts_free() in any case
  */
 int migration_facts(struct sl_store *s, struct sl_collector *c, const struct sl_publisher *p,
-		    const char *target, bool judge_flows, struct migration_facts *out,
+		    const char *target, bool judge, struct migration_facts *out,
 		    struct sl_error *e);
 void migration_facts_free(struct migration_facts *f);
 

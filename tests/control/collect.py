@@ -189,10 +189,22 @@ def migration(c, gw, candidate):
     t = c.want(200, "POST", "/migration/targets/db/advance", {"to": "done"}).json()
     m = c.want(200, "PUT", "/migration/deployment", {"phase": 5}).json()
     equal("complete", (t["state"], m["phase"]), ("done", 5))
+    step("a restart of the server takes nothing back before gateways have told their modes anew")
+    c.stop()
+    c.start()
+    gw[:] = [Gateway(c, g, c.make_token("gateway", bound=g)) for g in ("gw-a", "gw-b")]
+    for g, prefix in zip(gw, ("10.20.0.10/32", "10.20.0.0/24")):
+        g.stats([], prefixes={prefix: "enforce"})
+        time.sleep(1.5)
+        state("done")
     t = c.want(200, "POST", "/migration/targets/db/withdraw", {"comment": "trouble"}).json()
     equal("withdrawn", (t["state"], t["path"], t["stale_configs"], len(t["history"])), ("vpn", "vpn", ["alice"], 7))
     c.want(409, "POST", "/migration/targets/db/withdraw", {}, reason="is_vpn")
     equal("alice's route", c.want(200, "GET", "/peers/alice/config").json()["configs"][0]["allowed_ips"], [])
+    c.want(200, "POST", "/migration/targets/db/advance", {"to": "pilot"})
+    c.want(200, "POST", "/migration/targets/db/advance", {"to": "observed", "force": True})
+    state("enforced")  # gateways enforce it all the time
+    c.want(200, "POST", "/migration/targets/db/withdraw", {})
     equal("nobody has it any more", "stale_configs" in c.want(200, "GET", "/migration/targets/db").json(), False)
 
 
