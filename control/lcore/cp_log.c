@@ -94,13 +94,6 @@ role_name(const struct sl_policy *p, uint32_t id)
 	return "";
 }
 
-/* Why policy said what it said: as much as a row keeps of it. */
-static const char *
-reason_of(const struct sl_evidence_row *r)
-{
-	return r->rule_id != 0 ? "rule" : r->role_id != 0 ? "zone_default" : "no_role";
-}
-
 static json_t *
 row_json(struct sl_cp *cp, const struct sl_evidence_row *r)
 {
@@ -122,7 +115,7 @@ row_json(struct sl_cp *cp, const struct sl_evidence_row *r)
 			 (int)r->key.proto, "port", (int)r->key.dport, "from",
 			 tunnel ? "tunnel" : "inside", "verdict",
 			 allow || !enforced ? "allow" : "deny", "would", allow ? "allow" : "deny",
-			 "role", role, "rule", rule, "reason", reason_of(r), "flows",
+			 "role", role, "rule", rule, "reason", sl_why_text(r->why), "flows",
 			 (json_int_t)r->flows, "packets", (json_int_t)r->packets, "bytes",
 			 (json_int_t)r->bytes, "first", sl_time_str(r->first_wall_ns, t1), "last",
 			 sl_time_str(r->last_wall_ns, t2), "midstream",

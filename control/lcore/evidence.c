@@ -379,7 +379,8 @@ show(struct sl_evidence *ev, const struct sl_agg_row *a, const struct ev_row *r)
 				      .first_wall_ns = r->first_ns,
 				      .last_wall_ns = r->last_ns,
 				      .rule_id = r->rule_id,
-				      .role_id = r->role_id};
+				      .role_id = r->role_id,
+				      .why = a->why};
 
 	if (ev->tap == NULL)
 		return;

@@ -46,6 +46,7 @@ struct sl_evidence_row {
 	uint64_t flows, packets, bytes;
 	uint64_t first_wall_ns, last_wall_ns;
 	uint32_t rule_id, role_id;
+	uint32_t why; /* enum sl_why; of a row that is shown as it is merged alone */
 };
 /** Show every row as it is merged, with what is new of it; NULL: none. @param r NULL: only
  * `lost_flows`, that no row holds */

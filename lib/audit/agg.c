@@ -155,14 +155,15 @@ sl_agg_expect(const struct sl_agg *a, unsigned n)
 
 void
 sl_agg_add(struct sl_agg *a, const struct sl_agg_key *k, uint32_t rule_id, uint32_t role_id,
-	   unsigned flows, uint64_t packets, uint64_t bytes, uint64_t now_ns)
+	   unsigned why, unsigned flows, uint64_t packets, uint64_t bytes, uint64_t now_ns)
 {
-	sl_agg_add_hashed(a, k, sl_agg_hash(a, k), rule_id, role_id, flows, packets, bytes, now_ns);
+	sl_agg_add_hashed(a, k, sl_agg_hash(a, k), rule_id, role_id, why, flows, packets, bytes,
+			  now_ns);
 }
 
 void
 sl_agg_add_hashed(struct sl_agg *a, const struct sl_agg_key *k, uint32_t hash, uint32_t rule_id,
-		  uint32_t role_id, unsigned flows, uint64_t packets, uint64_t bytes,
+		  uint32_t role_id, unsigned why, unsigned flows, uint64_t packets, uint64_t bytes,
 		  uint64_t now_ns)
 {
 	struct sl_agg_table *t = active(a);
@@ -184,6 +185,7 @@ sl_agg_add_hashed(struct sl_agg *a, const struct sl_agg_key *k, uint32_t hash, u
 	r->flows += flows;
 	r->rule_id = rule_id;
 	r->role_id = role_id;
+	r->why = why;
 	r->packets += packets;
 	r->bytes += bytes;
 	r->last_ns = now_ns;

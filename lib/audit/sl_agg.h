@@ -41,7 +41,7 @@ struct sl_agg_row {
 	struct sl_agg_key key;
 	uint32_t flows;		   /* begun here; 0 where only later packets were folded */
 	uint32_t rule_id, role_id; /* what decided last, by the ids of the document; 0: none */
-	uint32_t pad;
+	uint32_t why;		   /* and how: enum sl_why of the policy */
 	uint64_t packets, bytes;
 	uint64_t first_ns, last_ns; /* monotonic */
 };
@@ -79,11 +79,11 @@ void sl_agg_expect(const struct sl_agg *a, unsigned n);
 /** Worker: fold. @param flows 1 at the begin of a flow, 0 for later packets and bytes (which take a
  * row of their own where the tables were swapped since the begin) */
 void sl_agg_add(struct sl_agg *a, const struct sl_agg_key *k, uint32_t rule_id, uint32_t role_id,
-		unsigned flows, uint64_t packets, uint64_t bytes, uint64_t now_ns);
+		unsigned why, unsigned flows, uint64_t packets, uint64_t bytes, uint64_t now_ns);
 /** The same, with the hash at hand. */
 void sl_agg_add_hashed(struct sl_agg *a, const struct sl_agg_key *k, uint32_t hash,
-		       uint32_t rule_id, uint32_t role_id, unsigned flows, uint64_t packets,
-		       uint64_t bytes, uint64_t now_ns);
+		       uint32_t rule_id, uint32_t role_id, unsigned why, unsigned flows,
+		       uint64_t packets, uint64_t bytes, uint64_t now_ns);
 /** Worker, once a tick: swap when control wishes. */
 void sl_agg_poll(struct sl_agg *a);
 

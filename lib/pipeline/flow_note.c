@@ -231,7 +231,7 @@ sl_note_fold(struct sl_worker *w, struct sl_flow *f, unsigned flows)
 	agg_key_of(&k, f);
 	if (sl_unlikely(f->agg_hash == 0)) /* see know_hash() */
 		f->agg_hash = sl_agg_hash(w->agg, &k);
-	sl_agg_add_hashed(w->agg, &k, f->agg_hash, f->rule_id, f->role_id, flows,
+	sl_agg_add_hashed(w->agg, &k, f->agg_hash, f->rule_id, f->role_id, f->why, flows,
 			  packets - f->folded_packets, bytes - f->folded_bytes, w->now_ns);
 	f->folded_packets = packets;
 	f->folded_bytes = bytes;

@@ -188,7 +188,7 @@ see(unsigned lcore, unsigned peer, unsigned host, unsigned port, unsigned flows)
 {
 	struct sl_agg_key k = key_of(peer, host, port, SL_AGG_FROM_TUNNEL);
 
-	sl_agg_add(&agg[lcore], &k, 7, 3, flows, 2, 200, fx.now_ns);
+	sl_agg_add(&agg[lcore], &k, 7, 3, SL_WHY_RULE, flows, 2, 200, fx.now_ns);
 }
 
 /* --- the naive model ----------------------------------------------------------------------------
@@ -258,7 +258,7 @@ both(unsigned lcore, struct sl_agg_key k, unsigned peer, unsigned flows, unsigne
 
 	memcpy(r.src, k.src, 16);
 	memcpy(r.dst, k.dst, 16);
-	sl_agg_add(&agg[lcore], &k, 1, 1, flows, 3, 300, fx.now_ns);
+	sl_agg_add(&agg[lcore], &k, 1, 1, SL_WHY_RULE, flows, 3, 300, fx.now_ns);
 	model_add(&r, max);
 }
 

@@ -387,7 +387,7 @@ see(const struct tuple *t, unsigned flags)
 	host_address(t, t->from_inside ? k.src : k.dst);
 	if (t->from_inside && rnd(3) == 0 && t->port != 0)
 		k.sport = 53;
-	sl_agg_add(&agg, &k, 0, 0, 1 + rnd(3), 2, 200, fx.now_ns);
+	sl_agg_add(&agg, &k, 0, 0, SL_WHY_NO_ROLE, 1 + rnd(3), 2, 200, fx.now_ns);
 	if (!(flags & SL_AGG_MIDSTREAM) && n_seen < SEEN)
 		seen[n_seen++] = *t;
 }

@@ -132,7 +132,7 @@ rx_see(struct rx *r, const char *dst, uint16_t port, unsigned flows)
 	assert_int_equal(sl_gw_peer_info(r->fx.gw, "wg0", &key, &info), 0);
 	k.peer_id = info.id;
 	memcpy(k.dst, fx_ip(dst).b, 4);
-	sl_agg_add(&r->agg, &k, 0, 0, flows, 2 * flows, 200 * flows, r->fx.now_ns);
+	sl_agg_add(&r->agg, &k, 0, 0, SL_WHY_NO_ROLE, flows, 2 * flows, 200 * flows, r->fx.now_ns);
 	rx_pass(r, 4);
 }
 

@@ -249,7 +249,7 @@ test_lost(void **state)
 				       .version = 4,
 				       .peer_id = 99999};
 
-		sl_agg_add(&r.agg, &k, 0, 0, 1, 1, 1, r.fx.now_ns);
+		sl_agg_add(&r.agg, &k, 0, 0, SL_WHY_NO_ROLE, 1, 1, 1, r.fx.now_ns);
 	}
 	rx_pass(&r, 4);
 	rx_refused(&r, "authz.mode.set", "{\"default\":\"enforce\",\"window_s\":3600}", -EBUSY,

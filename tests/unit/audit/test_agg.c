@@ -34,7 +34,7 @@ add(unsigned i, unsigned flows, uint64_t packets, uint64_t bytes, uint64_t now)
 	struct sl_agg_row *r = &m->row[i];
 	struct sl_agg_key k = key_number(i);
 
-	sl_agg_add(&agg, &k, i + (uint32_t)now, i * 2, flows, packets, bytes, now);
+	sl_agg_add(&agg, &k, i + (uint32_t)now, i * 2, i % 5, flows, packets, bytes, now);
 	if (!m->begun[i] && m->used == ROWS * 3 / 4) {
 		m->lost += flows;
 		return;
@@ -49,6 +49,7 @@ add(unsigned i, unsigned flows, uint64_t packets, uint64_t bytes, uint64_t now)
 	r->bytes += bytes;
 	r->rule_id = i + (uint32_t)now;
 	r->role_id = i * 2;
+	r->why = i % 5;
 	r->last_ns = now;
 }
 
@@ -121,8 +122,8 @@ whole_key(void **state)
 
 		memset(&k, 0, sizeof(k));
 		((uint8_t *)&k)[i] = 1;
-		sl_agg_add(&agg, &k, 1, 1, 1, 1, 1, 1);
-		sl_agg_add(&agg, &k, 1, 1, 1, 1, 1, 1);
+		sl_agg_add(&agg, &k, 1, 1, 0, 1, 1, 1, 1);
+		sl_agg_add(&agg, &k, 1, 1, 0, 1, 1, 1, 1);
 		assert_int_equal(agg.table[0]->used, i + 1);
 	}
 	assert_int_equal(agg.table[0]->lost, 0);

@@ -121,7 +121,7 @@ fold(void *agg)
 	for (uint64_t n = 0; n < FOLDS; n++) {
 		struct sl_agg_key k = {.peer_id = rnd(&seed, KEYS)};
 
-		sl_agg_add(a, &k, k.peer_id + 1, 2, n % 2, 1, n % 100, n);
+		sl_agg_add(a, &k, k.peer_id + 1, 2, 3, n % 2, 1, n % 100, n);
 		if (n % 64 == 0)
 			sl_agg_poll(a);
 		if (n % PAUSE == 0)
