@@ -23,8 +23,7 @@ look_up(const struct access *a, const struct sl_tls_id *id, struct sl_principal 
 	char crl[SL_OBJ_ID];
 
 	snprintf(crl, sizeof(crl), "cert:%s", id->serial);
-	/* not there, and nothing else, says that it is not revoked */
-	if (sl_store_get(a->store, SL_KIND_CRL, crl, NULL, NULL) != -ENOENT)
+	if (sl_store_revoked(a->store, crl))
 		return -EACCES;
 	if (sl_allow_cert_find(a->certs, id, who) != 0)
 		return -ENOENT;

@@ -23,8 +23,7 @@ by_certificate(struct sl_rest *r, struct bufferevent *bev, struct sl_principal *
 	}
 	if (rc == 0) {
 		snprintf(crl, sizeof(crl), "cert:%s", id.serial);
-		/* not there, and nothing else, says that it is not revoked */
-		if (sl_store_get(r->c.store, SL_KIND_CRL, crl, NULL, NULL) != -ENOENT)
+		if (sl_store_revoked(r->c.store, crl))
 			rc = -EACCES;
 	}
 	if (rc == 0)

@@ -100,6 +100,49 @@ inherit(struct sl_store *now, const char *path, uint64_t *epoch, struct sl_error
 	return 0;
 }
 
+/** What was revoked since the backup is revoked in the new epoch too, for good and for everybody:
+ * tombstones end, and new followers know none. */
+static int
+revoke_anew(struct sl_store *s, struct sl_error *e)
+{
+	static const char sql[] = "SELECT t.id FROM tombstone t LEFT JOIN object o ON o.kind = "
+				  "'crl' AND o.id = t.id WHERE t.kind = 'crl' AND o.id IS NULL";
+	json_t *ids = json_array(), *crl = json_pack("{s:s}", "reason", "before the restore"), *v;
+	struct sl_store_txn *t;
+	sqlite3_stmt *q = NULL;
+	uint64_t seq;
+	size_t i;
+	int rc = sqlite3_prepare_v2(s->db, sql, -1, &q, NULL);
+
+	while (rc == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW)
+		json_array_append_new(ids, json_string((const char *)sqlite3_column_text(q, 0)));
+	rc = sqlite3_finalize(q) == SQLITE_OK && ids != NULL && crl != NULL ? 0 : -EIO;
+	if (rc < 0)
+		sl_fail(e, rc, "store_io", "", "what was revoked since cannot be read");
+	if (rc == 0 && json_array_size(ids) > 0) {
+		t = sl_store_begin(s, "restore", "revoked since the backup", e);
+		rc = t != NULL ? 0 : e->err;
+		json_array_foreach (ids, i, v) {
+			const char *id = json_string_value(v);
+			bool token = strncmp(id, "token:", 6) == 0;
+
+			/* a token takes its entry with it */
+			if (rc == 0 && (!token || sl_store_get(s, SL_KIND_TOKEN, id + 6, NULL,
+							       NULL) == -ENOENT))
+				rc = sl_store_put(t, SL_KIND_CRL, id, SL_REV_ANY, crl, e);
+			else if (rc == 0)
+				rc = sl_store_del(t, SL_KIND_TOKEN, id + 6, SL_REV_ANY, e);
+		}
+		if (t != NULL && rc == 0)
+			rc = sl_store_commit(t, &seq, e);
+		else if (t != NULL)
+			sl_store_abort(t);
+	}
+	json_decref(ids);
+	json_decref(crl);
+	return rc;
+}
+
 static int
 prepare(const char *tmp, const char *path, struct sl_error *e)
 {
@@ -121,6 +164,8 @@ prepare(const char *tmp, const char *path, struct sl_error *e)
 	if (rc == 0 && st.role == SL_STORE_PRIMARY) {
 		store_epoch_next(&st.epoch, epoch, st.head);
 		rc = store_state_set(s, &st, e);
+		if (rc == 0)
+			rc = revoke_anew(s, e);
 	}
 	if (rc == 0) /* one file; the WAL comes back when it is opened at its place */
 		rc = store_exec(s->db,

@@ -199,6 +199,11 @@ struct sl_tombstone {
 int sl_store_tombstones(struct sl_store *s, bool (*fn)(void *ctx, const struct sl_tombstone *t),
 			void *ctx, struct sl_error *e);
 
+/** Was this certificate or token revoked, as far as is known here: by a crl object, or by the
+ * tombstone of one that an older backup took away? What cannot be read is revoked.
+ * @param id "cert:SERIAL" or "token:ID" */
+bool sl_store_revoked(struct sl_store *s, const char *id);
+
 /** The database handle, for tables that are not objects (control/server keeps sessions, usage,
  * aggregates, audit and idempotency keys there, each module its own tables by sl_store_table()). */
 struct sqlite3;

@@ -227,8 +227,7 @@ revoked(struct sl_store *s, const char *id)
 	char crl[SL_OBJ_ID];
 
 	snprintf(crl, sizeof(crl), "token:%s", id);
-	/* not there, and nothing else, says that it is not revoked */
-	return sl_store_get(s, SL_KIND_CRL, crl, NULL, NULL) != -ENOENT;
+	return sl_store_revoked(s, crl);
 }
 
 /** Beside the log, at most once a minute, and never at the price of waiting. */

@@ -67,6 +67,22 @@ store_tombstone_rev(struct sl_store *s, enum sl_kind k, const char *id)
 	return rev;
 }
 
+bool
+sl_store_revoked(struct sl_store *s, const char *id)
+{
+	sqlite3_stmt *st = store_stmt(s, ST_TOMB_GET);
+	int rc;
+
+	if (st == NULL)
+		return true;
+	store_bind_text(st, 1, sl_kind_name(SL_KIND_CRL));
+	store_bind_text(st, 2, id);
+	rc = sqlite3_step(st);
+	sqlite3_reset(st);
+	/* not there, and nothing else, says that it is not revoked */
+	return rc != SQLITE_DONE || sl_store_get(s, SL_KIND_CRL, id, NULL, NULL) != -ENOENT;
+}
+
 int
 store_tombstone_trim(struct sl_store *s, struct sl_error *e)
 {

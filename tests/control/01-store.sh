@@ -3,7 +3,8 @@
 # The command line of sluice-control: init, tokens, backup, verify, restore, promote, export; what is refused and how.
 . "$(dirname "$0")/../smoke/lib.sh"
 DIR=$(mktemp -d)
-trap 'rm -rf "$DIR"' EXIT
+SERVER=
+trap '[ -z "$SERVER" ] || kill "$SERVER" 2>/dev/null; rm -rf "$DIR"' EXIT
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
 S=$DIR/state
 sc() { "$TOP/build/app/control/sluice-control" "$@"; }
@@ -80,6 +81,29 @@ sqlite3 "$DIR/b2" "UPDATE log SET txn = replace(txn, 'init', 'tini') WHERE seq =
 refused 1 "chain breaks at seq 1" sc verify "$DIR/b2"
 refused 1 "chain breaks at seq 1" at restore "$DIR/b2"
 at verify >/dev/null || fail "the store after a refused restore"
+
+step "what was revoked after a backup stays revoked, also after a second restore"
+at token create --role viewer --description gone >"$DIR/gone"
+gone=$(cut -c5-14 "$DIR/gone")
+at backup "$DIR/b4" || fail backup
+at token revoke "$gone" || fail "token revoke"
+at restore "$DIR/b4" >/dev/null || fail restore
+at token list | grep -q "$gone" && fail "the token is back"
+at export | grep -q "\"kind\":\"crl\",\"id\":\"token:$gone\"" || fail "nobody is told: $(at export)"
+at verify >/dev/null || fail "the store after the restore"
+head=$(at status --json | jq .head)
+at restore "$DIR/b4" >/dev/null || fail "the same again"
+equal "seq of the second one" "$(at status --json | jq .head)" "$head"
+at token list | grep -q "$gone" && fail "the token is back"
+"$TOP/build/app/control/sluice-control" run --state-dir "$S" --rest 127.0.0.1:0 --repl 127.0.0.1:0 >"$DIR/log" 2>&1 &
+SERVER=$!
+lab_wait 10 grep -q 'is ready' "$DIR/log" || fail "not ready: $(cat "$DIR/log")"
+url=$(grep -o 'https://127.0.0.1:[0-9]*' "$DIR/log" | head -1)
+chmod 600 "$DIR/gone"
+SLUICE_CA_FILE=$S/tls/ca.pem "$LAB_CTL" --control "$url" --token-file "$DIR/gone" whoami >"$DIR/out" 2>&1 && fail "the revoked token logs in: $(cat "$DIR/out")"
+grep -q token_refused "$DIR/out" || fail "$(cat "$DIR/out")"
+kill "$SERVER"
+wait "$SERVER"
 
 step "a follower has the primary's pepper and takes no changes"
 F=$DIR/follower

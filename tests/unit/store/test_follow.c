@@ -238,6 +238,51 @@ test_tombstones(void **state)
 
 /** At most a million, the oldest go first. */
 static void
+restore(struct fixture *f, const char *backup, bool lost)
+{
+	sl_store_close(f->s);
+	if (lost)
+		assert_int_equal(unlink(f->path), 0);
+	assert_int_equal(sl_store_restore(f->path, backup, &f->e), 0);
+	fixture_open(f);
+}
+
+/** A backup from before a revocation does not undo it: not where the revocation is known, and not
+ * at a follower of a server that has forgotten it. */
+static void
+test_revoked_since(void **state)
+{
+	static const char id[] = "cert:1f09c3";
+	struct fixture p, f;
+	char backup[128];
+
+	fixture_begin(&p, SL_STORE_PRIMARY);
+	fixture_begin(&f, SL_STORE_FOLLOWER);
+	put_one(&p, SL_KIND_INTERFACE, "wg0", "{}");
+	add_peer(&p, 1);
+	snprintf(backup, sizeof(backup), "%s/backup.db", p.dir);
+	assert_int_equal(sl_store_backup(p.path, backup, &p.e), 0);
+	assert_int_equal(load(&p, &f, 0, 0), 0);
+	assert_false(sl_store_revoked(p.s, id));
+	put_one(&p, SL_KIND_CRL, id, "{'reason': 'lost'}");
+	assert_int_equal(catch_up(&p, &f), 0);
+	assert_true(sl_store_revoked(p.s, id));
+	assert_true(sl_store_revoked(f.s, id));
+	restore(&p, backup, false);
+	assert_int_equal(sl_store_get(p.s, SL_KIND_CRL, id, NULL, NULL), 0);
+	assert_true(sl_store_revoked(p.s, id));
+	must_verify(&p);
+	restore(&p, backup, true);
+	assert_false(sl_store_revoked(p.s, id));
+	assert_int_equal(load(&p, &f, 0, 0), 0);
+	assert_int_equal(sl_store_get(f.s, SL_KIND_CRL, id, NULL, NULL), -ENOENT);
+	assert_true(sl_store_revoked(f.s, id));
+	assert_false(sl_store_revoked(f.s, "cert:1f09c4"));
+	fixture_end(&f);
+	fixture_end(&p);
+}
+
+static void
 test_many_tombstones(void **state)
 {
 	static const char many[] =
@@ -320,9 +365,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_follow),	    cmocka_unit_test(test_bad_snapshot),
-		cmocka_unit_test(test_tombstones),  cmocka_unit_test(test_many_tombstones),
-		cmocka_unit_test(test_clock_jumps), cmocka_unit_test(test_compact),
+		cmocka_unit_test(test_follow),	      cmocka_unit_test(test_bad_snapshot),
+		cmocka_unit_test(test_tombstones),    cmocka_unit_test(test_many_tombstones),
+		cmocka_unit_test(test_revoked_since), cmocka_unit_test(test_clock_jumps),
+		cmocka_unit_test(test_compact),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,8 +126,12 @@ test_limits(void **state)
 		put_one(&f, SL_KIND_CRL, crl, "{'reason': 'lost'}");
 		assert_int_equal(check(&f, m.text, NULL, &who), -EACCES);
 		assert_false(still(&f, &who, NULL));
+		/* for good: the entry may go, what it said stays */
 		del_one(&f, SL_KIND_CRL, crl);
+		assert_int_equal(check(&f, m.text, NULL, &who), -EACCES);
+		assert_int_equal(make(&f, SL_SR_BIT(SL_SR_VIEWER), NULL, 0, NULL, &m), 0);
 		assert_int_equal(check(&f, m.text, NULL, &who), 0);
+		snprintf(crl, sizeof(crl), "token:%s", m.id);
 		t = begin(&f);
 		assert_int_equal(sl_token_revoke(t, m.id, &f.e), 0);
 		must_commit(&f, t);
