@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "gw_helper.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -73,6 +74,10 @@ gw_helper_new(const unsigned *cpus, unsigned n_cpus, struct sl_error *e)
 		sl_fail(e, -ENOMEM, "no_memory", "", "out of memory");
 		return NULL;
 	}
+	/* What the helper frees in many small pieces is put together at once, by the helper. In
+	 * glibc's fast bins it would wait for the next large free, which is the loop's: 39 ms after
+	 * a suggestion of 130,000 flows. */
+	mallopt(M_MXFAST, 0);
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_cond_init(&h->given, NULL);
 	pthread_cond_init(&h->finished, NULL);

@@ -132,6 +132,12 @@ int ctl_ask_ready(struct sl_ctl *ctl, struct sl_rpc_later *later, const struct e
 /** Go on with questions that are answered later. */
 void ctl_questions_poll(struct sl_ctl *ctl);
 void ctl_questions_free(struct sl_ctl *ctl);
+/** Let long lines and answers be read and written beside the loop. */
+void ctl_work_begin(struct sl_ctl *ctl, struct sl_rpc *rpc);
+/** Go on with what is read or written. */
+void ctl_work_poll(struct sl_ctl *ctl);
+/** Whoever still waits is answered without a word. */
+void ctl_work_free(struct sl_ctl *ctl);
 /** Go on with questions about flows. */
 void ctl_flows_poll(struct sl_ctl *ctl);
 void ctl_flows_free(struct sl_ctl *ctl);

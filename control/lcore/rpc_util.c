@@ -123,6 +123,7 @@ sl_ctl_register(struct sl_rpc *rpc)
 
 	ctl->rpc = rpc;
 	sl_rpc_on_refusal(rpc, refused);
+	ctl_work_begin(ctl, rpc);
 	return rc ? rc : sl_rpc_bind_gateway(rpc);
 }
 
@@ -131,6 +132,7 @@ sl_ctl_poll(struct sl_ctl *ctl)
 {
 	if (ctl->evidence)
 		sl_evidence_poll(ctl->evidence);
+	ctl_work_poll(ctl);
 	ctl_questions_poll(ctl);
 	ctl_flows_poll(ctl);
 	if (ctl->cp)
@@ -154,5 +156,6 @@ sl_ctl_clear(struct sl_ctl *ctl)
 	ctl->rates = NULL;
 	ctl_questions_free(ctl);
 	ctl_flows_free(ctl);
+	ctl_work_free(ctl);
 	ctl_uploads_free(ctl);
 }

@@ -34,6 +34,7 @@ struct sl_ctl {
 	struct sl_evidence *evidence; /* NULL: none is kept */
 	void *questions;	      /* rpc_evidence.c: under way */
 	void *flows;		      /* rpc_flow.c: questions under way */
+	void *work;		      /* rpc_work.c: the thread beside the loop */
 	void *uploads;		      /* rpc_policy.c: documents that come in parts */
 	struct sl_cp *cp;	      /* NULL: no control plane */
 	struct sl_remote *remote;     /* NULL: no remote control */

@@ -63,6 +63,10 @@ finish(struct sl_rpc_conn *c, const char *line)
 		return;
 	if (line)
 		bufferevent_write(c->bev, line, strlen(line));
+	if (c->line && sl_rpc_line_unread(c->line)) { /* who may not any more begins nothing */
+		sl_rpc_line_cancel(c->line);
+		c->line = NULL;
+	}
 	c->closing = true;
 	evbuffer_drain(in, evbuffer_get_length(in));
 	if (c->deaf)
@@ -128,6 +132,30 @@ listen_again(struct sl_rpc_conn *c)
 	c->deaf = false;
 }
 
+static void
+free_text(const void *data, size_t len, void *extra)
+{
+	(void)data;
+	(void)len;
+	free(extra);
+}
+
+/** Takes `answer` over: a long one is not copied. */
+static void
+write_answer(struct sl_rpc_conn *c, char *answer)
+{
+	struct evbuffer *line = evbuffer_new();
+
+	if (!line || evbuffer_add_reference(line, answer, strlen(answer), free_text, answer)) {
+		free(answer);
+		answer = NULL;
+	}
+	if (answer && evbuffer_add(line, "\n", 1) == 0)
+		bufferevent_write_buffer(c->bev, line);
+	if (line)
+		evbuffer_free(line);
+}
+
 /** An answer, at once or later. */
 static void
 on_answer(void *ctx, char *answer)
@@ -136,11 +164,11 @@ on_answer(void *ctx, char *answer)
 
 	c->line = NULL;
 	if (answer && !c->closing) {
-		bufferevent_write(c->bev, answer, strlen(answer));
-		bufferevent_write(c->bev, "\n", 1);
+		write_answer(c, answer);
 		note_queue(c);
+	} else {
+		free(answer);
 	}
-	free(answer);
 	if (!c->answering && !c->closing) /* go on with what has come meanwhile */
 		bufferevent_trigger(c->bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
 }

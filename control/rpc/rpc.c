@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The registry and the calls, in process and as lines of JSON-RPC 2.0. */
+/* The registry and the calls, in process and as requests of JSON-RPC 2.0. */
+#include "dispatch_int.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,67 +10,7 @@
 #include "sl_rate.h"
 #include "sl_schema_common.h"
 
-#define BATCH_MAX 256
-#define VALUES_MAX 8192
-#define DEPTH_MAX 32
 #define ID_MAX 128
-#define INTEGER_MAX (1LL << 53) /* beyond, other languages' numbers are not exact */
-
-#define CODE_PARSE (-32700)
-#define CODE_REQUEST (-32600)
-#define CODE_METHOD (-32601)
-#define CODE_PARAMS (-32602)
-#define CODE_INTERNAL (-32603)
-#define CODE_UNAUTHENTICATED (-32001)
-#define CODE_FORBIDDEN (-32002)
-#define CODE_NOT_FOUND (-32003)
-#define CODE_STATE (-32004)
-#define CODE_CONFLICT (-32005)
-#define CODE_LIMIT (-32006)
-#define CODE_NOT_APPLIED (-32007)
-#define CODE_BUSY (-32008)
-
-struct binding {
-	sl_rpc_handler fn;
-	void *user;
-	bool common; /* ours, until another takes its place */
-};
-
-struct sl_rpc {
-	const struct sl_schema *schema;
-	void *user;
-	enum sl_rpc_state state;
-	struct binding *bound; /* [schema->n] */
-	void (*refused)(void *user, const struct sl_rpc_caller *caller, const char *method);
-};
-
-/** A line whose answers are being collected. */
-struct sl_rpc_line {
-	sl_rpc_line_done done;
-	void *ctx;
-	json_t *answers; /* in the order of the requests; null: none */
-	unsigned open;	 /* answers that will come later, and the reading of the line itself */
-	bool batch, cancelled;
-};
-
-/** A call that may be answered later. */
-struct sl_rpc_ask {
-	struct sl_rpc_line *line;
-	size_t at;  /* place of the answer */
-	json_t *id; /* NULL: a notification */
-	struct sl_rpc_later *later;
-};
-
-struct sl_rpc_later {
-	struct sl_rpc_ask *ask; /* while the handler runs */
-	struct sl_rpc_line *line;
-	size_t at;
-	json_t *id;
-	/* the handler's parameters, and what they point to */
-	json_t *params;
-	void *decoded;
-	struct sl_schema_arena *arena;
-};
 
 struct sl_rpc *
 sl_rpc_new(const struct sl_schema *schema, void *user)
@@ -96,6 +38,7 @@ sl_rpc_free(struct sl_rpc *r)
 {
 	if (!r)
 		return;
+	rpc_lines_leave(r);
 	free(r->bound);
 	free(r);
 }
@@ -117,6 +60,13 @@ sl_rpc_on_refusal(struct sl_rpc *r,
 		  void (*fn)(void *user, const struct sl_rpc_caller *caller, const char *method))
 {
 	r->refused = fn;
+}
+
+void
+sl_rpc_set_helper(struct sl_rpc *r, sl_rpc_give_fn give, void *ctx)
+{
+	r->give = give;
+	r->give_ctx = ctx;
 }
 
 int
@@ -297,40 +247,40 @@ code_of(const struct sl_error *e)
 {
 	switch (-e->err) {
 	case ENOSYS:
-		return CODE_METHOD;
+		return RPC_CODE_METHOD;
 	case EINVAL:
 	case ERANGE:
 	case ENETUNREACH:
 	case E2BIG:
 	case EACCES: /* a file that was named, not the caller */
-		return CODE_PARAMS;
+		return RPC_CODE_PARAMS;
 	case EPERM:
-		return strcmp(e->reason, "unauthenticated") == 0 ? CODE_UNAUTHENTICATED
-								 : CODE_FORBIDDEN;
+		return strcmp(e->reason, "unauthenticated") == 0 ? RPC_CODE_UNAUTHENTICATED
+								 : RPC_CODE_FORBIDDEN;
 	case ENOENT:
 	case ENODEV:
-		return CODE_NOT_FOUND;
+		return RPC_CODE_NOT_FOUND;
 	case EEXIST:
 	case EADDRINUSE:
-		return CODE_CONFLICT;
+		return RPC_CODE_CONFLICT;
 	case ENOSPC:
 	case ENOBUFS:
-		return CODE_LIMIT;
+		return RPC_CODE_LIMIT;
 	case EBUSY:
 		if (strcmp(e->reason, "invalid_state") == 0 ||
 		    strcmp(e->reason, "managed_by_control") == 0 ||
 		    strcmp(e->reason, "not_managed") == 0 ||
 		    strcmp(e->reason, "already_authenticated") == 0)
-			return CODE_STATE;
+			return RPC_CODE_STATE;
 		return strcmp(e->reason, "would_deny") == 0 ||
 				       strcmp(e->reason, "not_covered") == 0 ||
 				       strcmp(e->reason, "confirm_pending") == 0
-			       ? CODE_CONFLICT
-			       : CODE_BUSY;
+			       ? RPC_CODE_CONFLICT
+			       : RPC_CODE_BUSY;
 	case EIO:
-		return CODE_NOT_APPLIED;
+		return RPC_CODE_NOT_APPLIED;
 	default:
-		return CODE_INTERNAL;
+		return RPC_CODE_INTERNAL;
 	}
 }
 
@@ -365,8 +315,8 @@ error_answer(json_t *id, int code, const struct sl_error *e)
 			 "code", code, "message", json_text(e->message), "data", data);
 }
 
-static json_t *
-simple_error(json_t *id, int code, const char *reason, const char *text)
+json_t *
+rpc_simple_error(json_t *id, int code, const char *reason, const char *text)
 {
 	struct sl_error e = {0};
 
@@ -381,9 +331,8 @@ id_valid(const json_t *id)
 	       (json_is_string(id) && json_string_length(id) <= ID_MAX);
 }
 
-/** What a finished call is answered; NULL for a notification. */
-static json_t *
-call_answer(json_t *id, int rc, json_t *result, const struct sl_error *e)
+json_t *
+rpc_call_answer(json_t *id, int rc, json_t *result, const struct sl_error *e)
 {
 	json_t *answer = NULL;
 
@@ -395,10 +344,9 @@ call_answer(json_t *id, int rc, json_t *result, const struct sl_error *e)
 	return answer;
 }
 
-/** One request object. @return answer, or NULL for a notification or when it comes later. */
-static json_t *
-handle_request(struct sl_rpc *r, const struct sl_rpc_caller *caller, json_t *req,
-	       struct sl_rpc_ask *ask)
+json_t *
+rpc_request(struct sl_rpc *r, const struct sl_rpc_caller *caller, json_t *req,
+	    struct sl_rpc_ask *ask)
 {
 	json_t *id = json_object_get(req, "id"), *params = json_object_get(req, "params");
 	json_t *method = json_object_get(req, "method"), *result = NULL;
@@ -410,240 +358,33 @@ handle_request(struct sl_rpc *r, const struct sl_rpc_caller *caller, json_t *req
 	int rc;
 
 	if (!json_is_object(req))
-		return simple_error(json_null(), CODE_REQUEST, "invalid_request",
-				    "a request is an object");
+		return rpc_simple_error(json_null(), RPC_CODE_REQUEST, "invalid_request",
+					"a request is an object");
 	if (id && !id_valid(id))
-		return simple_error(json_null(), CODE_REQUEST, "invalid_request",
-				    "id must be an integer or a string of at most 128 characters");
+		return rpc_simple_error(
+			json_null(), RPC_CODE_REQUEST, "invalid_request",
+			"id must be an integer or a string of at most 128 characters");
 	json_object_foreach (req, key, item) {
 		if (strcmp(key, "jsonrpc") && strcmp(key, "id") && strcmp(key, "method") &&
 		    strcmp(key, "params"))
-			return simple_error(
-				id, CODE_REQUEST, "invalid_request",
+			return rpc_simple_error(
+				id, RPC_CODE_REQUEST, "invalid_request",
 				"a request has the members jsonrpc, id, method and params only");
 	}
 	if (!json_is_string(version) || strcmp(json_string_value(version), "2.0") != 0 ||
 	    !json_is_string(method))
-		return simple_error(id, CODE_REQUEST, "invalid_request",
-				    "jsonrpc must be \"2.0\" and method a string");
+		return rpc_simple_error(id, RPC_CODE_REQUEST, "invalid_request",
+					"jsonrpc must be \"2.0\" and method a string");
 	if (params && !json_is_object(params) && !json_is_array(params))
-		return simple_error(id, CODE_REQUEST, "invalid_request",
-				    "params must be an object");
+		return rpc_simple_error(id, RPC_CODE_REQUEST, "invalid_request",
+					"params must be an object");
 	if (json_is_array(params))
-		return id ? simple_error(id, CODE_PARAMS, "param_type",
-					 "params must be an object; parameters have names here")
+		return id ? rpc_simple_error(id, RPC_CODE_PARAMS, "param_type",
+					     "params must be an object; parameters have names here")
 			  : NULL;
 	if (ask)
 		ask->id = id;
 	asking.ask = ask;
 	rc = sl_rpc_call(r, &asking, json_string_value(method), params, &result, &e);
-	return rc == SL_RPC_LATER ? NULL : call_answer(id, rc, result, &e);
-}
-
-/** What a line may hold beyond being JSON. */
-struct limits {
-	unsigned values_left;
-	bool too_large, inexact;
-};
-
-static void
-check_limits(json_t *v, unsigned depth, struct limits *l)
-{
-	const char *key;
-	json_t *item;
-	size_t i;
-
-	if (depth > DEPTH_MAX || l->values_left == 0) {
-		l->too_large = true;
-		return;
-	}
-	l->values_left--;
-	if (json_is_integer(v) &&
-	    (json_integer_value(v) > INTEGER_MAX || json_integer_value(v) < -INTEGER_MAX))
-		l->inexact = true;
-	json_object_foreach (v, key, item) {
-		if (l->too_large)
-			return;
-		check_limits(item, depth + 1, l);
-	}
-	json_array_foreach (v, i, item) {
-		if (l->too_large)
-			return;
-		check_limits(item, depth + 1, l);
-	}
-}
-
-/* --- lines ---------------------------------------------------------------------------------- */
-
-struct sl_rpc_later *
-sl_rpc_later(const struct sl_rpc_caller *caller)
-{
-	struct sl_rpc_ask *ask = caller->ask;
-	struct sl_rpc_later *l = ask ? calloc(1, sizeof(*l)) : NULL;
-
-	if (!l)
-		return NULL;
-	l->line = ask->line;
-	l->id = json_incref(ask->id);
-	l->at = ask->at;
-	l->ask = ask;
-	ask->later = l;
-	ask->line->open++;
-	return l;
-}
-
-/** The answers to a line as text; NULL when there is none. */
-static char *
-line_text(struct sl_rpc_line *l)
-{
-	json_t *all = json_array(), *item;
-	char *text = NULL;
-	size_t i;
-
-	json_array_foreach (l->answers, i, item) {
-		if (!json_is_null(item))
-			json_array_append(all, item);
-	}
-	if (json_array_size(all) > 0)
-		text = json_dumps(l->batch ? all : json_array_get(all, 0), JSON_COMPACT);
-	json_decref(all);
-	return text;
-}
-
-/** One answer less to wait for. @return true if it was the last */
-static bool
-line_closes(struct sl_rpc_line *l)
-{
-	if (--l->open > 0)
-		return false;
-	if (!l->cancelled)
-		l->done(l->ctx, line_text(l));
-	json_decref(l->answers);
-	free(l);
-	return true;
-}
-
-void
-sl_rpc_answer(struct sl_rpc_later *l, int rc, json_t *result, const struct sl_error *e)
-{
-	json_t *answer;
-
-	if (!rc && !result)
-		result = json_object();
-	answer = call_answer(l->id, rc, result, e);
-	if (answer)
-		json_array_set_new(l->line->answers, l->at, answer);
-	line_closes(l->line);
-	if (l->ask)
-		l->ask->later = NULL; /* answered in the call */
-	sl_schema_free(l->arena);
-	free(l->decoded);
-	json_decref(l->params);
-	json_decref(l->id);
-	free(l);
-}
-
-bool
-sl_rpc_wanted(const struct sl_rpc_later *l)
-{
-	return !l->line->cancelled;
-}
-
-void
-sl_rpc_line_cancel(struct sl_rpc_line *l)
-{
-	l->cancelled = true;
-}
-
-/** Carry a request out and keep its answer, or the place for it. */
-static void
-line_request(struct sl_rpc *r, const struct sl_rpc_caller *caller, struct sl_rpc_line *l,
-	     json_t *req, bool wait)
-{
-	struct sl_rpc_ask ask = {.line = l, .at = json_array_size(l->answers)};
-	json_t *answer;
-
-	json_array_append_new(l->answers, json_null());
-	answer = handle_request(r, caller, req, wait ? NULL : &ask);
-	if (answer)
-		json_array_set_new(l->answers, ask.at, answer);
-}
-
-static void
-line_batch(struct sl_rpc *r, const struct sl_rpc_caller *caller, struct sl_rpc_line *l,
-	   json_t *batch, bool wait)
-{
-	json_t *item;
-	size_t i;
-
-	if (json_array_size(batch) == 0 || json_array_size(batch) > BATCH_MAX) {
-		json_array_append_new(l->answers,
-				      simple_error(json_null(), CODE_REQUEST, "invalid_request",
-						   "a batch has 1 to 256 requests"));
-		return;
-	}
-	l->batch = true;
-	json_array_foreach (batch, i, item)
-		line_request(r, caller, l, item, wait);
-}
-
-static struct sl_rpc_line *
-line_start(struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *line, size_t len,
-	   bool wait, sl_rpc_line_done done, void *ctx)
-{
-	struct sl_rpc_line *l = calloc(1, sizeof(*l));
-	struct limits lim = {.values_left = caller->values_max ? caller->values_max : VALUES_MAX};
-	char text[64];
-	json_error_t je;
-	json_t *in;
-
-	if (!l) {
-		done(ctx, NULL);
-		return NULL;
-	}
-	*l = (struct sl_rpc_line){.done = done, .ctx = ctx, .answers = json_array(), .open = 1};
-	in = json_loadb(line, len, JSON_REJECT_DUPLICATES, &je);
-	check_limits(in, 1, &lim);
-	if (!in) {
-		/* jansson's text may quote the input, which may hold what must not be repeated */
-		snprintf(text, sizeof(text), "not JSON, at byte %d", je.position);
-		json_array_append_new(l->answers,
-				      simple_error(json_null(), CODE_PARSE, "parse", text));
-	} else if (lim.too_large) {
-		snprintf(text, sizeof(text), "more than %u values or %u levels",
-			 caller->values_max ? caller->values_max : VALUES_MAX, DEPTH_MAX);
-		json_array_append_new(l->answers,
-				      simple_error(json_null(), CODE_REQUEST, "too_large", text));
-	} else if (lim.inexact) {
-		json_array_append_new(l->answers, simple_error(json_null(), CODE_PARSE, "parse",
-							       "an integer is beyond 2^53"));
-	} else if (json_is_array(in)) {
-		line_batch(r, caller, l, in, wait);
-	} else {
-		line_request(r, caller, l, in, wait);
-	}
-	json_decref(in);
-	return line_closes(l) ? NULL : l;
-}
-
-struct sl_rpc_line *
-sl_rpc_line_start(struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *line,
-		  size_t len, sl_rpc_line_done done, void *ctx)
-{
-	return line_start(r, caller, line, len, false, done, ctx);
-}
-
-static void
-keep_answer(void *ctx, char *answer)
-{
-	*(char **)ctx = answer;
-}
-
-char *
-sl_rpc_line(struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *line, size_t len)
-{
-	char *answer = NULL;
-
-	line_start(r, caller, line, len, true, keep_answer, &answer);
-	return answer;
+	return rc == SL_RPC_LATER ? NULL : rpc_call_answer(id, rc, result, &e);
 }

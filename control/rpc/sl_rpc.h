@@ -59,6 +59,24 @@ void sl_rpc_set_state(struct sl_rpc *rpc, enum sl_rpc_state state);
 int sl_rpc_call(struct sl_rpc *rpc, const struct sl_rpc_caller *caller, const char *method,
 		json_t *params, json_t **result, struct sl_error *e);
 
+/* --- a helper ------------------------------------------------------------------------------------
+ *
+ * Lines and answers of many kilobytes are parsed and written beside the loop, where there is a
+ * thread for it. */
+
+struct sl_rpc_work {
+	struct sl_rpc_work *next;	     /* the helper's */
+	void (*run)(struct sl_rpc_work *w);  /* on the helper */
+	void (*done)(struct sl_rpc_work *w); /* then, on the loop's thread; may free it */
+};
+/** Take work over: `done` is called from the loop, after the return. @return false: it is not taken
+ */
+typedef bool (*sl_rpc_give_fn)(void *ctx, struct sl_rpc_work *w);
+/** @param give NULL: everything is done on the spot */
+void sl_rpc_set_helper(struct sl_rpc *rpc, sl_rpc_give_fn give, void *ctx);
+/** Would it take more than half a millisecond to write this? */
+bool sl_rpc_is_long(const json_t *v);
+
 /* --- answers that come later --------------------------------------------------------------------
  *
  * A handler whose work takes long asks for sl_rpc_later(), starts the work and returns
@@ -85,14 +103,18 @@ typedef void (*sl_rpc_line_done)(void *ctx, char *answer);
 /**
  * As sl_rpc_line(), for one who need not wait: a batch is answered as a whole when its last answer
  * has come.
+ * @param caller valid until then, or until the cancel
  * @param done called before the return, or later
  * @return NULL if `done` was called; else what sl_rpc_line_cancel() takes
  */
 struct sl_rpc_line *sl_rpc_line_start(struct sl_rpc *rpc, const struct sl_rpc_caller *caller,
 				      const char *line, size_t len, sl_rpc_line_done done,
 				      void *ctx);
-/** Nobody listens any more: `done` is not called. Changes go on; sl_rpc_wanted() is false. */
+/** Nobody listens any more: `done` is not called. Changes that have begun go on; sl_rpc_wanted() is
+ * false. */
 void sl_rpc_line_cancel(struct sl_rpc_line *l);
+/** Has nothing of it begun yet? */
+bool sl_rpc_line_unread(const struct sl_rpc_line *l);
 
 /**
  * Handle one line of JSON-RPC 2.0 (a request, a notification or a batch) and wait for the answer.

@@ -602,10 +602,66 @@ test_loopback_alone(void **state)
 	assert_int_equal(sl_rpc_server_tcp(server, &at, &e), -EINVAL);
 }
 
+static struct sl_rpc_work *work; /* that a helper has */
+
+static bool
+hold_work(void *ctx, struct sl_rpc_work *w)
+{
+	work = w;
+	return true;
+}
+
+static void
+help(void)
+{
+	struct sl_rpc_work *w = work;
+
+	assert_non_null(w);
+	work = NULL;
+	w->run(w);
+	w->done(w);
+	pump();
+}
+
+/* A long line is read beside the loop: one that follows waits for it, and who has gone meanwhile
+ * has asked for nothing. */
+static void
+test_read_beside(void **state)
+{
+	static char line[70000];
+	struct linger reset = {.l_onoff = 1};
+	int fd = dial_unix();
+	size_t n;
+
+	sl_rpc_set_helper(rpc, hold_work, NULL);
+	n = (size_t)snprintf(line, sizeof(line), "%-60000s%s", "{\"jsonrpc\":\"2.0\",\"id\":1,",
+			     "\"method\":\"rpc.ping\"}\n");
+	assert_true(give(fd, line, n));
+	assert_true(give(fd, line, n));
+	pump();
+	assert_int_equal(calls, 0);
+	help();
+	assert_int_equal(calls, 1);
+	assert_true(take(fd, 36) > 0);
+	help();
+	assert_int_equal(calls, 2);
+	close(fd);
+	pump();
+	fd = dial_tcp();
+	assert_true(give(fd, line, n));
+	pump();
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close(fd);
+	pump();
+	help();
+	assert_int_equal(calls, 2);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_read_beside, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unix, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tcp, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_first_byte, setup, teardown),
