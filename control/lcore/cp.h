@@ -167,6 +167,7 @@ struct sl_cp {
 	struct sl_epoch epoch;
 	uint64_t seq;
 	char chain[SL_CHAIN_STR];
+	unsigned schema;	   /* in which it was received */
 	struct sl_replica *shadow; /* a snapshot on its way */
 	struct sl_epoch shadow_epoch;
 	uint64_t shadow_seq;

@@ -193,10 +193,11 @@ begin_copy(struct sl_cp *cp)
 	c->room = 4096 + sl_replica_bytes(cp->r);
 	c->text = malloc(c->room);
 	sl_replica_sum(cp->r, &sum);
-	head = json_pack("{s:i, s:s, s:o, s:I, s:s, s:s, s:I, s:I}", "version", 1, "gateway",
+	head = json_pack("{s:i, s:s, s:o, s:I, s:s, s:s, s:I, s:I, s:i}", "version", 1, "gateway",
 			 cp->config->name, "epoch", sl_epoch_json(&cp->epoch), "seq",
 			 (json_int_t)cp->seq, "chain", cp->chain, "hash", sl_hash_str(&sum, hash),
-			 "alive", (json_int_t)heard_wall_ns(cp), "written", (json_int_t)c->wall_ns);
+			 "alive", (json_int_t)heard_wall_ns(cp), "written", (json_int_t)c->wall_ns,
+			 "schema", (int)cp->schema);
 	text = head != NULL ? json_dumps(head, JSON_COMPACT) : NULL;
 	if (text != NULL && c->text != NULL)
 		rc = append(c, "%s\n", text);
@@ -380,6 +381,8 @@ read_head(struct cp_cache *c, const char *line, char hash[SL_HASH_STR])
 	    version == 1 && strcmp(gateway, c->gateway) == 0 &&
 	    sl_epoch_parse(epoch, &c->at.epoch) == 0) {
 		c->at.seq = (uint64_t)seq;
+		/* one that was written before there was a second: the first */
+		c->at.schema = (unsigned)json_integer_value(json_object_get(head, "schema"));
 		c->alive_wall_ns = (uint64_t)alive;
 		c->wall_ns = (uint64_t)written;
 		snprintf(c->at.chain, sizeof(c->at.chain), "%s", chain);
@@ -502,6 +505,7 @@ take(struct sl_cp *cp, struct cp_cache *c)
 	cp->epoch = c->at.epoch;
 	cp->seq = c->at.seq;
 	memcpy(cp->chain, c->at.chain, sizeof(cp->chain));
+	cp->schema = c->at.schema;
 	cp->heard_ns = now > age ? now - age : 1;
 	cp->cache_wall_ns = c->wall_ns;
 	cp->cached_ns = now;

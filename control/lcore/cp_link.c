@@ -14,7 +14,7 @@ position(void *ctx, struct sl_position *out)
 {
 	struct sl_cp *cp = ctx;
 
-	*out = (struct sl_position){.epoch = cp->epoch, .seq = cp->seq};
+	*out = (struct sl_position){.epoch = cp->epoch, .seq = cp->seq, .schema = cp->schema};
 	memcpy(out->chain, cp->chain, sizeof(out->chain));
 	sl_replica_sum(cp->r, &out->sum);
 }
@@ -261,6 +261,14 @@ snapshot_abort(void *ctx)
 	cp->part = NULL;
 }
 
+static void
+schema(void *ctx, unsigned schema)
+{
+	struct sl_cp *cp = ctx;
+
+	cp->schema = schema;
+}
+
 /* --- transactions ------------------------------------------------------------------------------
  */
 
@@ -450,5 +458,6 @@ const struct sl_sub_ops cp_sub_ops = {
 	.snapshot_abort = snapshot_abort,
 	.txn = txn,
 	.heartbeat = heartbeat,
+	.schema = schema,
 	.state = state,
 };

@@ -186,6 +186,8 @@ join_all(struct cp_join *j)
 	for (i = 0; rc == 0 && i < j->n; i++) {
 		body = json_loadb(j->v[i].text, j->v[i].len, 0, NULL);
 		sl_object_strip(j->v[i].kind, body, NULL);
+		if (!sl_kind_is_strict(j->v[i].kind)) /* told when it was checked */
+			sl_object_drop_unknown(j->v[i].kind, body);
 		rc = body != NULL ? sl_policy_join_add(p, j->v[i].kind, j->v[i].id, body) : -ENOMEM;
 		json_decref(body);
 	}

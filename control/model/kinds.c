@@ -96,6 +96,11 @@ static const struct model_field zone_fields[] = {
 static const struct model_field target_fields[] = {
 	{"addresses", MODEL_LIST, true, .item = MODEL_PREFIX, .doc = "PREFIX or PREFIX@INTERFACE"},
 	DESCRIPTION,
+	/* does not restrict who may reach what: a gateway that does not know it judges as before */
+	{"withdrawn", MODEL_BOOL,
+	 .doc = "true: the ledger has withdrawn it, tunnels do not lead there; set by the ledger "
+		"alone, else left out",
+	 .since = 2},
 	END,
 };
 

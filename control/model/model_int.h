@@ -41,6 +41,11 @@ struct model_field {
 	enum model_type item;
 	const struct model_field *fields; /* end with a NULL name */
 	const char *doc;
+	unsigned since; /* schema that brought it; 0: the first */
+	/** Whoever ignores it would give more than the object says: who does not know it is not
+	 * sent the object. Only where an object's absence gives nobody anything and no other object
+	 * refers to it: peer, role_map. */
+	bool restricts;
 };
 
 struct model_check {
@@ -53,6 +58,7 @@ struct model_kind {
 	const char *name;
 	enum sl_scope scope;
 	bool strict, policy;
+	unsigned since; /* schema that brought it; 0: the first */
 	const char *doc, *id_doc, *example_id, *example;
 	const struct model_field *fields;		  /* end with a NULL name */
 	int (*id)(struct model_check *c, const char *id); /* form of the id */
@@ -60,6 +66,9 @@ struct model_kind {
 	int (*also)(struct model_check *c, const char *id, json_t *body);
 };
 
+/** sl_object_older() by a kind's table. */
+enum sl_older model_older(const struct model_kind *kind, const json_t *body, unsigned schema,
+			  json_t **out);
 /** @return NULL: there is no such kind */
 const struct model_kind *model_kind(enum sl_kind k);
 const struct model_field *model_field(const struct model_field *fields, const char *name);

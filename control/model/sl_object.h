@@ -88,6 +88,31 @@ void sl_object_strip(enum sl_kind k, json_t *body, json_t *paths);
 /** The interface or gateway that the scope names, "" for the other scopes. A role_map of a prefix
  * that no tunnel owns has "*": every gateway. 0 or -EINVAL. */
 int sl_object_scope(enum sl_kind k, const char *id, const json_t *body, char out[SL_OBJ_SCOPE]);
+
+/* --- versions of objects -----------------------------------------------------------------------
+ *
+ * A schema brings fields and kinds; each says in its table since which. Who reads an earlier one is
+ * sent objects without what it does not know. A field that restricts what its object gives is no
+ * such thing: there the object itself is withheld. */
+
+#define SL_MODEL_SCHEMA 2	 /* of this program's tables */
+#define SL_MODEL_SCHEMA_OLDEST 1 /* that is served and read too: the one before */
+
+enum sl_older {
+	SL_OLDER_SAME,
+	SL_OLDER_CHANGED,  /* without the fields that came later */
+	SL_OLDER_WITHHELD, /* a later kind, or with a later field that restricts it */
+	SL_OLDER_NO_MEMORY,
+};
+/** @param[out] out CHANGED: the body as a reader of `schema` is sent it, new reference; else NULL
+ */
+enum sl_older sl_object_older(enum sl_kind k, const json_t *body, unsigned schema, json_t **out);
+/** Take out fields of the body that the kind's table does not name: of a later schema, in a kind
+ * that is not strict. */
+void sl_object_drop_unknown(enum sl_kind k, json_t *body);
+/** May a body of this kind be another to a reader of `schema`? */
+bool sl_kind_is_newer(enum sl_kind k, unsigned schema);
+
 /** Fields of a kind for documentation and the drift test of the OpenAPI page: walks name, JSON
  * type, required. */
 void sl_kind_fields(enum sl_kind k,

@@ -289,6 +289,7 @@ sl_follower_new(const struct sl_follower_conf *c, struct sl_error *e)
 				  .node = c->node,
 				  .follower = true,
 				  .program = c->program,
+				  .schemas = c->schemas,
 				  .ops = &ops,
 				  .ctx = f};
 

@@ -172,6 +172,7 @@ h_subscribe(void *user, const struct sl_rpc_caller *caller, const void *params, 
 		s = pub_stream_new(p, caller, a.node, a.all);
 		if (!s)
 			return sl_fail(e, -ENOBUFS, "subscribers_max", "", "too many subscribers");
+		s->view = pub_view_of(p, &a);
 		s->row->i.schema = a.schema;
 		if (mode == PUB_RESUME) {
 			s->row->i.acked_seq = s->row->i.serving_seq = a.seq;
@@ -249,8 +250,14 @@ note_hash(struct sl_publisher *p, struct pub_row *r, const char *hash)
 	snprintf(named.node, sizeof(named.node), "%s", r->node);
 	if (!r->stream && pub_scope_read(p, &named))
 		return;
-	pub_scope_sum(p, scope, &sum, &count);
-	r->i.hash_ok = strcmp(sl_hash_str(&sum, ours), hash) == 0;
+	r->i.hash_ok = false;
+	for (unsigned view = 0; view < PUB_VIEWS; view++) {
+		/* which one a node has that is behind a follower, only the follower knows */
+		if (r->stream && view != r->stream->view)
+			continue;
+		pub_scope_sum(p, scope, view, &sum, &count);
+		r->i.hash_ok |= strcmp(sl_hash_str(&sum, ours), hash) == 0;
+	}
 	pub_scope_free(&named);
 }
 

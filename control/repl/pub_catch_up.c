@@ -18,6 +18,24 @@ has_named(struct pub_stream *s, enum sl_kind k, const char *scope)
 	return b && pub_scope_has(&s->scope, b);
 }
 
+/** A put in the form that the subscriber reads; what it may not have has left for it. */
+static char *
+past_put(struct pub_stream *s, enum sl_kind k, const char *id, uint64_t rev, const json_t *body)
+{
+	struct pub_seen seen = {.there = true};
+	char *text, *out = NULL;
+
+	if (s->view == PUB_OLDER && pub_see_body(s->p, k, id, body, &seen))
+		return NULL;
+	if (!seen.there)
+		return pub_op_text(k, id, rev, NULL, 0, true);
+	text = seen.own ? seen.made : json_dumps(body, JSON_COMPACT);
+	if (text)
+		out = pub_op_text(k, id, rev, text, strlen(text), false);
+	free(text);
+	return out;
+}
+
 /** The text of a past op for this scope; NULL: nothing of it is. */
 static char *
 past_op(struct pub_stream *s, const json_t *o, bool *failed)
@@ -29,7 +47,7 @@ past_op(struct pub_stream *s, const json_t *o, bool *failed)
 	const char *what = json_string_value(json_object_get(o, "op"));
 	uint64_t rev = (uint64_t)json_integer_value(json_object_get(o, "rev"));
 	const json_t *body = json_object_get(o, "obj");
-	char *text = NULL, *out = NULL;
+	char *out;
 	enum sl_kind k;
 
 	if (s->scope.all) {
@@ -42,17 +60,13 @@ past_op(struct pub_stream *s, const json_t *o, bool *failed)
 		return NULL;
 	}
 	if (has_named(s, k, scope)) {
-		bool put = strcmp(what, "put") == 0;
-
-		text = put ? json_dumps(body, JSON_COMPACT) : NULL;
-		if (!put || text)
-			out = pub_op_text(k, id, rev, text, text ? strlen(text) : 0, false);
+		out = strcmp(what, "put") == 0 ? past_put(s, k, id, rev, body)
+					       : pub_op_text(k, id, rev, NULL, 0, false);
 	} else if (was && has_named(s, k, was)) {
 		out = pub_op_text(k, id, rev, NULL, 0, true);
 	} else {
 		return NULL;
 	}
-	free(text);
 	*failed |= !out;
 	return out;
 }

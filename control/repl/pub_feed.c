@@ -61,22 +61,51 @@ listens(const struct pub_stream *s)
 	return s->phase == PUB_LIVE && !s->scope.all;
 }
 
+/** The put's text in a view; one text where both are the same, so that equal lists are found. */
+static char *
+put_text(struct feed *f, struct pub_op *op, const struct sl_replica_obj *is,
+	 const struct pub_seen *older, enum pub_view view)
+{
+	bool own = view == PUB_OLDER && older->own;
+	char **text = &op->put[own ? PUB_OLDER : PUB_STORED];
+
+	if (!*text)
+		*text = keep(f, pub_op_text(op->kind, op->id, op->rev, own ? older->text : is->text,
+					    own ? older->len : is->len, false));
+	return *text;
+}
+
 /** Give an op to those who have the object in scope, or had it. */
 static void
-give_all(struct feed *f, struct pub_op *op, const struct sl_replica_obj *is)
+give_all(struct feed *f, struct pub_op *op, const struct sl_replica_obj *is,
+	 const struct pub_seen *older)
 {
 	PUB_EACH (s, f->p) {
-		bool has = op->to && listens(s) && pub_scope_has(&s->scope, op->to);
-		bool had = op->from && listens(s) && pub_scope_has(&s->scope, op->from);
+		bool has = op->is[s->view] && listens(s) && pub_scope_has(&s->scope, op->to);
+		bool had = op->was[s->view] && listens(s) && pub_scope_has(&s->scope, op->from);
 
-		if (has && !op->put)
-			op->put = keep(f, pub_op_text(op->kind, op->id, op->rev, is->text, is->len,
-						      false));
 		if (!has && had && !op->del)
 			op->del = keep(f, pub_op_text(op->kind, op->id, op->rev, NULL, 0, op->to));
-		if (has || had)
-			give(f, s, has ? op->put : op->del);
+		if (has)
+			give(f, s, put_text(f, op, is, older, s->view));
+		else if (had)
+			give(f, s, op->del);
 	}
+}
+
+/** An object enters the scope of a stream, or leaves it. */
+static void
+give_object(struct feed *f, struct pub_stream *s, const struct sl_replica_obj *o, bool enter)
+{
+	struct pub_seen seen = {.there = true, .text = o->text, .len = o->len};
+
+	if (s->view == PUB_OLDER && pub_see_text(f->p, o->kind, o->id, o->text, o->len, &seen))
+		f->failed = true;
+	if (seen.there)
+		give(f, s,
+		     keep(f, pub_op_text(o->kind, o->id, o->rev, enter ? seen.text : NULL, seen.len,
+					 !enter)));
+	pub_seen_free(&seen);
 }
 
 /** All objects of a bucket enter the scope of a stream, or leave it. */
@@ -91,9 +120,7 @@ give_bucket(struct feed *f, struct pub_stream *s, const struct pub_bucket *b, bo
 			continue;
 		while (sl_replica_next(f->p->replica, (enum sl_kind)k, &c, &o)) {
 			if (strcmp(o.scope, b->name) == 0)
-				give(f, s,
-				     keep(f, pub_op_text(o.kind, o.id, o.rev, enter ? o.text : NULL,
-							 o.len, !enter)));
+				give_object(f, s, &o, enter);
 		}
 	}
 }
@@ -150,33 +177,51 @@ feed_record(struct feed *f, const char *gateway)
 	}
 }
 
+/** Take what was there out of its bucket. */
+static int
+feed_was(struct feed *f, struct pub_op *op)
+{
+	struct sl_replica_obj was;
+	struct pub_seen older;
+	int rc;
+
+	if (!sl_replica_get(f->p->replica, op->kind, op->id, &was))
+		return 0;
+	op->from = pub_bucket_of(f->p, op->kind, was.scope);
+	rc = op->from ? pub_see_text(f->p, op->kind, op->id, was.text, was.len, &older) : -ENOMEM;
+	if (rc)
+		return rc;
+	pub_bucket_sub(op->from, &was, &older);
+	op->from->seq = f->seq;
+	op->was[PUB_STORED] = true;
+	op->was[PUB_OLDER] = older.there;
+	pub_seen_free(&older);
+	return 0;
+}
+
 /** Take an object out of, or put it into, the replica and its bucket. */
 static int
-feed_replica(struct feed *f, struct pub_op *op, const json_t *body, struct sl_replica_obj *is)
+feed_replica(struct feed *f, struct pub_op *op, const json_t *body, struct sl_replica_obj *is,
+	     struct pub_seen *older)
 {
 	struct sl_replica *r = f->p->replica;
-	struct sl_replica_obj was;
-	int rc = 0;
+	int rc = feed_was(f, op);
 
-	if (sl_replica_get(r, op->kind, op->id, &was)) {
-		op->from = pub_bucket_of(f->p, op->kind, was.scope);
-		if (!op->from)
-			return -ENOMEM;
-		pub_bucket_sub(op->from, &was);
-		op->from->seq = f->seq;
-		if (!body)
-			rc = sl_replica_del(r, op->kind, op->id);
-	}
-	if (!body)
+	if (rc)
 		return rc;
+	if (!body)
+		return op->from ? sl_replica_del(r, op->kind, op->id) : 0;
 	rc = sl_replica_put(r, op->kind, op->id, op->rev, body);
 	if (rc || !sl_replica_get(r, op->kind, op->id, is))
 		return rc ? rc : -ENOENT;
 	op->to = pub_bucket_of(f->p, op->kind, is->scope);
-	if (!op->to)
-		return -ENOMEM;
-	pub_bucket_add(op->to, is);
+	rc = op->to ? pub_see_body(f->p, op->kind, op->id, body, older) : -ENOMEM;
+	if (rc)
+		return rc;
+	pub_bucket_add(op->to, is, older);
 	op->to->seq = f->seq;
+	op->is[PUB_STORED] = true;
+	op->is[PUB_OLDER] = older->there;
 	return 0;
 }
 
@@ -190,6 +235,7 @@ feed_op(struct feed *f, const json_t *o)
 	struct pub_op op = {.id = id,
 			    .rev = (uint64_t)json_integer_value(json_object_get(o, "rev"))};
 	struct sl_replica_obj is = {0};
+	struct pub_seen older = {0};
 
 	if (!kind || !id || !what || sl_kind_parse(kind, &op.kind) < 0) {
 		sl_log(SL_LOG_ERR, "repl", "transaction %llu: an op of an unknown kind",
@@ -197,12 +243,12 @@ feed_op(struct feed *f, const json_t *o)
 		f->failed = true;
 		return;
 	}
-	if (feed_replica(f, &op, strcmp(what, "put") == 0 ? body : NULL, &is)) {
+	if (feed_replica(f, &op, strcmp(what, "put") == 0 ? body : NULL, &is, &older))
 		f->failed = true;
-		return;
-	}
-	give_all(f, &op, &is);
-	if (op.kind == SL_KIND_GATEWAY)
+	else
+		give_all(f, &op, &is, &older);
+	pub_seen_free(&older);
+	if (!f->failed && op.kind == SL_KIND_GATEWAY)
 		feed_record(f, id);
 }
 
@@ -399,10 +445,12 @@ load_buckets(struct sl_publisher *p)
 
 		while (sl_replica_next(p->replica, (enum sl_kind)k, &c, &o)) {
 			struct pub_bucket *b = pub_bucket_of(p, o.kind, o.scope);
+			struct pub_seen older;
 
-			if (!b)
+			if (!b || pub_see_text(p, o.kind, o.id, o.text, o.len, &older))
 				return -ENOMEM;
-			pub_bucket_add(b, &o);
+			pub_bucket_add(b, &o, &older);
+			pub_seen_free(&older);
 		}
 	}
 	return 0;

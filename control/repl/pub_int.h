@@ -22,14 +22,18 @@
 #define PUB_NODES_MAX 4096		   /* rows of the table */
 #define PUB_BUCKETS 128
 
+/** Forms in which objects are sent: as they are stored, and as a gateway of the schema before reads
+ * them. Data stores are sent the first, whatever they read. */
+enum pub_view { PUB_STORED, PUB_OLDER, PUB_VIEWS };
+
 /** Objects that go to the same gateways: those of one interface, those of one gateway, those of
  * all, those of the data stores. */
 struct pub_bucket {
 	struct pub_bucket *next;
 	enum sl_scope scope;
 	char name[SL_OBJ_SCOPE];
-	struct sl_hash_sum sum;
-	uint64_t count;
+	struct sl_hash_sum sum[PUB_VIEWS];
+	uint64_t count[PUB_VIEWS];
 	uint64_t bytes;	     /* about what they take on the wire */
 	uint64_t seq;	     /* last transaction that touched it, since the load */
 	uint64_t record_seq; /* of a gateway: last change of its record, since the load */
@@ -43,10 +47,21 @@ struct pub_scope {
 	unsigned n;
 };
 
+/** An object as a view has it. */
+struct pub_seen {
+	bool there;
+	bool own; /* its form is another than the stored one */
+	const char *text;
+	size_t len;
+	char *made; /* `text` if it is its own */
+	uint8_t hash[SL_HASH_LEN];
+};
+
 /** One op of the transaction that is fed, as text for those who have it in scope. */
 struct pub_op {
-	struct pub_bucket *from, *to; /* NULL: was, is not there */
-	char *put, *del;	      /* NULL: not made yet */
+	struct pub_bucket *from, *to;	    /* NULL: was, is not there */
+	bool was[PUB_VIEWS], is[PUB_VIEWS]; /* there, in a view */
+	char *put[PUB_VIEWS], *del;	    /* NULL: not made yet */
 	enum sl_kind kind;
 	const char *id; /* of the row's JSON, or of the replica */
 	uint64_t rev;
@@ -70,6 +85,7 @@ struct pub_stream {
 	struct sl_rpc_watch watch;
 	char name[16], node[SL_BOUND_NAME], principal[SL_PRINCIPAL_NAME];
 	struct pub_scope scope;
+	enum pub_view view;
 	enum pub_phase phase;
 	const char *reason;   /* of the snapshot */
 	uint64_t sent_seq;    /* `prev` of what follows */
@@ -126,18 +142,34 @@ struct sl_publisher {
 struct pub_bucket *pub_bucket_of(struct sl_publisher *p, enum sl_kind k, const char *scope);
 struct pub_bucket *pub_bucket(struct sl_publisher *p, enum sl_scope scope, const char *name);
 void pub_buckets_free(struct sl_publisher *p);
-void pub_bucket_add(struct pub_bucket *b, const struct sl_replica_obj *o);
-void pub_bucket_sub(struct pub_bucket *b, const struct sl_replica_obj *o);
+/** @param older the object as the older view has it */
+void pub_bucket_add(struct pub_bucket *b, const struct sl_replica_obj *o,
+		    const struct pub_seen *older);
+void pub_bucket_sub(struct pub_bucket *b, const struct sl_replica_obj *o,
+		    const struct pub_seen *older);
 /** Learn the scope of a node from its record in the replica: without one, or where it is not
  * enabled, the record alone. "*" is the interface of what no tunnel owns: in every scope.
  * @return 0, -ENOMEM; then it is as before */
 int pub_scope_read(struct sl_publisher *p, struct pub_scope *s);
 void pub_scope_free(struct pub_scope *s);
 bool pub_scope_has(const struct pub_scope *s, const struct pub_bucket *b);
-void pub_scope_sum(const struct sl_publisher *p, const struct pub_scope *s, struct sl_hash_sum *sum,
-		   uint64_t *count);
+void pub_scope_sum(const struct sl_publisher *p, const struct pub_scope *s, enum pub_view view,
+		   struct sl_hash_sum *sum, uint64_t *count);
 /** Last transaction that touched a gateway's scope since the load, 0: none. */
 uint64_t pub_scope_seq(struct sl_publisher *p, const char *gateway);
+
+/* --- views (pub_view.c) ----------------------------------------------------------------------- */
+
+struct pub_ask;
+enum pub_view pub_view_of(const struct sl_publisher *p, const struct pub_ask *a);
+/** How the older view has an object, by its body: text and hash only where they are its own.
+ * @return 0, -ENOMEM; pub_seen_free() */
+int pub_see_body(const struct sl_publisher *p, enum sl_kind k, const char *id, const json_t *body,
+		 struct pub_seen *out);
+/** The same by the stored text, which is the view's where it has no other. */
+int pub_see_text(const struct sl_publisher *p, enum sl_kind k, const char *id, const char *text,
+		 size_t len, struct pub_seen *out);
+void pub_seen_free(struct pub_seen *s);
 
 /* --- the feed (pub_feed.c) -------------------------------------------------------------------- */
 

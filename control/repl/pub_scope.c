@@ -57,19 +57,27 @@ pub_buckets_free(struct sl_publisher *p)
 }
 
 void
-pub_bucket_add(struct pub_bucket *b, const struct sl_replica_obj *o)
+pub_bucket_add(struct pub_bucket *b, const struct sl_replica_obj *o, const struct pub_seen *older)
 {
-	sl_hash_add(&b->sum, o->hash);
-	b->count++;
+	sl_hash_add(&b->sum[PUB_STORED], o->hash);
+	b->count[PUB_STORED]++;
 	b->bytes += o->len + OP_ROOM;
+	if (!older->there)
+		return;
+	sl_hash_add(&b->sum[PUB_OLDER], older->own ? older->hash : o->hash);
+	b->count[PUB_OLDER]++;
 }
 
 void
-pub_bucket_sub(struct pub_bucket *b, const struct sl_replica_obj *o)
+pub_bucket_sub(struct pub_bucket *b, const struct sl_replica_obj *o, const struct pub_seen *older)
 {
-	sl_hash_sub(&b->sum, o->hash);
-	b->count--;
+	sl_hash_sub(&b->sum[PUB_STORED], o->hash);
+	b->count[PUB_STORED]--;
 	b->bytes -= o->len + OP_ROOM;
+	if (!older->there)
+		return;
+	sl_hash_sub(&b->sum[PUB_OLDER], older->own ? older->hash : o->hash);
+	b->count[PUB_OLDER]--;
 }
 
 static int
@@ -148,8 +156,8 @@ pub_scope_has(const struct pub_scope *s, const struct pub_bucket *b)
 }
 
 void
-pub_scope_sum(const struct sl_publisher *p, const struct pub_scope *s, struct sl_hash_sum *sum,
-	      uint64_t *count)
+pub_scope_sum(const struct sl_publisher *p, const struct pub_scope *s, enum pub_view view,
+	      struct sl_hash_sum *sum, uint64_t *count)
 {
 	memset(sum, 0, sizeof(*sum));
 	*count = 0;
@@ -162,9 +170,9 @@ pub_scope_sum(const struct sl_publisher *p, const struct pub_scope *s, struct sl
 		uint8_t h[SL_HASH_LEN];
 
 		for (unsigned j = 0; j < SL_HASH_LEN; j++)
-			h[j] = (uint8_t)(s->has[i]->sum.w[j / 8] >> j % 8 * 8);
+			h[j] = (uint8_t)(s->has[i]->sum[view].w[j / 8] >> j % 8 * 8);
 		sl_hash_add(sum, h);
-		*count += s->has[i]->count;
+		*count += s->has[i]->count[view];
 	}
 }
 

@@ -69,7 +69,7 @@ pub_snapshot_begin(struct pub_stream *s)
 		pub_stream_drop(s, "no_memory", "no memory");
 		return;
 	}
-	pub_scope_sum(p, &s->scope, &s->snap_sum, &s->snap_count);
+	pub_scope_sum(p, &s->scope, s->view, &s->snap_sum, &s->snap_count);
 	s->snap_part = 0;
 	s->snap_given = 0;
 	s->snap_moved_ns = sl_clock_mono_ns();
@@ -136,12 +136,9 @@ snapshot_has(struct pub_stream *s, enum sl_kind k, const char *id, uint64_t rev,
 }
 
 static bool
-snapshot_row(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
+snapshot_put(struct pub_stream *s, enum sl_kind k, const char *id, uint64_t rev, const char *text,
+	     size_t len)
 {
-	struct pub_stream *s = ctx;
-
-	if (!snapshot_has(s, k, id, rev, text, len))
-		return true;
 	if (s->part.len && s->part.len + len + SL_OBJ_ID + 64 > PUB_PART_BYTES) {
 		snapshot_flush(s, false);
 		if (s->phase == PUB_DROPPED)
@@ -156,6 +153,24 @@ snapshot_row(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char
 	wire_add(&s->part, "}", 1);
 	s->snap_given++;
 	return true;
+}
+
+static bool
+snapshot_row(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
+{
+	struct pub_stream *s = ctx;
+	struct pub_seen seen;
+	bool more = true;
+
+	if (!snapshot_has(s, k, id, rev, text, len))
+		return true;
+	if (s->view == PUB_STORED)
+		return snapshot_put(s, k, id, rev, text, len);
+	s->part.failed |= pub_see_text(s->p, k, id, text, len, &seen) != 0;
+	if (seen.there)
+		more = snapshot_put(s, k, id, rev, seen.text, seen.len);
+	pub_seen_free(&seen);
+	return more;
 }
 
 static void

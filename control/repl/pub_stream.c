@@ -78,7 +78,7 @@ pub_stream_beat(struct pub_stream *s)
 	wire_json(&t, epoch);
 	json_decref(epoch);
 	if (s->phase == PUB_LIVE) {
-		pub_scope_sum(p, &s->scope, &sum, &count);
+		pub_scope_sum(p, &s->scope, s->view, &sum, &count);
 		wire_addf(&t, ",\"scope_seq\":%llu,\"hash\":\"%s\",\"chain\":\"%s\"",
 			  (unsigned long long)s->sent_seq, sl_hash_str(&sum, hash), p->chain);
 	}

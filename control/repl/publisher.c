@@ -149,6 +149,8 @@ sl_publisher_new(const struct sl_publisher_conf *c, struct sl_error *e)
 	TAILQ_INIT(&p->streams);
 	p->conf = *c;
 	p->conf.schemas = sl_repl_schemas_or_ours(c->schemas);
+	/* one older form is kept, that of the schema before */
+	p->conf.schemas.oldest = SL_MAX(p->conf.schemas.oldest, p->conf.schemas.newest - 1);
 	p->conf.heartbeat_s = c->heartbeat_s ? c->heartbeat_s : SL_REPL_HEARTBEAT_S;
 	p->conf.outbox_max = c->outbox_max ? c->outbox_max : OUTBOX_MAX;
 	p->conf.snapshots_max = c->snapshots_max ? c->snapshots_max : SNAPSHOTS_MAX;

@@ -5,7 +5,8 @@
 struct sl_repl_schemas
 sl_repl_schemas_or_ours(struct sl_repl_schemas s)
 {
-	return s.newest != 0 ? s : (struct sl_repl_schemas){SL_REPL_SCHEMA_OLDEST, SL_REPL_SCHEMA};
+	return s.newest != 0 ? s
+			     : (struct sl_repl_schemas){SL_MODEL_SCHEMA_OLDEST, SL_MODEL_SCHEMA};
 }
 
 json_t *

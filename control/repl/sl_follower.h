@@ -23,6 +23,7 @@ struct sl_follower_conf {
 	struct sl_tls *tls;
 	const char *token; /* NULL: the certificate is the login */
 	const char *node, *program;
+	struct sl_repl_schemas schemas; /* that it reads; zero: those of this program */
 	/** May an epoch be taken that is lower than ours, or of the same number and another id?
 	 * NULL: never. Somebody has to confirm that here. */
 	bool (*confirmed)(void *ctx, const struct sl_epoch *epoch);

@@ -18,15 +18,13 @@
 #include "sl_object.h"
 
 #define SL_REPL_ALPN "sluice-repl/1"
-#define SL_REPL_SCHEMA 1	/* of objects on the wire */
-#define SL_REPL_SCHEMA_OLDEST 1 /* that is served and read too: n - 1, once there are two */
 #define SL_REPL_HEARTBEAT_S 10
 
 /** Versions of objects, both ends included. */
 struct sl_repl_schemas {
 	unsigned oldest, newest;
 };
-/** {0, 0} stands for those of this program. */
+/** {0, 0} stands for those of this program, SL_MODEL_SCHEMA_OLDEST to SL_MODEL_SCHEMA. */
 struct sl_repl_schemas sl_repl_schemas_or_ours(struct sl_repl_schemas s);
 /** [oldest ... newest], what a subscriber says that it reads; new reference. */
 json_t *sl_repl_schema_list(struct sl_repl_schemas s);
@@ -50,6 +48,7 @@ struct sl_position {
 	uint64_t seq;		  /* of the last transaction or snapshot received */
 	char chain[SL_CHAIN_STR]; /* told by it */
 	struct sl_hash_sum sum;
+	unsigned schema; /* that it was received in; 0: the first. Not asked of a data store */
 };
 
 /**
@@ -80,6 +79,8 @@ struct sl_sub_ops {
 	 * minutes. */
 	bool (*heartbeat)(void *ctx, uint64_t head, uint64_t scope_seq,
 			  const struct sl_hash_sum *sum, uint64_t now_ns);
+	/** What a snapshot brought is of this schema; NULL: nobody keeps it. */
+	void (*schema)(void *ctx, unsigned schema);
 	/** Connected and subscribed (`source` counts from 0), or not any more (e says why). */
 	void (*state)(void *ctx, bool up, unsigned source, const struct sl_error *e);
 };

@@ -50,8 +50,10 @@ struct sl_sub {
 	struct sl_epoch epoch;
 	uint64_t seq; /* last transaction or snapshot */
 	char chain[SL_CHAIN_STR];
-	bool known;    /* the three name what the owner has */
-	uint64_t prev; /* of the transaction that comes next */
+	bool known;	 /* the three name what the owner has */
+	unsigned held;	 /* schema in which the owner has received it */
+	unsigned schema; /* of this subscription */
+	uint64_t prev;	 /* of the transaction that comes next */
 	/* a later seq at which we are equal, from a heartbeat; 0: none */
 	uint64_t head;
 	char head_chain[SL_CHAIN_STR];

@@ -184,6 +184,12 @@ on_subscribed(void *ctx, int rc, json_t *r, const struct sl_error *why)
 	memcpy(s->sub, name, strlen(name) + 1);
 	s->info.head = number(r, "head");
 	snprintf(s->info.primary, sizeof(s->info.primary), "%s", sl_json_text(r, "primary"));
+	s->schema = (unsigned)number(r, "schema");
+	if (strcmp(mode, "resume") == 0 && s->held != s->schema && !s->conf.follower &&
+	    !s->want[0]) { /* what we have is written otherwise than what would follow */
+		sl_sub_resync(s, "schema");
+		return;
+	}
 	if (strcmp(mode, "resume") == 0) {
 		resumed(s, r);
 	} else {
@@ -208,6 +214,7 @@ stand(struct sl_sub *s)
 	s->seq = pos.seq;
 	memcpy(s->chain, pos.chain, sizeof(s->chain));
 	s->head = s->acked = 0;
+	s->held = SL_MAX(pos.schema, 1u);
 	s->known = true;
 }
 
@@ -321,6 +328,9 @@ advance(struct sl_sub *s, enum sub_op op)
 		return;
 	}
 	s->info.snapshots++;
+	s->held = s->schema;
+	if (s->conf.ops->schema)
+		s->conf.ops->schema(s->conf.ctx, s->held);
 	s->snap_open = false;
 	s->want[0] = '\0';
 	s->phase = SUB_LIVE;

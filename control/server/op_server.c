@@ -57,7 +57,7 @@ sl_op_get_version(struct sl_call *c, struct sl_error *e)
 	return sl_call_answer(c, 200,
 			      json_pack("{s:s, s:s, s:s, s:i}", "server", "sluice-control",
 					"version", SL_VERSION, "api", api, "schema",
-					SL_REPL_SCHEMA),
+					SL_MODEL_SCHEMA),
 			      e);
 }
 

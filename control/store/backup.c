@@ -221,7 +221,7 @@ swap(const char *tmp, const char *path, struct sl_error *e)
 int
 sl_store_restore(const char *path, const char *from, struct sl_error *e)
 {
-	char tmp[STORE_PATH + 32], file[STORE_PATH + 48];
+	char tmp[STORE_PATH + 32], file[STORE_PATH + 64];
 	mode_t mask = umask(077);
 	int rc;
 
@@ -237,6 +237,10 @@ sl_store_restore(const char *path, const char *from, struct sl_error *e)
 		unlink(tmp);
 	for (unsigned i = 0; i < 2; i++) {
 		snprintf(file, sizeof(file), "%s%s", tmp, i == 0 ? "-wal" : "-shm");
+		unlink(file);
+	}
+	for (int v = 1; v < store_steps[store_n_steps - 1].to; v++) { /* of an older backup */
+		snprintf(file, sizeof(file), "%s.schema-%d", tmp, v);
 		unlink(file);
 	}
 	umask(mask);

@@ -132,6 +132,11 @@ int sl_store_txn_walk(struct sl_store_txn *t, enum sl_kind k, const char *after,
  * refer to is not removed (-EBUSY referenced). @return 0; version_mismatch, ... */
 int sl_store_put_policy(struct sl_store_txn *t, json_t *doc, const char *text, uint64_t if_version,
 			uint32_t *version, struct sl_error *e);
+/**
+ * A target's `withdrawn` says what its migration entry says: each put of either sees to that. This
+ * does it for a store that was written before there was such a field; nothing to do, no row.
+ */
+int sl_store_mark_withdrawn(struct sl_store *s, struct sl_error *e);
 /** What the transaction would do: array of {op, kind, id, obj, was}. New reference. */
 json_t *sl_store_diff(struct sl_store_txn *t);
 /** The checks that a commit makes, now: what a dry run asks. @return 0 or what the commit would say

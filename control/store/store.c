@@ -186,7 +186,7 @@ open_db(struct sl_store *s, struct sl_error *e)
 	if (rc < 0)
 		return rc;
 	if (s->mode == SL_STORE_READ) {
-		rc = store_schema_same(s->db, store_steps[store_n_steps - 1].to, e);
+		rc = store_schema_read(s->db, store_steps[store_n_steps - 1].to, e);
 		return rc == 0 ? store_exec(s->db, "PRAGMA query_only = ON", e) : rc;
 	}
 	rc = store_migrate(s->db, s->path, store_steps, store_n_steps, e);

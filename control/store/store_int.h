@@ -131,8 +131,8 @@ extern const struct store_step store_steps[];
 extern const unsigned store_n_steps;
 /** @return -EPROTO store_foreign */
 int store_schema_version(sqlite3 *db, int *out, struct sl_error *e);
-/** For who only reads: today's layout and no other. */
-int store_schema_same(sqlite3 *db, int newest, struct sl_error *e);
+/** For who only reads: today's layout, or an older one with the same tables. */
+int store_schema_read(sqlite3 *db, int newest, struct sl_error *e);
 /**
  * Bring the layout up to date: a copy is kept as PATH.schema-N, then one transaction.
  * @return 0; -EPROTO store_schema_newer, store_foreign
@@ -223,6 +223,15 @@ int store_tombstone_clear(struct sl_store *s, enum sl_kind k, const char *id, st
 uint64_t store_tombstone_rev(struct sl_store *s, enum sl_kind k, const char *id);
 /** Drop those older than 120 days and beyond a million. */
 int store_tombstone_trim(struct sl_store *s, struct sl_error *e);
+
+/* --- marks of the ledger (withdrawn.c) -------------------------------------------------------- */
+
+/** A target's body with the mark that the ledger gives it, whatever the body says. New reference.
+ */
+int store_withdrawn_mark(struct sl_store *s, const char *target, const json_t *body, json_t **out,
+			 struct sl_error *e);
+/** An entry of the ledger was put or deleted: its target follows. */
+int store_withdrawn_follow(struct sl_store_txn *t, const char *entry, struct sl_error *e);
 
 /* --- transactions (txn.c) --------------------------------------------------------------------- */
 

@@ -200,9 +200,9 @@ write_put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t was_r
 	return 0;
 }
 
-int
-sl_store_put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev, json_t *body,
-	     struct sl_error *e)
+static int
+put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev, json_t *body,
+    struct sl_error *e)
 {
 	struct store_body is = {0};
 	uint64_t rev = 0;
@@ -210,11 +210,6 @@ sl_store_put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if
 	size_t len = 0;
 	int rc;
 
-	if (t->broken)
-		return broken(t, e);
-	rc = sl_object_check(k, id, body, NULL, e);
-	if (rc < 0)
-		return rc;
 	rc = store_object_get(t->s, k, id, &rev, &was, &len, e);
 	if (rc < 0 && rc != -ENOENT)
 		return rc;
@@ -230,6 +225,26 @@ sl_store_put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if
 	}
 	free(was);
 	free(is.text);
+	return rc;
+}
+
+int
+sl_store_put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev, json_t *body,
+	     struct sl_error *e)
+{
+	json_t *marked = NULL;
+	int rc;
+
+	if (t->broken)
+		return broken(t, e);
+	rc = sl_object_check(k, id, body, NULL, e);
+	if (rc == 0 && k == SL_KIND_TARGET)
+		rc = store_withdrawn_mark(t->s, id, body, &marked, e);
+	if (rc == 0)
+		rc = put(t, k, id, if_rev, marked != NULL ? marked : body, e);
+	json_decref(marked);
+	if (rc == 0 && k == SL_KIND_MIGRATION)
+		rc = store_withdrawn_follow(t, id, e);
 	return rc;
 }
 
@@ -407,5 +422,6 @@ sl_store_del(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if
 		free(was);
 		return rc;
 	}
-	return write_del(t, k, id, rev, was, e);
+	rc = write_del(t, k, id, rev, was, e);
+	return rc == 0 && k == SL_KIND_MIGRATION ? store_withdrawn_follow(t, id, e) : rc;
 }

@@ -36,6 +36,10 @@ static const char head[] =
 	"- A field that is not needed is left out; `null` is no value. Times are RFC 3339 in UTC. "
 	"Prefixes have no bits behind their length.\n"
 	"- An error names the place as a JSON pointer inside the body, and mostly the remedy.\n"
+	"- **Schema.** Fields and kinds that came later say since which schema; all others are of "
+	"the first. A gateway that reads an earlier one is\n"
+	"  sent objects without them; where such a field restricts what the object gives, it is "
+	"not sent the object ([replication.md](replication.md#schemas)).\n"
 	"\n"
 	"## Canonical form and hash\n"
 	"\n"
@@ -145,7 +149,11 @@ print_fields(const struct model_field *f, const char *under)
 	for (; f->name != NULL; f++) {
 		printf("| `%s%s` | ", under, f->name);
 		print_type(f);
-		printf(" | %s | %s |\n", f->required ? "yes" : "", f->doc);
+		printf(" | %s | %s", f->required ? "yes" : "", f->doc);
+		if (f->since > 1)
+			printf(" (since schema %u%s)", f->since,
+			       f->restricts ? "; withheld from who reads an earlier one" : "");
+		printf(" |\n");
 		snprintf(below, sizeof(below), "%s.", f->name);
 		if (f->type == MODEL_OBJECT)
 			print_fields(f->fields, below);

@@ -373,6 +373,13 @@ test_unknown_field(void **state)
 	assert_string_equal(json_string_value(
 				    json_array_get(json_object_get(cx.ack, "ignored"), 0)),
 			    "interface/wg0/colour");
+	cx_txn(15, "{'op':'put','kind':'target','id':'late','rev':1,'obj':{'addresses':"
+		   "['10.20.9.9/32'],'colour':'red'}}");
+	cx_acked();
+	assert_int_equal(acked_int("serving_seq"), 15);
+	assert_string_equal(json_string_value(
+				    json_array_get(json_object_get(cx.ack, "ignored"), 0)),
+			    "target/late/colour");
 }
 
 /* What only the gateway itself may set is taken out, told, and not applied. */

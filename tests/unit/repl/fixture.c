@@ -200,6 +200,7 @@ node_follow(struct node *n, const char *name, uint16_t port)
 				     .n_sources = 1,
 				     .token = token,
 				     .node = name,
+				     .schemas = n->conf.schemas,
 				     .program = "test"};
 	struct sl_error e;
 

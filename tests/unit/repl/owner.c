@@ -171,6 +171,14 @@ heartbeat(void *ctx, uint64_t head, uint64_t scope_seq, const struct sl_hash_sum
 }
 
 static void
+schema(void *ctx, unsigned schema)
+{
+	struct owner *o = ctx;
+
+	o->pos.schema = schema;
+}
+
+static void
 state(void *ctx, bool up, unsigned source, const struct sl_error *e)
 {
 	struct owner *o = ctx;
@@ -194,6 +202,7 @@ const struct sl_sub_ops owner_ops = {
 	.snapshot_abort = abort_snapshot,
 	.txn = txn,
 	.heartbeat = heartbeat,
+	.schema = schema,
 	.state = state,
 };
 

@@ -196,4 +196,13 @@ must_verify(struct fixture *f)
 		fail_msg("verify: %s: %s", f->e.reason, f->e.message);
 }
 
+static inline void
+sh(const char *fmt, const char *a)
+{
+	char cmd[400];
+
+	snprintf(cmd, sizeof(cmd), fmt, a, a, a);
+	assert_int_equal(system(cmd), 0);
+}
+
 #endif

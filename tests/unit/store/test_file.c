@@ -3,15 +3,6 @@
 #include "sl_log.h"
 #include "store_test.h"
 
-static void
-sh(const char *fmt, const char *a)
-{
-	char cmd[400];
-
-	snprintf(cmd, sizeof(cmd), fmt, a, a, a);
-	assert_int_equal(system(cmd), 0);
-}
-
 static struct sl_store *
 reopen(struct fixture *f)
 {
@@ -98,12 +89,12 @@ test_newer(void **state)
 static void
 test_migrate(void **state)
 {
-	static const struct store_step good[] = {{1, ""},
-						 {2, "ALTER TABLE token_used ADD COLUMN note TEXT"},
-						 {3, "CREATE TABLE more (a INTEGER)"}};
-	static const struct store_step bad[] = {{1, ""},
-						{2, "ALTER TABLE token_used ADD COLUMN note TEXT"},
-						{3, "CREATE nonsense"}};
+	static const struct store_step good[] = {{2, ""},
+						 {3, "ALTER TABLE token_used ADD COLUMN note TEXT"},
+						 {4, "CREATE TABLE more (a INTEGER)"}};
+	static const struct store_step bad[] = {{2, ""},
+						{3, "ALTER TABLE token_used ADD COLUMN note TEXT"},
+						{4, "CREATE nonsense"}};
 	struct fixture f;
 	int version = 0;
 	char copy[128];
@@ -111,15 +102,15 @@ test_migrate(void **state)
 
 	fixture_begin(&f, SL_STORE_PRIMARY);
 	put_one(&f, SL_KIND_INTERFACE, "wg0", "{}");
-	snprintf(copy, sizeof(copy), "%s.schema-1", f.path);
+	snprintf(copy, sizeof(copy), "%s.schema-2", f.path);
 	assert_true(store_migrate(f.s->db, f.path, bad, 3, &f.e) < 0);
 	assert_int_equal(store_schema_version(f.s->db, &version, &f.e), 0);
-	assert_int_equal(version, 1);
+	assert_int_equal(version, 2);
 	assert_int_equal(store_exec(f.s->db, "SELECT note FROM token_used", &f.e) == 0, 0);
 	assert_int_equal(unlink(copy), 0);
 	assert_int_equal(store_migrate(f.s->db, f.path, good, 3, &f.e), 0);
 	assert_int_equal(store_schema_version(f.s->db, &version, &f.e), 0);
-	assert_int_equal(version, 3);
+	assert_int_equal(version, 4);
 	assert_int_equal(store_exec(f.s->db, "SELECT note FROM token_used", &f.e), 0);
 	assert_int_equal(stat(copy, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
