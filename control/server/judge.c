@@ -457,6 +457,37 @@ compile(struct judge *j, struct sl_error *e)
 	return rc == 0 && j->rc == 0 ? 0 : no_memory(e);
 }
 
+static bool
+is_withdrawn(struct judge *j, const char *target)
+{
+	json_t *body = NULL;
+	bool withdrawn = sl_store_get(j->s, SL_KIND_TARGET, target, NULL, &body) == 0 &&
+			 json_is_true(json_object_get(body, "withdrawn"));
+
+	json_decref(body);
+	return withdrawn;
+}
+
+/** Whether a target is withdrawn is the ledger's word: a document has none. */
+static int
+ask_ledger(struct judge *j, struct sl_error *e)
+{
+	for (unsigned i = 0; i < j->p->n_targets; i++) {
+		struct sl_pol_target *t = &j->p->targets[i];
+		char path[SL_POL_NAME + 32];
+
+		if (t->withdrawn) {
+			snprintf(path, sizeof(path), "/targets/%s/withdrawn", t->name);
+			sl_fail(e, -EINVAL, "ledger_owned", path,
+				"the migration ledger alone withdraws a target");
+			sl_hint(e, "leave the field out; sluicectl migration withdraw %s", t->name);
+			return -EINVAL;
+		}
+		t->withdrawn = is_withdrawn(j, t->name);
+	}
+	return 0;
+}
+
 static int
 read_document(struct judge *j, const char *text, size_t len, bool was_in_force, struct sl_error *e)
 {
@@ -469,7 +500,8 @@ read_document(struct judge *j, const char *text, size_t len, bool was_in_force, 
 	j->peers = json_object();
 	if (j->doc == NULL || j->ifaces == NULL || j->peers == NULL)
 		return no_memory(e);
-	return sl_policy_check(j->p, NULL, was_in_force ? 0 : j->wall_ns, e);
+	rc = ask_ledger(j, e);
+	return rc != 0 ? rc : sl_policy_check(j->p, NULL, was_in_force ? 0 : j->wall_ns, e);
 }
 
 struct judge *

@@ -206,6 +206,29 @@ def migration(c, gw, candidate):
     state("enforced")  # gateways enforce it all the time
     c.want(200, "POST", "/migration/targets/db/withdraw", {})
     equal("nobody has it any more", "stale_configs" in c.want(200, "GET", "/migration/targets/db").json(), False)
+    # the mark that gateways are sent: the ledger's alone
+    targets = {t["name"]: t.get("withdrawn") for t in c.want(200, "GET", "/targets").json()["items"]}
+    equal("marked", targets, {"db": True, "web": None})
+    forged = json.loads(json.dumps(candidate))
+    forged["targets"]["web"]["withdrawn"] = True
+    for method, path, body in (("PUT", "/policy", forged), ("POST", "/policy/validate", forged)):
+        a = c.want(422, method, path, body, reason="ledger_owned", headers={"If-Match": "*"})
+        equal("where", a.json()["errors"][0]["path"], "/targets/web/withdrawn")
+    before = c.want(200, "GET", "/targets/db").json()["rev"]
+    c.want(200, "PUT", "/policy", candidate, headers={"If-Match": "*"})
+    equal("a document leaves it", (c.want(200, "GET", "/targets/db").json()["rev"], c.want(200, "GET", "/targets/db").json()["withdrawn"]), (before, True))
+    equal("nor does its text say it", "withdrawn" in json.dumps(c.want(200, "GET", "/policy").json()), False)
+    s = c.want(200, "POST", "/policy/simulate", {"subject": {"peer": "alice"}, "dst": "10.20.0.10", "dport": 5432}).json()
+    equal("simulated", (s["verdict"], s["why"], s["target"]), ("deny", "withdrawn", "db"))
+    w = c.want(200, "GET", "/policy/would-deny?target=db").json()
+    equal("would-deny", ({r["why"] for r in w["rows"]}, w["denied"], w["flows"] > 0), ({"withdrawn"}, w["flows"], True))
+    s = c.want(200, "POST", "/policy/suggest", {"target": "db"}).json()
+    equal("no rule opens it", (s["rules"], {x["reason"] for x in s["left_out"]}), ([], {"withdrawn"}))
+    r = c.want(200, "POST", "/policy/replay", {"policy": candidate, "target": "db"}).json()
+    equal("nor does a candidate", (r["newly_allowed"]["flows"], r["newly_denied"]["flows"]), (0, 0))
+    c.want(200, "POST", "/migration/targets/db/advance", {"to": "pilot", "force": True})
+    equal("it is back", [t["name"] for t in c.want(200, "GET", "/targets").json()["items"] if "withdrawn" in t], [])
+    c.want(200, "POST", "/migration/targets/db/withdraw", {"comment": "again"})
 
 
 def metrics(c, gw):
