@@ -267,7 +267,24 @@ static const struct sl_table_column records[] = {
 	{0},
 };
 
+static const struct sl_table_column rings[] = {
+	{"lcore", NULL, SL_CELL_NUMBER},      {"type", NULL, SL_CELL_TEXT},
+	{"seen", NULL, SL_CELL_NUMBER},	      {"recorded", NULL, SL_CELL_NUMBER},
+	{"suppressed", NULL, SL_CELL_NUMBER}, {"not_selected", NULL, SL_CELL_NUMBER},
+	{"taken", NULL, SL_CELL_NUMBER},      {"overwritten", NULL, SL_CELL_NUMBER},
+	{"in_ring", NULL, SL_CELL_NUMBER},    {0},
+};
+static const struct sl_table_column sinks[] = {
+	{"name", "sink", SL_CELL_TEXT},	    {"target", NULL, SL_CELL_TEXT},
+	{"state", NULL, SL_CELL_TEXT},	    {"drained", NULL, SL_CELL_NUMBER},
+	{"acked", NULL, SL_CELL_NUMBER},    {"queued", NULL, SL_CELL_NUMBER},
+	{"dropped", NULL, SL_CELL_NUMBER},  {"drops", "why", SL_CELL_TEXT},
+	{"last_error", NULL, SL_CELL_TEXT}, {0},
+};
+
 static const struct view views[] = {
+	{"audit.status", "lcores", rings},
+	{"audit.status", "sinks", sinks},
 	{"audit.recent", "records", records},
 	{"peer.list", "peers", peers},
 	{"interface.list", "interfaces", interfaces},
@@ -451,19 +468,52 @@ write_mode_set(FILE *f, const json_t *o)
 		fprintf(f, "taken back unless confirmed: sluicectl mode confirm %s\n", id);
 }
 
+/** The types of all rings, a row each; those of which nothing was seen are left out. */
+static json_t *
+rows_of_rings(const json_t *of)
+{
+	json_t *rows = json_array(), *lcore, *type, *row;
+	size_t i, k;
+
+	json_array_foreach (of, i, lcore) {
+		json_array_foreach (json_object_get(lcore, "types"), k, type) {
+			if (json_integer_value(json_object_get(type, "seen")) == 0)
+				continue;
+			row = json_copy(type);
+			json_object_set(row, "lcore", json_object_get(lcore, "lcore"));
+			json_array_append_new(rows, row);
+		}
+	}
+	return rows;
+}
+
 /** Does the result say more than the rows of its list? */
 static bool
 says_more(const char *method)
 {
-	static const char *const more[] = {"stats.get",	     "drops.get",	  "authz.mode.get",
-					   "sys.lcores",     "policy.load",	  "policy.validate",
-					   "policy.explain", "policy.would_deny", "policy.replay",
-					   "policy.suggest", "evidence.list",	  "flow.count"};
+	static const char *const more[] = {"audit.status",    "stats.get",	"drops.get",
+					   "authz.mode.get",  "sys.lcores",	"policy.load",
+					   "policy.validate", "policy.explain", "policy.would_deny",
+					   "policy.replay",   "policy.suggest", "evidence.list",
+					   "flow.count"};
 
 	for (size_t i = 0; i < SL_ARRAY_SIZE(more); i++)
 		if (strcmp(method, more[i]) == 0)
 			return true;
 	return false;
+}
+
+static void
+write_rows(FILE *f, const char *method, const char *key, const json_t *list, int64_t now)
+{
+	bool flat = strcmp(method, "audit.status") == 0 && strcmp(key, "lcores") == 0;
+	json_t *rows = flat ? rows_of_rings(list) : NULL;
+
+	if (flat && json_array_size(rows) == 0)
+		fputs("nothing was judged yet\n", f);
+	else
+		write_list(f, method, key, flat ? rows : list, now);
+	json_decref(rows);
 }
 
 static void
@@ -494,7 +544,7 @@ write_result(FILE *f, const char *method, const json_t *result, int64_t now)
 			continue;
 		if (strcmp(method, "policy.suggest") == 0 && strcmp(key, "tests") == 0)
 			continue; /* of the candidate */
-		write_list(f, method, key, item, now);
+		write_rows(f, method, key, item, now);
 		write_warnings(f, item);
 		lists |= columns_of(method, key) != NULL;
 	}

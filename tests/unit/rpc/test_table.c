@@ -91,6 +91,24 @@ test_views(void **state)
 {
 	view_is("peer.remove", "{}", "ok\n");
 	view_is("route.list", "{\"routes\":[]}", "no routes\n");
+	view_is("audit.status", "{\"lcores\":[{\"lcore\":0,\"types\":[]}],\"sinks\":[]}",
+		"nothing was judged yet\nno sinks\n\n");
+	view_is("audit.status",
+		"{\"records\":9,\"lcores\":[{\"lcore\":0,\"slots\":2048,\"types\":["
+		"{\"type\":\"allow\",\"seen\":0,\"recorded\":0},"
+		"{\"type\":\"deny\",\"seen\":7,\"recorded\":4,\"suppressed\":2,\"not_selected\":1,"
+		"\"taken\":3,\"overwritten\":1,\"in_ring\":0}]}],"
+		"\"sinks\":[{\"name\":\"h\",\"target\":\"u\",\"state\":\"down\",\"drained\":4,"
+		"\"acked\":1,\"queued\":2,\"dropped\":1,\"drops\":[{\"reason\":\"busy\","
+		"\"records\":1}],\"last_error\":\"no\"}]}",
+		"lcore  type  seen  recorded  suppressed  not selected  taken  overwritten  in "
+		"ring\n"
+		"    0  deny     7         4           2             1      3            1        "
+		"0\n"
+		"sink  target  state  drained  acked  queued  dropped  why             last error\n"
+		"h     u       down         4      1       2        1  busy records 1  no\n"
+		"\n"
+		"records                         9\n");
 	view_is("audit.recent",
 		"{\"records\":[{\"@timestamp\":\"t\",\"event\":{\"action\":\"policy-deny\"},"
 		"\"sluice\":{\"peer\":{\"name\":\"alice\"},\"count\":3}},"
