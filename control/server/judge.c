@@ -15,6 +15,8 @@ struct judge {
 	json_t *peers;	/* name -> {id, and its body} */
 	struct sl_who_builder *who;
 	const struct sl_identity *id; /* NULL: to be made anew */
+	uint64_t idp_grace_ns;	      /* 0: without end */
+	bool has_maps;		      /* role maps of prefixes are entered */
 	int rc;			      /* of a walk */
 };
 
@@ -91,27 +93,37 @@ add_document_members(struct judge *j)
 	return rc;
 }
 
+/** Was the provider down by then, and has it been since? */
 static bool
-provider_is_down(struct judge *j, const char *name)
+provider_was_down(struct judge *j, const char *name, uint64_t then_ns)
 {
 	json_t *body = NULL;
+	uint64_t since;
 	bool down = sl_store_get(j->s, SL_KIND_PROVIDER, name, NULL, &body) == 0 &&
 		    strcmp(sl_json_text(body, "state"), "down") == 0;
 
+	if (down && sl_time_parse(sl_json_text(body, "since"), &since) == 0)
+		down = since <= then_ns;
 	json_decref(body);
 	return down;
 }
 
-/** Does a role map hold now? One of a silent provider goes on. */
+/** Does a role map hold now? One whose provider was silent when it expired goes on for the grace,
+ * unless its role ends then. */
 static bool
-holds(struct judge *j, const json_t *map)
+holds(struct judge *j, const json_t *map, unsigned role)
 {
+	const json_t *source = json_object_get(map, "source");
 	const char *expires = sl_json_text(map, "expires_at");
 	uint64_t until;
 
 	if (expires[0] == '\0' || sl_time_parse(expires, &until) != 0 || until > j->wall_ns)
 		return true;
-	return provider_is_down(j, sl_json_text(json_object_get(map, "source"), "provider"));
+	if (j->p->roles[role].on_idp_down == SL_IDP_DENY ||
+	    strcmp(sl_json_text(source, "type"), "idp") != 0 ||
+	    !provider_was_down(j, sl_json_text(source, "provider"), until))
+		return false;
+	return j->idp_grace_ns == 0 || until + j->idp_grace_ns > j->wall_ns;
 }
 
 static bool
@@ -126,7 +138,7 @@ each_role_map(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const cha
 
 	snprintf(prefix, sizeof(prefix), "%.*s", at ? (int)(at - member) : 63, member);
 	if (role >= 0 && strncmp(member, "peer:", 5) != 0 &&
-	    sl_prefix_parse(prefix, &place.prefix) == 0 && holds(j, map)) {
+	    sl_prefix_parse(prefix, &place.prefix) == 0 && holds(j, map, (unsigned)role)) {
 		if (at != NULL && strcmp(at + 1, "*") != 0)
 			snprintf(place.iface, sizeof(place.iface), "%s", at + 1);
 		j->rc = add_prefix(j, &place, (unsigned)role, SL_SOURCE_DYNAMIC);
@@ -161,11 +173,12 @@ each_peer_map(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const cha
 	json_t *map = json_loadb(text, len, 0, NULL);
 	const char *member = sl_json_text(map, "member"), *at = strrchr(member, '@');
 	size_t n = at != NULL ? (size_t)(at - member) : strlen(member);
+	int role = role_at(w->j, sl_json_text(map, "role"));
 
-	if (n == 5 + strlen(w->name) && strncmp(member, "peer:", 5) == 0 &&
+	if (role >= 0 && n == 5 + strlen(w->name) && strncmp(member, "peer:", 5) == 0 &&
 	    strncmp(member + 5, w->name, n - 5) == 0 &&
-	    (at == NULL || strcmp(at + 1, w->iface) == 0) && holds(w->j, map))
-		w->j->rc = add_peer_role(w, role_at(w->j, sl_json_text(map, "role")));
+	    (at == NULL || strcmp(at + 1, w->iface) == 0) && holds(w->j, map, (unsigned)role))
+		w->j->rc = add_peer_role(w, role);
 	json_decref(map);
 	return w->j->rc == 0;
 }
@@ -223,6 +236,13 @@ identity(struct judge *j)
 {
 	struct sl_who_garbage *old = NULL;
 
+	if (!j->has_maps) {
+		if (sl_store_walk(j->s, SL_KIND_ROLE_MAP, "", each_role_map, j, NULL) != 0 ||
+		    j->rc != 0)
+			return NULL;
+		j->has_maps = true;
+		j->id = NULL;
+	}
 	if (j->id == NULL) {
 		j->id = sl_who_publish(j->who, 1, &old);
 		sl_who_garbage_free(old);
@@ -230,31 +250,34 @@ identity(struct judge *j)
 	return j->id;
 }
 
-/** The peer's first address of a family. */
 static bool
-address_of(const json_t *peer, uint8_t version, struct sl_ip *out)
+first_of(const json_t *list, uint8_t version, struct sl_ip *out)
 {
-	json_t *lists = json_object_get(peer, "addresses"), *list, *v;
-	const char *gateway;
 	struct sl_prefix p;
+	json_t *v;
 	size_t i;
 
-	json_array_foreach (json_object_get(peer, "allowed_ips"), i, v) {
+	json_array_foreach ((json_t *)list, i, v) {
 		if (sl_prefix_parse(json_string_value(v), &p) == 0 && p.ip.family == version) {
 			*out = p.ip;
 			return true;
 		}
 	}
-	json_object_foreach (lists, gateway, list) {
-		json_array_foreach (list, i, v) {
-			if (sl_prefix_parse(json_string_value(v), &p) == 0 &&
-			    p.ip.family == version) {
-				*out = p.ip;
-				return true;
-			}
-		}
-	}
 	return false;
+}
+
+/** The peer's first address of a family: at its first gateway that has one, as that has it. */
+static bool
+address_of(const json_t *peer, uint8_t version, struct sl_ip *out)
+{
+	const char *gateway;
+	json_t *list;
+
+	json_object_foreach (json_object_get(peer, "addresses"), gateway, list) {
+		if (first_of(list, version, out))
+			return true;
+	}
+	return first_of(json_object_get(peer, "allowed_ips"), version, out);
 }
 
 /* --- tests of the document -------------------------------------------------------------------- */
@@ -344,29 +367,63 @@ by_roles(struct judge *j, const json_t *names, struct judge_answer *x, struct sl
 			return sl_fail(e, -EINVAL, "role_unknown", path,
 				       "the policy has no role \"%.60s\"", json_string_value(v));
 	}
-	x->q.src_class = x->made->n > 0 ? x->made : NULL;
+	if (x->q.from_inside)
+		x->q.peer_class = x->made->n > 0 ? x->made : NULL;
+	else
+		x->q.src_class = x->made->n > 0 ? x->made : NULL;
 	return 0;
 }
 
+/** The peer's roles, and an address of it where none is given. */
 static int
-by_peer(struct judge *j, const struct judge_subject *who, struct judge_answer *x,
-	struct sl_error *e)
+by_peer(struct judge *j, const char *name, struct judge_answer *x, struct sl_error *e)
 {
-	const json_t *peer = peer_of(j, who->peer);
+	const json_t *peer = peer_of(j, name);
 	const struct sl_identity *id = peer != NULL ? identity(j) : NULL;
+	struct sl_ip *own = x->q.from_inside ? &x->dst : &x->src;
+	const char *iface;
 
 	if (peer == NULL)
 		return sl_fail(e, -ENOENT, "not_found", "/subject/peer",
-			       "there is no peer \"%.63s\"", who->peer);
+			       "there is no peer \"%.63s\"", name);
 	if (id == NULL || j->rc != 0)
 		return no_memory(e);
-	x->q.flow.iface = iface_id(j, sl_json_text(peer, "interface"));
+	iface = sl_json_text(peer, "interface");
+	if (x->q.flow.iface != 0 && x->q.flow.iface != iface_id(j, iface))
+		return sl_fail(e, -ENOENT, "not_found", "/subject/interface",
+			       "peer \"%.63s\" is one of interface %.15s", name, iface);
+	x->q.flow.iface = iface_id(j, iface);
 	x->q.peer_class =
 		sl_identity_peer(id, (uint32_t)json_integer_value(json_object_get(peer, "#")));
-	if (x->src.family == 0 && !address_of(peer, x->q.flow.version, &x->src))
-		return sl_fail(e, -EINVAL, "family_mismatch", "/dst",
+	if (own->family == 0 && !address_of(peer, x->q.flow.version, own))
+		return sl_fail(e, -EINVAL, "family_mismatch", x->q.from_inside ? "/src" : "/dst",
 			       "the peer has no address of this IP version");
 	return 0;
+}
+
+/** Whose the tunnel's address is, if anybody's. */
+static int
+by_address(struct judge *j, const struct judge_subject *who, struct judge_answer *x,
+	   struct sl_error *e)
+{
+	const struct sl_ip *own = x->q.from_inside ? &x->dst : &x->src;
+	const char *iface = who->iface;
+	char peer[SL_OBJ_ID];
+
+	if (own->family == 0)
+		return sl_fail(e, -EINVAL, "field_missing", "/subject",
+			       "a peer, roles or an address must be named");
+	if (iface[0] == '\0' && json_object_size(j->ifaces) == 1) {
+		iface = json_object_iter_key(json_object_iter(j->ifaces));
+		x->q.flow.iface = iface_id(j, iface);
+	}
+	if (iface[0] == '\0') {
+		sl_fail(e, -EINVAL, "interface_missing", "/subject/interface",
+			"there are several interfaces");
+		sl_hint(e, "name the one in which the address lies");
+		return -EINVAL;
+	}
+	return sl_store_peer_at(j->s, iface, own, peer) == 0 ? by_peer(j, peer, x, e) : 0;
 }
 
 static int
@@ -374,7 +431,7 @@ find_subject(struct judge *j, const struct judge_subject *who, struct judge_answ
 	     struct sl_error *e)
 {
 	const struct sl_identity *id;
-	int rc = 0;
+	int rc;
 
 	if (who->iface[0] != '\0') {
 		x->q.flow.iface = iface_id(j, who->iface);
@@ -382,16 +439,13 @@ find_subject(struct judge *j, const struct judge_subject *who, struct judge_answ
 			return sl_fail(e, -EINVAL, "interface_unknown", "/subject/interface",
 				       "there is no interface \"%.15s\"", who->iface);
 	}
-	if (who->from.family != 0 && who->from.family != x->q.flow.version)
-		return sl_fail(e, -EINVAL, "family_mismatch", "/subject/address",
-			       "source and destination are of different IP versions");
-	x->src = who->from;
-	x->q.from_inside = who->from_inside;
 	if (who->peer != NULL)
-		rc = by_peer(j, who, x, e);
+		rc = by_peer(j, who->peer, x, e);
 	else if (who->roles != NULL)
-		return by_roles(j, who->roles, x, e);
-	if (rc != 0)
+		rc = by_roles(j, who->roles, x, e);
+	else
+		rc = by_address(j, who, x, e);
+	if (rc != 0 || (who->peer == NULL && who->roles != NULL && !who->from_inside))
 		return rc;
 	id = identity(j);
 	if (id == NULL)
@@ -407,15 +461,22 @@ judge_flow(struct judge *j, const struct judge_subject *who, const struct sl_ip 
 {
 	int rc;
 
-	out->q.flow = (struct sl_polset_flow){.version = dst->family,
+	out->src = who->from;
+	out->dst = *dst;
+	out->q.from_inside = who->from_inside;
+	out->q.flow = (struct sl_polset_flow){.version = dst->family != 0 ? dst->family
+									  : who->from.family,
 					      .proto = (uint8_t)proto,
-					      .dst = dst->b,
+					      .src = out->src.b,
+					      .dst = out->dst.b,
 					      .sport = sport,
 					      .dport = dport};
+	if (who->from.family != 0 && dst->family != 0 && who->from.family != dst->family)
+		return sl_fail(e, -EINVAL, "family_mismatch", "/subject/address",
+			       "source and destination are of different IP versions");
 	rc = find_subject(j, who, out, e);
 	if (rc != 0)
 		return rc;
-	out->q.flow.src = out->src.b;
 	sl_polset_eval(j->set, &out->q, &out->a, out->trace, SL_CLASS_ROLES_MAX, &out->n_trace);
 	return 0;
 }
@@ -452,8 +513,6 @@ compile(struct judge *j, struct sl_error *e)
 	if (j->who == NULL || sl_who_ifaces(j->who, (unsigned)json_object_size(j->ifaces) + 1) != 0)
 		return no_memory(e);
 	rc = add_document_members(j);
-	if (rc == 0 && sl_store_walk(j->s, SL_KIND_ROLE_MAP, "", each_role_map, j, e) != 0)
-		return e->err;
 	return rc == 0 && j->rc == 0 ? 0 : no_memory(e);
 }
 
@@ -516,10 +575,17 @@ judge_new(struct sl_store *s, const char *text, size_t len, uint64_t wall_ns, bo
 	}
 	j->s = s;
 	j->wall_ns = wall_ns;
+	judge_idp_grace(j, JUDGE_IDP_GRACE_H);
 	if (read_document(j, text, len, was_in_force, e) == 0 && compile(j, e) == 0)
 		return j;
 	judge_free(j);
 	return NULL;
+}
+
+void
+judge_idp_grace(struct judge *j, unsigned hours)
+{
+	j->idp_grace_ns = (uint64_t)hours * 3600 * 1000000000;
 }
 
 void

@@ -11,6 +11,8 @@
 #include "sl_policy_doc.h"
 #include "sl_store.h"
 
+#define JUDGE_IDP_GRACE_H 24
+
 struct judge;
 
 /**
@@ -21,6 +23,9 @@ struct judge;
 struct judge *judge_new(struct sl_store *s, const char *text, size_t len, uint64_t wall_ns,
 			bool was_in_force, struct sl_error *e);
 void judge_free(struct judge *j); /* NULL allowed */
+/** How long a mapping of a provider that is down outlives its expiry, before the first flow; 0:
+ * without end. Default: what gateways have, JUDGE_IDP_GRACE_H. */
+void judge_idp_grace(struct judge *j, unsigned hours);
 const struct sl_policy *judge_policy(const struct judge *j);
 const struct sl_polset *judge_set(const struct judge *j);
 /** The document as it was, with comments gone and no number chosen. New reference. */
@@ -29,24 +34,28 @@ json_t *judge_doc(const struct judge *j);
 /** Run the document's tests. @return 0; -EINVAL test_failed at /tests/N */
 int judge_test(struct judge *j, unsigned *n_run, struct sl_error *e);
 
-/** Who asks: a peer of the store, just these roles, or an address. */
+/**
+ * Whose flow it is: a peer of the store, just these roles, or neither: the peer that has the
+ * address at the tunnel's end, if one has it.
+ */
 struct judge_subject {
 	const char *peer;
 	const json_t *roles; /* array of names */
-	const char *iface;   /* "" any */
-	struct sl_ip from;   /* family 0: the peer's own */
+	const char *iface;   /* "" that of the peer, or the only one */
+	struct sl_ip from;   /* source; family 0: the peer's own, of a flow from the tunnel */
 	bool from_inside;    /* the flow begins inside, towards the peer */
 };
 struct judge_answer {
 	struct sl_polset_query q;
 	struct sl_polset_answer a;
-	struct sl_ip src;
+	struct sl_ip src, dst;
 	struct sl_trace_role trace[SL_CLASS_ROLES_MAX];
 	unsigned n_trace;
 	struct sl_class *made; /* of roles that were named */
 };
-/** @param out zeroed; free `made`. @return 0; -ENOENT not_found; -EINVAL role_unknown,
- * interface_unknown, family_mismatch */
+/** @param dst family 0: the peer's own, of a flow from inside
+ * @param out zeroed; free `made`. @return 0; -ENOENT not_found; -EINVAL role_unknown,
+ * interface_unknown, interface_missing, family_mismatch */
 int judge_flow(struct judge *j, const struct judge_subject *who, const struct sl_ip *dst,
 	       unsigned proto, uint16_t sport, uint16_t dport, struct judge_answer *out,
 	       struct sl_error *e);

@@ -167,6 +167,45 @@ sl_store_unique(struct sl_store *s, const char *what, const char *value, char id
 	return rc;
 }
 
+/** @return 0 with its id, -ENOENT */
+static int
+peer_of_prefix(struct sl_store *s, const char *iface, const struct sl_prefix *p, char id[SL_OBJ_ID])
+{
+	sqlite3_stmt *st = store_stmt(s, ST_NET_SAME);
+	uint8_t key[17];
+	int rc = -ENOENT;
+
+	if (st == NULL)
+		return -ENOENT;
+	store_net_key(&p->ip, key);
+	store_bind_text(st, 1, iface);
+	sqlite3_bind_blob(st, 2, key, sizeof(key), SQLITE_STATIC);
+	sqlite3_bind_int(st, 3, p->len);
+	while (rc != 0 && sqlite3_step(st) == SQLITE_ROW) {
+		if (strcmp((const char *)sqlite3_column_text(st, 1), "peer") != 0)
+			continue;
+		store_column(st, 2, id, SL_OBJ_ID);
+		rc = 0;
+	}
+	sqlite3_reset(st);
+	return rc;
+}
+
+int
+sl_store_peer_at(struct sl_store *s, const char *iface, const struct sl_ip *ip, char id[SL_OBJ_ID])
+{
+	unsigned bits = sl_ip_bytes(ip) * 8;
+	int rc = -ENOENT;
+
+	for (unsigned n = 0; n <= bits && rc != 0; n++) {
+		struct sl_prefix p = {.ip = *ip, .len = (uint8_t)(bits - n)};
+
+		sl_prefix_mask(&p);
+		rc = peer_of_prefix(s, iface, &p, id);
+	}
+	return rc;
+}
+
 /* --- snapshots -------------------------------------------------------------------------------- */
 
 struct sl_store_snap {

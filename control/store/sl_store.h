@@ -70,6 +70,10 @@ uint64_t sl_store_count(struct sl_store *s, enum sl_kind k);
 /** Who holds a unique value: ("peer_key", "wg0/BASE64"), ("prefix", "wg0/10.7.0.2/32") ...
  * @return 0 with its id, -ENOENT */
 int sl_store_unique(struct sl_store *s, const char *what, const char *value, char id[SL_OBJ_ID]);
+/** The peer of an interface in whose addresses, at any gateway, this one lies; by the longest
+ * prefix. @return 0 with its id, -ENOENT */
+int sl_store_peer_at(struct sl_store *s, const char *iface, const struct sl_ip *ip,
+		     char id[SL_OBJ_ID]);
 
 /** All objects of one moment, in pieces, while others write: a read transaction of its own. */
 struct sl_store_snap;

@@ -336,11 +336,37 @@ def policy(c):
                                         "source": {"type": "dynamic", "reason": "t"}})
     sim("allow", "rule", subject={"peer": "bob"})
     sim("deny", "no_role", subject={"peer": "bob"}, at="2031-06-01T00:00:00Z")
+    step("simulate: flows that begin inside, providers that are down, whose address it is")
+    def ask(want, why, **q):
+        a = c.want(200, "POST", "/policy/simulate", {"dport": 5432, **q}).json()
+        equal(f"simulate {q}", (a["verdict"], a["why"]), (want, why))
+        return a
+    a = ask("deny", "no_role", subject={"peer": "alice"}, **{"from": "inside"}, src="10.20.0.10")
+    equal("ends", (a["src"], a["dst"]), ("10.20.0.10", c.want(200, "GET", "/peers/alice").json()["allowed_ips"][0].split("/")[0]))
+    equal("its peer's", ask("allow", "rule", subject={"address": a["dst"], "interface": "wg0"}, dst="10.20.0.10")["rule"], "engineer/101")
+    for q, where in (({"dst": "10.20.0.10", "src": "10.7.0.1"}, "/src"), ({"from": "inside", "src": "10.20.0.10", "dst": "10.7.0.1"}, "/dst")):
+        b = c.want(422, "POST", "/policy/simulate", {"subject": {"peer": "alice"}, **q}, "field_unexpected")
+        equal("where", b.json()["errors"][0]["path"], where)
+    c.want(422, "POST", "/policy/simulate", {"subject": {"peer": "alice"}, "from": "inside"}, "field_missing")
+    c.want(422, "POST", "/policy/simulate", {"subject": {"address": "10.7.0.99"}, "dst": "fd00::1"}, "family_mismatch")
+    c.want(204, "DELETE", "/role-maps/engineer:peer:bob")
+    c.want(201, "POST", "/role-maps", {"role": "engineer", "member": "peer:bob", "interface": "wg0", "expires_at": "2031-01-01T00:00:00Z",
+                                        "source": {"type": "idp", "provider": "corp", "user": "bob"}})
+    late, later, db = {"at": "2031-01-01T20:00:00Z"}, {"at": "2031-01-02T04:00:00Z"}, {"subject": {"peer": "bob"}, "dst": "10.20.0.10"}
+    ask("deny", "no_role", **db, **late)
+    c.want(201, "PUT", "/providers/corp", {"state": "down", "since": "2030-12-31T00:00:00Z"}, headers={"If-None-Match": "*"})
+    ask("allow", "rule", **db, **late)
+    ask("deny", "no_role", **db, **later)
+    ask("allow", "rule", **db, **later, idp_grace_h=48)
+    ask("allow", "rule", **db, **later, idp_grace_h=0)
+    c.want(200, "PUT", "/providers/corp", {"state": "down", "since": "2031-01-01T10:00:00Z"}, headers={"If-Match": "*"})
+    ask("deny", "no_role", **db, **late)  # it had answered when the mapping ended
     equal("version", sim("deny", "no_role", subject={"peer": "alice"}, policy=small)["policy_version"], 0)
     c.want(422, "POST", "/policy/simulate", {"subject": {"peer": "nobody"}, "dst": "10.20.0.10"}, "not_found")
     c.want(422, "POST", "/policy/simulate", {"subject": {"roles": ["x"]}, "dst": "10.20.0.10"}, "role_unknown")
     c.want(422, "POST", "/policy/simulate", {"subject": {}, "dst": "10.20.0.10"}, "field_missing")
     c.want(204, "DELETE", "/role-maps/engineer:peer:bob")
+    c.want(204, "DELETE", "/providers/corp", headers={"If-Match": "*"})
 
 
 def tokens(c):

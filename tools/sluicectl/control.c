@@ -55,7 +55,7 @@ const struct control_verb control_verbs[] = {
 	{"policy put", "putPolicy", {0}, NULL, "FILE [comment=TEXT] [--dry-run]", "put a document into force everywhere", true, NULL},
 	{"policy validate", "validatePolicy", {0}, NULL, "FILE", "check one and run its tests, without that", true, NULL},
 	{"policy test", "testPolicy", {0}, NULL, "", "run the tests of the document in force", false, NULL},
-	{"policy simulate", "simulatePolicy", {0}, NULL, "FILE", "a question in JSON: {subject, dst, proto, dport}", true, NULL},
+	{"policy simulate", "simulatePolicy", {0}, NULL, "FILE", "a question in JSON: {subject, dst, proto, dport}, or {subject, from: inside, src, ...}", true, NULL},
 	{"policy versions", "listPolicyVersions", {0}, NULL, "", "documents that were in force", false, NULL},
 	{"policy rollback", "rollbackPolicy", {"version"}, NULL, "VERSION", "put an older one into force", false, NULL},
 	{"tokens", "listTokens", {0}, NULL, "", "tokens, never their secrets", false, NULL},
