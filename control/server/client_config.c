@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "migration.h"
+#include "sl_alloc.h"
 #include "sl_json.h"
 
 #define KEEPALIVE_S 25
@@ -87,6 +88,7 @@ struct configs {
 	const json_t *peer, *routes;
 	json_int_t mtu; /* of the interface, 0: the usual one */
 	json_t *list;
+	json_t *agent; /* its address, in an array; NULL: a stock client */
 };
 
 static bool
@@ -116,21 +118,21 @@ put_list(FILE *f, const char *name, const json_t *list)
 }
 
 /** Every value was checked when it was put: none has a line break. */
-static char *
-file_text(const struct configs *x, const json_t *gi, const json_t *addresses)
+static void
+put_interface(FILE *f, const struct configs *x, const char *gateway, const json_t *addresses)
 {
-	const json_t *keepalive = json_object_get(x->peer, "keepalive_s");
-	char *text = NULL;
-	size_t len;
-	FILE *f = open_memstream(&text, &len);
-
-	if (f == NULL)
-		return NULL;
-	fprintf(f, "# %s at %s\n[Interface]\n# PrivateKey = (yours: it stays with you)\n", x->name,
-		sl_json_text(gi, "gateway"));
+	fprintf(f, "# %s%s%s\n[Interface]\n# PrivateKey = (yours: it stays with you)\n", x->name,
+		gateway[0] != '\0' ? " at " : "", gateway);
 	put_list(f, "Address", addresses);
 	if (x->mtu != 0)
 		fprintf(f, "MTU = %" JSON_INTEGER_FORMAT "\n", x->mtu);
+}
+
+static void
+put_gateway(FILE *f, const struct configs *x, const json_t *gi, const json_t *routes)
+{
+	const json_t *keepalive = json_object_get(x->peer, "keepalive_s");
+
 	fprintf(f, "\n[Peer]\n");
 	if (sl_json_text(gi, "public_key")[0] != '\0')
 		fprintf(f, "PublicKey = %s\n", sl_json_text(gi, "public_key"));
@@ -138,9 +140,22 @@ file_text(const struct configs *x, const json_t *gi, const json_t *addresses)
 		fprintf(f, "# PublicKey = (the gateway has not told its key yet)\n");
 	if (sl_json_text(gi, "endpoint")[0] != '\0')
 		fprintf(f, "Endpoint = %s\n", sl_json_text(gi, "endpoint"));
-	put_list(f, "AllowedIPs", x->routes);
+	put_list(f, "AllowedIPs", routes);
 	fprintf(f, "PersistentKeepalive = %d\n",
 		json_is_integer(keepalive) ? (int)json_integer_value(keepalive) : KEEPALIVE_S);
+}
+
+static char *
+file_text(const struct configs *x, const json_t *gi, const json_t *addresses, const json_t *routes)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	if (f == NULL)
+		return NULL;
+	put_interface(f, x, sl_json_text(gi, "gateway"), addresses);
+	put_gateway(f, x, gi, routes);
 	if (fclose(f) == 0)
 		return text;
 	free(text);
@@ -160,15 +175,81 @@ addresses_at(const struct configs *x, const char *gateway)
 	return list;
 }
 
+/* --- agents ----------------------------------------------------------------------------------- */
+
+static bool
+holds_peer(const struct configs *x, const struct sl_prefix *net, struct sl_prefix *at)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach (json_object_get(x->peer, "allowed_ips"), i, v)
+		if (sl_prefix_parse(json_string_value(v), at) == 0 &&
+		    at->ip.family == net->ip.family && sl_prefix_overlaps(net, at))
+			return true;
+	return false;
+}
+
+/** Where the gateway was given an address in the peer's network. @param[out] own it, in its network
+ * @param[out] at the peer's prefix */
+static bool
+agent_network(const struct configs *x, const json_t *gi, struct sl_prefix *own,
+	      struct sl_prefix *at)
+{
+	char id[SL_OBJ_ID], text[SL_IP_STR];
+	json_t *v;
+	size_t i;
+
+	json_array_foreach (json_object_get(gi, "addresses"), i, v) {
+		if (sl_prefix_parse(json_string_value(v), own) != 0 || !holds_peer(x, own, at))
+			continue;
+		snprintf(id, sizeof(id), "%.63s:%.15s:%s", sl_json_text(gi, "gateway"),
+			 sl_json_text(gi, "interface"), sl_ip_str(&own->ip, text));
+		if (sl_store_get(x->s, SL_KIND_ALLOCATION, id, NULL, NULL) == 0)
+			return true;
+	}
+	return false;
+}
+
+/** An agent has one interface for all gateways, and reaches each at its address there. */
+static void
+as_agent(struct configs *x, const struct sl_prefix *own, const struct sl_prefix *at,
+	 json_t **addresses, json_t **routes)
+{
+	struct sl_prefix host = *own, net = *own;
+	unsigned bits = own->ip.family == 6 ? 128 : 32;
+	char text[SL_PREFIX_STR];
+	struct sl_error e;
+
+	host.len = (uint8_t)bits;
+	sl_prefix_mask(&net);
+	if (at->len == bits)
+		net.ip = at->ip;
+	else /* it routes for the whole network */
+		sl_alloc_host(&net, SL_ALLOC_AGENT_HOST, &net.ip, &e);
+	*addresses = json_pack("[s]", sl_prefix_str(&net, text));
+	*routes = json_pack("[s]", sl_prefix_str(&host, text));
+	json_decref(x->agent);
+	x->agent = json_incref(*addresses);
+}
+
 static void
 add_config(struct configs *x, const json_t *gi)
 {
-	json_t *addresses = addresses_at(x, sl_json_text(gi, "gateway")), *o;
-	char *text = file_text(x, gi, addresses);
+	json_t *addresses, *routes, *o;
+	struct sl_prefix own, at;
+	char *text;
 
-	o = json_pack("{s:s, s:s, s:o, s:O, s:s}", "gateway", sl_json_text(gi, "gateway"),
+	if (agent_network(x, gi, &own, &at)) {
+		as_agent(x, &own, &at, &addresses, &routes);
+	} else {
+		addresses = addresses_at(x, sl_json_text(gi, "gateway"));
+		routes = json_incref((json_t *)x->routes);
+	}
+	text = file_text(x, gi, addresses, routes);
+	o = json_pack("{s:s, s:s, s:o, s:o, s:s}", "gateway", sl_json_text(gi, "gateway"),
 		      "interface", sl_json_text(gi, "interface"), "addresses", addresses,
-		      "allowed_ips", x->routes, "text", text != NULL ? text : "");
+		      "allowed_ips", routes, "text", text != NULL ? text : "");
 	free(text);
 	if (o != NULL && sl_json_text(gi, "endpoint")[0] != '\0')
 		json_object_set(o, "endpoint", json_object_get(gi, "endpoint"));
@@ -176,6 +257,29 @@ add_config(struct configs *x, const json_t *gi)
 		json_object_set(o, "public_key", json_object_get(gi, "public_key"));
 	json_array_append_new(x->list, o);
 }
+
+/** The one file of an agent; gateways that nobody can dial yet come with a later one. */
+static json_t *
+agent_text(const struct configs *x)
+{
+	char *text = NULL;
+	json_t *out, *o;
+	size_t len, i;
+	FILE *f = open_memstream(&text, &len);
+
+	if (f == NULL)
+		return NULL;
+	put_interface(f, x, "", x->agent);
+	json_array_foreach (x->list, i, o)
+		if (sl_json_text(o, "public_key")[0] != '\0' &&
+		    sl_json_text(o, "endpoint")[0] != '\0')
+			put_gateway(f, x, o, json_object_get(o, "allowed_ips"));
+	out = fclose(f) == 0 ? json_string(text) : NULL;
+	free(text);
+	return out;
+}
+
+/* --- all -------------------------------------------------------------------------------------- */
 
 static bool
 each_gateway_interface(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text,
@@ -206,7 +310,7 @@ mtu_of(struct sl_store *s, const char *iface)
 
 int
 client_configs(struct sl_store *s, const char *name, const json_t *peer, const char *gateway,
-	       json_t **out, struct sl_error *e)
+	       json_t **out, json_t **text, struct sl_error *e)
 {
 	struct configs x = {.s = s, .name = name, .gateway = gateway, .peer = peer};
 	json_t *routes = client_routes(s, name, peer, e);
@@ -219,6 +323,8 @@ client_configs(struct sl_store *s, const char *name, const json_t *peer, const c
 	x.list = json_array();
 	rc = sl_store_walk(s, SL_KIND_GATEWAY_INTERFACE, "", each_gateway_interface, &x, e);
 	json_decref(routes);
+	*text = rc == 0 && x.agent != NULL ? agent_text(&x) : NULL;
+	json_decref(x.agent);
 	if (rc == 0) {
 		*out = x.list;
 		return 0;

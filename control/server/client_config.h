@@ -11,10 +11,11 @@
  * @param gateway only of this one, NULL: all enabled ones that serve the peer's interface
  * @param[out] out new array of {gateway, interface, addresses, endpoint, public_key, allowed_ips,
  * text}
+ * @param[out] text of an agent, which has one file for all gateways; NULL: a stock client
  * @return 0; -EIO, -ENOMEM
  */
 int client_configs(struct sl_store *s, const char *name, const json_t *peer, const char *gateway,
-		   json_t **out, struct sl_error *e);
+		   json_t **out, json_t **text, struct sl_error *e);
 /**
  * What a client sends into its tunnel: the addresses of the policy's targets; where a migration is
  * under way only of those whose way is the tunnel already and that are distributed to this peer.

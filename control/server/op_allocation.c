@@ -22,7 +22,8 @@ as_client(struct sl_store_txn *t, const char *iface, json_t *body, struct sl_err
 	return sl_alloc_client(t, iface, addresses, e);
 }
 
-/** An agent: a network of its own. */
+/** An agent: a network of its own. It sends from its one address there, unless it routes for the
+ * whole network. */
 static int
 as_agent(struct sl_store_txn *t, const char *iface, json_t *body, struct sl_prefix *out,
 	 struct sl_error *e)
@@ -36,6 +37,8 @@ as_agent(struct sl_store_txn *t, const char *iface, json_t *body, struct sl_pref
 	if (rc != 0)
 		return rc;
 	own.len = own.ip.family == 6 ? 128 : 32;
+	if (json_is_true(json_object_get(body, "subnet_router")))
+		own = net;
 	json_object_set_new(body, "allowed_ips", json_pack("[s]", sl_prefix_str(&own, text)));
 	*out = net;
 	return 0;

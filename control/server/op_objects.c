@@ -3,10 +3,11 @@
 #include "object.h"
 #include "page.h"
 #include "settings.h"
+#include "sl_alloc.h"
 
 /* OPS_RW(peer, peers, Peer kind): handlers of one kind, all alike */
-#define OPS(one, many, kind_, what_, collection_)                                                  \
-	static const struct object_kind one##_kind = {kind_, what_, collection_};                  \
+#define OPS(one, many, kind_, what_, collection_, after_)                                          \
+	static const struct object_kind one##_kind = {kind_, what_, collection_, after_};          \
 	int sl_op_create_##one(struct sl_call *c, struct sl_error *e)                              \
 	{                                                                                          \
 		return object_create(c, &one##_kind, e);                                           \
@@ -34,19 +35,19 @@
 		return object_patch(c, &one##_kind, e);                                            \
 	}
 
-OPS(interface, interfaces, SL_KIND_INTERFACE, "interface", "interfaces")
+OPS(interface, interfaces, SL_KIND_INTERFACE, "interface", "interfaces", NULL)
 READ(interface, interfaces)
 PATCH(interface)
-OPS(role_map, role_maps, SL_KIND_ROLE_MAP, "role map", "role-maps")
+OPS(role_map, role_maps, SL_KIND_ROLE_MAP, "role map", "role-maps", NULL)
 READ(role_map, role_maps)
-OPS(provider, providers, SL_KIND_PROVIDER, "provider", "providers")
+OPS(provider, providers, SL_KIND_PROVIDER, "provider", "providers", NULL)
 READ(provider, providers)
-OPS(pool, pools, SL_KIND_POOL, "pool", "pools")
+OPS(pool, pools, SL_KIND_POOL, "pool", "pools", NULL)
 READ(pool, pools)
-OPS(gateway, gateways, SL_KIND_GATEWAY, "gateway", "gateways")
+OPS(gateway, gateways, SL_KIND_GATEWAY, "gateway", "gateways", NULL)
 PATCH(gateway)
 OPS(gateway_interface, gateway_interfaces, SL_KIND_GATEWAY_INTERFACE, "gateway interface",
-    "gateway-interfaces")
+    "gateway-interfaces", sl_alloc_join)
 PATCH(gateway_interface)
 
 static const struct object_kind setting_kind = {SL_KIND_SETTING, "setting", "settings"};

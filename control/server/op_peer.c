@@ -161,7 +161,7 @@ sl_op_put_peer_enabled(struct sl_call *c, struct sl_error *e)
 int
 sl_op_get_peer_config(struct sl_call *c, struct sl_error *e)
 {
-	json_t *peer = NULL, *configs = NULL;
+	json_t *peer = NULL, *configs = NULL, *text = NULL;
 	const char *gateway = c->q[SL_Q_GATEWAY];
 	int rc = sl_call_own(c, SL_SR_PEER, c->arg[0], e);
 
@@ -173,7 +173,7 @@ sl_op_get_peer_config(struct sl_call *c, struct sl_error *e)
 		json_decref(peer);
 		return sl_call_not_found("gateway", gateway, e);
 	}
-	rc = client_configs(c->store, c->arg[0], peer, gateway, &configs, e);
+	rc = client_configs(c->store, c->arg[0], peer, gateway, &configs, &text, e);
 	/* its routes are the same on every gateway */
 	if (rc == 0 && c->rest->c.collector != NULL && json_array_size(configs) > 0)
 		rc = sl_collector_issued(c->store, c->arg[0],
@@ -181,8 +181,9 @@ sl_op_get_peer_config(struct sl_call *c, struct sl_error *e)
 					 e);
 	if (rc == 0)
 		rc = sl_call_answer(c, 200,
-				    json_pack("{s:s, s:I, s:o}", "peer", c->arg[0], "rev",
-					      (json_int_t)c->etag, "configs", configs),
+				    json_pack("{s:s, s:I, s:o, s:o*}", "peer", c->arg[0], "rev",
+					      (json_int_t)c->etag, "configs", configs, "text",
+					      text),
 				    e);
 	json_decref(peer);
 	return rc;

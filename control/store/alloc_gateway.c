@@ -71,7 +71,7 @@ give(struct sl_store_txn *t, const char *id, const struct sl_prefix *net, const 
 	if (rc == 0)
 		rc = add_address(t, id, body, &own, e);
 	snprintf(name, sizeof(name), "%.100s:%s", id, sl_ip_str(&own.ip, text));
-	if (rc == 0)
+	if (rc == 0 && sl_store_get(t->s, SL_KIND_ALLOCATION, name, NULL, NULL) == -ENOENT)
 		rc = put_allocation(t, name, peer, e);
 	if (rc < 0)
 		sl_error_under(e, "/gateway_interface/%s", id);
@@ -90,6 +90,52 @@ sl_alloc_gateways(struct sl_store_txn *t, const char *iface, const struct sl_pre
 	json_array_foreach (ids, i, v)
 		if (rc == 0)
 			rc = give(t, json_string_value(v), net, peer, e);
+	json_decref(ids);
+	return rc;
+}
+
+/** What another gateway has for agents, in `body`, this one (`id`) gets too. */
+static int
+join_networks(struct sl_store_txn *t, const char *id, const char *other, const json_t *body,
+	      struct sl_error *e)
+{
+	char name[SL_OBJ_ID], text[SL_IP_STR];
+	json_t *allocation, *v;
+	struct sl_prefix net;
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach (json_object_get(body, "addresses"), i, v) {
+		if (rc < 0 || sl_prefix_parse(json_string_value(v), &net) != 0)
+			continue;
+		snprintf(name, sizeof(name), "%.100s:%s", other, sl_ip_str(&net.ip, text));
+		allocation = NULL;
+		if (sl_store_get(t->s, SL_KIND_ALLOCATION, name, NULL, &allocation) != 0)
+			continue;
+		sl_prefix_mask(&net);
+		rc = give(t, id, &net, json_string_value(json_object_get(allocation, "peer")), e);
+		json_decref(allocation);
+	}
+	return rc;
+}
+
+int
+sl_alloc_join(struct sl_store_txn *t, const char *id, struct sl_error *e)
+{
+	const char *iface = strchr(id, ':');
+	json_t *ids = iface != NULL ? alloc_gateways(t->s, iface + 1, e) : NULL, *v, *body;
+	size_t i;
+	int rc = ids != NULL ? 0 : -EIO;
+
+	json_array_foreach (ids, i, v) {
+		if (rc < 0 || strcmp(json_string_value(v), id) == 0)
+			continue;
+		body = NULL;
+		if (sl_store_get(t->s, SL_KIND_GATEWAY_INTERFACE, json_string_value(v), NULL,
+				 &body) == 0)
+			rc = join_networks(t, id, json_string_value(v), body, e);
+		json_decref(body);
+	}
 	json_decref(ids);
 	return rc;
 }

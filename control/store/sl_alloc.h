@@ -40,6 +40,13 @@ int sl_alloc_gateways(struct sl_store_txn *t, const char *iface, const struct sl
 		      const char *peer, struct sl_error *e);
 
 /**
+ * After a gateway_interface was put: one with an index gets its address in every network of an
+ * agent in which another gateway of the interface has one.
+ * @param id "GATEWAY:INTERFACE". @return as sl_alloc_gateways()
+ */
+int sl_alloc_join(struct sl_store_txn *t, const char *id, struct sl_error *e);
+
+/**
  * An address at each gateway of the interface that has a client_pool. The peer itself is put by the
  * caller, then sl_alloc_keep().
  * @param addresses object {GATEWAY: [PREFIX]} of the peer; gateways that are in it stay as they are

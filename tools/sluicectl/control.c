@@ -17,7 +17,7 @@ const struct control_verb control_verbs[] = {
 	{"peer suspend", "putPeerEnabled", {"name"}, "enabled=no", "NAME", "it may not pass until resumed", false, NULL},
 	{"peer resume", "putPeerEnabled", {"name"}, "enabled=yes", "NAME", "it may pass again", false, NULL},
 	{"peer key", "putPeerPublicKey", {"name", "public_key"}, NULL, "NAME KEY [overlap_s=N]", "replace its public key", false, NULL},
-	{"peer config", "getPeerConfig", {"name"}, NULL, "NAME [gateway=NAME]", "what its client needs, without a private key", false, NULL},
+	{"peer config", "getPeerConfig", {"name"}, NULL, "NAME [gateway=NAME]", "the file that its client needs, but for its private key", false, peer_config_command},
 	{"import", "createPeer", {0}, NULL, "FILE interface=NAME [--dry-run]", "peers of a wg0.conf or a CSV table", false, import_command},
 	{"interfaces", "listInterfaces", {0}, NULL, "", "VPN networks", false, NULL},
 	{"interface show", "getInterface", {"name"}, NULL, "NAME", "one of them", false, NULL},

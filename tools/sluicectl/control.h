@@ -49,6 +49,8 @@ void control_show(const struct rest_answer *a);
  * ---------------------------------- */
 
 int newpeer_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
+/** peer config: the files as they are, one after the other. */
+int peer_config_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
 /** role-map add: the object's name and source are made of the words. */
 int role_map_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
 int import_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);

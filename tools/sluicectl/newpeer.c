@@ -252,6 +252,7 @@ give_configs(struct rest *r, const struct newpeer *p, const char *name, struct s
 	struct control_request q;
 	struct rest_answer a = {0};
 	json_t *configs, *one;
+	bool agent;
 	size_t i;
 	int rc = control_parse(&q, op_find("getPeerConfig"), &v, 1, args, e);
 
@@ -263,7 +264,10 @@ give_configs(struct rest *r, const struct newpeer *p, const char *name, struct s
 			name);
 		rc = EXIT_FAILED;
 	}
+	agent = json_object_get(a.json, "text") != NULL;
 	json_array_foreach (configs, i, one) {
+		if (agent && is_usable(one))
+			continue;
 		if (rc == 0 && is_usable(one))
 			rc = give_one(p, one, json_array_size(configs) > 1, e) ? EXIT_FAILED : 0;
 		else if (rc == 0)
@@ -273,6 +277,10 @@ give_configs(struct rest *r, const struct newpeer *p, const char *name, struct s
 				sl_json_text(one, "gateway"),
 				sl_json_text(one, "public_key")[0] ? "endpoint" : "public key",
 				name, sl_json_text(one, "gateway"));
+	}
+	if (rc == 0 && agent) { /* one file for all gateways */
+		json_object_set_new(a.json, "gateway", json_string(name));
+		rc = give_one(p, a.json, false, e) ? EXIT_FAILED : 0;
 	}
 	rest_answer_free(&a);
 	control_request_free(&q);
@@ -304,6 +312,32 @@ newpeer_command(struct rest *r, int argc, char **argv, bool json, struct sl_erro
 	if (rc == 0 && (json || !p.new_key))
 		json ? (void)putchar('\n') : control_show(&a);
 	sl_wipe(&p.key, sizeof(p.key));
+	rest_answer_free(&a);
+	control_request_free(&q);
+	return rc;
+}
+
+int
+peer_config_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e)
+{
+	static const struct control_verb v = {.words = "peer config", .args = {"name"}};
+	struct control_request q = {0};
+	struct rest_answer a = {0};
+	const char *whole;
+	json_t *one;
+	size_t i;
+	int rc = control_parse(&q, op_find("getPeerConfig"), &v, argc, argv, e)
+			 ? EXIT_USAGE
+			 : control_ask(r, &q, &a, e);
+
+	whole = sl_json_text(a.json, "text");
+	if (rc == 0 && json)
+		json_dumpf(a.json, stdout, JSON_INDENT(2));
+	else if (rc == 0 && whole[0])
+		fputs(whole, stdout);
+	json_array_foreach (json_object_get(a.json, "configs"), i, one)
+		if (rc == 0 && !json && !whole[0])
+			printf("%s%s", i ? "\n" : "", sl_json_text(one, "text"));
 	rest_answer_free(&a);
 	control_request_free(&q);
 	return rc;

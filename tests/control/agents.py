@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Agents A, B and C at three gateways: each has a network of its own, 10.N.0.0/24, in which it is .100 and gateway K is .K. Its
+configuration is one file for all gateways, compared byte by byte; gateways come and go, and files and addresses follow."""
+
+import os
+import subprocess
+import sys
+import tempfile
+
+from restlib import SLUICECTL, Control, Page, equal, fail, key, step
+
+
+def gateway(c, k, told=True):
+    c.want(201, "POST", "/gateways", {"name": f"gw{k}", "interfaces": ["wg0"]})
+    body = {"gateway": f"gw{k}", "interface": "wg0", "index": k, "endpoint": f"203.0.113.{k}:51820"}
+    if told:
+        body["public_key"] = key(90 + k)
+    c.want(201, "POST", "/gateway-interfaces", body)
+
+
+def addresses(c, k):
+    return c.want(200, "GET", f"/gateway-interfaces/gw{k}:wg0").json().get("addresses", [])
+
+
+def golden(name, n, gateways):
+    out = f"# {name}\n[Interface]\n# PrivateKey = (yours: it stays with you)\nAddress = 10.{n}.0.100/24\n"
+    for k in gateways:
+        out += f"\n[Peer]\nPublicKey = {key(90 + k)}\nEndpoint = 203.0.113.{k}:51820\nAllowedIPs = 10.{n}.0.{k}/32\nPersistentKeepalive = 25\n"
+    return out
+
+
+def text(c, name, gateway_name=None):
+    a = c.want(200, "GET", f"/peers/{name}/config" + (f"?gateway={gateway_name}" if gateway_name else "")).json()
+    return a["text"]
+
+
+def files(c):
+    step("three agents at three gateways: the files, byte by byte, and the gateways' addresses")
+    c.want(201, "POST", "/interfaces", {"name": "wg0", "listen_port": 51820})
+    for k in (1, 2, 3):
+        gateway(c, k)
+    for n, name in enumerate("abc", 1):
+        a = c.want(201, "POST", "/peers?allocate=agent", {"name": name, "interface": "wg0", "public_key": key(n)}).json()
+        equal(f"prefixes of {name}", a["allowed_ips"], [f"10.{n}.0.100/32"])
+    for n, name in enumerate("abc", 1):
+        equal(f"file of {name}", text(c, name), golden(name, n, (1, 2, 3)))
+        one = c.want(200, "GET", f"/peers/{name}/config?gateway=gw2").json()
+        equal(f"{name} at gw2 alone", (one["text"], [x["gateway"] for x in one["configs"]]), (golden(name, n, (2,)), ["gw2"]))
+    for k in (1, 2, 3):
+        equal(f"addresses of gw{k}", addresses(c, k), [f"10.{n}.0.{k}/24" for n in (1, 2, 3)])
+
+
+def come_and_go(c):
+    step("a gateway that comes gets its addresses, one that goes takes them along")
+    gateway(c, 4, told=False)
+    equal("addresses of gw4", addresses(c, 4), ["10.1.0.4/24", "10.2.0.4/24", "10.3.0.4/24"])
+    equal("before it has told its key", text(c, "a"), golden("a", 1, (1, 2, 3)))
+    c.want(200, "PATCH", "/gateway-interfaces/gw4:wg0", {"public_key": key(94)})
+    equal("then", text(c, "a"), golden("a", 1, (1, 2, 3, 4)))
+    seq = c.seq()
+    c.want(200, "PATCH", "/gateway-interfaces/gw4:wg0", {"description": "Osaka"})
+    equal("one change, and nothing beside it", [len(r["diff"]) for r in c.want(200, "GET", "/audit?limit=1000").json()["items"] if r.get("seq", 0) > seq], [1])
+    rev = c.want(200, "GET", "/gateway-interfaces/gw4:wg0").json()
+    body = {f: v for f, v in rev.items() if f not in ("name", "rev", "addresses")}
+    c.want(200, "PUT", "/gateway-interfaces/gw4:wg0", body)
+    equal("addresses that a replacement forgot", addresses(c, 4), ["10.1.0.4/24", "10.2.0.4/24", "10.3.0.4/24"])
+    c.want(200, "POST", "/gateways/gw2/decommission", {"reason": "sold"})
+    for n, name in enumerate("abc", 1):
+        equal(f"file of {name}", text(c, name), golden(name, n, (1, 3, 4)))
+    c.want(204, "DELETE", "/peers/b", headers={"If-Match": "*"})
+    equal("addresses of gw4", addresses(c, 4), ["10.1.0.4/24", "10.3.0.4/24"])
+    c.want(422, "POST", "/gateway-interfaces", {"gateway": "gw1", "interface": "wg9", "index": 1})
+
+
+def router(c):
+    step("an agent that routes for its network, and a stock client, which has a file for each gateway")
+    a = c.want(201, "POST", "/peers?allocate=agent", {"name": "r", "interface": "wg0", "public_key": key(8), "subnet_router": True}).json()
+    equal("prefixes of r", a["allowed_ips"], ["10.2.0.0/24"])
+    equal("file of r", text(c, "r"), golden("r", 2, (1, 3, 4)))
+    c.want(201, "POST", "/peers", {"name": "s", "interface": "wg0", "public_key": key(9), "allowed_ips": ["10.200.0.1/32"]})
+    s = c.want(200, "GET", "/peers/s/config").json()
+    equal("of a stock client", ("text" in s, len(s["configs"])), (False, 3))
+
+
+def commands(c):
+    step("the same by command: one file, complete but for nothing")
+    with tempfile.TemporaryDirectory() as d:
+        token = os.path.join(d, "token")
+        with open(os.open(token, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as f:
+            f.write(c.token + "\n")
+        ctl = [SLUICECTL, "--control", f"https://127.0.0.1:{c.port}", "--ca", c.ca(), "--token-file", token]
+        out = subprocess.run(ctl + ["peer", "add", "d", "wg0", "allocate=agent", "--new-key", "--out", os.path.join(d, "d.conf")],
+                             capture_output=True, text=True, check=False)
+        if out.returncode or out.stdout.strip() != os.path.join(d, "d.conf"):
+            fail(f"peer add: {out}")
+        with open(os.path.join(d, "d.conf"), encoding="ascii") as f:
+            lines = f.read().splitlines(keepends=True)
+        secret = [s for s in lines if s.startswith("PrivateKey = ")]
+        equal("private keys", len(secret), 1)
+        equal("the rest", "".join(s for s in lines if s not in secret), golden("d", 4, (1, 3, 4)).replace("# PrivateKey = (yours: it stays with you)\n", ""))
+        out = subprocess.run(ctl + ["peer", "config", "a"], capture_output=True, text=True, check=True)
+        equal("peer config", out.stdout, golden("a", 1, (1, 3, 4)))
+
+
+def main():
+    c = Control(Page())
+    try:
+        c.init()
+        c.start()
+        files(c)
+        come_and_go(c)
+        router(c)
+        commands(c)
+        if c.stop() != 0:
+            fail("the server did not end well")
+    finally:
+        if sys.exc_info()[0] is not None and os.path.exists(c.log):
+            print(open(c.log, encoding="utf-8", errors="replace").read()[-2000:])
+        c.clean()
+
+
+if __name__ == "__main__":
+    main()
