@@ -25,6 +25,17 @@ sl_call_answer(struct sl_call *c, int status, json_t *v, struct sl_error *e)
 }
 
 int
+sl_call_not_primary(const struct sl_call *c, const char *what, struct sl_error *e)
+{
+	const char *primary = sl_store_primary(c->rest->c.store);
+
+	sl_fail(e, -EROFS, "not_primary", "", "the primary alone keeps %s", what);
+	if (primary != NULL && primary[0] != '\0')
+		sl_hint(e, "ask the primary at %.180s", primary);
+	return -EROFS;
+}
+
+int
 sl_call_not_found(const char *what, const char *name, struct sl_error *e)
 {
 	return sl_fail(e, -ENOENT, "not_found", "", "there is no %s \"%.120s\"", what, name);
@@ -94,11 +105,22 @@ common_headers(struct sl_call *c)
 		header(c, "Location", c->location);
 }
 
+/** A follower refuses for its role: NULL where it is another reason, or the primary is unknown. */
+static const char *
+primary_for(const struct sl_call *c, const struct sl_error *e)
+{
+	const char *primary = sl_store_primary(c->rest->c.store);
+
+	if (strcmp(e->reason, "readonly") != 0 && strcmp(e->reason, "not_primary") != 0)
+		return NULL;
+	return primary != NULL && primary[0] != '\0' ? primary : NULL;
+}
+
 /** What a client should do about it. */
 static void
 problem_headers(struct sl_call *c, int status, const struct sl_error *e)
 {
-	const char *primary = sl_store_primary(c->rest->c.store);
+	const char *primary = primary_for(c, e);
 	char link[256];
 
 	if (status == 401) {
@@ -112,7 +134,7 @@ problem_headers(struct sl_call *c, int status, const struct sl_error *e)
 		header_number(c, "Retry-After", "%" PRIu64, 1 + e->retry_after_ms / 1000);
 	if (status == 405)
 		header(c, "Allow", c->location);
-	if (strcmp(e->reason, "readonly") == 0 && primary != NULL && primary[0] != '\0') {
+	if (primary != NULL) {
 		snprintf(link, sizeof(link), "<%s>; rel=\"primary\"", primary);
 		header(c, "Link", link);
 	}
@@ -123,8 +145,7 @@ problem_headers(struct sl_call *c, int status, const struct sl_error *e)
 static void
 to_problem(struct sl_call *c, int rc, const struct sl_error *e)
 {
-	const char *primary =
-		strcmp(e->reason, "readonly") == 0 ? sl_store_primary(c->rest->c.store) : NULL;
+	const char *primary = primary_for(c, e);
 	const char *path = evhttp_request_get_uri(c->req);
 	char instance[256];
 

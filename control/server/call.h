@@ -88,6 +88,8 @@ int sl_call_own(const struct sl_call *c, enum sl_service_role r, const char *nam
 /** Where the call came from, for logs and the audit; "-" for a peer's own: outer addresses of peers
  * are kept nowhere. */
 const char *sl_call_from(const struct sl_call *c, char text[SL_IP_STR]);
+/** What only a primary has, asked at a follower. @param what "what gateways report" */
+int sl_call_not_primary(const struct sl_call *c, const char *what, struct sl_error *e);
 int sl_call_not_found(const char *what, const char *name, struct sl_error *e);
 bool sl_call_dry_run(const struct sl_call *c);
 /** The revision that a change is made on: of If-Match, SL_REV_NONE with If-None-Match: *, else

@@ -15,8 +15,7 @@ static struct sl_collector *
 collector(struct sl_call *c, struct sl_error *e)
 {
 	if (c->rest->c.collector == NULL)
-		sl_fail(e, -EAGAIN, "not_primary", "",
-			"the primary alone keeps what gateways report");
+		sl_call_not_primary(c, "what gateways report", e);
 	return c->rest->c.collector;
 }
 

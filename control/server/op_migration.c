@@ -8,12 +8,6 @@
 #include "migration.h"
 #include "sl_json.h"
 
-static int
-no_collector(struct sl_error *e)
-{
-	return sl_fail(e, -EAGAIN, "not_primary", "", "the primary alone keeps the ledger's facts");
-}
-
 static struct migration_facts *
 facts_new(struct sl_call *c, const char *target, bool judge_flows, struct sl_error *e)
 {
@@ -120,7 +114,7 @@ sl_op_get_migration(struct sl_call *c, struct sl_error *e)
 
 	if (c->rest->c.collector == NULL) {
 		json_decref(l.items);
-		return no_collector(e);
+		return sl_call_not_primary(c, "the ledger's facts", e);
 	}
 	rc = sl_store_walk(c->store, SL_KIND_TARGET, "", each_target, &l, e);
 	rc = rc != 0 ? rc : l.rc;
@@ -152,7 +146,7 @@ sl_op_get_migration_target(struct sl_call *c, struct sl_error *e)
 	int rc;
 
 	if (c->rest->c.collector == NULL)
-		return no_collector(e);
+		return sl_call_not_primary(c, "the ledger's facts", e);
 	entry = migration_entry(c->store, c->arg[0], &rev);
 	if (entry == NULL)
 		return sl_call_not_found("target", c->arg[0], e);
@@ -189,7 +183,7 @@ change_target(struct sl_call *c,
 	int rc;
 
 	if (c->rest->c.collector == NULL)
-		return no_collector(e);
+		return sl_call_not_primary(c, "the ledger's facts", e);
 	entry = migration_entry(c->store, c->arg[0], &rev);
 	if (entry == NULL)
 		return sl_call_not_found("target", c->arg[0], e);
@@ -289,7 +283,7 @@ sl_op_put_migration_deployment(struct sl_call *c, struct sl_error *e)
 	int rc;
 
 	if (c->rest->c.collector == NULL)
-		return no_collector(e);
+		return sl_call_not_primary(c, "the ledger's facts", e);
 	f = facts_new(c, NULL, false, e);
 	if (f == NULL)
 		return e->err;

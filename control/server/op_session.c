@@ -17,13 +17,6 @@ struct listing {
 	bool more;
 };
 
-static int
-no_collector(struct sl_error *e)
-{
-	return sl_fail(e, -EAGAIN, "not_primary", "",
-		       "the primary alone keeps what gateways report");
-}
-
 static void
 set_time(json_t *o, const char *name, int64_t s)
 {
@@ -84,7 +77,7 @@ sl_op_list_sessions(struct sl_call *c, struct sl_error *e)
 
 	if (c->rest->c.collector == NULL) {
 		json_decref(l.items);
-		return no_collector(e);
+		return sl_call_not_primary(c, "what gateways report", e);
 	}
 	if (c->q[SL_Q_LIMIT] != NULL)
 		l.limit = (size_t)c->q_int[SL_Q_LIMIT];
@@ -124,7 +117,7 @@ sl_op_get_peer_usage(struct sl_call *c, struct sl_error *e)
 	if (rc != 0)
 		return rc;
 	if (c->rest->c.collector == NULL)
-		return no_collector(e);
+		return sl_call_not_primary(c, "what gateways report", e);
 	hours = json_array();
 	rc = sl_sessions_usage(sl_collector_sessions(c->rest->c.collector), c->arg[0],
 			       now - days * DAY_S, now + 1, each_hour, hours, e);
@@ -170,6 +163,6 @@ int
 sl_op_list_unused_peers(struct sl_call *c, struct sl_error *e)
 {
 	if (c->rest->c.collector == NULL)
-		return no_collector(e);
+		return sl_call_not_primary(c, "what gateways report", e);
 	return page_list(c, SL_KIND_PEER, is_unused, show_unused, e);
 }

@@ -155,9 +155,12 @@ check_rev(uint64_t if_rev, bool there, uint64_t rev, enum sl_kind k, const char 
 	if (!there)
 		return sl_fail(e, -ENOENT, "not_found", "", "there is no %s \"%.100s\"",
 			       sl_kind_name(k), id);
-	if (if_rev == SL_REV_NONE)
-		return sl_fail(e, -EEXIST, "exists", "", "%s \"%.100s\" is there already",
-			       sl_kind_name(k), id);
+	if (if_rev == SL_REV_NONE) {
+		sl_fail(e, -EEXIST, "exists", "", "%s \"%.100s\" is there already", sl_kind_name(k),
+			id);
+		sl_hint(e, "change it, or choose another name");
+		return -EEXIST;
+	}
 	sl_fail(e, -ESTALE, "rev_mismatch", "", "%s \"%.100s\" is at rev %" PRIu64 ", not %" PRIu64,
 		sl_kind_name(k), id, rev, if_rev);
 	sl_hint(e, "somebody changed it: read it again");

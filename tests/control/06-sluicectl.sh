@@ -95,6 +95,7 @@ ctl peer suspend alice; has 'enabled +false'
 ctl peer resume alice; has 'enabled +true'
 ctl peer key alice "$(wg genkey | wg pubkey)" overlap_s=60; has 'old_key_until'
 ctl peer config alice gateway=gw-a; has '10.7.1'
+ctl_fails 6 'remedy: change it' endpoint add gw-a:wg0 gw-a wg0
 ctl_fails 6 exists peer add alice wg0 TrMvSoP4jYQlY6RIzBgbssQqY3vxI2Pi+y71lOWWXX0=
 ctl_fails 5 not_found peer show nobody
 ctl_fails 5 'no peer "nobody"' peer remove nobody
