@@ -163,7 +163,7 @@ struct sl_flow *sl_flow_get(struct sl_flow_table *t, uint32_t at);
 /** Look at the next `budget` entries; end those that are idle. `end` must not free. */
 void sl_flow_sweep(struct sl_flow_table *t, uint32_t tick, unsigned budget, sl_flow_end_fn end,
 		   void *ctx);
-/** Entries from this place on were never used. */
+/** Entries from this place on are free. */
 uint32_t sl_flow_top(const struct sl_flow_table *t);
 unsigned sl_flow_count(const struct sl_flow_table *t);
 unsigned sl_flow_max(const struct sl_flow_table *t);

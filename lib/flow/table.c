@@ -165,7 +165,10 @@ sl_flow_del(struct sl_flow_table *t, struct sl_flow *f)
 	}
 	f->used = 0;
 	t->freed[t->n_freed++] = at;
-	t->count--;
+	if (--t->count == 0) { /* as new: nobody need look at what were its entries */
+		t->fresh = 0;
+		t->n_freed = 0;
+	}
 }
 
 static bool

@@ -22,7 +22,7 @@ struct sl_flow_table {
 	struct sl_flow *entry;
 	uint32_t mask; /* of buckets */
 	uint32_t max, count;
-	uint32_t fresh;	 /* entries from here on were never used */
+	uint32_t fresh;	 /* entries from here on are free */
 	uint32_t hand;	 /* of the sweep */
 	uint32_t *freed; /* entries below `fresh` that are free: the last one is used first */
 	uint32_t n_freed;

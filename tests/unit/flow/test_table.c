@@ -167,6 +167,7 @@ step(uint64_t *seed, unsigned allow_percent)
 		add(i, rnd(seed, 100) < allow_percent, allow_percent == 100 || rnd(seed, 2));
 	}
 	assert_int_equal(sl_flow_count(w.t), w.count);
+	assert_true(w.count != 0 || sl_flow_top(w.t) == 0);
 }
 
 static void
