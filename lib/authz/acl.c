@@ -238,14 +238,7 @@ sl_acl_bytes(const struct sl_acl *a)
 void
 sl_acl_key(struct sl_acl_key *k, unsigned group, const struct sl_polset_flow *f)
 {
-	unsigned len = f->version == 6 ? 16 : 4;
-	uint8_t *p = k->b + SL_KEY_SRC;
-
-	sl_store_be32(k->b, (uint32_t)f->proto << 24);
-	sl_store_be32(k->b + SL_KEY_GROUP, group << 16 | f->iface); /* as rte_acl reads them */
-	memcpy(p, f->src, len);
-	memcpy(p + len, f->dst, len);
-	sl_store_be32(p + 2 * len, (uint32_t)f->sport << 16 | f->dport);
+	sl_key_fill(k, group, f);
 }
 
 /* Ask rte_acl for keys[i], and put each answer at its place. */
@@ -273,15 +266,6 @@ sl_acl_classify_tries(const struct sl_acl *a, uint8_t version, const struct sl_a
 		place[i] = (uint8_t)i;
 	}
 	ask_tries(a->ctx[version == 6], data, place, out, n);
-}
-
-void
-sl_acl_prefetch(const struct sl_acl *a, uint8_t version, unsigned group)
-{
-	const struct sl_scan *t = &a->scan[version == 6];
-
-	if (group < t->n_groups)
-		sl_scan_prefetch(t, group);
 }
 
 /** Keys of small groups, on their way. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sl_judge.h"
 
+#include "acl_int.h"
 #include "sl_env.h"
 #include "sl_lookup.h"
 
@@ -105,8 +106,8 @@ ask(struct burst *b, unsigned i, const struct sl_class_role *r, bool mirrored)
 	if (first[group] == first[group + 1])
 		return;
 	q->of[q->n] = (struct ballot){.role = r, .flow = (uint8_t)i, .mirrored = mirrored};
-	sl_acl_prefetch(b->v->acl, f->version, group);
-	sl_acl_key(&q->key[q->n], group, f);
+	sl_acl_prefetch(b->v->acl, v6, group);
+	sl_key_fill(&q->key[q->n], group, f);
 	if (++q->n == SL_ACL_BURST)
 		count(b, v6);
 }

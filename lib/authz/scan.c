@@ -9,8 +9,8 @@
 #include "acl_int.h"
 
 #define LANES SL_SCAN_LANES
-#define ROW 16	      /* entries whose destination ports stand together */
-#define ROW_WORDS ROW /* 16-bit lowest ports, then how far the ranges go */
+#define ROW SL_SCAN_ROW
+#define ROW_WORDS SL_SCAN_ROW_WORDS
 
 /*
  * A group begins with the destination ports of all its entries, which tell most of them apart, a
@@ -18,18 +18,6 @@
  * fits: vectors of 32-bit lanes, value and mask of (interface, protocol), of each word of the
  * source and of the destination; then 16-bit lanes: lowest source ports, and how far the ranges go.
  */
-static unsigned
-rows_of(uint32_t entries)
-{
-	return (entries + ROW - 1) / ROW;
-}
-
-static unsigned
-block_words(unsigned words)
-{
-	return (2 + 4 * words + 2) * LANES;
-}
-
 static void
 lane_address(uint32_t *b, unsigned lane, unsigned words, uint64_t hi, uint64_t lo, uint64_t mask_hi,
 	     uint64_t mask_lo)
@@ -87,7 +75,7 @@ plan(struct sl_scan *t, const uint32_t *first, unsigned block, unsigned max)
 		if (n > max)
 			continue;
 		t->group[g].n = (uint16_t)n;
-		at += rows_of(n) * ROW_WORDS + (size_t)(n + LANES - 1) / LANES * block;
+		at += sl_scan_rows(n) * ROW_WORDS + (size_t)(n + LANES - 1) / LANES * block;
 	}
 	return at;
 }
@@ -95,8 +83,8 @@ plan(struct sl_scan *t, const uint32_t *first, unsigned block, unsigned max)
 static void
 fill_group(uint32_t *rows, const struct sl_polset_entry *e, uint32_t n, unsigned words)
 {
-	uint32_t *b = rows + rows_of(n) * ROW_WORDS;
-	unsigned size = block_words(words);
+	uint32_t *b = rows + sl_scan_rows(n) * ROW_WORDS;
+	unsigned size = sl_scan_block(words);
 
 	for (uint32_t i = 0; i < n; i++) {
 		dport_fill(rows, i, &e[i]);
@@ -113,7 +101,7 @@ sl_scan_build(struct sl_scan *t, const struct sl_polset *s, unsigned v6, unsigne
 	t->group = calloc(s->n_groups + 1UL, sizeof(*t->group));
 	if (t->group == NULL)
 		return -ENOMEM;
-	t->bytes = plan(t, s->group_first[v6], block_words(words), max) * sizeof(*t->lanes);
+	t->bytes = plan(t, s->group_first[v6], sl_scan_block(words), max) * sizeof(*t->lanes);
 	t->lanes = aligned_alloc(SL_CACHE_LINE, t->bytes + SL_CACHE_LINE);
 	if (t->lanes == NULL)
 		return -ENOMEM;
@@ -155,15 +143,6 @@ sport_fits(const uint32_t *b, uint16_t port)
 	return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(in, in)) & 0xff;
 }
 
-void
-sl_scan_prefetch(const struct sl_scan *t, unsigned group)
-{
-	const struct sl_scan_group *g = &t->group[group];
-
-	for (unsigned i = 0; i < rows_of(g->n); i++)
-		sl_prefetch(t->lanes + g->at + i * ROW_WORDS);
-}
-
 __attribute__((target("avx2"))) uint64_t
 sl_scan_ports(const struct sl_scan *t, const struct sl_scan_group *g, uint16_t dport)
 {
@@ -187,13 +166,13 @@ __attribute__((target("avx2"), always_inline)) static inline uint32_t
 scan(const struct sl_scan *t, const struct sl_scan_group *g, const struct sl_acl_key *k,
      uint64_t fit, unsigned words)
 {
-	const uint32_t *blocks = t->lanes + g->at + rows_of(g->n) * ROW_WORDS;
+	const uint32_t *blocks = t->lanes + g->at + sl_scan_rows(g->n) * ROW_WORDS;
 	uint32_t who = (uint32_t)sl_load_be16(k->b + SL_KEY_IFACE) << 16 | k->b[SL_KEY_PROTO];
 	uint16_t sport = sl_load_be16(k->b + SL_KEY_SRC + 8 * words);
 
 	while (fit != 0) {
 		unsigned i = (unsigned)__builtin_ctzll(fit) / LANES;
-		const uint32_t *b = blocks + i * block_words(words), *at = b + 2 * LANES;
+		const uint32_t *b = blocks + i * sl_scan_block(words), *at = b + 2 * LANES;
 		__m256i bad = differ(b, who);
 		unsigned hit;
 
@@ -222,16 +201,4 @@ sl_scan_v6(const struct sl_scan *t, const struct sl_scan_group *g, const struct 
 	   uint64_t fit)
 {
 	return scan(t, g, k, fit, 4);
-}
-
-void
-sl_scan_fetch(const struct sl_scan *t, const struct sl_scan_group *g, uint64_t fit, unsigned v6)
-{
-	unsigned size = block_words(v6 ? 4 : 1), i = (unsigned)__builtin_ctzll(fit | 1ULL << 63);
-	const uint32_t *b = t->lanes + g->at + rows_of(g->n) * ROW_WORDS + i / LANES * size;
-
-	if (fit == 0)
-		return;
-	for (i = 0; i < size; i += SL_CACHE_LINE / sizeof(*b))
-		sl_prefetch(b + i);
 }

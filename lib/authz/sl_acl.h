@@ -42,9 +42,6 @@ size_t sl_acl_bytes(const struct sl_acl *a);
 
 void sl_acl_key(struct sl_acl_key *k, unsigned group, const struct sl_polset_flow *f);
 
-/** A key of this group will be classified: bring into the cache what is read first. */
-void sl_acl_prefetch(const struct sl_acl *a, uint8_t version, unsigned group);
-
 /**
  * First matching entry of each key, all of one IP version.
  * @param out place in entries[version == 6], or SL_POL_NONE; @param n at most SL_ACL_BURST
