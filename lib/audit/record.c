@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sl_record.h"
 
-#define WORDS SL_ARRAY_SIZE(((struct sl_rec_slot *)0)->word)
+#define MORE (UINT64_C(1) << 48) /* in word 5: the second line is in use */
 #define WRITING(n) (2 * (n) + 1)
 #define WHOLE(n) (2 * (n) + 2)
 
@@ -21,7 +21,7 @@ count(_Atomic uint64_t *p, uint64_t n)
 size_t
 sl_rec_ring_size(unsigned slots)
 {
-	return sizeof(struct sl_rec_ring) + (size_t)slots * sizeof(struct sl_rec_slot);
+	return sizeof(struct sl_rec_ring) + (size_t)slots * 2 * sizeof(struct sl_rec_line);
 }
 
 void
@@ -39,30 +39,55 @@ sl_rec_begin(struct sl_rec_ring *r)
 }
 
 void
-sl_rec_expect(struct sl_rec_ring *r, unsigned n)
+sl_rec_write(struct sl_rec_ring *r, const uint64_t word[SL_REC_WORDS],
+	     const struct sl_rec_more *more)
 {
-	struct sl_rec_slot *slot = &r->slot[(relaxed(&r->head) + n) & r->mask];
+	_Atomic uint64_t *recorded = &r->counts.recorded[word[3] & 0xff];
+	uint64_t n = relaxed(&r->head), m[SL_REC_WORDS_MORE];
+	struct sl_rec_line *first = &r->line[n & r->mask], *second = first + r->mask + 1;
 
-	sl_prefetch(slot);
-	sl_prefetch((char *)slot + SL_CACHE_LINE);
+	sl_rec_expect(r, 1, false);
+	atomic_store_explicit(&first->seq, WRITING(n), memory_order_relaxed);
+	/* each store below is a release: whoever reads its value finds WRITING(n) or newer */
+	for (unsigned i = 0; i < SL_REC_WORDS; i++)
+		atomic_store_explicit(&first->word[i], word[i] | (i == 5 && more ? MORE : 0),
+				      memory_order_release);
+	if (more) {
+		memcpy(m, more, sizeof(m));
+		for (unsigned i = 0; i < SL_REC_WORDS_MORE; i++)
+			atomic_store_explicit(&second->word[i], m[i], memory_order_release);
+	}
+	atomic_store_explicit(recorded, relaxed(recorded) + (uint32_t)word[6],
+			      memory_order_release);
+	atomic_store_explicit(&first->seq, WHOLE(n), memory_order_release);
+	atomic_store_explicit(&r->head, n + 1, memory_order_release);
+}
+
+/** @return false if the second line would hold nothing but zeros */
+static bool
+fill_more(struct sl_rec_more *m, const struct sl_rec *s)
+{
+	static const struct sl_rec_more none;
+
+	memcpy(m->src, s->src + 4, sizeof(m->src));
+	memcpy(m->dst, s->dst + 4, sizeof(m->dst));
+	memcpy(m->packets, s->packets, sizeof(m->packets));
+	memcpy(m->bytes, s->bytes, sizeof(m->bytes));
+	return memcmp(m, &none, sizeof(none)) != 0;
 }
 
 void
 sl_rec_commit(struct sl_rec_ring *r, struct sl_rec *s)
 {
-	const uint64_t *w = (const uint64_t *)(const void *)s + 1; /* all but seq */
-	_Atomic uint64_t *recorded = &r->counts.recorded[s->type];
-	uint64_t n = relaxed(&r->head);
-	struct sl_rec_slot *slot = &r->slot[n & r->mask];
+	uint64_t word[SL_REC_WORDS];
+	struct sl_rec_more more;
 
-	sl_rec_expect(r, 1);
-	atomic_store_explicit(&slot->seq, WRITING(n), memory_order_relaxed);
-	/* each store below is a release: whoever reads its value finds WRITING(n) or newer */
-	for (unsigned i = 0; i < WORDS; i++)
-		atomic_store_explicit(&slot->word[i], w[i], memory_order_release);
-	atomic_store_explicit(recorded, relaxed(recorded) + s->count, memory_order_release);
-	atomic_store_explicit(&slot->seq, WHOLE(n), memory_order_release);
-	atomic_store_explicit(&r->head, n + 1, memory_order_release);
+	s->pad = 0;
+	word[0] = s->mono_ns;
+	memcpy(&word[1], s->src, 4);
+	memcpy((uint8_t *)&word[1] + 4, s->dst, 4);
+	memcpy(&word[2], &s->sport, (SL_REC_WORDS - 2) * sizeof(word[0]));
+	sl_rec_write(r, word, fill_more(&more, s) ? &more : NULL);
 }
 
 void
@@ -83,20 +108,42 @@ sl_rec_not_selected(struct sl_rec_ring *r, enum sl_rec_type t, uint64_t n)
 	count(&r->counts.not_selected[t], n);
 }
 
+static void
+unpack(struct sl_rec *out, uint64_t n, const uint64_t word[SL_REC_WORDS],
+       const uint64_t more[SL_REC_WORDS_MORE])
+{
+	struct sl_rec_more m;
+
+	memset(out, 0, sizeof(*out));
+	memcpy(&m, more, sizeof(m));
+	atomic_store_explicit(&out->seq, WHOLE(n), memory_order_relaxed);
+	out->mono_ns = word[0];
+	memcpy(out->src, &word[1], 4);
+	memcpy(out->src + 4, m.src, sizeof(m.src));
+	memcpy(out->dst, (const uint8_t *)&word[1] + 4, 4);
+	memcpy(out->dst + 4, m.dst, sizeof(m.dst));
+	memcpy(&out->sport, &word[2], (SL_REC_WORDS - 2) * sizeof(word[0]));
+	out->pad = 0;
+	memcpy(out->packets, m.packets, sizeof(m.packets));
+	memcpy(out->bytes, m.bytes, sizeof(m.bytes));
+}
+
 /** @return false if the slot no longer holds record n */
 static bool
-copy_slot(const struct sl_rec_slot *slot, uint64_t n, struct sl_rec *out)
+copy_slot(const struct sl_rec_ring *r, uint64_t n, struct sl_rec *out)
 {
-	uint64_t w[WORDS];
+	const struct sl_rec_line *first = &r->line[n & r->mask], *second = first + r->mask + 1;
+	uint64_t word[SL_REC_WORDS], more[SL_REC_WORDS_MORE] = {0};
 
-	if (atomic_load_explicit(&slot->seq, memory_order_acquire) != WHOLE(n))
+	if (atomic_load_explicit(&first->seq, memory_order_acquire) != WHOLE(n))
 		return false;
-	for (unsigned i = 0; i < WORDS; i++)
-		w[i] = atomic_load_explicit(&slot->word[i], memory_order_acquire);
-	if (relaxed(&slot->seq) != WHOLE(n))
+	for (unsigned i = 0; i < SL_REC_WORDS; i++)
+		word[i] = atomic_load_explicit(&first->word[i], memory_order_acquire);
+	for (unsigned i = 0; i < SL_REC_WORDS_MORE && (word[5] & MORE) != 0; i++)
+		more[i] = atomic_load_explicit(&second->word[i], memory_order_acquire);
+	if (relaxed(&first->seq) != WHOLE(n))
 		return false;
-	memcpy((char *)out + sizeof(out->seq), w, sizeof(w));
-	atomic_store_explicit(&out->seq, WHOLE(n), memory_order_relaxed);
+	unpack(out, n, word, more);
 	return true;
 }
 
@@ -113,7 +160,7 @@ sl_rec_take(struct sl_rec_ring *r, struct sl_rec *out, unsigned max, uint64_t *l
 		n = head - slots;
 	}
 	for (; n != head && taken < max; n++) {
-		if (!copy_slot(&r->slot[n & r->mask], n, &out[taken])) {
+		if (!copy_slot(r, n, &out[taken])) {
 			++*lost;
 			continue;
 		}
@@ -134,7 +181,7 @@ sl_rec_settle(struct sl_rec_ring *r)
 	for (unsigned i = 0; i < SL_REC_TYPES; i++)
 		recorded[i] = atomic_load_explicit(&r->counts.recorded[i], memory_order_acquire);
 	/* had record n, or a later one, been counted above, its slot would show it here */
-	if (relaxed(&r->slot[n & r->mask].seq) >= WRITING(n))
+	if (relaxed(&r->line[n & r->mask].seq) >= WRITING(n))
 		return false;
 	for (unsigned i = 0; i < SL_REC_TYPES; i++)
 		atomic_store_explicit(&r->overwritten[i], recorded[i] - relaxed(&r->taken[i]),

@@ -3,12 +3,13 @@
  * @file
  * Records of decisions: one ring a data lcore, overwriting the oldest; the producer never waits.
  *
- * The producer (its lcore) fills a record beside the ring and copies it into the next slot, word by
- * word, between two stores of the slot's sequence word. The consumer (the drain thread) copies a
- * slot and takes it only if the sequence did not change; a gap in the numbers is the exact count of
- * lost records. Words are stored with release and loaded with acquire (plain moves on x86): who has
- * read a word of a newer record also finds the newer sequence. Accounting, per lcore and type (sums
- * of `count`: packets for verdicts, else events):
+ * The producer (its lcore) writes a record into the next slot, word by word, between two stores of
+ * the slot's sequence word. The consumer (the drain thread) copies a slot and takes it only if the
+ * sequence did not change; a gap in the numbers is the exact count of lost records. Words are
+ * stored with release and loaded with acquire (plain moves on x86): who has read a word of a newer
+ * record also finds the newer sequence. A slot has two lines, far from each other: verdicts on IPv4
+ * flows, which are most, touch the first one alone. Accounting, per lcore and type (sums of
+ * `count`: packets for verdicts, else events):
  *
  *	seen = recorded + suppressed + not_selected
  *	recorded = taken by the consumer + overwritten + still in the ring
@@ -19,6 +20,7 @@
 #define SL_RECORD_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 #include "sl_base.h"
 
@@ -89,23 +91,41 @@ struct sl_rec_counts {
 	_Atomic uint64_t not_selected[SL_REC_TYPES]; /* logging off, rule without log */
 };
 
-/** A record in the ring. */
-struct sl_rec_slot {
-	_Atomic uint64_t seq;
-	_Atomic uint64_t word[sizeof(struct sl_rec) / 8 - 1];
+/** What the second line holds. */
+struct sl_rec_more {
+	uint8_t src[12], dst[12]; /* the rest of IPv6 addresses */
+	uint32_t packets[2];
+	uint64_t bytes[2];
+};
+
+#define SL_REC_WORDS 7
+#define SL_REC_WORDS_MORE 6
+_Static_assert(sizeof(struct sl_rec_more) == SL_REC_WORDS_MORE * 8, "by words");
+
+/** A record as words: mono_ns; the first 4 bytes of both addresses; then as in struct sl_rec from
+ * sport to duration_ms. `pad`, the upper 16 bits of word 5, is the ring's. */
+struct sl_rec_line {
+	_Atomic uint64_t seq; /* of first lines */
+	_Atomic uint64_t word[SL_REC_WORDS];
 } SL_ALIGNED(SL_CACHE_LINE);
-_Static_assert(sizeof(struct sl_rec_slot) == sizeof(struct sl_rec), "the same bytes");
+_Static_assert(sizeof(struct sl_rec_line) == SL_CACHE_LINE, "one line");
+_Static_assert(offsetof(struct sl_rec, sport) == 48 && offsetof(struct sl_rec, type) == 56 &&
+		       offsetof(struct sl_rec, generation) == 64 &&
+		       offsetof(struct sl_rec, role) == 72 && offsetof(struct sl_rec, pad) == 78 &&
+		       offsetof(struct sl_rec, count) == 80 &&
+		       offsetof(struct sl_rec, packets) == 88,
+	       "words 2 to 6");
 
 struct sl_rec_ring {
 	uint32_t mask;
 	uint32_t pad;
 	_Atomic uint64_t head; /* w: producer; records written */
 	struct sl_rec_counts counts;
-	struct sl_rec stage; /* producer's own: the record it fills */
+	struct sl_rec stage; /* producer's own: what sl_rec_begin() lends */
 	/* consumer */
 	uint64_t tail SL_ALIGNED(SL_CACHE_LINE); /* w: consumer; next number to take */
 	_Atomic uint64_t taken[SL_REC_TYPES], overwritten[SL_REC_TYPES]; /* w: consumer */
-	struct sl_rec_slot slot[] SL_ALIGNED(SL_CACHE_LINE);
+	struct sl_rec_line line[] SL_ALIGNED(SL_CACHE_LINE); /* first lines, then second ones */
 };
 
 /** Bytes for a ring of so many slots (a power of two). */
@@ -115,10 +135,12 @@ void sl_rec_ring_init(struct sl_rec_ring *r, unsigned slots);
 
 /** Producer: a record to fill (all zero but its sequence), then sl_rec_commit(). */
 struct sl_rec *sl_rec_begin(struct sl_rec_ring *r);
-/** Producer: bring the slot of the n-th record from now on into the cache, 0 the next one. */
-void sl_rec_expect(struct sl_rec_ring *r, unsigned n);
 /** Producer: the record is in the ring; its count is added to recorded[its type]. */
 void sl_rec_commit(struct sl_rec_ring *r, struct sl_rec *s);
+/** Producer: the same in one step, for a record that is at hand as words. @param more NULL: zeros
+ */
+void sl_rec_write(struct sl_rec_ring *r, const uint64_t word[SL_REC_WORDS],
+		  const struct sl_rec_more *more);
 /** Producer: count without a record. */
 void sl_rec_seen(struct sl_rec_ring *r, enum sl_rec_type t, uint64_t n);
 void sl_rec_suppressed(struct sl_rec_ring *r, enum sl_rec_type t, uint64_t n);
@@ -136,6 +158,17 @@ unsigned sl_rec_take(struct sl_rec_ring *r, struct sl_rec *out, unsigned max, ui
 bool sl_rec_settle(struct sl_rec_ring *r);
 /** Consumer: how full, 0-1,000,000. */
 unsigned sl_rec_used_ppm(const struct sl_rec_ring *r);
+
+/** Producer: bring the slot of the n-th record from now on into the cache, 0 the next one. */
+static inline void
+sl_rec_expect(struct sl_rec_ring *r, unsigned n, bool more)
+{
+	uint64_t at = atomic_load_explicit(&r->head, memory_order_relaxed) + n;
+
+	sl_prefetch(&r->line[at & r->mask]);
+	if (more)
+		sl_prefetch(&r->line[(at & r->mask) + r->mask + 1]);
+}
 
 /** Token buckets of roles on one lcore; its share of 1,000 events a second and role. */
 #define SL_REC_BUCKETS 1024 /* dense roles; the last one serves those without a role */

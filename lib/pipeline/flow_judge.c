@@ -237,12 +237,12 @@ is_same(const struct sl_authz *a, const struct sl_question *q, enum sl_authz_abo
 
 /** What the n-th new flow of a round will fill is on its way while policy is asked. */
 static void
-expect(struct sl_worker *w, unsigned n)
+expect(struct sl_worker *w, unsigned n, uint8_t version)
 {
 	sl_flow_expect(w->flows, n);
 	sl_agg_expect(w->agg, n);
 	if (w->logging)
-		sl_rec_expect(w->records, n);
+		sl_rec_expect(w->records, n, version != 4);
 }
 
 /** Hand a packet to the question that it shares, if there is one. */
@@ -273,7 +273,7 @@ ask(struct sl_authz *a, unsigned i, enum sl_authz_about about, struct sl_flow *f
 	if (sl_unlikely((*seen & bit) != 0) && joins(a, i, about, f)) /* most flows differ */
 		return;
 	*seen |= bit;
-	expect(a->w, a->n_q);
+	expect(a->w, a->n_q, a->key[i].version);
 	a->q_hash[a->n_q] = a->hash[i];
 	a->n_on_entry += f != NULL;
 	q = &a->q[a->n_q];

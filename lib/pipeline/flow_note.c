@@ -73,50 +73,70 @@ begin_record(struct sl_worker *w, enum sl_rec_type t, uint32_t count)
 	return r;
 }
 
-_Static_assert(
-	offsetof(struct sl_rec, sport) == 48 && offsetof(struct sl_rec, dport) == 50 &&
-		offsetof(struct sl_rec, iface) == 52 && offsetof(struct sl_rec, proto) == 54 &&
-		offsetof(struct sl_rec, version) == 55 && offsetof(struct sl_rec, type) == 56 &&
-		offsetof(struct sl_rec, reason) == 57 && offsetof(struct sl_rec, flags) == 58 &&
-		offsetof(struct sl_rec, stage) == 59 && offsetof(struct sl_rec, peer_id) == 60 &&
-		offsetof(struct sl_rec, generation) == 64 && offsetof(struct sl_rec, rule) == 68 &&
-		offsetof(struct sl_rec, role) == 72 && offsetof(struct sl_rec, target) == 74 &&
-		offsetof(struct sl_rec, zone) == 76 && offsetof(struct sl_rec, count) == 80,
-	"written as words");
+_Static_assert(offsetof(struct sl_rec, dport) == 50 && offsetof(struct sl_rec, iface) == 52 &&
+		       offsetof(struct sl_rec, proto) == 54 &&
+		       offsetof(struct sl_rec, version) == 55 &&
+		       offsetof(struct sl_rec, reason) == 57 &&
+		       offsetof(struct sl_rec, flags) == 58 &&
+		       offsetof(struct sl_rec, stage) == 59 &&
+		       offsetof(struct sl_rec, peer_id) == 60 &&
+		       offsetof(struct sl_rec, rule) == 68 &&
+		       offsetof(struct sl_rec, target) == 74 && offsetof(struct sl_rec, zone) == 76,
+	       "written as words");
 
-/* By words: sl_rec_commit() reads it by words at once, and a load of what was stored in pieces
- * waits. */
-static struct sl_rec *
-flow_record(struct sl_worker *w, enum sl_rec_type t, const struct sl_flow *f, uint32_t count,
-	    unsigned reason, unsigned flags)
+/** A record of a flow, for sl_rec_write(). */
+struct flow_record {
+	uint64_t word[SL_REC_WORDS];
+	struct sl_rec_more more;
+};
+
+static void
+fill_record(struct flow_record *r, const struct sl_worker *w, enum sl_rec_type t,
+	    const struct sl_flow *f, uint32_t count, unsigned reason, unsigned flags)
 {
+	const uint8_t *src = sl_flow_src(f), *dst = sl_flow_dst(f);
 	bool from_tunnel = (f->flags & SL_FLOW_FROM_TUNNEL) != 0;
 	unsigned stage = from_tunnel ? SL_STATS_POST_DECRYPT : SL_STATS_PRE_ENCRYPT;
-	struct sl_rec *r = sl_rec_begin(w->records);
-	uint64_t word[5];
 
-	r->mono_ns = w->now_ns;
-	memcpy(r->src, sl_flow_src(f), sizeof(r->src));
-	memcpy(r->dst, sl_flow_dst(f), sizeof(r->dst));
-	word[0] = sl_flow_sport(f) | (uint64_t)sl_flow_dport(f) << 16 |
-		  (uint64_t)f->key.iface << 32 | (uint64_t)f->key.proto << 48 |
-		  (uint64_t)f->key.version << 56;
-	word[1] = (uint64_t)t | (uint64_t)reason << 8 | (uint64_t)(flags_of(f) | flags) << 16 |
-		  (uint64_t)stage << 24 | (uint64_t)f->peer_id << 32;
-	word[2] = f->policy_gen | (uint64_t)f->rule << 32;
-	word[3] = f->role | (uint64_t)f->target << 16 | (uint64_t)f->zone << 32;
-	word[4] = count;
-	memcpy((uint8_t *)r + offsetof(struct sl_rec, sport), word, sizeof(word));
-	return r;
+	r->word[0] = w->now_ns;
+	r->word[1] = sl_load_le32(src) | (uint64_t)sl_load_le32(dst) << 32;
+	r->word[2] = sl_flow_sport(f) | (uint64_t)sl_flow_dport(f) << 16 |
+		     (uint64_t)f->key.iface << 32 | (uint64_t)f->key.proto << 48 |
+		     (uint64_t)f->key.version << 56;
+	r->word[3] = (uint64_t)t | (uint64_t)reason << 8 | (uint64_t)(flags_of(f) | flags) << 16 |
+		     (uint64_t)stage << 24 | (uint64_t)f->peer_id << 32;
+	r->word[4] = f->policy_gen | (uint64_t)f->rule << 32;
+	r->word[5] = f->role | (uint64_t)f->target << 16 | (uint64_t)f->zone << 32;
+	r->word[6] = count;
+}
+
+static void
+fill_more(struct flow_record *r, const struct sl_flow *f)
+{
+	memcpy(r->more.src, sl_flow_src(f) + 4, sizeof(r->more.src));
+	memcpy(r->more.dst, sl_flow_dst(f) + 4, sizeof(r->more.dst));
+	memset(r->more.packets, 0, sizeof(r->more.packets));
+	memset(r->more.bytes, 0, sizeof(r->more.bytes));
+}
+
+static void
+write_flow(struct sl_worker *w, enum sl_rec_type t, const struct sl_flow *f, uint32_t count,
+	   unsigned reason, unsigned flags)
+{
+	struct flow_record r;
+
+	fill_record(&r, w, t, f, count, reason, flags);
+	if (f->key.version != 4)
+		fill_more(&r, f);
+	sl_rec_write(w->records, r.word, f->key.version != 4 ? &r.more : NULL);
 }
 
 static void
 note_flow(struct sl_worker *w, enum sl_rec_type t, const struct sl_flow *f, uint32_t count,
 	  unsigned flags)
 {
-	if (!select_record(w, t, (f->note & SL_FLOW_LOG) != 0, f->role, count))
-		return;
-	sl_rec_commit(w->records, flow_record(w, t, f, count, reason_of(f), flags));
+	if (select_record(w, t, (f->note & SL_FLOW_LOG) != 0, f->role, count))
+		write_flow(w, t, f, count, reason_of(f), flags);
 }
 
 static enum sl_rec_type
@@ -258,7 +278,7 @@ saturate(uint64_t v)
 void
 sl_note_end(struct sl_worker *w, struct sl_flow *f, unsigned reason)
 {
-	struct sl_rec *r;
+	struct flow_record r;
 	unsigned i;
 
 	if (f->unnoted != 0)
@@ -268,13 +288,14 @@ sl_note_end(struct sl_worker *w, struct sl_flow *f, unsigned reason)
 	    (f->flags & SL_FLOW_ALLOW_NOTED) == 0 ||
 	    !select_record(w, SL_REC_END, (f->note & SL_FLOW_LOG) != 0, f->role, 1))
 		return;
-	r = flow_record(w, SL_REC_END, f, 1, reason, 0);
-	r->duration_ms = saturate((w->now_ns - f->start_ns) / SL_NS_PER_MS);
+	fill_record(&r, w, SL_REC_END, f, 1, reason, 0);
+	fill_more(&r, f);
+	r.word[6] |= (uint64_t)saturate((w->now_ns - f->start_ns) / SL_NS_PER_MS) << 32;
 	for (i = 0; i < 2; i++) {
-		r->packets[i] = saturate(f->packets[i]);
-		r->bytes[i] = f->bytes[i];
+		r.more.packets[i] = saturate(f->packets[i]);
+		r.more.bytes[i] = f->bytes[i];
 	}
-	sl_rec_commit(w->records, r);
+	sl_rec_write(w->records, r.word, &r.more);
 }
 
 /* Of a flow that policy denies the mode decides whether it is one: under enforce it is cut, under
@@ -312,7 +333,7 @@ void
 sl_note_stale(struct sl_worker *w, const struct sl_flow *f)
 {
 	if (select_record(w, SL_REC_STALE, true, f->role, 1))
-		sl_rec_commit(w->records, flow_record(w, SL_REC_STALE, f, 1, reason_of(f), 0));
+		write_flow(w, SL_REC_STALE, f, 1, reason_of(f), 0);
 }
 
 void
