@@ -443,10 +443,15 @@ merge_table(struct sl_evidence *ev, unsigned i, struct sl_agg_table *t, unsigned
 {
 	uint64_t offset = gw_wall_ns(ev->gw) - gw_mono_ns(ev->gw);
 	uint32_t end = SL_MIN((uint64_t)ev->at[i] + budget, t->used);
+	struct sl_agg_row row;
 	unsigned n = 0;
 
-	for (; ev->at[i] < end && merge_row(ev, &t->row[ev->at[i]], offset, last); ev->at[i]++)
+	for (; ev->at[i] < end; ev->at[i]++) {
+		sl_agg_row_get(t, ev->at[i], &row);
+		if (!merge_row(ev, &row, offset, last))
+			break;
 		n++;
+	}
 	*more = ev->at[i] < t->used;
 	if (!*more && t->lost > 0) {
 		ev_lost_add(ev, (uint32_t)(ev_now(ev) / EV_HOUR_NS), t->lost);

@@ -19,6 +19,30 @@ struct sl_agg_bucket {
 } SL_ALIGNED(SL_CACHE_LINE);
 _Static_assert(sizeof(struct sl_agg_bucket) == SL_CACHE_LINE, "one line");
 
+/** A row: one line, as new flows of many keys touch many of them. */
+struct sl_agg_line {
+	uint8_t src[4], dst[4]; /* the first bytes */
+	uint64_t key[2]; /* from peer_id on; in place of the padding `why`, 8 bits, and ... */
+	uint32_t flows;
+	uint32_t rule_id, role_id;
+	uint32_t lasted; /* ... the upper 16 bits of this: last_ns - first_ns */
+	uint64_t packets, bytes;
+	uint64_t first_ns;
+} SL_ALIGNED(SL_CACHE_LINE);
+_Static_assert(sizeof(struct sl_agg_line) == SL_CACHE_LINE, "one line");
+
+#define KEY_BITS 40 /* of key[1]: interface, protocol, version, flags */
+#define KEY_MASK ((UINT64_C(1) << KEY_BITS) - 1)
+#define LASTED_MAX ((UINT64_C(1) << 48) - 1) /* three days: control collects once a second */
+_Static_assert(offsetof(struct sl_agg_key, peer_id) == 32 &&
+		       offsetof(struct sl_agg_key, pad) == 40 + KEY_BITS / 8,
+	       "two words, but for the padding");
+
+/** Of all but IPv4. */
+struct sl_agg_rest {
+	uint8_t src[12], dst[12];
+};
+
 static unsigned
 buckets_for(unsigned rows)
 {
@@ -29,7 +53,7 @@ size_t
 sl_agg_table_size(unsigned rows)
 {
 	return sizeof(struct sl_agg_table) + buckets_for(rows) * sizeof(struct sl_agg_bucket) +
-	       (rows - rows / 4) * sizeof(struct sl_agg_row);
+	       (rows - rows / 4) * (sizeof(struct sl_agg_line) + sizeof(struct sl_agg_rest));
 }
 
 void
@@ -45,7 +69,8 @@ sl_agg_init(struct sl_agg *a, void *mem0, void *mem1, unsigned rows, const uint6
 		t->max = rows - rows / 4;
 		t->mask = buckets_for(rows) - 1;
 		t->bucket = (struct sl_agg_bucket *)(t + 1);
-		t->row = (struct sl_agg_row *)(t->bucket + t->mask + 1);
+		t->line = (struct sl_agg_line *)(t->bucket + t->mask + 1);
+		t->rest = (struct sl_agg_rest *)(t->line + t->max);
 	}
 	sl_hash_key_init(&a->hash, hash_key);
 }
@@ -86,21 +111,29 @@ those(const struct sl_agg_bucket *b, uint16_t sig)
 	return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(same, _mm_setzero_si128()));
 }
 
-static inline bool
-same_key(const struct sl_agg_key *x, const struct sl_agg_key *y)
+static inline void
+key_words(uint64_t w[2], const struct sl_agg_key *k)
 {
-	uint64_t a[KEY_WORDS], b[KEY_WORDS], differ = 0;
+	memcpy(w, &k->peer_id, 2 * sizeof(w[0]));
+}
 
-	memcpy(a, x, sizeof(a));
-	memcpy(b, y, sizeof(b));
-	for (unsigned i = 0; i < KEY_WORDS; i++)
-		differ |= a[i] ^ b[i];
-	return differ == 0;
+static inline bool
+same_key(const struct sl_agg_table *t, uint32_t number, const struct sl_agg_key *k)
+{
+	const struct sl_agg_line *r = &t->line[number];
+	uint64_t w[2];
+
+	key_words(w, k);
+	if (((r->key[0] ^ w[0]) | ((r->key[1] ^ w[1]) & KEY_MASK)) != 0 ||
+	    memcmp(r->src, k->src, 4) != 0 || memcmp(r->dst, k->dst, 4) != 0)
+		return false;
+	return k->version == 4 || (memcmp(t->rest[number].src, k->src + 4, 12) == 0 &&
+				   memcmp(t->rest[number].dst, k->dst + 4, 12) == 0);
 }
 
 /** The key's row, or NULL and the bucket with a free place where it belongs; there always is one.
  */
-static inline struct sl_agg_row *
+static inline struct sl_agg_line *
 find(struct sl_agg_table *t, const struct sl_agg_key *k, uint32_t hash, struct sl_agg_bucket **b)
 {
 	for (uint32_t at = hash & t->mask;; at = (at + 1) & t->mask) {
@@ -108,21 +141,14 @@ find(struct sl_agg_table *t, const struct sl_agg_key *k, uint32_t hash, struct s
 
 		*b = &t->bucket[at];
 		for (mine = those(*b, signature(hash, k->flags)); mine != 0; mine &= mine - 1) {
-			struct sl_agg_row *r = &t->row[(*b)->number[__builtin_ctz(mine)]];
+			uint32_t number = (*b)->number[__builtin_ctz(mine)];
 
-			if (sl_likely(same_key(&r->key, k))) /* a signature has 15 bits */
-				return r;
+			if (sl_likely(same_key(t, number, k))) /* a signature has 15 bits */
+				return &t->line[number];
 		}
 		if (sl_likely(those(*b, 0) != 0)) /* at most three quarters are taken */
 			return NULL;
 	}
-}
-
-static void
-fetch(struct sl_agg_table *t, uint32_t number)
-{
-	sl_prefetch(&t->row[number]);
-	sl_prefetch(&t->row[number].last_ns); /* a row lies on two lines */
 }
 
 void
@@ -141,7 +167,7 @@ sl_agg_prefetch_row(const struct sl_agg *a, uint32_t hash, uint8_t flags)
 	unsigned mine = those(b, signature(hash, flags));
 
 	if (mine != 0)
-		fetch(t, b->number[__builtin_ctz(mine)]);
+		sl_prefetch(&t->line[b->number[__builtin_ctz(mine)]]);
 }
 
 void
@@ -150,7 +176,7 @@ sl_agg_expect(const struct sl_agg *a, unsigned n)
 	struct sl_agg_table *t = active(a);
 
 	if (sl_likely(t->used + n < t->max))
-		fetch(t, t->used + n);
+		sl_prefetch(&t->line[t->used + n]);
 }
 
 void
@@ -161,6 +187,27 @@ sl_agg_add(struct sl_agg *a, const struct sl_agg_key *k, uint32_t rule_id, uint3
 			  now_ns);
 }
 
+/** The next row is this key's. */
+static inline struct sl_agg_line *
+begin(struct sl_agg_table *t, const struct sl_agg_key *k, uint64_t now_ns)
+{
+	struct sl_agg_line *r = &t->line[t->used];
+
+	memcpy(r->src, k->src, 4);
+	memcpy(r->dst, k->dst, 4);
+	key_words(r->key, k);
+	r->flows = 0;
+	r->packets = 0;
+	r->bytes = 0;
+	r->first_ns = now_ns;
+	if (k->version != 4) {
+		memcpy(t->rest[t->used].src, k->src + 4, 12);
+		memcpy(t->rest[t->used].dst, k->dst + 4, 12);
+	}
+	t->used++;
+	return r;
+}
+
 void
 sl_agg_add_hashed(struct sl_agg *a, const struct sl_agg_key *k, uint32_t hash, uint32_t rule_id,
 		  uint32_t role_id, unsigned why, unsigned flows, uint64_t packets, uint64_t bytes,
@@ -168,7 +215,8 @@ sl_agg_add_hashed(struct sl_agg *a, const struct sl_agg_key *k, uint32_t hash, u
 {
 	struct sl_agg_table *t = active(a);
 	struct sl_agg_bucket *b;
-	struct sl_agg_row *r = find(t, k, hash, &b);
+	struct sl_agg_line *r = find(t, k, hash, &b);
+	uint64_t lasted;
 	unsigned place;
 
 	if (r == NULL) {
@@ -179,16 +227,16 @@ sl_agg_add_hashed(struct sl_agg *a, const struct sl_agg_key *k, uint32_t hash, u
 		place = (unsigned)__builtin_ctz(those(b, 0));
 		b->sig[place] = signature(hash, k->flags);
 		b->number[place] = t->used;
-		r = &t->row[t->used++];
-		*r = (struct sl_agg_row){.key = *k, .first_ns = now_ns};
+		r = begin(t, k, now_ns);
 	}
 	r->flows += flows;
 	r->rule_id = rule_id;
 	r->role_id = role_id;
-	r->why = why;
 	r->packets += packets;
 	r->bytes += bytes;
-	r->last_ns = now_ns;
+	lasted = SL_MIN(now_ns - r->first_ns, LASTED_MAX);
+	r->lasted = (uint32_t)lasted;
+	r->key[1] = (r->key[1] & KEY_MASK) | (uint64_t)why << KEY_BITS | lasted >> 32 << 48;
 }
 
 void
@@ -208,6 +256,29 @@ sl_agg_resting(struct sl_agg *a)
 	if (atomic_load_explicit(&a->active, memory_order_acquire) != wish)
 		return NULL;
 	return a->table[1 - wish];
+}
+
+void
+sl_agg_row_get(const struct sl_agg_table *t, uint32_t i, struct sl_agg_row *out)
+{
+	const struct sl_agg_line *r = &t->line[i];
+	uint64_t w[2] = {r->key[0], r->key[1] & KEY_MASK};
+
+	*out = (struct sl_agg_row){.flows = r->flows,
+				   .rule_id = r->rule_id,
+				   .role_id = r->role_id,
+				   .why = r->key[1] >> KEY_BITS & 0xff,
+				   .packets = r->packets,
+				   .bytes = r->bytes,
+				   .first_ns = r->first_ns};
+	out->last_ns = r->first_ns + (r->lasted | r->key[1] >> 48 << 32);
+	memcpy(&out->key.peer_id, w, sizeof(w));
+	memcpy(out->key.src, r->src, 4);
+	memcpy(out->key.dst, r->dst, 4);
+	if (out->key.version == 4)
+		return;
+	memcpy(out->key.src + 4, t->rest[i].src, 12);
+	memcpy(out->key.dst + 4, t->rest[i].dst, 12);
 }
 
 void

@@ -32,11 +32,12 @@ struct sl_agg_key {
 	uint16_t dport;
 	uint16_t iface;
 	uint8_t proto, version;
-	uint8_t flags; /* enum sl_agg_flags */
-	uint8_t pad[3];
+	uint8_t flags;	/* enum sl_agg_flags */
+	uint8_t pad[3]; /* zero */
 };
 _Static_assert(sizeof(struct sl_agg_key) == 48, "no padding between");
 
+/** What sl_agg_row_get() tells. */
 struct sl_agg_row {
 	struct sl_agg_key key;
 	uint32_t flows;		   /* begun here; 0 where only later packets were folded */
@@ -53,7 +54,8 @@ struct sl_agg_table {
 	uint32_t pad;
 	uint64_t lost; /* flows that found no row since the last clear */
 	struct sl_agg_bucket *bucket;
-	struct sl_agg_row *row; /* [used], room for `max` */
+	struct sl_agg_line *line; /* [used], room for `max`: the rows, but for the rest of ... */
+	struct sl_agg_rest *rest; /* ... addresses that are longer than IPv4's */
 } SL_ALIGNED(SL_CACHE_LINE);
 
 struct sl_agg {
@@ -89,6 +91,8 @@ void sl_agg_poll(struct sl_agg *a);
 
 /** Control: the resting table when the worker has swapped since the wish, else NULL. */
 struct sl_agg_table *sl_agg_resting(struct sl_agg *a);
+/** Control: a row of the resting table. @param i below t->used */
+void sl_agg_row_get(const struct sl_agg_table *t, uint32_t i, struct sl_agg_row *out);
 /** Control: clear the resting table and wish for the other one. Nothing while none rests. */
 void sl_agg_turn(struct sl_agg *a);
 

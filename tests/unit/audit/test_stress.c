@@ -157,12 +157,13 @@ tables_swap(void **state)
 			continue;
 		}
 		for (unsigned i = 0; i < t->used; i++) {
-			const struct sl_agg_row *r = &t->row[i];
+			struct sl_agg_row r;
 
-			wrong |= r->rule_id != r->key.peer_id + 1 || r->first_ns > r->last_ns;
-			flows += r->flows;
-			packets += r->packets;
-			bytes += r->bytes;
+			sl_agg_row_get(t, i, &r);
+			wrong |= r.rule_id != r.key.peer_id + 1 || r.first_ns > r.last_ns;
+			flows += r.flows;
+			packets += r.packets;
+			bytes += r.bytes;
 		}
 		wrong |= t->used > t->max || (t->lost && t->used != t->max);
 		lost += t->lost;
