@@ -26,6 +26,12 @@ BY_HAND = {
     "putPeerPublicKey": "admin operator peer", "createGateway": "admin", "createRoleMap": "admin operator",
     "getMe": " ".join(ROLES), "getHealth": " ".join(ROLES),
 }
+# what nobody but an admin may do, whatever the page says of it
+ADMINS = set(f"{verb}{kind}" for verb in ("create", "put", "patch", "delete") for kind in
+             ("Gateway", "GatewayInterface", "Interface", "Pool", "Provider", "Policy", "Setting", "Revocation", "Token")) - {"createToken"}
+ADMINS |= {"rollbackPolicy", "decommissionGateway", "createBackup"}
+# who changes nothing, but that a peer replaces its own key
+READERS = {"auditor", "viewer", "approver", "follower", "gateway", "agent", "peer"}
 
 
 def allowed(words):
@@ -115,12 +121,17 @@ def matrix(c):
     ops = {o[3]["operationId"]: o[3] for o in c.page.ops}
     missing = sorted(set(ops) - set(calls))
     equal("operations without a call here", missing, [])
+    equal("operations for an admin alone are there", len(ADMINS & set(ops)) > 25, True)
     c.want(201, "POST", "/gateways", {"name": "gw-x", "interfaces": []})
     n = 0
     for oid, call in calls.items():
         may = allowed(ops[oid]["x-roles"])
         if oid in BY_HAND and may != set(BY_HAND[oid].split()):
             fail(f"{oid}: the page lets {sorted(may)} call it, wanted {BY_HAND[oid]}")
+        if oid in ADMINS:
+            equal(f"who may {oid}", may, {"admin"})
+        if call[0] != "GET" and not ops[oid].get("x-reads") and oid != "putPeerPublicKey":
+            equal(f"who reads and may {oid}", sorted(may & READERS), [])
         for role in ROLES:
             n += 1
             if role == "admin" or role in may:
