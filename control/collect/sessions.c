@@ -18,6 +18,7 @@ static const char tables[] =
 	" PRIMARY KEY(peer, hour)) WITHOUT ROWID;"
 	"CREATE INDEX IF NOT EXISTS usage_hour ON usage(hour);"
 	"CREATE TABLE IF NOT EXISTS peer_seen(peer TEXT PRIMARY KEY, data INTEGER NOT NULL, handshake INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE IF NOT EXISTS peer_known(peer TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS peer_counter(gateway TEXT, peer TEXT, boot TEXT NOT NULL, rx INTEGER NOT NULL,"
 	" tx INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY(gateway, peer)) WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS gateway_seen(gateway TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;";
@@ -35,6 +36,9 @@ static const char *const sql[SQL_N] = {
 	[SQL_END] = "UPDATE session SET ended = last WHERE ended IS NULL AND last + ?1 <= ?2",
 	[SQL_COUNT] = "SELECT count(*) FROM session WHERE ended IS NULL",
 	[SQL_GET_SEEN] = "SELECT data, handshake FROM peer_seen WHERE peer = ?1",
+	[SQL_KNOW] = "INSERT OR IGNORE INTO peer_known VALUES(?1, ?2)",
+	[SQL_GET_KNOWN] = "SELECT since FROM peer_known WHERE peer = ?1",
+	[SQL_NEXT_KNOWN] = "SELECT peer FROM peer_known WHERE peer > ?1 ORDER BY peer LIMIT 1",
 	[SQL_GET_GATEWAY] = "SELECT last FROM gateway_seen WHERE gateway = ?1",
 };
 /* clang-format on */

@@ -132,6 +132,46 @@ sl_sessions_seen(struct sl_sessions *s, const char *peer, int64_t *data_s, int64
 	return 0;
 }
 
+int
+sl_sessions_know(struct sl_sessions *s, const json_t *peers, int64_t now_s, struct sl_error *e)
+{
+	const json_t *v;
+	bool mine;
+	size_t i;
+	int rc = db_begin(s->db, &mine, e);
+
+	if (rc)
+		return rc;
+	json_array_foreach ((json_t *)(uintptr_t)peers, i, v)
+		if (rc == 0)
+			rc = db_run(s->st[SQL_KNOW], "ti", json_string_value(v), now_s);
+	if (rc < 0)
+		db_failed(s->db, e);
+	return db_end(s->db, mine, rc, e);
+}
+
+int64_t
+sl_sessions_known(struct sl_sessions *s, const char *peer)
+{
+	sqlite3_stmt *st = s->st[SQL_GET_KNOWN];
+	int64_t since = db_run(st, "t", peer) == 1 ? sqlite3_column_int64(st, 0) : 0;
+
+	sqlite3_reset(st);
+	return since;
+}
+
+bool
+sl_sessions_next(struct sl_sessions *s, const char *after, char *out, size_t room)
+{
+	sqlite3_stmt *st = s->st[SQL_NEXT_KNOWN];
+	bool found = db_run(st, "t", after) == 1;
+
+	if (found)
+		snprintf(out, room, "%s", db_text(st, 0));
+	sqlite3_reset(st);
+	return found;
+}
+
 static int
 delete_where(struct sl_sessions *s, const char *sql, const char *type, const char *text,
 	     int64_t number, int64_t *rows, struct sl_error *e)
@@ -155,6 +195,8 @@ sl_sessions_forget(struct sl_sessions *s, const char *peer, struct sl_error *e)
 {
 	int rc = delete_where(s, "DELETE FROM peer_seen WHERE peer = ?1", "t", peer, 0, NULL, e);
 
+	rc = rc ? rc
+		: delete_where(s, "DELETE FROM peer_known WHERE peer = ?1", "t", peer, 0, NULL, e);
 	rc = rc ? rc
 		: delete_where(s, "DELETE FROM peer_counter WHERE peer = ?1", "t", peer, 0, NULL,
 			       e);

@@ -12,6 +12,7 @@
 #ifndef SL_SESSIONS_H
 #define SL_SESSIONS_H
 
+#include <jansson.h>
 #include <sqlite3.h>
 
 #include "sl_base.h"
@@ -80,7 +81,14 @@ int sl_sessions_usage(struct sl_sessions *s, const char *peer, int64_t from_s, i
 /** When a peer last sent data and last shook hands, 0: never. @return 0 or -ENOENT */
 int sl_sessions_seen(struct sl_sessions *s, const char *peer, int64_t *data_s,
 		     int64_t *handshake_s);
-/** Forget a peer that is gone; its sessions and usage stay until they are old. */
+/** There is a peer of this name, from now on if it was not known. Several in one transaction, all
+ * or none. */
+int sl_sessions_know(struct sl_sessions *s, const json_t *peers, int64_t now_s, struct sl_error *e);
+/** Since when a peer is known, 0: it is not. */
+int64_t sl_sessions_known(struct sl_sessions *s, const char *peer);
+/** The next known name after `after`. @return false: none */
+bool sl_sessions_next(struct sl_sessions *s, const char *after, char *out, size_t room);
+/** Forget a peer that is gone; its sessions end, and stay with its usage until they are old. */
 int sl_sessions_forget(struct sl_sessions *s, const char *peer, struct sl_error *e);
 /** Drop sessions that ended and usage from before. @return rows, or -EIO */
 int64_t sl_sessions_prune(struct sl_sessions *s, int64_t before_s, struct sl_error *e);

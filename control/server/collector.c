@@ -16,6 +16,7 @@
 #define TICK_S 5
 #define PRUNE_S 3600
 #define DAY_S 86400
+#define KNOWN_SLICE 300 /* peers that are looked at in one tick */
 
 struct sl_collector {
 	struct sl_store *store;
@@ -24,7 +25,8 @@ struct sl_collector {
 	struct sl_trend *trend;
 	json_t *gateways; /* name -> {state, boot, at, push, skew} */
 	int64_t ticked_s, pruned_s;
-	json_t *memo; /* what was counted at memo_seq */
+	char known_at[SL_OBJ_ID]; /* all up to this name are looked at */
+	json_t *memo;		  /* what was counted at memo_seq */
 	uint64_t memo_seq;
 	bool modes_moved;    /* the ledger has something to look at */
 	uint64_t ledger_sum; /* of the objects that the ledger follows, and when they were looked at
@@ -376,6 +378,52 @@ ledger_moved(struct sl_collector *c)
 	return moved;
 }
 
+struct known {
+	struct sl_collector *c;
+	json_t *fresh;
+	char last[SL_OBJ_ID];
+	unsigned n;
+};
+
+static bool
+each_known(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
+{
+	struct known *w = ctx;
+
+	if (sl_sessions_known(w->c->sessions, id) == 0)
+		json_array_append_new(w->fresh, json_string(id));
+	snprintf(w->last, sizeof(w->last), "%s", id);
+	return ++w->n < KNOWN_SLICE;
+}
+
+/** Who is new is known from now on, who is gone is forgotten: another one may get the name. A slice
+ * of the names. */
+static void
+look_at_peers(struct sl_collector *c, int64_t now_s)
+{
+	struct known w = {.c = c, .fresh = json_array()};
+	struct sl_error e = {0};
+	char at[SL_OBJ_ID];
+	bool end;
+	int rc = sl_store_walk(c->store, SL_KIND_PEER, c->known_at, each_known, &w, &e);
+
+	end = w.n < KNOWN_SLICE;
+	snprintf(at, sizeof(at), "%s", c->known_at);
+	for (unsigned n = 0; rc == 0 && n < KNOWN_SLICE; n++) {
+		if (!sl_sessions_next(c->sessions, at, at, sizeof(at)) ||
+		    (!end && strcmp(at, w.last) > 0))
+			break;
+		if (sl_store_get(c->store, SL_KIND_PEER, at, NULL, NULL) == -ENOENT)
+			rc = sl_sessions_forget(c->sessions, at, &e);
+	}
+	if (rc == 0 && json_array_size(w.fresh) > 0)
+		rc = sl_sessions_know(c->sessions, w.fresh, now_s, &e);
+	if (rc != 0)
+		sl_log(SL_LOG_WARN, "store", "peers that are new or gone: %s", e.message);
+	snprintf(c->known_at, sizeof(c->known_at), "%s", end ? "" : w.last);
+	json_decref(w.fresh);
+}
+
 void
 sl_collector_tick(struct sl_collector *c, int64_t now_s)
 {
@@ -390,6 +438,7 @@ sl_collector_tick(struct sl_collector *c, int64_t now_s)
 		c->ticked_s = now_s;
 		if (sl_sessions_tick(c->sessions, now_s, &e) < 0)
 			sl_log(SL_LOG_WARN, "store", "sessions do not end: %s", e.message);
+		look_at_peers(c, now_s);
 	}
 	if (now_s - c->pruned_s >= PRUNE_S || now_s < c->pruned_s) {
 		c->pruned_s = now_s;

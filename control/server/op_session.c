@@ -144,8 +144,12 @@ static bool
 is_unused(struct sl_call *c, const char *id, const json_t *body)
 {
 	int64_t days = c->q[SL_Q_DAYS] != NULL ? c->q_int[SL_Q_DAYS] : 90, handshake;
+	int64_t last = seen(c, id, &handshake);
 
-	return seen(c, id, &handshake) < sl_collector_now_s() - days * DAY_S;
+	/* one that never came is unused since it is known here, not since ever */
+	if (last == 0)
+		last = sl_sessions_known(sl_collector_sessions(c->rest->c.collector), id);
+	return last != 0 && last < sl_collector_now_s() - days * DAY_S;
 }
 
 static json_t *

@@ -107,9 +107,36 @@ def sessions(c, gw):
     equal("sessions of bob", c.want(200, "GET", "/sessions?peer=bob").json()["items"], [])
     u = c.want(200, "GET", "/peers/alice/usage").json()["items"]
     equal("usage", (sum(h["rx"] for h in u), sum(h["tx"] for h in u)), (1500, 3000))
-    equal("unused", [x["peer"] for x in c.want(200, "GET", "/unused-peers?days=1").json()["items"]], ["bob"])
+    unused(c)
     gw[0].ask("stats.report", {"boot": "x", "peers": [{"data_rx": 1}]}, reason="param_type")
     gw[0].ask("stats.report", {"node": "gw-b", "boot": "x", "peers": []}, reason="node_foreign")
+
+
+def known(db, peer, want):
+    for _ in range(100):
+        row = db.execute("SELECT since FROM peer_known WHERE peer = ?", (peer,)).fetchone()
+        if (row is not None) == want:
+            return
+        time.sleep(0.1)
+    fail(f"{peer} is {'not ' if want else ''}known")
+
+
+def unused(c):
+    """Who never sent anything is unused for a day when it is known for a day; who gets the name of one that is gone begins anew."""
+    def names():
+        return [x["peer"] for x in c.want(200, "GET", "/unused-peers?days=1").json()["items"]]
+    db = sqlite3.connect(os.path.join(c.dir, "store.db"), isolation_level=None, timeout=10)
+    known(db, "bob", True)
+    equal("unused at once", names(), [])
+    db.execute("UPDATE peer_known SET since = since - 86401")
+    equal("unused", names(), ["bob"])
+    body = {f: v for f, v in c.want(200, "GET", "/peers/bob").json().items() if f != "rev"}
+    c.want(204, "DELETE", "/peers/bob", headers={"If-Match": "*"})
+    known(db, "bob", False)
+    c.want(201, "POST", "/peers", body)
+    known(db, "bob", True)
+    equal("unused, of the same name", names(), [])
+    db.close()
 
 
 def evidence(c, gw):
