@@ -6,6 +6,7 @@
 
 #define PEERS_DEFAULT 131072
 #define NOTES_MAX 256 /* of hs in one turn */
+#define EARLY_MAX 64  /* events that wait for the drain */
 #define WALL_CHECK_NS (SL_NS_PER_S)
 #define WALL_STEP_NS (60 * SL_NS_PER_S) /* D19 */
 
@@ -249,6 +250,7 @@ sl_gw_free(struct sl_gw *gw)
 	gw_mode_free(gw);
 	gw_run_free(gw);
 	gw_secrets_free(&gw->secrets);
+	json_decref(gw->early);
 	free(gw->free_id);
 	free(gw->instance);
 	free(gw->state_dir);
@@ -351,9 +353,34 @@ sl_gw_dp(struct sl_gw *gw)
 }
 
 void
+sl_gw_event(struct sl_gw *gw, const char *action, const char *outcome, json_t *fields)
+{
+	if (gw->drain != NULL) {
+		sl_drain_event(gw->drain, action, outcome, json_pack("{s:o*}", "sluice", fields));
+		return;
+	}
+	if (gw->early == NULL)
+		gw->early = json_array();
+	if (json_array_size(gw->early) < EARLY_MAX)
+		json_array_append_new(gw->early, json_pack("{s:s, s:s, s:o*}", "action", action,
+							   "outcome", outcome, "fields", fields));
+	else
+		json_decref(fields);
+}
+
+void
 sl_gw_set_drain(struct sl_gw *gw, struct sl_drain *d)
 {
+	json_t *early = gw->early, *ev;
+	size_t i;
+
 	gw->drain = d;
+	gw->early = NULL;
+	json_array_foreach (early, i, ev)
+		sl_gw_event(gw, json_string_value(json_object_get(ev, "action")),
+			    json_string_value(json_object_get(ev, "outcome")),
+			    json_incref(json_object_get(ev, "fields")));
+	json_decref(early);
 }
 
 void

@@ -176,6 +176,7 @@ struct sl_gw {
 	char *instance, *state_dir, *run_dir;
 	struct sl_dp *dp;
 	struct sl_drain *drain; /* NULL: none */
+	json_t *early;		/* events before it was there */
 	unsigned depth;		/* of begin */
 	bool dirty;		/* a new root is due */
 	bool publish_failed;

@@ -12,6 +12,7 @@
 #define MODE_FILE "authz-mode.json"
 #define MODE_FILE_MAX (8U << 20)
 #define AGAIN_NS SL_NS_PER_S
+#define TOLD_MAX 64 /* prefixes that the trail of a way back names */
 
 /* --- saving and publishing -----------------------------------------------------------------------
  */
@@ -354,10 +355,62 @@ sl_gw_logging(struct sl_gw *gw)
 /* --- taking back ---------------------------------------------------------------------------------
  */
 
+static const char *
+mode_or_default(const struct sl_gw_mode_prefix *p)
+{
+	return p != NULL ? gw_mode_text(p->mode) : "default";
+}
+
+/** What a prefix was and will be; NULL: not named, the default holds. */
 static void
-tell(struct sl_gw *gw, const struct sl_gw_mode *now, const struct sl_gw_mode *then, const char *why)
+add_change(json_t *changes, const struct sl_gw_mode_prefix *now,
+	   const struct sl_gw_mode_prefix *then)
+{
+	char text[SL_PREFIX_STR];
+
+	if (now != NULL && then != NULL && now->mode == then->mode)
+		return;
+	sl_prefix_str(now != NULL ? &now->prefix : &then->prefix, text);
+	if (json_array_size(changes) < TOLD_MAX)
+		json_array_append_new(changes, json_pack("{s:s, s:s, s:s}", "prefix", text, "old",
+							 mode_or_default(now), "new",
+							 mode_or_default(then)));
+}
+
+/** The first prefixes whose mode changes; a change adds behind the others, so that the lists are in
+ * the same order. */
+static json_t *
+changes_of(const struct sl_gw_mode *now, const struct sl_gw_mode *then)
+{
+	const struct sl_gw_mode_prefix *a = now->prefixes, *b = then->prefixes;
+	json_t *changes = json_array();
+	unsigned i = 0, j;
+
+	for (j = 0; j < then->n_prefixes; j++) {
+		bool both = i < now->n_prefixes && sl_prefix_equal(&a[i].prefix, &b[j].prefix);
+
+		add_change(changes, both ? &a[i] : NULL, &b[j]);
+		i += both;
+	}
+	for (; i < now->n_prefixes; i++)
+		add_change(changes, &a[i], NULL);
+	return changes;
+}
+
+static const char *
+text_of(const json_t *change, const char *key)
+{
+	return json_string_value(json_object_get(change, key));
+}
+
+/** @param now its list of prefixes may be gone already; @param changes taken over */
+static void
+tell(struct sl_gw *gw, const struct sl_gw_mode *now, const struct sl_gw_mode *then, json_t *changes,
+     const char *why)
 {
 	const char *who = gw->mode.who;
+	json_t *c;
+	size_t i;
 
 	sl_log(SL_LOG_NOTICE, "audit",
 	       "authz.mode.revert of %s%s%s, %s: default: %s -> %s, panic: %s -> %s, prefixes: "
@@ -365,11 +418,14 @@ tell(struct sl_gw *gw, const struct sl_gw_mode *now, const struct sl_gw_mode *th
 	       now->pending.id, who[0] != '\0' ? " by " : "", who, why, gw_mode_text(now->deflt),
 	       gw_mode_text(then->deflt), now->panic ? "observe" : "off",
 	       then->panic ? "observe" : "off", now->n_prefixes, then->n_prefixes);
+	json_array_foreach (changes, i, c)
+		sl_log(SL_LOG_NOTICE, "audit", "authz.mode.revert of %s: prefix %s: %s -> %s",
+		       now->pending.id, text_of(c, "prefix"), text_of(c, "old"), text_of(c, "new"));
 	sl_gw_event(gw, "authz-mode-reverted", "success",
-		    json_pack("{s:s, s:s, s:s, s:s, s:i, s:i}", "confirm_id", now->pending.id,
+		    json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:o*}", "confirm_id", now->pending.id,
 			      "why", why, "old", gw_mode_text(now->deflt), "new",
 			      gw_mode_text(then->deflt), "prefixes_old", (int)now->n_prefixes,
-			      "prefixes_new", (int)then->n_prefixes));
+			      "prefixes_new", (int)then->n_prefixes, "changes", changes));
 }
 
 unsigned
@@ -379,9 +435,11 @@ gw_mode_poll(struct sl_gw *gw)
 	struct gw_mode_state to = m->before;
 	struct sl_gw_mode was = m->view;
 	struct sl_error e = {0};
+	json_t *changes;
 
 	if (was.pending.id[0] == '\0' || gw_mono_ns(gw) < m->revert_ns)
 		return 0;
+	changes = changes_of(&was, &to.view);
 	m->before = (struct gw_mode_state){0};
 	if (enter(gw, &to, NULL, &e) != 0) {
 		/* what was promised still holds: the start would take it back too */
@@ -389,9 +447,10 @@ gw_mode_poll(struct sl_gw *gw)
 		       was.pending.id, e.message);
 		m->before = to;
 		m->revert_ns = gw_mono_ns(gw) + AGAIN_NS;
+		json_decref(changes);
 		return 0;
 	}
-	tell(gw, &was, &to.view, "not confirmed in time");
+	tell(gw, &was, &to.view, changes, "not confirmed in time");
 	return 1;
 }
 
@@ -407,7 +466,8 @@ take_back(struct sl_gw *gw, struct gw_mode_state *now, struct gw_mode_state *bef
 	rc = save(gw, &before->view, NULL, gw->mode.quiet, e);
 	if (rc != 0)
 		return rc;
-	tell(gw, &now->view, &before->view, "the gateway ended before it was confirmed");
+	tell(gw, &now->view, &before->view, changes_of(&now->view, &before->view),
+	     "the gateway ended before it was confirmed");
 	free(now->prefixes);
 	*now = *before;
 	*before = (struct gw_mode_state){0};

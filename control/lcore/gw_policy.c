@@ -50,15 +50,6 @@ gw_policy_event(struct sl_gw *gw, const char *action, const char *outcome, json_
 	sl_gw_event(gw, action, outcome, fields);
 }
 
-void
-sl_gw_event(struct sl_gw *gw, const char *action, const char *outcome, json_t *fields)
-{
-	if (gw->drain != NULL)
-		sl_drain_event(gw->drain, action, outcome, json_pack("{s:o*}", "sluice", fields));
-	else
-		json_decref(fields);
-}
-
 /* --- freeing what was in force ------------------------------------------------------------------
  */
 

@@ -67,7 +67,7 @@ struct sl_dp *sl_gw_dp(struct sl_gw *gw);
  * before the first interface. NULL: nobody. It outlives sl_gw_stop(). */
 void sl_gw_set_drain(struct sl_gw *gw, struct sl_drain *d);
 /** Tell an event of control to the audit sinks: `fields` is merged into the record and given away.
- * @param outcome "success" or "failure" */
+ * What comes before sl_gw_set_drain() is told then. @param outcome "success" or "failure" */
 void sl_gw_event(struct sl_gw *gw, const char *action, const char *outcome, json_t *fields);
 /** Incremented by each published root. */
 uint64_t sl_gw_generation(const struct sl_gw *gw);

@@ -64,3 +64,21 @@ ping_none bob 10.20.0.10 2
 sleep 9
 reach bob 10.20.0.10 5
 no_fatal_drops
+step "and at the next start, if the gateway was killed meanwhile; what was confirmed stays"
+enforce_ten() { rpc authz.mode.set '{"targets":["db"],"mode":"enforce","force":true,"confirm_within_s":600}' | jq -r .confirm_id; }
+restart_killed() {
+	kill -KILL "$LAB_GW_PID"
+	wait "$LAB_GW_PID" 2>/dev/null
+	lab_gateway
+}
+enforce_ten >/dev/null
+ping_none bob 10.20.0.10 2
+restart_killed
+reach bob 10.20.0.10
+equal "mode of the target" "$(rpc authz.mode.get | jq -c '.prefixes[0].mode')" '"observe"'
+equal "record of the way back" "$(rpc audit.recent '{"action":"authz-mode-reverted"}' | jq -c '[.records[].sluice.changes[]]')" \
+	'[{"prefix":"10.20.0.10/32","old":"enforce","new":"observe"}]'
+lab_ctl mode confirm "$(enforce_ten)" >/dev/null || fail "mode confirm"
+restart_killed
+reach alice 10.20.0.10
+ping_none bob 10.20.0.10 2

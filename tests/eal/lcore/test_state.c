@@ -406,6 +406,8 @@ test_confirm_crash(void **state)
 	reopen(f); /* the file is as a crash would leave it */
 	assert_non_null(strstr(told, "audit: authz.mode.revert of c-"));
 	assert_non_null(strstr(told, "the gateway ended before it was confirmed"));
+	assert_non_null(strstr(told, ": prefix 10.20.0.10/32: enforce -> default"));
+	assert_null(strstr(told, "10.30.0.0"));
 	assert_int_equal(mode_of(f, "10.20.0.10"), SL_MODE_OBSERVE);
 	assert_int_equal(mode_of(f, "10.30.0.1"), SL_MODE_ENFORCE);
 	assert_false(sl_gw_logging(f->gw));

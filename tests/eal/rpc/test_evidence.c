@@ -273,6 +273,7 @@ test_confirm(void **state)
 	json_decref(o);
 	rx_pass(&r, 61);
 	assert_non_null(strstr(r.log, "authz.mode.revert of c-"));
+	assert_non_null(strstr(r.log, "enforce -> default"));
 	o = rx_call(&r, "authz.mode.get", NULL);
 	assert_null(json_object_get(o, "pending"));
 	rx_is(json_object_get(o, "prefixes"), "[]");
