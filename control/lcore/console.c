@@ -1,188 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The console: a terminal (editing by rte_cmdline) or a pipe (one command a line) on the control
- * loop. It never waits for its reader longer than a moment: the loop has other work. */
+ * loop. It waits neither for answers nor for its reader: the loop has other work. */
 #include "console_int.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "table.h"
-#include "sl_json.h"
-
 #define PROMPT "sluice> "
-#define WRITE_WAIT_MS 500 /* a reader that takes nothing for so long loses the rest */
-#define PAGES_MAX 16
-
-static const struct sl_rpc_caller caller = {.via = SL_RPC_VIA_CONSOLE,
-					    .principal = "console",
-					    .who = &sl_service_local};
-
-static void go_on(struct sl_console *c);
-
-/* --- output --------------------------------------------------------------------------------- */
-
-void
-console_write(struct sl_console *c, const char *text)
-{
-	size_t n = strlen(text);
-
-	while (n) {
-		ssize_t r = write(c->out, text, n);
-		struct pollfd p = {.fd = c->out, .events = POLLOUT};
-
-		if (r > 0) {
-			c->stuck = false;
-			text += r;
-			n -= (size_t)r;
-		} else if (r < 0 && errno == EINTR) {
-			continue;
-		} else if (r == 0 || errno != EAGAIN || c->stuck ||
-			   poll(&p, 1, WRITE_WAIT_MS) <= 0) {
-			c->stuck = true; /* once only: what follows is lost at once */
-			return;
-		}
-	}
-}
-
-void
-console_printf(struct sl_console *c, const char *fmt, ...)
-{
-	char *text;
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
-	va_end(ap);
-	if (n < 0)
-		return;
-	console_write(c, text);
-	free(text);
-}
-
-void
-console_error(struct sl_console *c, const struct sl_error *e)
-{
-	console_printf(c, "error: %s (%s)%s%s%s%s\n", e->message, e->reason,
-		       e->path[0] ? " at " : "", e->path, e->hint[0] ? "; remedy: " : "", e->hint);
-}
-
-/* --- calls ---------------------------------------------------------------------------------- */
-
-static json_t *
-ask(struct sl_console *c, const char *method, json_t *params, struct sl_error *e)
-{
-	json_t *result;
-	int rc = sl_rpc_call(c->rpc, &caller, method, params, &result, e);
-
-	json_decref(params);
-	return rc ? NULL : result;
-}
-
-json_t *
-console_try(struct sl_console *c, const char *method, json_t *params)
-{
-	struct sl_error e;
-
-	return ask(c, method, params, &e);
-}
-
-json_t *
-console_ask(struct sl_console *c, const char *method, json_t *params)
-{
-	struct sl_error e;
-	json_t *result = ask(c, method, params, &e);
-
-	if (!result)
-		console_error(c, &e);
-	return result;
-}
-
-void
-console_show(struct sl_console *c, const char *method, json_t *params)
-{
-	json_int_t next = 0;
-
-	for (unsigned page = 0; page < PAGES_MAX && (page == 0 || next); page++) {
-		json_t *p = json_copy(params), *result;
-		char *text;
-
-		if (next)
-			json_object_set_new(p, "after", json_integer(next));
-		result = console_ask(c, method, p);
-		if (!result) {
-			next = 0;
-			break;
-		}
-		next = json_integer_value(json_object_get(result, "next"));
-		text = sl_view_text(method, result);
-		console_write(c, text ? text : "error: no memory\n");
-		free(text);
-		json_decref(result);
-	}
-	json_decref(params);
-	if (next)
-		console_write(c, "there are more: sluicectl shows them all\n");
-}
-
-static void
-show_answer(struct sl_console *c, const json_t *answer)
-{
-	const json_t *result = json_object_get(answer, "result");
-	const json_t *error = json_object_get(answer, "error"), *data;
-	struct sl_error e = {0};
-	char *text;
-
-	if (result) {
-		text = sl_view_text(c->method, result);
-		console_write(c, text ? text : "error: no memory\n");
-		free(text);
-		return;
-	}
-	data = json_object_get(error, "data");
-	sl_fail(&e, -EINVAL, sl_json_text(data, "reason"), sl_json_text(data, "path"), "%s",
-		sl_json_text(error, "message"));
-	sl_hint(&e, "%s", sl_json_text(data, "hint"));
-	console_error(c, &e);
-}
-
-static void
-answered(void *ctx, char *text)
-{
-	struct sl_console *c = ctx;
-	json_t *answer = text ? json_loads(text, 0, NULL) : NULL;
-
-	free(text);
-	show_answer(c, answer);
-	json_decref(answer);
-	if (c->waits)
-		go_on(c);
-}
-
-void
-console_start(struct sl_console *c, const char *method, json_t *params)
-{
-	json_t *call = json_pack("{s:s, s:i, s:s, s:o}", "jsonrpc", "2.0", "id", 1, "method",
-				 method, "params", params);
-	char *line = call ? json_dumps(call, JSON_COMPACT) : NULL;
-
-	json_decref(call);
-	if (c->waits || !line) { /* lines that a terminal sent at once are not held */
-		console_write(c, line ? "error: the command before is still under way (busy)\n"
-				      : "error: no memory\n");
-		free(line);
-		return;
-	}
-	c->method = method;
-	c->waits = sl_rpc_line_start(c->rpc, &caller, line, strlen(line), answered, c);
-	free(line);
-	if (c->waits)
-		event_del(c->event);
-}
 
 void
 console_quit(struct sl_console *c)
@@ -233,7 +60,7 @@ static void
 feed_pipe(struct sl_console *c, const char *data, size_t n)
 {
 	for (size_t i = 0; i < n && !c->quitting; i++) {
-		if (c->waits) {
+		if (c->held) {
 			hold(c, data + i, n - i);
 			return;
 		}
@@ -265,7 +92,7 @@ on_input(evutil_socket_t fd, short what, void *arg)
 	if (n <= 0) {
 		if (!c->tty && c->n_line) /* a last line without its end */
 			feed_pipe(c, "\n", 1);
-		if (c->waits)
+		if (c->held)
 			c->ended = true;
 		else
 			console_quit(c);
@@ -276,18 +103,29 @@ on_input(evutil_socket_t fd, short what, void *arg)
 	else if (cmdline_in(c->cl, data, (int)n) < 0)
 		console_quit(c); /* ^D */
 	if (what == 0 && !c->quitting &&
-	    !c->waits) /* a file: always ready, so in turns of the loop */
+	    !c->held) /* a file: always ready, so in turns of the loop */
 		event_active(c->event, 0, 0);
 }
 
-/** The command that waited is done: with what came behind it, then with what comes. */
-static void
-go_on(struct sl_console *c)
+void
+console_hold(struct sl_console *c)
+{
+	if (c->held || c->quitting || (!console_waits(c) && !console_pending(c)))
+		return;
+	c->held = true;
+	event_del(c->event);
+}
+
+/** What came behind a command that is done, then what comes. */
+void
+console_resume(struct sl_console *c)
 {
 	char *rest = c->rest;
 	size_t n = c->n_rest;
 
-	c->waits = NULL;
+	if (!c->held || c->quitting || console_waits(c) || console_pending(c))
+		return;
+	c->held = false;
 	c->rest = NULL;
 	c->n_rest = 0;
 	if (c->tty)
@@ -295,7 +133,7 @@ go_on(struct sl_console *c)
 	if (rest)
 		feed_pipe(c, rest, n);
 	free(rest);
-	if (c->quitting || c->waits)
+	if (c->quitting || c->held)
 		return;
 	if (c->ended) {
 		console_quit(c);
@@ -386,6 +224,8 @@ sl_console_new(struct event_base *base, struct sl_rpc *rpc, int in_fd, int out_f
 	c->out = open_output(out_fd, &c->out_own);
 	if (c->tty)
 		rc = raw_mode(c);
+	if (rc == 0)
+		rc = console_out_begin(c, base);
 	c->grammar = console_grammar_new(c);
 	if (c->grammar && rc == 0)
 		c->cl = cmdline_new(console_grammar_ctx(c->grammar), PROMPT, -1,
@@ -406,18 +246,16 @@ sl_console_free(struct sl_console *c)
 {
 	if (!c)
 		return;
-	if (c->waits)
-		sl_rpc_line_cancel(c->waits);
+	console_calls_end(c);
 	free(c->rest);
 	if (c->event)
 		event_free(c->event);
 	if (c->cl)
 		cmdline_free(c->cl);
 	console_grammar_free(c->grammar);
-	if (c->tty) {
+	if (c->tty)
 		tcsetattr(c->in, TCSANOW, &c->saved);
-		console_write(c, "\n");
-	}
+	console_out_end(c);
 	if (c->out_own)
 		close(c->out);
 	free(c);

@@ -206,15 +206,8 @@ peer_end(struct sl_console *c, const struct console_args *a)
 static void
 set_mode(struct sl_console *c, json_t *params)
 {
-	json_t *result = console_ask(c, "authz.mode.set", params);
-	char *text = result ? sl_view_text("authz.mode.set", result) : NULL;
-
-	if (text)
-		console_write(c, text);
-	free(text);
-	if (result)
-		console_show(c, "authz.mode.get", json_object());
-	json_decref(result);
+	console_show(c, "authz.mode.set", params);
+	console_show(c, "authz.mode.get", json_object());
 }
 
 static void
@@ -269,8 +262,8 @@ config_file(struct sl_console *c, const struct console_args *a)
 static void
 policy_file(struct sl_console *c, const struct console_args *a)
 {
-	console_start(c, strcmp(a->w[1], "load") == 0 ? "policy.load" : "policy.validate",
-		      json_pack("{s:s}", "file", a->w[2]));
+	console_show(c, strcmp(a->w[1], "load") == 0 ? "policy.load" : "policy.validate",
+		     json_pack("{s:s}", "file", a->w[2]));
 }
 
 static void
@@ -310,6 +303,12 @@ call_method(struct sl_console *c, const struct console_args *a)
 }
 
 static void
+show_flow(struct sl_console *c, const struct console_args *a)
+{
+	call_with(c, "flow.list", a->rest);
+}
+
+static void
 policy_clear(struct sl_console *c, const struct console_args *a)
 {
 	call_with(c, "policy.clear", a->rest);
@@ -344,7 +343,7 @@ help(struct sl_console *c, const struct console_args *a)
 
 /* clang-format off */
 const struct console_command console_commands[] = {
-	{"help", "this list", help},
+	{"help", "this list", help, true},
 	{"show port", "ports", show_port_info},
 	{"show port <port>", "one port, or all", show_port_info},
 	{"show port info", "ports", show_port_info},
@@ -363,6 +362,8 @@ const struct console_command console_commands[] = {
 	{"show stats", "counters and rates of the data plane", show_simple},
 	{"show mode", "authz modes", show_simple},
 	{"show evidence", "observed flows", show_simple},
+	{"show flow", "live flows", show_flow},
+	{"show flow ...", "some of them: peer=alice target=db verdict=would_deny", show_flow},
 	{"show policy", "which policy is in force", show_simple},
 	{"show rules", "its rules", show_simple},
 	{"show roles", "its roles", show_simple},
@@ -392,7 +393,7 @@ const struct console_command console_commands[] = {
 	{"call <method> ...", "with parameters, key=value", call_method},
 	{"mem", "packet buffers and key memory", show_word},
 	{"version", "versions", show_word},
-	{"quit", "end the gateway", quit},
+	{"quit", "end the gateway", quit, true},
 };
 /* clang-format on */
 const unsigned console_n_commands = SL_ARRAY_SIZE(console_commands);

@@ -44,7 +44,7 @@ run(void *parsed, struct cmdline *cl, void *data)
 	const struct bound *b = data;
 
 	(void)cl;
-	b->command->run(b->c, parsed);
+	console_run(b->c, b->command, parsed);
 }
 
 /* --- arguments ------------------------------------------------------------------------------ */

@@ -32,8 +32,11 @@ struct sl_rpc_line {
 	json_t *answers; /* in the order of the requests; null: none */
 	unsigned open;	 /* answers that will come later, and the reading of the line itself */
 	bool batch, cancelled;
-	bool wait;   /* for everything */
-	bool unread; /* a helper reads it */
+	sl_rpc_call_done call_done; /* not NULL: it is one call in process */
+	int rc;
+	struct sl_error e; /* of that call */
+	bool wait;	   /* for everything */
+	bool unread;	   /* a helper reads it */
 	/* the helper's while it reads or writes */
 	struct sl_rpc_work work;
 	char *text; /* that is read; then the answer */
@@ -64,11 +67,17 @@ rpc_lines_leave(struct sl_rpc *r)
 		l->rpc = NULL;
 }
 
+bool
+sl_rpc_give(struct sl_rpc *r, struct sl_rpc_work *w)
+{
+	return r->give && r->give(r->give_ctx, w);
+}
+
 static bool
 give(struct sl_rpc_line *l, void (*run)(struct sl_rpc_work *w), void (*done)(struct sl_rpc_work *w))
 {
 	l->work = (struct sl_rpc_work){.run = run, .done = done};
-	return l->rpc && l->rpc->give && !l->wait && l->rpc->give(l->rpc->give_ctx, &l->work);
+	return l->rpc && !l->wait && sl_rpc_give(l->rpc, &l->work);
 }
 
 /* --- answers --------------------------------------------------------------------------------- */
@@ -149,6 +158,8 @@ answer(struct sl_rpc_line *l)
 	l->text = NULL;
 	if (l->cancelled)
 		free(text);
+	else if (l->call_done)
+		l->call_done(l->ctx, l->rc, json_incref(json_array_get(l->answers, 0)), &l->e);
 	else
 		l->done(l->ctx, text);
 	line_free(l);
@@ -166,12 +177,26 @@ line_closes(struct sl_rpc_line *l)
 {
 	if (--l->open > 0)
 		return false;
-	if (sl_rpc_is_long(l->answers) && give(l, l->cancelled ? drop_run : write_run, write_done))
+	if ((!l->call_done || l->cancelled) && sl_rpc_is_long(l->answers) &&
+	    give(l, l->cancelled ? drop_run : write_run, write_done))
 		return false;
-	if (!l->cancelled)
+	if (!l->cancelled && !l->call_done)
 		l->text = answers_text(l);
 	answer(l);
 	return true;
+}
+
+/** What a call in process came to. */
+static void
+keep_result(struct sl_rpc_line *l, int rc, json_t *result, const struct sl_error *e)
+{
+	l->rc = rc;
+	if (rc) {
+		l->e = *e;
+		json_decref(result);
+		return;
+	}
+	json_array_append_new(l->answers, result);
 }
 
 struct sl_rpc_later *
@@ -198,8 +223,9 @@ sl_rpc_answer(struct sl_rpc_later *l, int rc, json_t *result, const struct sl_er
 
 	if (!rc && !result)
 		result = json_object();
-	made = rpc_call_answer(l->id, rc, result, e);
-	if (made)
+	if (l->line->call_done)
+		keep_result(l->line, rc, result, e);
+	else if ((made = rpc_call_answer(l->id, rc, result, e)) != NULL)
 		json_array_set_new(l->line->answers, l->at, made);
 	line_closes(l->line);
 	if (l->ask)
@@ -412,6 +438,30 @@ void
 sl_rpc_line_cancel(struct sl_rpc_line *l)
 {
 	l->cancelled = true;
+}
+
+struct sl_rpc_line *
+sl_rpc_call_start(struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *method,
+		  json_t *params, sl_rpc_call_done done, void *ctx)
+{
+	struct sl_rpc_line *l = line_new(r, caller, false, NULL, ctx);
+	struct sl_rpc_ask ask = {.line = l};
+	struct sl_rpc_caller asking = *caller;
+	json_t *result = NULL;
+	struct sl_error e;
+	int rc;
+
+	if (!l) {
+		sl_fail(&e, -ENOMEM, "no_memory", "", "no memory");
+		done(ctx, -ENOMEM, NULL, &e);
+		return NULL;
+	}
+	l->call_done = done;
+	asking.ask = &ask;
+	rc = sl_rpc_call(r, &asking, method, params, &result, &e);
+	if (rc != SL_RPC_LATER)
+		keep_result(l, rc, result, &e);
+	return line_closes(l) ? NULL : l;
 }
 
 bool

@@ -74,6 +74,8 @@ struct sl_rpc_work {
 typedef bool (*sl_rpc_give_fn)(void *ctx, struct sl_rpc_work *w);
 /** @param give NULL: everything is done on the spot */
 void sl_rpc_set_helper(struct sl_rpc *rpc, sl_rpc_give_fn give, void *ctx);
+/** Give work to the helper. @return false: there is none, or it takes nothing */
+bool sl_rpc_give(struct sl_rpc *rpc, struct sl_rpc_work *w);
 /** Would it take more than half a millisecond to write this? */
 bool sl_rpc_is_long(const json_t *v);
 
@@ -98,6 +100,16 @@ void sl_rpc_answer(struct sl_rpc_later *l, int rc, json_t *result, const struct 
 bool sl_rpc_wanted(const struct sl_rpc_later *l);
 
 struct sl_rpc_line;
+/** @param result a reference that is given away; NULL where rc is not 0, and `e` says why */
+typedef void (*sl_rpc_call_done)(void *ctx, int rc, json_t *result, const struct sl_error *e);
+/**
+ * As sl_rpc_call(), for one who need not wait.
+ * @param done called before the return, or later
+ * @return NULL if `done` was called; else what sl_rpc_line_cancel() takes
+ */
+struct sl_rpc_line *sl_rpc_call_start(struct sl_rpc *rpc, const struct sl_rpc_caller *caller,
+				      const char *method, json_t *params, sl_rpc_call_done done,
+				      void *ctx);
 /** @param answer malloc'ed, without newline, taken over; NULL when nothing is to be answered */
 typedef void (*sl_rpc_line_done)(void *ctx, char *answer);
 /**

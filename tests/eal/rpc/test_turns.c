@@ -5,7 +5,9 @@
  * the slices is a count, so that the number of turns does not depend on the machine; the processor
  * time of the longest turn is printed, and may not be many times what is meant (5 ms).
  */
+#include <fcntl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "evidence_int.h"
 #include "rpc_fixture.h"
@@ -277,6 +279,79 @@ test_suggest(void **state)
 	assert_true(ask("policy.suggest", json_pack("{s:i}", "window_s", 3600)) > SORTED);
 }
 
+/* --- the console ------------------------------------------------------------------------------ */
+
+static void
+no_quit(void *ctx)
+{
+}
+
+/** Type a command, and turn until `end` is shown. */
+static void
+type(const char *line, const char *end)
+{
+	struct event_base *base = event_base_new();
+	struct timespec rest = {.tv_nsec = 100000};
+	uint64_t longest = 0, begin;
+	static char out[1 << 16];
+	struct sl_console *c;
+	int in[2], o[2];
+	unsigned turns;
+	bool found = false;
+	ssize_t n;
+
+	assert_int_equal(pipe(in), 0);
+	assert_int_equal(pipe(o), 0);
+	fcntl(o[0], F_SETFL, O_NONBLOCK);
+	c = sl_console_new(base, r.rpc, in[0], o[1], no_quit, NULL, &r.e);
+	assert_non_null(c);
+	assert_int_equal(write(in[1], line, strlen(line)), (ssize_t)strlen(line));
+	for (turns = 0; !found && turns < TURNS_MAX; turns++) {
+		begin = cpu_ns();
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		sl_ctl_poll(&r.ctl);
+		sl_gw_poll(r.fx.gw);
+		longest = SL_MAX(longest, cpu_ns() - begin);
+		while ((n = read(o[0], out, sizeof(out) - 1)) > 0) {
+			out[n] = 0;
+			found |= strstr(out, end) != NULL;
+		}
+		if (turns % 64 == 0)
+			nanosleep(&rest, NULL);
+	}
+	if (!found)
+		fail_msg("%s gave: %s", line, out);
+	print_message("console, %.40s: %u turns, processor time of the longest %.1f ms\n", line,
+		      turns, (double)longest / 1e6);
+	assert_true(longest < TURN_CPU_NS);
+	sl_console_free(c);
+	event_base_free(base);
+	close(in[1]);
+	close(in[0]);
+	close(o[0]);
+	close(o[1]);
+}
+
+static void
+test_console(void **state)
+{
+	char file[] = "/tmp/sl-turns-XXXXXX", line[80];
+	int fd = mkstemp(file);
+
+	assert_int_equal(write(fd, document, strlen(document)), (ssize_t)strlen(document));
+	close(fd);
+	type("mode force\n", "enforce");
+	type("mode observe\n", "observe");
+	type("call policy.would_deny window_s=3600\n", "coverage lost");
+	type("call policy.suggest window_s=3600\n", "coverage lost");
+	snprintf(line, sizeof(line), "policy validate %s\n", file);
+	type(line, "lints total");
+	snprintf(line, sizeof(line), "call policy.replay window_s=3600 file=%s\n", file);
+	type(line, "newly denied");
+	type("call evidence.list window_s=3600\n", "sluicectl shows them all");
+	unlink(file);
+}
+
 /* Rows go with their arrays. */
 static void
 test_clear(void **state)
@@ -293,7 +368,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_questions),  cmocka_unit_test(test_replay),
 		cmocka_unit_test(test_broken),	   cmocka_unit_test(test_mode),
 		cmocka_unit_test(test_mode_moved), cmocka_unit_test(test_mode_gone),
-		cmocka_unit_test(test_suggest),	   cmocka_unit_test(test_clear),
+		cmocka_unit_test(test_suggest),	   cmocka_unit_test(test_console),
+		cmocka_unit_test(test_clear),
 	};
 
 	fx_start(argv[0]);

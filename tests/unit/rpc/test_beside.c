@@ -228,6 +228,73 @@ who_goes(void **state)
 	assert_int_equal(answers, 0);
 }
 
+static struct sl_rpc_later *due;
+
+static int
+later(void *user, const struct sl_rpc_caller *caller, const void *params, json_t **result,
+      struct sl_error *e)
+{
+	due = sl_rpc_later(caller);
+	return due ? SL_RPC_LATER : -EBUSY;
+}
+
+static int call_rc;
+static json_t *call_result;
+static char call_reason[64];
+
+static void
+called(void *ctx, int rc, json_t *result, const struct sl_error *e)
+{
+	answers++;
+	call_rc = rc;
+	json_decref(call_result);
+	call_result = result;
+	snprintf(call_reason, sizeof(call_reason), "%s", rc ? e->reason : "");
+}
+
+static struct sl_rpc_line *
+call(const char *method)
+{
+	return sl_rpc_call_start(rpc, &local, method, NULL, called, NULL);
+}
+
+/* In process: the result itself, now or later; nothing is written for it. */
+static void
+calls_in_process(void **state)
+{
+	struct sl_rpc_line *l;
+	struct sl_error e;
+
+	much = true;
+	assert_null(call("policy.load"));
+	assert_int_equal(call_rc, 0);
+	assert_int_equal(json_object_size(call_result), 3000);
+	assert_null(call("no.such"));
+	assert_int_equal(call_rc, -ENOSYS);
+	assert_null(call_result);
+	assert_string_equal(call_reason, "method_unknown");
+	sl_rpc_bind(rpc, "policy.clear", later);
+	assert_non_null(call("policy.clear"));
+	assert_int_equal(answers, 2);
+	sl_rpc_answer(due, 0, json_pack("{s:i}", "version", 3), NULL);
+	assert_int_equal(answers, 3);
+	assert_int_equal(json_integer_value(json_object_get(call_result, "version")), 3);
+	assert_non_null(call("policy.clear"));
+	sl_fail(&e, -EPERM, "mode_enforced", "", "no");
+	sl_rpc_answer(due, -EPERM, NULL, &e);
+	assert_int_equal(call_rc, -EPERM);
+	assert_string_equal(call_reason, "mode_enforced");
+	l = call("policy.clear");
+	assert_true(sl_rpc_wanted(due));
+	sl_rpc_line_cancel(l);
+	assert_false(sl_rpc_wanted(due));
+	sl_rpc_answer(due, 0, NULL, NULL);
+	assert_int_equal(answers, 4);
+	assert_int_equal(given, 0);
+	json_decref(call_result);
+	call_result = NULL;
+}
+
 /* The dispatcher goes first: the lines end, and nothing is carried out. */
 static void
 the_end(void **state)
@@ -260,6 +327,7 @@ main(void)
 		TEST(long_answers_are_written_beside),
 		TEST(nobody_helps),
 		TEST(who_goes),
+		TEST(calls_in_process),
 		TEST(the_end),
 	};
 
