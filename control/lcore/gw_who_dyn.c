@@ -838,20 +838,27 @@ sl_gw_member_here(struct sl_gw *gw, const struct sl_pol_member *m)
 void
 sl_gw_member_walk(struct sl_gw *gw,
 		  bool (*fn)(void *ctx, const char *role, const struct sl_pol_member *m,
-			     bool dynamic),
+			     enum sl_gw_giver giver),
 		  void *ctx)
 {
 	const struct sl_policy *p = sl_gw_policy(gw);
 	const struct gw_policy *own = gw->policy;
+	const struct gw_fed *f;
 	unsigned r, i;
 
 	for (r = 0; p != NULL && r < p->n_roles; r++) {
 		for (i = 0; i < p->roles[r].n_members; i++)
-			if (!fn(ctx, p->roles[r].name, &p->roles[r].members[i], false))
+			if (!fn(ctx, p->roles[r].name, &p->roles[r].members[i],
+				SL_GIVER_DOCUMENT))
 				return;
 		for (i = 0; i < own->n_dyn; i++)
 			if (strcmp(own->dyn[i]->role, p->roles[r].name) == 0 &&
-			    !fn(ctx, p->roles[r].name, &own->dyn[i]->m, true))
+			    !fn(ctx, p->roles[r].name, &own->dyn[i]->m, SL_GIVER_CALL))
 				return;
+	}
+	for (i = 0; p != NULL && i < own->fed.n; i++) {
+		f = own->fed.v[i];
+		if (f->state != GW_FED_COMING && !fn(ctx, f->role, &f->m, SL_GIVER_CONTROL))
+			return;
 	}
 }

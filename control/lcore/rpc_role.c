@@ -78,19 +78,23 @@ member_text(const struct sl_pol_member *m)
 }
 
 static bool
-add_member(void *ctx, const char *role, const struct sl_pol_member *m, bool dynamic)
+add_member(void *ctx, const char *role, const struct sl_pol_member *m, enum sl_gw_giver giver)
 {
 	static const char *const source[] = {"static", "idp", "dynamic"};
 	struct members *all = ctx;
+	struct sl_error e;
 	json_t *o;
 
 	if ((all->role && strcmp(role, all->role) != 0) || !ctl_page_takes(&all->page))
 		return !all->page.more;
-	o = json_pack("{s:s, s:o, s:s, s:b, s:b}", "role", role, "member", member_text(m), "source",
+	o = json_pack("{s:s, s:o, s:s, s:b, s:b, s:b}", "role", role, "member", member_text(m), "source",
 		      source[m->source], "active",
 		      (m->expires_ns == 0 || m->expires_ns > all->now_ns) &&
-			      sl_gw_member_here(all->ctl->gw, m),
-		      "beside", (int)dynamic);
+			      sl_gw_member_here(all->ctl->gw, m) &&
+			      (giver != SL_GIVER_CONTROL ||
+			       ctl_role_check(all->ctl, role, &e) == 0),
+		      "beside", (int)(giver == SL_GIVER_CALL), "control",
+		      (int)(giver == SL_GIVER_CONTROL));
 	if (o && m->provider[0])
 		json_object_set_new(o, "provider", json_string(m->provider));
 	if (o && m->detail)

@@ -127,9 +127,16 @@ typedef void (*sl_gw_member_done)(void *ctx, int rc, const struct sl_error *e);
  */
 int sl_gw_member_change(struct sl_gw *gw, bool add, const char *role, const struct sl_pol_member *m,
 			sl_gw_member_done done, void *ctx, struct sl_error *e);
+enum sl_gw_giver {
+	SL_GIVER_DOCUMENT,
+	SL_GIVER_CALL,	  /* role.member.add */
+	SL_GIVER_CONTROL, /* the control plane: a peer's own object, or a role mapping */
+};
+/** Visit who has a role: by the document and by calls in the order of its roles, then what the
+ * control plane gives, of roles that the document may not have. Ends where `fn` answers false. */
 void sl_gw_member_walk(struct sl_gw *gw,
 		       bool (*fn)(void *ctx, const char *role, const struct sl_pol_member *m,
-				  bool dynamic),
+				  enum sl_gw_giver giver),
 		       void *ctx);
 
 /** How many of a role are beside the document. */

@@ -206,6 +206,30 @@ test_show(void **state)
 	json_decref(v);
 }
 
+/* What the control plane gives is told too, last, also of a role that is not there yet. */
+static void
+test_given_by_control(void **state)
+{
+	struct sl_pol_member m = {.peer = "alice", .place.iface = "wg0"};
+	json_t *v;
+
+	json_decref(call_with("policy.load", "text", doc, "{}"));
+	assert_int_equal(sl_gw_fed_put(r.fx.gw, "eng", &m, false, &r.e), 0);
+	assert_int_equal(sl_gw_fed_put(r.fx.gw, "none", &m, false, &r.e), 0);
+	v = rx_call(&r, "role.members", "{\"role\":\"eng\"}");
+	rx_is(json_object_get(v, "members"),
+	      "[{\"role\":\"eng\",\"member\":\"peer:alice\",\"source\":\"static\",\"active\":true,"
+	      "\"beside\":false,\"control\":false},{\"role\":\"eng\",\"member\":\"peer:alice@wg0\","
+	      "\"source\":\"static\",\"active\":true,\"beside\":false,\"control\":true}]");
+	json_decref(v);
+	v = rx_call(&r, "role.members", NULL);
+	rx_is(json_array_get(json_object_get(v, "members"),
+			     json_array_size(json_object_get(v, "members")) - 1),
+	      "{\"role\":\"none\",\"member\":\"peer:alice@wg0\",\"source\":\"static\","
+	      "\"active\":false,\"beside\":false,\"control\":true}");
+	json_decref(v);
+}
+
 static void
 test_roles(void **state)
 {
@@ -218,10 +242,10 @@ test_roles(void **state)
 	v = rx_call(&r, "role.members", "{\"role\":\"eng\"}");
 	rx_is(json_object_get(v, "members"),
 	      "[{\"role\":\"eng\",\"member\":\"peer:alice\",\"source\":\"static\",\"active\":true,"
-	      "\"beside\":false},{\"role\":\"eng\",\"member\":\"10.7.3.0/"
+	      "\"beside\":false,\"control\":false},{\"role\":\"eng\",\"member\":\"10.7.3.0/"
 	      "24@wg0\",\"source\":\"idp\","
 	      "\"provider\":\"corp\",\"detail\":\"u1\",\"expires\":\"2030-01-01T00:00:00Z\","
-	      "\"active\":true,\"beside\":true}]");
+	      "\"active\":true,\"beside\":true,\"control\":false}]");
 	json_decref(v);
 	v = rx_call(&r, "role.list", NULL);
 	assert_int_equal(number(json_array_get(json_object_get(v, "roles"), 0), "members_beside"),
@@ -429,7 +453,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_load),  T(test_parts),	    T(test_who_may),	     T(test_show),
-		T(test_roles), T(test_explain),	    T(test_explain_capture), T(test_later),
+		T(test_roles), T(test_given_by_control), T(test_explain),
+		T(test_explain_capture), T(test_later),
 		T(test_clear), T(test_clear_later),
 	};
 
