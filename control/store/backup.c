@@ -8,7 +8,7 @@
 #include "sl_log.h"
 #include "store_int.h"
 
-#define HOURS_2024 UINT64_C(473352) /* 2024-01-01T00:00:00Z */
+#define SECONDS_2024 UINT64_C(1704067200) /* 2024-01-01T00:00:00Z */
 
 int
 sl_store_backup(const char *path, const char *to, struct sl_error *e)
@@ -55,14 +55,15 @@ fetch(const char *from, const char *to, struct sl_error *e)
 	return rc;
 }
 
-/** A number above whatever there was, where nobody can tell what there was: hours since 2024. The
- * numbers of restores and promotions stay far below. */
+/** A number above whatever there was, where nobody can tell what there was: seconds since 2024, so
+ * that a second attempt is above the first one too. The numbers of restores and promotions stay far
+ * below. */
 static uint64_t
 unknown_epoch(const struct sl_store *s)
 {
-	uint64_t hours = store_now(s) / (3600 * UINT64_C(1000000000));
+	uint64_t seconds = store_now(s) / UINT64_C(1000000000);
 
-	return hours > HOURS_2024 ? hours - HOURS_2024 : 0;
+	return seconds > SECONDS_2024 ? seconds - SECONDS_2024 : 0;
 }
 
 /** What the store of today knows and the backup may not: deletions since, the highest epoch. */

@@ -105,7 +105,7 @@ struct sl_store_txn *sl_store_begin(struct sl_store *s, const char *actor, const
  * Put whole, with all checks: the object's own (sl_object_check), references, unique values,
  * if_rev. Checks that look at several objects are made at commit, when all puts are there. A put
  * that changes nothing is none: the rev stays. A rev grows with each change of an object, also over
- * its deletion, and over a restore: it begins at (epoch number - 1) << 32.
+ * its deletion, and over a restore: it begins at store_rev_base().
  * @return 0; -ENOENT not_found, -EEXIST exists, -ESTALE rev_mismatch, -EINVAL ... with the path
  */
 int sl_store_put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev,
@@ -189,7 +189,7 @@ int sl_store_verify(const char *path, struct sl_store_report *out, struct sl_err
 /** Verify a backup, put it at `path` (what was there: PATH.before-restore) and give it a new epoch
  * (a follower's keeps that of its source). Tombstones of what was there are kept. The new number is
  * above the backup's and that of what was there; where nothing can be read there, above whatever it
- * may have been: the hours since 2024.
+ * may have been: the seconds since 2024.
  * @return 0; -EBUSY store_in_use: a server runs; as sl_store_verify() */
 int sl_store_restore(const char *path, const char *from, struct sl_error *e);
 /** Drop log rows older than `age_s` beyond the newest `rows`, never above `keep_from` (running

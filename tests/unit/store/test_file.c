@@ -251,6 +251,26 @@ test_restore_refused(void **state)
 	fixture_end(&f);
 }
 
+/** Revisions of a later epoch are above those of any before, and numbers that JSON carries. */
+static void
+test_rev_base(void **state)
+{
+	static const uint64_t numbers[] = {1,	     2,	       3,	 25459,
+					   25460,    0x1fffff, 91652120, 91652121,
+					   91652122, 91655999, 91656000, UINT64_C(7000000000)};
+	uint64_t last = 0, base;
+
+	assert_int_equal(store_rev_base(1), 0);
+	for (unsigned i = 1; i < SL_ARRAY_SIZE(numbers); i++) {
+		base = store_rev_base(numbers[i]);
+		assert_true(numbers[i] == 91652120 || base >= last + (1U << 20));
+		assert_true(base < UINT64_C(1) << 53);
+		last = base;
+	}
+	/* the former way to take a number from the clock: hours */
+	assert_true(store_rev_base(91652120) > store_rev_base(91652120 / 3600));
+}
+
 /** A store that cannot be read any more is no reason not to restore. */
 static void
 test_restore_over_ruin(void **state)
@@ -258,6 +278,7 @@ test_restore_over_ruin(void **state)
 	struct sl_epoch epoch;
 	struct fixture f;
 	char backup[128];
+	uint64_t first;
 
 	fixture_begin(&f, SL_STORE_PRIMARY);
 	snprintf(backup, sizeof(backup), "%s/backup.db", f.dir);
@@ -271,14 +292,15 @@ test_restore_over_ruin(void **state)
 	assert_int_equal(sl_store_get(f.s, SL_KIND_INTERFACE, "wg0", NULL, NULL), 0);
 	/* its epoch may have been any: the new one is above it */
 	sl_store_epoch(f.s, &epoch);
-	assert_true(epoch.number > 20000 && epoch.number < 1U << 21);
-	/* and where there is nothing at all */
+	first = epoch.number;
+	assert_true(first > 70000000 && first < 1U << 31);
+	/* and where there is nothing at all: a second attempt is above the first */
 	sl_store_close(f.s);
-	sh("rm %s %s-wal %s-shm", f.path);
+	sh("sleep 1.1; rm %s %s-wal %s-shm", f.path);
 	assert_int_equal(sl_store_restore(f.path, backup, &f.e), 0);
 	fixture_open(&f);
 	sl_store_epoch(f.s, &epoch);
-	assert_true(epoch.number > 20000 && epoch.number < 1U << 21);
+	assert_true(epoch.number > first && epoch.number < 1U << 31);
 	fixture_end(&f);
 }
 
@@ -315,6 +337,7 @@ main(void)
 		cmocka_unit_test(test_migrate),
 		cmocka_unit_test(test_verify),
 		cmocka_unit_test(test_restore),
+		cmocka_unit_test(test_rev_base),
 		cmocka_unit_test(test_restore_refused),
 		cmocka_unit_test(test_restore_over_ruin),
 		cmocka_unit_test(test_restore_wal_copy),
