@@ -100,7 +100,7 @@ sl_cp_free(struct sl_cp *cp)
 	if (cp->hang_up != NULL)
 		cp->hang_up(cp);
 	if (cp->r != NULL && cp->state_dir != NULL) {
-		cp_tomb_poll(cp);
+		cp_tomb_save(cp);
 		cp_cache_save(cp);
 	}
 	if (cp->join != NULL && cp->phase == CP_JOIN && !gw_task_done(&cp->join->task))

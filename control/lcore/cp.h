@@ -109,6 +109,8 @@ struct cp_write {
 	char *dir, *text;
 	size_t len;
 	bool whole; /* replace the file */
+	int rc;
+	struct sl_error e;
 };
 
 /* --- the boot cache (cp_cache.c) ----------------------------------------------------------------
@@ -122,6 +124,7 @@ struct cp_cache {
 	size_t len, room;
 	enum sl_kind kind; /* copying: where it is */
 	struct sl_replica_cursor cursor;
+	bool awaited; /* an acknowledgement waits for it */
 	/* read */
 	struct sl_replica *r;
 	struct sl_position at;
@@ -192,11 +195,12 @@ struct sl_cp {
 	bool policy_loaded;	 /* from here */
 	struct sl_error refusal; /* of the policy, err 0: none */
 	struct cp_join *join;
-	struct cp_load *load; /* at the gateway */
-	bool overlay_load;    /* the load under way is one */
-	bool overlay;	      /* revocations beside what serves */
-	uint64_t until_ns;    /* real time: the end of this turn */
-	uint64_t serving_seq, begin_ns, busy_ns, busy_max_ns;
+	struct cp_load *load;		     /* at the gateway */
+	bool overlay_load;		     /* the load under way is one */
+	bool overlay;			     /* revocations beside what serves */
+	uint64_t until_ns;		     /* real time: the end of this turn */
+	uint64_t serving_epoch, serving_seq; /* 0: nothing serves */
+	uint64_t begin_ns, busy_ns, busy_max_ns;
 	json_t *ignored;
 	bool telling; /* once a change: what is ignored */
 	char last_nack[40];
@@ -216,6 +220,9 @@ struct sl_cp {
 	struct sl_epoch seen;	 /* the highest of all runs: number and id */
 	char *lines;		 /* to be added to the file */
 	size_t lines_len, lines_room;
+	struct cp_write *tomb_write; /* on its way */
+	bool tombs_fail;
+	uint64_t tomb_retry_ns;
 
 	/* time */
 	uint64_t heard_ns; /* mono: a source was heard last; 0 never */
@@ -238,7 +245,9 @@ struct sl_cp {
 	bool stale_config; /* the cache serves */
 	uint64_t boot_until_ns, confirm_ns;
 	struct cp_cache *reading, *writing;
-	bool copying; /* `writing` is being filled: the replica must not change */
+	struct cp_cache *journal; /* a transaction on its way to the disk */
+	bool cache_now;		  /* a snapshot is acknowledged when it is in the cache */
+	bool copying;		  /* `writing` is being filled: the replica must not change */
 	bool cache_due;
 	uint64_t due_ns, cached_ns; /* mono */
 	uint64_t cache_wall_ns;	    /* of the file */
@@ -261,6 +270,8 @@ void cp_round(struct sl_cp *cp);
 /** One step of what is under way. @return false: nothing is */
 bool cp_step(struct sl_cp *cp);
 bool cp_refuses(const struct sl_cp *cp);
+/** What serves, as a seq of the present epoch; 0: what serves is of a former one, or nothing. */
+uint64_t cp_serving_seq(const struct sl_cp *cp);
 /** Note KIND/ID/FIELD, for the acknowledgement. */
 void cp_ignore(struct sl_cp *cp, enum sl_kind k, const char *id, const char *field);
 
@@ -317,15 +328,19 @@ json_t *cp_policy_reduce(json_t *serving, const struct cp_text *v, unsigned n);
 void cp_tomb_load(struct sl_cp *cp);
 /** An object was deleted in the present epoch. */
 void cp_tomb_add(struct sl_cp *cp, const struct sl_replica_obj *was, uint64_t rev, uint64_t seq);
-/** It was put anew. */
-void cp_tomb_clear(struct sl_cp *cp, enum sl_kind k, const char *id);
+/** It is there: put anew if that is in the epoch of its deletion, or of a higher revision. Else it
+ * is the one that was deleted, which an older backup has and which came into our scope. */
+void cp_tomb_clear(struct sl_cp *cp, enum sl_kind k, const char *id, uint64_t rev);
 /** Does one block this revision? */
 bool cp_tomb_blocks(const struct sl_cp *cp, enum sl_kind k, const char *id, uint64_t rev);
 /** The source told its time: where ours is the same, what is too old is forgotten. */
 void cp_tomb_age(struct sl_cp *cp, uint64_t source_wall_ns);
 /** The highest epoch is known to the next run. */
 void cp_tomb_epoch(struct sl_cp *cp);
-void cp_tomb_poll(struct sl_cp *cp);
+/** Write what waits. @return true when all is on the disk, or cannot be brought there now */
+bool cp_tomb_poll(struct sl_cp *cp);
+/** Write now, and wait (exit). */
+void cp_tomb_save(struct sl_cp *cp);
 void cp_tomb_free(struct sl_cp *cp);
 
 /* --- cp_cache.c ---------------------------------------------------------------------------------
@@ -342,6 +357,28 @@ void cp_cache_touch(struct sl_cp *cp);
 /** Write now, and wait (exit). */
 void cp_cache_save(struct sl_cp *cp);
 void cp_cache_free(struct sl_cp *cp);
+bool cp_cache_is_on(const struct sl_cp *cp);
+/* for cp_journal.c: */
+struct cp_cache *cp_cache_new(struct sl_cp *cp);
+void cp_cache_drop(struct cp_cache *c);
+/** The gateway's own key, made where there is none. @return 0, -ENOENT, -EACCES cache_key */
+int cp_cache_key(struct cp_cache *c, bool make, uint8_t key[32]);
+/** @return 0 or -ENOMEM */
+int cp_cache_append(struct cp_cache *c, const char *fmt, ...) SL_PRINTF(2, 3);
+/** Put the object of a line, KIND ID REV TEXT with tabs between. @return 0, -EBADMSG, -ENOMEM */
+int cp_cache_object(struct cp_cache *c, char *line);
+
+/* --- cp_journal.c -------------------------------------------------------------------------------
+ */
+
+/** A transaction was taken: what it made of its objects goes to the disk. */
+void cp_journal_add(struct sl_cp *cp, uint64_t from, const json_t *ops);
+/** @return true when it is there, or cannot be brought there */
+bool cp_journal_done(struct sl_cp *cp);
+/** Helper: the cache has it all. */
+void cp_journal_empty(const char *dir);
+/** Helper: go on from what the cache has. @return 0, -EBADMSG, -ENOMEM, those of gw_file_read() */
+int cp_journal_read(struct cp_cache *c, const uint8_t key[32]);
 
 /* --- cp_stale.c ---------------------------------------------------------------------------------
  */

@@ -52,8 +52,8 @@ key_make(struct cp_cache *c, uint8_t key[32])
 	return 0;
 }
 
-static int
-key_read(struct cp_cache *c, bool make, uint8_t key[32])
+int
+cp_cache_key(struct cp_cache *c, bool make, uint8_t key[32])
 {
 	int fd = open(c->key_file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct stat st;
@@ -104,19 +104,21 @@ write_task(struct gw_task *t)
 	uint8_t key[32], *sealed = NULL;
 	size_t len = 0;
 
-	c->rc = key_read(c, true, key);
+	c->rc = cp_cache_key(c, true, key);
 	if (c->rc == 0) {
 		sealed = seal(c->text, c->len, key, &len);
 		c->rc = sealed != NULL
 				? gw_file_write(c->dir, FILE_NAME, (char *)sealed, len, &c->e)
 				: gw_no_memory(&c->e);
 	}
+	if (c->rc == 0)
+		cp_journal_empty(c->dir);
 	sl_wipe(key, sizeof(key));
 	free(sealed);
 }
 
-static struct cp_cache *
-cache_new(struct sl_cp *cp)
+struct cp_cache *
+cp_cache_new(struct sl_cp *cp)
 {
 	struct cp_cache *c = calloc(1, sizeof(*c));
 	const char *key = cp->config->cache_key_file;
@@ -132,8 +134,8 @@ cache_new(struct sl_cp *cp)
 	return c;
 }
 
-static void
-cache_drop(struct cp_cache *c)
+void
+cp_cache_drop(struct cp_cache *c)
 {
 	if (c == NULL)
 		return;
@@ -145,10 +147,8 @@ cache_drop(struct cp_cache *c)
 	free(c);
 }
 
-static int append(struct cp_cache *c, const char *fmt, ...) SL_PRINTF(2, 3);
-
-static int
-append(struct cp_cache *c, const char *fmt, ...)
+int
+cp_cache_append(struct cp_cache *c, const char *fmt, ...)
 {
 	va_list ap;
 	char *grown;
@@ -181,7 +181,7 @@ heard_wall_ns(const struct sl_cp *cp)
 static int
 begin_copy(struct sl_cp *cp)
 {
-	struct cp_cache *c = cp->writing = cache_new(cp);
+	struct cp_cache *c = cp->writing = cp_cache_new(cp);
 	struct sl_hash_sum sum;
 	char hash[SL_HASH_STR], *text = NULL;
 	json_t *head;
@@ -200,7 +200,7 @@ begin_copy(struct sl_cp *cp)
 			 "schema", (int)cp->schema);
 	text = head != NULL ? json_dumps(head, JSON_COMPACT) : NULL;
 	if (text != NULL && c->text != NULL)
-		rc = append(c, "%s\n", text);
+		rc = cp_cache_append(c, "%s\n", text);
 	free(text);
 	json_decref(head);
 	return rc;
@@ -219,16 +219,16 @@ copy_some(struct sl_cp *cp, unsigned budget)
 			c->kind++;
 			continue;
 		}
-		c->rc = append(c, "%s\t%s\t%llu\t%.*s\n", sl_kind_name(o.kind), o.id,
-			       (unsigned long long)o.rev, (int)o.len, o.text);
+		c->rc = cp_cache_append(c, "%s\t%s\t%llu\t%.*s\n", sl_kind_name(o.kind), o.id,
+					(unsigned long long)o.rev, (int)o.len, o.text);
 		if (c->rc != 0)
 			return true;
 	}
 	return c->kind >= SL_KIND_N;
 }
 
-static bool
-is_on(const struct sl_cp *cp)
+bool
+cp_cache_is_on(const struct sl_cp *cp)
 {
 	return cp->state_dir != NULL && cp->config->boot_cache && cp->epoch.number != 0;
 }
@@ -238,7 +238,7 @@ cp_cache_touch(struct sl_cp *cp)
 {
 	uint64_t now = gw_mono_ns(cp->gw), apart = QUIET_NS;
 
-	if (!cp->cache_due && is_on(cp)) {
+	if (!cp->cache_due && cp_cache_is_on(cp)) {
 		if (sl_replica_bytes(cp->r) > LARGE && cp->cached_ns != 0)
 			apart = LARGE_NS;
 		cp->due_ns = SL_MAX(now + QUIET_NS, cp->cached_ns + apart);
@@ -252,6 +252,8 @@ end_write(struct sl_cp *cp)
 	struct cp_cache *c = cp->writing;
 
 	cp->writing = NULL;
+	if (c->awaited)
+		cp->cache_now = false;
 	cp->cached_ns = gw_mono_ns(cp->gw);
 	if (c->rc == 0) {
 		cp->cache_wall_ns = c->wall_ns;
@@ -261,13 +263,14 @@ end_write(struct sl_cp *cp)
 		sl_log(SL_LOG_ERR, "control", "the boot cache is not written: %s", c->e.message);
 		cp_cache_touch(cp);
 	}
-	cache_drop(c);
+	cp_cache_drop(c);
 }
 
 bool
 cp_cache_poll(struct sl_cp *cp)
 {
 	uint64_t now = gw_mono_ns(cp->gw);
+	bool awaited = cp->cache_now && cp->phase == CP_END;
 
 	if (cp->copying) {
 		if (!copy_some(cp, COPY_BATCH))
@@ -287,13 +290,17 @@ cp_cache_poll(struct sl_cp *cp)
 	}
 	if (!cp->cache_due && cp->up && cp->cached_ns != 0 && now - cp->cached_ns >= REFRESH_NS)
 		cp_cache_touch(cp);
-	if (!cp->cache_due || now < cp->due_ns || cp->phase != CP_IDLE || cp->unserved)
+	if (!awaited &&
+	    (!cp->cache_due || now < cp->due_ns || cp->phase != CP_IDLE || cp->unserved))
 		return false;
 	cp->cache_due = false;
 	cp->copying = begin_copy(cp) == 0;
-	if (!cp->copying) {
-		cache_drop(cp->writing);
+	if (cp->copying) {
+		cp->writing->awaited = awaited;
+	} else {
+		cp_cache_drop(cp->writing);
 		cp->writing = NULL;
+		cp->cache_now = false;
 	}
 	return true;
 }
@@ -301,12 +308,15 @@ cp_cache_poll(struct sl_cp *cp)
 void
 cp_cache_save(struct sl_cp *cp)
 {
+	if (cp->journal != NULL && !gw_task_done(&cp->journal->task))
+		gw_helper_wait(cp->gw->policy->helper, &cp->journal->task);
+	cp_journal_done(cp);
 	if (cp->writing != NULL && !cp->copying) {
 		if (!gw_task_done(&cp->writing->task))
 			gw_helper_wait(cp->gw->policy->helper, &cp->writing->task);
 		end_write(cp);
 	}
-	if (!cp->copying && (!is_on(cp) || cp->unserved || !cp->cache_due))
+	if (!cp->copying && (!cp_cache_is_on(cp) || cp->unserved || !cp->cache_due))
 		return;
 	if (!cp->copying && begin_copy(cp) != 0)
 		return;
@@ -320,9 +330,10 @@ cp_cache_save(struct sl_cp *cp)
 void
 cp_cache_free(struct sl_cp *cp)
 {
-	cache_drop(cp->writing);
-	cache_drop(cp->reading);
-	cp->writing = cp->reading = NULL;
+	cp_cache_drop(cp->writing);
+	cp_cache_drop(cp->reading);
+	cp_cache_drop(cp->journal);
+	cp->writing = cp->reading = cp->journal = NULL;
 }
 
 /* --- reading (helper) ---------------------------------------------------------------------------
@@ -393,8 +404,8 @@ read_head(struct cp_cache *c, const char *line, char hash[SL_HASH_STR])
 	return rc == 0 ? 0 : broken(c, "is of another gateway or version");
 }
 
-static int
-read_object(struct cp_cache *c, char *line)
+int
+cp_cache_object(struct cp_cache *c, char *line)
 {
 	char *id = strchr(line, '\t'), *rev = id != NULL ? strchr(id + 1, '\t') : NULL;
 	char *text = rev != NULL ? strchr(rev + 1, '\t') : NULL;
@@ -429,7 +440,7 @@ read_lines(struct cp_cache *c)
 		if (end == NULL)
 			return broken(c, "is cut off");
 		*end = '\0';
-		rc = first ? read_head(c, line, want) : read_object(c, line);
+		rc = first ? read_head(c, line, want) : cp_cache_object(c, line);
 		first = false;
 	}
 	if (rc != 0)
@@ -451,11 +462,13 @@ read_task(struct gw_task *t)
 
 	c->rc = gw_file_read(c->dir, FILE_NAME, FILE_MAX, &sealed, &len, &c->e);
 	if (c->rc == 0)
-		c->rc = key_read(c, false, key);
+		c->rc = cp_cache_key(c, false, key);
 	if (c->rc == 0)
 		c->rc = unseal(c, (uint8_t *)sealed, len, key);
 	if (c->rc == 0)
 		c->rc = read_lines(c);
+	if (c->rc == 0)
+		c->rc = cp_journal_read(c, key);
 	sl_wipe(key, sizeof(key));
 	free(sealed);
 	free(c->text);
@@ -467,7 +480,7 @@ cp_cache_read(struct sl_cp *cp)
 {
 	if (cp->state_dir == NULL || !cp->config->boot_cache)
 		return;
-	cp->reading = cache_new(cp);
+	cp->reading = cp_cache_new(cp);
 	if (cp->reading != NULL)
 		cp_give(cp, &cp->reading->task, read_task);
 }
@@ -531,6 +544,6 @@ cp_cache_ready(struct sl_cp *cp)
 		cp_event(cp, "boot_cache_refused", "failure",
 			 json_pack("{s:s, s:s}", "reason", c->e.reason, "message", c->e.message));
 	}
-	cache_drop(c);
+	cp_cache_drop(c);
 	return true;
 }

@@ -221,6 +221,7 @@ take_shadow(struct sl_cp *cp)
 	memcpy(cp->chain, cp->shadow_chain, sizeof(cp->chain));
 	cp->shadow_resumes = same_epoch;
 	cp->in_op = true;
+	cp->cache_now = cp_cache_is_on(cp);
 	fresh(cp);
 	if (compare_with(cp, before) != 0)
 		cp_round(cp); /* without memory for a list: what is known is served */
@@ -283,7 +284,7 @@ fold_put(struct sl_cp *cp, enum sl_kind k, const char *id, const json_t *op, str
 		return rc == -ENOMEM ? gw_no_memory(e)
 				     : sl_fail(e, -EBADMSG, "object_invalid", "/ops", "%s/%.100s",
 					       sl_kind_name(k), id);
-	cp_tomb_clear(cp, k, id);
+	cp_tomb_clear(cp, k, id, rev);
 	return 0;
 }
 
@@ -295,7 +296,8 @@ fold_del(struct sl_cp *cp, enum sl_kind k, const char *id, const json_t *op, uin
 
 	if (!sl_replica_get(cp->r, k, id, &was))
 		return;
-	cp_tomb_add(cp, &was, rev, seq);
+	if (!json_is_true(json_object_get(op, "left"))) /* it exists, elsewhere */
+		cp_tomb_add(cp, &was, rev, seq);
 	sl_replica_del(cp->r, k, id);
 }
 
@@ -345,7 +347,7 @@ take_txn(struct sl_cp *cp, const json_t *txn, struct sl_error *e)
 {
 	const json_t *ops = json_object_get(txn, "ops"), *seq = json_object_get(txn, "seq");
 	const char *chain = json_string_value(json_object_get(txn, "chain"));
-	uint64_t n = (uint64_t)json_integer_value(seq);
+	uint64_t n = (uint64_t)json_integer_value(seq), from = cp->seq;
 	json_t *op;
 	size_t i;
 	int rc = 0;
@@ -359,6 +361,7 @@ take_txn(struct sl_cp *cp, const json_t *txn, struct sl_error *e)
 	}
 	cp->seq = n;
 	snprintf(cp->chain, sizeof(cp->chain), "%s", chain != NULL ? chain : "");
+	cp_journal_add(cp, from, ops);
 	cp->in_op = true;
 	fresh(cp);
 	cp_serve(cp);

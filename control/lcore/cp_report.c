@@ -127,7 +127,7 @@ state_json(struct sl_cp *cp)
 			    cp_rtt_json(cp->report->rtt, sl_gw_dp(cp->gw),
 					sl_gw_policy_view(cp->gw)));
 	json_object_set_new(o, "seq", json_integer((json_int_t)cp->seq));
-	json_object_set_new(o, "serving_seq", json_integer((json_int_t)cp->serving_seq));
+	json_object_set_new(o, "serving_seq", json_integer((json_int_t)cp_serving_seq(cp)));
 	json_object_set_new(o, "generation", json_integer((json_int_t)sl_gw_generation(cp->gw)));
 	json_object_set_new(o, "policy_version", json_integer(i.version));
 	json_object_set_new(o, "stale", json_boolean(cp->stale || cp->stale_config));

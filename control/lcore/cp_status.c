@@ -88,6 +88,7 @@ sl_cp_status(struct sl_cp *cp)
 		      (json_int_t)cp->serving_seq, "head", (json_int_t)head, "lag",
 		      (json_int_t)(head - cp->seq), "hash_ok", (int)cp->hash_ok, "hash",
 		      sl_hash_str(&sum, hash), "overlay", (int)cp->overlay);
+	json_object_set_new(o, "serving_epoch", json_integer((json_int_t)cp->serving_epoch));
 	json_object_update_new(
 		o, json_pack("{s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 			     "stale_config", (int)cp->stale_config, "stale", (int)cp->stale,
@@ -169,6 +170,11 @@ sl_cp_problems(struct sl_cp *cp, json_t *list)
 			    "%u objects came back that were deleted here, and are blocked: "
 			    "sluicectl control.tombstones",
 			    blocked);
+	if (cp->cache_error[0] != '\0')
+		sl_json_say(list, "the boot cache is not as it should be: %s", cp->cache_error);
+	if (cp->tombs_fail)
+		sl_json_say(list, "what was deleted cannot be written to the state directory: "
+				  "deleted peers may come back after a restart");
 	if (cp->n_psk_missing > 0)
 		sl_json_say(list,
 			    "psk_missing: %u peers are down, their preshared key is not in "

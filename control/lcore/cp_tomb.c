@@ -2,10 +2,8 @@
 /* What was deleted: kept in the state directory beside the highest epoch, so that an older backup
  * of the control plane brings nobody back. A text file to which lines are added; it is written anew
  * when the gateway starts. */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "cp.h"
 
@@ -13,6 +11,7 @@
 #define FILE_MAX (256U << 20)
 #define TOMBS_MAX 1000000
 #define KEEP_S (120 * 86400)
+#define RETRY_NS SL_NS_PER_S
 #define SKEW_NS (60 * SL_NS_PER_S)
 #define AGE_BATCH 1000
 #define LINE_MAX_LEN (SL_OBJ_ID + 128)
@@ -75,27 +74,21 @@ static void
 write_task(struct gw_task *t)
 {
 	struct cp_write *w = SL_CONTAINER_OF(t, struct cp_write, task);
-	struct sl_error e = {0};
-	char path[4096];
-	int fd = -1;
 
-	snprintf(path, sizeof(path), "%s/" FILE_NAME, w->dir);
-	if (w->whole) {
-		if (gw_file_write(w->dir, FILE_NAME, w->text, w->len, &e) != 0)
-			sl_log(SL_LOG_ERR, "control", "%s", e.message);
-	} else {
-		fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-		if (fd < 0 || write(fd, w->text, w->len) != (ssize_t)w->len || fsync(fd) != 0)
-			sl_log(SL_LOG_ERR, "control", "cannot add to %s: %s", path,
-			       strerror(errno));
-		if (fd >= 0)
-			close(fd);
-	}
+	w->rc = (w->whole ? gw_file_write : gw_file_add)(w->dir, FILE_NAME, w->text, w->len, &w->e);
+}
+
+static void
+free_write(struct cp_write *w)
+{
+	if (w == NULL)
+		return;
 	free(w->dir);
 	free(w->text);
 	free(w);
 }
 
+/* One at a time: what is added goes behind what is there. */
 static void
 give(struct sl_cp *cp, char *text, size_t len, bool whole)
 {
@@ -109,7 +102,7 @@ give(struct sl_cp *cp, char *text, size_t len, bool whole)
 	w->text = text;
 	w->len = len;
 	w->whole = whole;
-	w->task.detached = true;
+	cp->tomb_write = w;
 	cp_give(cp, &w->task, write_task);
 }
 
@@ -134,14 +127,49 @@ add_line(struct sl_cp *cp, const char *line)
 	cp->lines_len += n;
 }
 
-void
+static void
+failed(struct sl_cp *cp, const struct cp_write *w)
+{
+	if (!cp->tombs_fail)
+		sl_log(SL_LOG_ERR, "control", "%s: deleted peers may come back", w->e.message);
+	cp->tombs_fail = true;
+	cp->tomb_retry_ns = gw_mono_ns(cp->gw) + RETRY_NS;
+}
+
+/* @return false while something is under way */
+static bool
+collect(struct sl_cp *cp)
+{
+	struct cp_write *w = cp->tomb_write;
+
+	if (w == NULL)
+		return true;
+	if (!gw_task_done(&w->task))
+		return false;
+	if (w->rc == 0) {
+		cp->tombs_fail = false;
+		cp->tomb_write = NULL;
+		free_write(w);
+		return true;
+	}
+	if (!cp->tombs_fail) {
+		failed(cp, w);
+	} else if (gw_mono_ns(cp->gw) >= cp->tomb_retry_ns) {
+		cp->tomb_retry_ns = gw_mono_ns(cp->gw) + RETRY_NS;
+		cp_give(cp, &w->task, write_task); /* the same again, and what came later waits */
+	}
+	return false;
+}
+
+bool
 cp_tomb_poll(struct sl_cp *cp)
 {
-	if (cp->lines_len == 0)
-		return;
-	give(cp, cp->lines, cp->lines_len, false);
-	cp->lines = NULL;
-	cp->lines_len = cp->lines_room = 0;
+	if (collect(cp) && cp->lines_len > 0) {
+		give(cp, cp->lines, cp->lines_len, false);
+		cp->lines = NULL;
+		cp->lines_len = cp->lines_room = 0;
+	}
+	return cp->tombs_fail || (collect(cp) && cp->lines_len == 0);
 }
 
 static void
@@ -292,11 +320,11 @@ forget(struct sl_cp *cp, struct cp_tomb *t)
 }
 
 void
-cp_tomb_clear(struct sl_cp *cp, enum sl_kind k, const char *id)
+cp_tomb_clear(struct sl_cp *cp, enum sl_kind k, const char *id, uint64_t rev)
 {
 	struct cp_tomb *t = keeps(k) ? find(cp, k, id) : NULL;
 
-	if (t != NULL)
+	if (t != NULL && (t->epoch == cp->epoch.number || rev > t->rev))
 		forget(cp, t);
 }
 
@@ -366,6 +394,7 @@ sl_cp_tombstones(struct sl_cp *cp, unsigned after, unsigned limit, json_t *list)
 int
 sl_cp_tombstone_confirm(struct sl_cp *cp, const char *kind, const char *id, struct sl_error *e)
 {
+	struct cp_tomb *t;
 	enum sl_kind k;
 
 	if (sl_kind_parse(kind, &k) != 0 || !keeps(k)) {
@@ -374,13 +403,14 @@ sl_cp_tombstone_confirm(struct sl_cp *cp, const char *kind, const char *id, stru
 		sl_hint(e, "peer, role_map or rule");
 		return -EINVAL;
 	}
-	if (find(cp, k, id) == NULL) {
+	t = find(cp, k, id);
+	if (t == NULL) {
 		sl_fail(e, -ENOENT, "tombstone_unknown", "/id", "no %s \"%.100s\" was deleted",
 			kind, id);
 		sl_hint(e, "control.tombstones lists them");
 		return -ENOENT;
 	}
-	cp_tomb_clear(cp, k, id);
+	forget(cp, t);
 	if (cp_work_add(cp, k, id) != 0)
 		return gw_no_memory(e);
 	cp_event(cp, "tombstone_confirmed", "success",
@@ -390,9 +420,20 @@ sl_cp_tombstone_confirm(struct sl_cp *cp, const char *kind, const char *id, stru
 }
 
 void
+cp_tomb_save(struct sl_cp *cp)
+{
+	while (!cp_tomb_poll(cp))
+		gw_helper_wait(cp->gw->policy->helper, &cp->tomb_write->task);
+}
+
+void
 cp_tomb_free(struct sl_cp *cp)
 {
 	struct cp_tomb *t;
+
+	if (cp->tomb_write != NULL && !gw_task_done(&cp->tomb_write->task))
+		gw_helper_wait(cp->gw->policy->helper, &cp->tomb_write->task);
+	free_write(cp->tomb_write);
 
 	while ((t = TAILQ_FIRST(&cp->tombs)) != NULL)
 		drop(cp, t);

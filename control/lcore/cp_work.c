@@ -90,6 +90,12 @@ cp_refuses(const struct sl_cp *cp)
 	return cp->n_bad > 0 || cp->refusal.err != 0;
 }
 
+uint64_t
+cp_serving_seq(const struct sl_cp *cp)
+{
+	return cp->serving_epoch == cp->epoch.number ? cp->serving_seq : 0;
+}
+
 void
 cp_ignore(struct sl_cp *cp, enum sl_kind k, const char *id, const char *field)
 {
@@ -234,16 +240,34 @@ grant(struct sl_cp *cp, struct cp_item *i)
 
 /* --- comparing ------------------------------------------------------------------------------- */
 
+/* Does our own record ask for it? Else it is not here for that alone, and may well exist. */
+static bool
+in_scope(const struct sl_cp *cp, const struct sl_replica_obj *o)
+{
+	json_t *record = sl_replica_body(cp->r, SL_KIND_GATEWAY, cp->config->name), *item;
+	bool found = record != NULL && !json_is_false(json_object_get(record, "enabled"));
+	bool of_iface = o->scope[0] != '\0' && strcmp(o->scope, "*") != 0;
+	size_t i;
+
+	if (found && of_iface) {
+		found = false;
+		json_array_foreach (json_object_get(record, "interfaces"), i, item)
+			found |= strcmp(json_string_value(item), o->scope) == 0;
+	}
+	json_decref(record);
+	return found;
+}
+
 static void
 changed(void *ctx, const struct sl_replica_obj *was, const struct sl_replica_obj *is)
 {
 	struct sl_cp *cp = ctx;
 	const struct sl_replica_obj *o = is != NULL ? is : was;
 
-	if (is == NULL && cp->shadow_resumes)
+	if (is == NULL && cp->shadow_resumes && in_scope(cp, was))
 		cp_tomb_add(cp, was, was->rev, cp->seq);
 	else if (is != NULL && cp->shadow_resumes)
-		cp_tomb_clear(cp, is->kind, is->id);
+		cp_tomb_clear(cp, is->kind, is->id, is->rev);
 	if (cp_work_add(cp, o->kind, o->id) != 0)
 		sl_log(SL_LOG_ERR, "control", "no memory for %s %s", sl_kind_name(o->kind), o->id);
 }
@@ -409,8 +433,8 @@ phase_after_check(struct sl_cp *cp)
 static json_t *
 ack_json(struct sl_cp *cp, bool refused)
 {
-	json_t *o = json_pack("{s:I, s:b}", "serving_seq", (json_int_t)cp->serving_seq, "overlay",
-			      (int)cp->overlay);
+	json_t *o = json_pack("{s:I, s:b}", "serving_seq", (json_int_t)cp_serving_seq(cp),
+			      "overlay", (int)cp->overlay);
 	struct sl_hash_sum sum;
 	char hash[SL_HASH_STR];
 
@@ -487,11 +511,13 @@ end_round(struct sl_cp *cp)
 
 	cp->phase = CP_IDLE;
 	cp->in_op = false;
-	if (cp_refuses(cp))
+	if (cp_refuses(cp)) {
 		first_fault(cp, &e);
-	else
+	} else {
+		cp->serving_epoch = cp->epoch.number;
 		cp->serving_seq = cp->seq;
-	cp->overlay = e.err != 0 && cp->seq > cp->serving_seq;
+	}
+	cp->overlay = e.err != 0 && cp->seq != cp_serving_seq(cp);
 	tell(cp, &e);
 	o = ack_json(cp, e.err != 0);
 	json_decref(cp->ignored);
@@ -502,6 +528,15 @@ end_round(struct sl_cp *cp)
 		tell_source(cp, &e, o);
 	else
 		json_decref(o);
+}
+
+/* What is acknowledged is known after a crash too. */
+static bool
+durable(struct sl_cp *cp)
+{
+	bool tombs = cp_tomb_poll(cp), journal = cp_journal_done(cp);
+
+	return tombs && journal && !cp->cache_now;
 }
 
 void
@@ -580,6 +615,8 @@ cp_step(struct sl_cp *cp)
 			cp->phase = CP_END;
 		return true;
 	case CP_END:
+		if (cp->in_op && !durable(cp))
+			return false;
 		end_round(cp);
 		return true;
 	default:

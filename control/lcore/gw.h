@@ -423,6 +423,9 @@ void gw_run_free(struct sl_gw *gw);
 
 /** Make a directory (0700) unless it exists. */
 int gw_dir_make(const char *dir, struct sl_error *e);
+/** Add to the end of a file, whole or not at all; on the disk at the return. */
+int gw_file_add(const char *dir, const char *name, const char *text, size_t len,
+		struct sl_error *e);
 /** Write a file by way of a temporary one: fsync, rename, fsync of the directory. */
 int gw_file_write(const char *dir, const char *name, const char *text, size_t len,
 		  struct sl_error *e);

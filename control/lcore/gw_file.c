@@ -134,6 +134,29 @@ gw_file_write(const char *dir, const char *name, const char *text, size_t len, s
 }
 
 int
+gw_file_add(const char *dir, const char *name, const char *text, size_t len, struct sl_error *e)
+{
+	char path[4096];
+	off_t end;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fail_errno(e, "state_write", "cannot add to", path);
+	end = lseek(fd, 0, SEEK_END);
+	if (end < 0 || write_all(fd, text, len) != 0) {
+		fail_errno(e, "state_write", "cannot add to", path);
+		if (end >= 0 && ftruncate(fd, end) != 0)
+			sl_log(SL_LOG_ERR, "state", "%s ends in a piece of an entry", path);
+		close(fd);
+		return -EIO;
+	}
+	close(fd);
+	return 0;
+}
+
+int
 gw_file_read(const char *dir, const char *name, size_t max, char **text, size_t *len,
 	     struct sl_error *e)
 {

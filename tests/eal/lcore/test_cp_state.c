@@ -242,15 +242,182 @@ test_cache_off(void **state)
 	assert_int_equal(access(path, F_OK), -1);
 }
 
-/* Deleted after the cache was written, and the gateway was killed: nobody comes back. */
+/* --- the journal ---------------------------------------------------------------------------------
+ */
+
+/* It is killed just after it acknowledged: before the next cache is written. */
 static void
-test_cache_before_a_deletion(void **state)
+die(void)
+{
+	cx.cp->cache_due = false;
+}
+
+#define BOB(rev, more)                                                                             \
+	"{'op':'put','kind':'peer','id':'bob','rev':" #rev ",'obj':{'interface':'wg0',"            \
+	"'public_key':'%2','allowed_ips':['10.7.0.3/32']" more "}}"
+
+static void
+four_transactions(void)
 {
 	cx_snapshot(10, CX_BASE);
 	later(1);
 	cx_turns(1000);
+	cx_txn(11, BOB(5, ",'enabled':false"));
+	cx_txn(12, BOB(6, ",'enabled':false,'keepalive_s':7"));
+	cx_txn(14, "{'op':'del','kind':'peer','id':'alice','rev':9}");
+	cx_acked();
+	cx_txn(15, BOB(7, ",'enabled':false,'keepalive_s':8"));
+	cx_acked();
+	die();
+}
+
+static void
+serve_from_cache(void)
+{
+	later(4);
+	cx_turns(1000);
+	assert_true(cx.cp->stale_config);
+}
+
+static off_t
+size_of(const char *name)
+{
+	struct stat st;
+	char path[128];
+
+	state_path(name, path);
+	return stat(path, &st) == 0 ? st.st_size : -1;
+}
+
+/* What was acknowledged is known after a crash: a suspension, a deletion, whatever it was. */
+static void
+test_journal(void **state)
+{
+	struct sl_gw_peer_info i;
+
+	four_transactions();
+	assert_true(size_of("control-journal") > 0);
+	restart();
+	assert_int_equal(cx.cp->seq, 15);
+	serve_from_cache();
+	assert_true(cx_peer("bob", &i));
+	assert_false(i.enabled);
+	assert_int_equal(i.keepalive_s, 8);
+	assert_false(cx_has_peer("alice"));
+	/* it goes on where it was, and the next cache holds it all */
+	cx_txn(16, BOB(8, ""));
+	later(1);
+	cx_turns(1000);
+	assert_int_equal(size_of("control-journal"), 0);
+	restart();
+	assert_int_equal(cx.cp->seq, 16);
+}
+
+/* A snapshot is acknowledged when it is in the cache: what it revokes is not forgotten either. */
+static void
+test_snapshot_is_kept(void **state)
+{
+	cx_snapshot(10, CX_BASE);
+	die();
+	restart();
+	assert_int_equal(cx.cp->seq, 10);
+	cx_snapshot(20, CX_IFACE CX_POLICY CX_ALICE);
+	die();
+	restart();
+	assert_int_equal(cx.cp->seq, 20);
+	serve_from_cache();
+	assert_true(cx_has_peer("alice"));
+	assert_false(cx_has_peer("bob"));
+}
+
+/* Cut off in the middle of the last record, which was not acknowledged then. */
+static void
+test_journal_cut(void **state)
+{
+	struct sl_gw_peer_info i;
+	char path[128];
+
+	four_transactions();
+	state_path("control-journal", path);
+	assert_int_equal(truncate(path, size_of("control-journal") - 3), 0);
+	restart();
+	assert_int_equal(cx.cp->seq, 14);
+	serve_from_cache();
+	assert_true(cx_peer("bob", &i));
+	assert_int_equal(i.keepalive_s, 7);
+	assert_false(cx_has_peer("alice"));
+}
+
+/* A record that is not ours ends it; a cache that was not written meanwhile takes nothing of it. */
+static void
+test_journal_changed(void **state)
+{
+	char path[128];
+	uint8_t b;
+	int fd;
+
+	four_transactions();
+	state_path("control-journal", path);
+	fd = open(path, O_RDWR);
+	assert_int_equal(pread(fd, &b, 1, 60), 1);
+	b ^= 4;
+	assert_int_equal(pwrite(fd, &b, 1, 60), 1);
+	close(fd);
+	restart();
+	assert_int_equal(cx.cp->seq, 10);
+	serve_from_cache();
+	assert_false(cx_has_peer("alice")); /* what was deleted is remembered apart */
+}
+
+/* Nothing can be written: it goes on, says so, and makes up for it when there is room. */
+static void
+test_no_room(void **state)
+{
+	json_t *problems = json_array();
+	char journal[128], revoked[128];
+
+	cx_snapshot(10, CX_BASE);
+	later(1);
+	cx_turns(1000);
+	state_path("control-journal", journal);
+	state_path("control-revoked", revoked);
+	unlink(journal);
+	unlink(revoked);
+	assert_int_equal(mkdir(journal, 0700), 0);
+	assert_int_equal(mkdir(revoked, 0700), 0);
 	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':9}");
-	cx.cp->cache_due = false; /* as if it had been killed before the next write */
+	cx_acked();
+	cx_txn(12, "{'op':'del','kind':'peer','id':'alice','rev':9}");
+	cx_acked();
+	assert_true(cx.cp->cache_error[0] != '\0');
+	sl_cp_problems(cx.cp, problems);
+	assert_true(json_array_size(problems) >= 2);
+	json_decref(problems);
+	assert_int_equal(rmdir(journal), 0);
+	assert_int_equal(rmdir(revoked), 0);
+	later(2);
+	cx_turns(1000);
+	assert_int_equal(cx.cp->cache_error[0], '\0');
+	restart();
+	assert_int_equal(cx.cp->seq, 12);
+	assert_int_equal(cx.cp->n_tombs, 2);
+}
+
+/* Deleted after the cache was written, and the gateway was killed: nobody comes back. */
+static void
+test_cache_before_a_deletion(void **state)
+{
+	char path[128];
+
+	cx_snapshot(10, CX_BASE);
+	later(1);
+	cx_turns(1000);
+	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':9}");
+	die();
+	cx_stop();
+	state_path("control-journal", path);
+	assert_int_equal(unlink(path), 0);
+	cx_start();
 	restart();
 	assert_int_equal(cx.cp->seq, 10);
 	later(4);
@@ -310,6 +477,26 @@ test_backup_brings_nobody_back(void **state)
 	assert_int_equal(cx.cp->n_tombs, 0);
 }
 
+/* Nor does a gateway that goes and comes in the new epoch: what it is sent then is the old one. */
+static void
+test_scope_brings_nobody_back(void **state)
+{
+	cx_snapshot(10, CX_BASE);
+	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':5}");
+	restore_backup(2, CX_BASE);
+	cx_txn(6, "{'op':'del','kind':'peer','id':'bob','rev':4,'left':true}");
+	cx_txn(7, BOB(4, ""));
+	cx_acked();
+	assert_false(cx_has_peer("bob"));
+	cx_txn(8, "{'op':'del','kind':'peer','id':'bob','rev':4,'left':true}");
+	cx_snapshot(9, CX_BASE);
+	assert_false(cx_has_peer("bob"));
+	assert_int_equal(cx.cp->n_tombs, 1);
+	cx_txn(10, BOB(6, ""));
+	assert_true(cx_has_peer("bob"));
+	assert_int_equal(cx.cp->n_tombs, 0);
+}
+
 /* In the same epoch a put is a put; in a newer one a higher revision is news. */
 static void
 test_put_again(void **state)
@@ -344,13 +531,33 @@ test_deny_rule_comes_back(void **state)
 	assert_false(cx_allows(1, "10.7.0.2", 22));
 }
 
+#define SERVES(ifaces) "{'kind':'gateway','id':'gw-1','rev':1,'obj':{'interfaces':" ifaces "}}"
+
+/* What is no longer this gateway's is not deleted: an older backup may bring it back here. */
+static void
+test_left(void **state)
+{
+	cx_snapshot(10, CX_BASE "," SERVES("['wg0']"));
+	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':4,'left':true}");
+	assert_false(cx_has_peer("bob"));
+	assert_int_equal(cx.cp->n_tombs, 0);
+	cx_snapshot(12, SERVES("[]"));
+	assert_false(cx_has_peer("alice"));
+	assert_int_equal(cx.cp->n_tombs, 2); /* the two rules: every gateway has them */
+	cx_snapshot(13, "{'kind':'gateway','id':'gw-1','rev':2,'obj':{'interfaces':['wg0'],"
+			"'enabled':false}}");
+	restore_backup(2, CX_IFACE CX_POLICY CX_ALICE CX_BOB "," SERVES("['wg0']"));
+	assert_true(cx_has_peer("alice"));
+	assert_true(cx_has_peer("bob"));
+}
+
 /* A snapshot of the same epoch lacks what was deleted meanwhile; one of another says nothing of
  * that. */
 static void
 test_snapshot_deletes(void **state)
 {
-	cx_snapshot(10, CX_BASE);
-	cx_snapshot(20, CX_IFACE CX_POLICY CX_ALICE);
+	cx_snapshot(10, CX_BASE "," SERVES("['wg0']"));
+	cx_snapshot(20, CX_IFACE CX_POLICY CX_ALICE SERVES("['wg0']"));
 	assert_int_equal(cx.cp->n_tombs, 1);
 	restore_backup(2, CX_IFACE CX_POLICY);
 	assert_int_equal(cx.cp->n_tombs, 1);
@@ -455,10 +662,17 @@ main(int argc, char **argv)
 		T(cache_of_another),
 		T(cache_is_sealed),
 		T(cache_off),
+		T(journal),
+		T(snapshot_is_kept),
+		T(journal_cut),
+		T(journal_changed),
+		T(no_room),
 		T(cache_before_a_deletion),
 		T(backup_brings_nobody_back),
+		T(scope_brings_nobody_back),
 		T(put_again),
 		T(deny_rule_comes_back),
+		T(left),
 		T(snapshot_deletes),
 		T(tombstones_end),
 		T(tombstones_clock),
