@@ -331,8 +331,8 @@ void cp_tomb_add(struct sl_cp *cp, const struct sl_replica_obj *was, uint64_t re
 /** It is there: put anew if that is in the epoch of its deletion, or of a higher revision. Else it
  * is the one that was deleted, which an older backup has and which came into our scope. */
 void cp_tomb_clear(struct sl_cp *cp, enum sl_kind k, const char *id, uint64_t rev);
-/** Does one block this revision? */
-bool cp_tomb_blocks(const struct sl_cp *cp, enum sl_kind k, const char *id, uint64_t rev);
+/** Does one block this object? Never a rule that denies, whatever its id stood for before. */
+bool cp_tomb_blocks(const struct sl_cp *cp, const struct sl_replica_obj *o);
 /** The source told its time: where ours is the same, what is too old is forgotten. */
 void cp_tomb_age(struct sl_cp *cp, uint64_t source_wall_ns);
 /** The highest epoch is known to the next run. */

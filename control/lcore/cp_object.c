@@ -22,7 +22,7 @@ cp_object_there(struct sl_cp *cp, enum sl_kind k, const char *id)
 {
 	struct sl_replica_obj o;
 
-	return sl_replica_get(cp->r, k, id, &o) && !cp_tomb_blocks(cp, k, id, o.rev);
+	return sl_replica_get(cp->r, k, id, &o) && !cp_tomb_blocks(cp, &o);
 }
 
 /* Whoever sends this must not have it: somebody tries to read keys or to open a gateway. */
@@ -65,7 +65,7 @@ cp_object(struct sl_cp *cp, enum sl_kind k, const char *id, struct sl_error *e)
 	int rc;
 
 	e->err = 0;
-	if (!sl_replica_get(cp->r, k, id, &o) || cp_tomb_blocks(cp, k, id, o.rev))
+	if (!sl_replica_get(cp->r, k, id, &o) || cp_tomb_blocks(cp, &o))
 		return NULL;
 	body = json_loadb(o.text, o.len, 0, NULL);
 	unknown = strict ? NULL : json_array();

@@ -286,7 +286,7 @@ cp_policy_collect(struct sl_cp *cp, unsigned budget)
 		if (!sl_replica_next(cp->r, kinds[j->at], &j->cursor, &o)) {
 			j->cursor = (struct sl_replica_cursor){0};
 			j->at++;
-		} else if (!cp_tomb_blocks(cp, o.kind, o.id, o.rev) && add(j, &o) != 0) {
+		} else if (!cp_tomb_blocks(cp, &o) && add(j, &o) != 0) {
 			j->rc = gw_no_memory(&j->e);
 		}
 	}

@@ -13,8 +13,7 @@ count_blocked(const struct sl_cp *cp)
 	unsigned n = 0;
 
 	TAILQ_FOREACH (t, &cp->tombs, at)
-		n += sl_replica_get(cp->r, t->kind, t->id, &o) &&
-		     cp_tomb_blocks(cp, t->kind, t->id, o.rev);
+		n += sl_replica_get(cp->r, t->kind, t->id, &o) && cp_tomb_blocks(cp, &o);
 	return n;
 }
 

@@ -280,9 +280,9 @@ cp_tomb_load(struct sl_cp *cp)
 /* --- deaths --------------------------------------------------------------------------------------
  */
 
-/* A rule that denied may well come back. */
+/* A rule that denies may well come back. */
 static bool
-gave_access(const struct sl_replica_obj *o)
+gives_access(const struct sl_replica_obj *o)
 {
 	return keeps(o->kind) &&
 	       (o->kind != SL_KIND_RULE || strstr(o->text, "\"action\":\"allow\"") != NULL);
@@ -298,7 +298,7 @@ cp_tomb_add(struct sl_cp *cp, const struct sl_replica_obj *was, uint64_t rev, ui
 			    .wall_s = SL_MAX(gw_wall_ns(cp->gw), cp->source_wall_ns) / SL_NS_PER_S};
 	char line[LINE_MAX_LEN];
 
-	if (!gave_access(was))
+	if (!gives_access(was))
 		return;
 	if (enter(cp, &t, was->id) != 0) {
 		sl_log(SL_LOG_ERR, "control", "no memory to remember that %s %s is deleted",
@@ -345,17 +345,17 @@ cp_tomb_age(struct sl_cp *cp, uint64_t source_wall_ns)
 }
 
 bool
-cp_tomb_blocks(const struct sl_cp *cp, enum sl_kind k, const char *id, uint64_t rev)
+cp_tomb_blocks(const struct sl_cp *cp, const struct sl_replica_obj *o)
 {
 	const struct cp_tomb *t;
 
-	if (cp->n_tombs == 0 || !keeps(k))
+	if (cp->n_tombs == 0 || !gives_access(o))
 		return false;
-	t = find(cp, k, id);
+	t = find(cp, o->kind, o->id);
 	if (t == NULL)
 		return false;
 	if (cp->epoch.number > t->epoch)
-		return rev <= t->rev;
+		return o->rev <= t->rev;
 	/* a boot cache from before the deletion */
 	return cp->epoch.number == t->epoch && cp->seq < t->seq;
 }
@@ -367,8 +367,7 @@ static json_t *
 tomb_json(const struct sl_cp *cp, const struct cp_tomb *t)
 {
 	struct sl_replica_obj o;
-	bool blocks = sl_replica_get(cp->r, t->kind, t->id, &o) &&
-		      cp_tomb_blocks(cp, t->kind, t->id, o.rev);
+	bool blocks = sl_replica_get(cp->r, t->kind, t->id, &o) && cp_tomb_blocks(cp, &o);
 	char text[SL_TIME_STR];
 
 	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:b}", "kind", sl_kind_name(t->kind), "id",

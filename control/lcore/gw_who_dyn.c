@@ -848,8 +848,7 @@ sl_gw_member_walk(struct sl_gw *gw,
 
 	for (r = 0; p != NULL && r < p->n_roles; r++) {
 		for (i = 0; i < p->roles[r].n_members; i++)
-			if (!fn(ctx, p->roles[r].name, &p->roles[r].members[i],
-				SL_GIVER_DOCUMENT))
+			if (!fn(ctx, p->roles[r].name, &p->roles[r].members[i], SL_GIVER_DOCUMENT))
 				return;
 		for (i = 0; i < own->n_dyn; i++)
 			if (strcmp(own->dyn[i]->role, p->roles[r].name) == 0 &&

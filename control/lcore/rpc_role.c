@@ -87,8 +87,8 @@ add_member(void *ctx, const char *role, const struct sl_pol_member *m, enum sl_g
 
 	if ((all->role && strcmp(role, all->role) != 0) || !ctl_page_takes(&all->page))
 		return !all->page.more;
-	o = json_pack("{s:s, s:o, s:s, s:b, s:b, s:b}", "role", role, "member", member_text(m), "source",
-		      source[m->source], "active",
+	o = json_pack("{s:s, s:o, s:s, s:b, s:b, s:b}", "role", role, "member", member_text(m),
+		      "source", source[m->source], "active",
 		      (m->expires_ns == 0 || m->expires_ns > all->now_ns) &&
 			      sl_gw_member_here(all->ctl->gw, m) &&
 			      (giver != SL_GIVER_CONTROL ||

@@ -531,6 +531,19 @@ test_deny_rule_comes_back(void **state)
 	assert_false(cx_allows(1, "10.7.0.2", 22));
 }
 
+/* Also where what was deleted under its id allowed, later than the backup. */
+static void
+test_deny_rule_was_allow(void **state)
+{
+	cx_snapshot(10, CX_BASE DENY);
+	cx_txn(11, "{'op':'put','kind':'rule','id':'eng/2','rev':2,'obj':{'id':2,'role':'eng',"
+		   "'to':['db1'],'protocol':'tcp','ports':[22],'action':'allow'}}");
+	cx_txn(12, "{'op':'del','kind':'rule','id':'eng/2','rev':3}");
+	assert_int_equal(cx.cp->n_tombs, 1);
+	restore_backup(2, CX_BASE DENY);
+	assert_false(cx_allows(1, "10.7.0.2", 22));
+}
+
 #define SERVES(ifaces) "{'kind':'gateway','id':'gw-1','rev':1,'obj':{'interfaces':" ifaces "}}"
 
 /* What is no longer this gateway's is not deleted: an older backup may bring it back here. */
@@ -672,6 +685,7 @@ main(int argc, char **argv)
 		T(scope_brings_nobody_back),
 		T(put_again),
 		T(deny_rule_comes_back),
+		T(deny_rule_was_allow),
 		T(left),
 		T(snapshot_deletes),
 		T(tombstones_end),

@@ -452,10 +452,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_load),  T(test_parts),	    T(test_who_may),	     T(test_show),
-		T(test_roles), T(test_given_by_control), T(test_explain),
-		T(test_explain_capture), T(test_later),
-		T(test_clear), T(test_clear_later),
+		T(test_load),	 T(test_parts),		  T(test_who_may),
+		T(test_show),	 T(test_roles),		  T(test_given_by_control),
+		T(test_explain), T(test_explain_capture), T(test_later),
+		T(test_clear),	 T(test_clear_later),
 	};
 
 	fx_start("test_rpc_policy");
