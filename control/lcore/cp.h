@@ -365,6 +365,8 @@ void cp_cache_drop(struct cp_cache *c);
 int cp_cache_key(struct cp_cache *c, bool make, uint8_t key[32]);
 /** @return 0 or -ENOMEM */
 int cp_cache_append(struct cp_cache *c, const char *fmt, ...) SL_PRINTF(2, 3);
+/** Read c->text, as it was before it was sealed. @return 0; -EBADMSG cache_broken, -ENOMEM */
+int cp_cache_parse(struct cp_cache *c);
 /** Put the object of a line, KIND ID REV TEXT with tabs between. @return 0, -EBADMSG, -ENOMEM */
 int cp_cache_object(struct cp_cache *c, char *line);
 
@@ -375,6 +377,9 @@ int cp_cache_object(struct cp_cache *c, char *line);
 void cp_journal_add(struct sl_cp *cp, uint64_t from, const json_t *ops);
 /** @return true when it is there, or cannot be brought there */
 bool cp_journal_done(struct sl_cp *cp);
+/** One record as it was before it was sealed. @return 0: taken, or older than what the cache has;
+ * 1: it does not follow; -EBADMSG, -ENOMEM */
+int cp_journal_take(struct cp_cache *c, char *text);
 /** Helper: the cache has it all. */
 void cp_journal_empty(const char *dir);
 /** Helper: go on from what the cache has. @return 0, -EBADMSG, -ENOMEM, those of gw_file_read() */

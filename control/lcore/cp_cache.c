@@ -424,8 +424,8 @@ cp_cache_object(struct cp_cache *c, char *line)
 	return rc;
 }
 
-static int
-read_lines(struct cp_cache *c)
+int
+cp_cache_parse(struct cp_cache *c)
 {
 	char *line, *end, want[SL_HASH_STR] = "", have[SL_HASH_STR];
 	struct sl_hash_sum sum;
@@ -466,7 +466,7 @@ read_task(struct gw_task *t)
 	if (c->rc == 0)
 		c->rc = unseal(c, (uint8_t *)sealed, len, key);
 	if (c->rc == 0)
-		c->rc = read_lines(c);
+		c->rc = cp_cache_parse(c);
 	if (c->rc == 0)
 		c->rc = cp_journal_read(c, key);
 	sl_wipe(key, sizeof(key));

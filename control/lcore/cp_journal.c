@@ -18,7 +18,7 @@
 #define NONCE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define SEAL crypto_aead_xchacha20poly1305_ietf_ABYTES
 #define HEAD (sizeof(uint32_t) + NONCE)
-static_assert(SL_CHAIN_STR == 69, "as take_record() reads it");
+static_assert(SL_CHAIN_STR == 69, "as cp_journal_take() reads it");
 
 /* --- writing (helper) ---------------------------------------------------------------------------
  */
@@ -162,9 +162,8 @@ take_line(struct cp_cache *c, char *line)
 	return 0;
 }
 
-/* @return 1 where it does not follow what the cache has */
-static int
-take_record(struct cp_cache *c, char *text)
+int
+cp_journal_take(struct cp_cache *c, char *text)
 {
 	char epoch[33], chain[SL_CHAIN_STR] = "", *line = text, *end = strchr(text, '\n');
 	unsigned long long from, seq;
@@ -217,7 +216,7 @@ next_record(struct cp_cache *c, const uint8_t *in, size_t left, const uint8_t ke
 		return 0;
 	}
 	text[n] = '\0';
-	*rc = take_record(c, text);
+	*rc = cp_journal_take(c, text);
 	free(text);
 	return HEAD + size;
 }

@@ -92,6 +92,7 @@ name_of(const char *text, char out[64])
 	return n > 0;
 }
 
+/** @return NULL where an item is not UTF-8 */
 static json_t *
 list_of(char *text, const char *separators)
 {
@@ -100,8 +101,10 @@ list_of(char *text, const char *separators)
 
 	for (word = strtok_r(text, separators, &save); word;
 	     word = strtok_r(NULL, separators, &save))
-		if (*trim(word))
-			json_array_append_new(list, json_string(trim(word)));
+		if (*trim(word) && json_array_append_new(list, json_string(trim(word)))) {
+			json_decref(list);
+			return NULL;
+		}
 	return list;
 }
 
@@ -175,6 +178,8 @@ take_peer_line(struct wg *w, const char *key, char *value)
 	if (strcasecmp(key, "AllowedIPs") == 0) {
 		json_t *more = list_of(value, ",");
 
+		if (!more)
+			return wrong(&w->r, "AllowedIPs is not UTF-8");
 		json_array_extend(json_object_get(w->peer, "allowed_ips"), more);
 		json_decref(more);
 		return 0;

@@ -93,6 +93,7 @@ wg_conf_errors(void **state)
 		{"[Peer]\nnonsense\n", ":2:"},
 		{"[Peers]\n", ":1:"},
 		{"[Peer]\nPrivateKey = " SECRET "\n", ":2:"},
+		{"[Peer]\nPublicKey = " KEY_A "\nAllowedIPs = 10.7.0.2/32, \xff\n", ":3:"},
 	};
 	unsigned secrets;
 
@@ -152,6 +153,7 @@ csv_errors(void **state)
 		 ":2:"},
 		{"name,public_key,allowed_ips,keepalive_s\n", "a," KEY_A ",1.2.3.4/32,70000\n",
 		 ":2:"},
+		{head, "a," KEY_A ",1.2.3.4/32 \xfe\n", ":2:"},
 		{"", ",,,,,,,,,,,,,,,,,,,,,,,\n", ":1:"},
 	};
 

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What gateways report, line by line: 's' and the parameters of stats.report, 'l' and those of
+ * log.push, as they come through the schema (texts are texts, numbers none below zero; lists are
+ * anything). All of a report is taken or nothing; what is kept can be read. */
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "collector.h"
+#include "sl_log.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct sl_store *store;
+static struct sl_collector *collector;
+static char dir[64], path[80];
+static struct sl_error e;
+
+static void
+must(bool ok)
+{
+	if (!ok) {
+		fprintf(stderr, "%s: %s\n", e.reason, e.message);
+		abort();
+	}
+}
+
+static void
+clean_up(void)
+{
+	static const char *const ends[] = {"", "-wal", "-shm"};
+	char file[96];
+
+	sl_collector_free(collector);
+	sl_store_close(store);
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(ends); i++) {
+		snprintf(file, sizeof(file), "%s%s", path, ends[i]);
+		unlink(file);
+	}
+	rmdir(dir);
+}
+
+static void
+put(struct sl_store_txn *t, enum sl_kind k, const char *id, const char *body)
+{
+	json_t *v = json_loads(body, 0, NULL);
+
+	must(v != NULL && sl_store_put(t, k, id, SL_REV_NONE, v, &e) == 0);
+	json_decref(v);
+}
+
+static void
+set_up(void)
+{
+	struct sl_store_txn *t;
+
+	snprintf(dir, sizeof(dir), "%s/sl-fuzz-XXXXXX",
+		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	must(sodium_init() >= 0 && mkdtemp(dir) != NULL);
+	snprintf(path, sizeof(path), "%s/store.db", dir);
+	sl_log_set_level(SL_LOG_ERR);
+	must(sl_store_init(path, SL_STORE_PRIMARY, &e) == 0);
+	store = sl_store_open(path, SL_STORE_WRITE, &e);
+	must(store != NULL);
+	t = sl_store_begin(store, "uid:0", "fuzz", &e);
+	must(t != NULL);
+	put(t, SL_KIND_INTERFACE, "wg0", "{}");
+	put(t, SL_KIND_GATEWAY, "gw-1", "{\"interfaces\": [\"wg0\"]}");
+	put(t, SL_KIND_PEER, "alice",
+	    "{\"interface\": \"wg0\", \"public_key\": "
+	    "\"xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=\"}");
+	put(t, SL_KIND_TARGET, "db", "{\"addresses\": [\"10.20.0.10/32\"]}");
+	must(sl_store_commit(t, NULL, &e) == 0);
+	collector = sl_collector_new(store, &e);
+	must(collector != NULL);
+	atexit(clean_up);
+}
+
+/* --- what is kept --------------------------------------------------------------------------------
+ */
+
+static bool
+look_flow(void *ctx, const struct sl_flow_row *r)
+{
+	uint64_t *flows = ctx;
+
+	must(strcmp(r->gateway, "gw-1") == 0 && r->interface != NULL && r->peer != NULL);
+	must(r->role != NULL && r->rule != NULL && r->reason != NULL);
+	must(r->src.family == r->dst.family && r->src.family != 0);
+	must(r->first_s <= r->last_s);
+	*flows += r->flows;
+	return true;
+}
+
+static bool
+look_session(void *ctx, const struct sl_session *v)
+{
+	(void)ctx;
+	must(strcmp(v->peer, "alice") == 0); /* of nobody else */
+	must(v->started_s <= v->last_s);
+	must(strlen(v->country) == 0 || strlen(v->country) == 2);
+	return true;
+}
+
+static bool
+look_hour(void *ctx, int64_t hour_s, uint64_t rx, uint64_t tx)
+{
+	(void)ctx;
+	(void)rx;
+	(void)tx;
+	must(hour_s % 3600 == 0);
+	return true;
+}
+
+static uint64_t
+look(void)
+{
+	const struct sl_flows_filter all = {.since_s = INT64_MIN};
+	const struct sl_session_filter any = {0};
+	json_t *names = json_pack("[s]", "gw-1"), *gaps;
+	int64_t now = sl_collector_now_s();
+	struct sl_trend_mean mean;
+	uint64_t flows = 0;
+
+	must(sl_flows_walk(sl_collector_flows(collector), &all, look_flow, &flows, &e) == 0);
+	must(sl_sessions_walk(sl_collector_sessions(collector), &any, now, look_session, NULL,
+			      &e) == 0);
+	must(sl_sessions_usage(sl_collector_sessions(collector), NULL, 0, now + 86400, look_hour,
+			       NULL, &e) == 0);
+	gaps = sl_flows_gaps(sl_collector_flows(collector), names, now - 86400, now, &e);
+	must(json_array_size(gaps) == 1);
+	json_decref(gaps);
+	json_decref(names);
+	(void)sl_trend_mean(sl_collector_trend(collector), "gw-1", "db", 0, now + 1, &mean, &e);
+	return flows;
+}
+
+/* Nothing of the input before. */
+static void
+forget(void)
+{
+	int64_t future = INT64_C(1) << 60;
+
+	must(sl_flows_prune(sl_collector_flows(collector), future, &e) >= 0);
+	must(sl_sessions_prune(sl_collector_sessions(collector), future, &e) >= 0);
+	must(sl_trend_prune(sl_collector_trend(collector), future, &e) >= 0);
+}
+
+/* --- the schema before it -----------------------------------------------------------------------
+ */
+
+static bool
+is_text(const json_t *o, const char *name, size_t max, bool needed)
+{
+	const json_t *v = json_object_get(o, name);
+
+	return v == NULL ? !needed : json_is_string(v) && json_string_length(v) <= max;
+}
+
+static bool
+is_number(const json_t *o, const char *name, bool needed)
+{
+	const json_t *v = json_object_get(o, name);
+
+	return v == NULL ? !needed
+			 : json_is_integer(v) && json_integer_value(v) >= 0 &&
+				   json_integer_value(v) < INT64_C(1) << 53;
+}
+
+static bool
+fits(const json_t *o, bool log)
+{
+	if (!is_text(o, "boot", 64, true) || !is_text(o, "now", 40, false) ||
+	    !is_text(o, "from", 40, false) || !is_text(o, "to", 40, false))
+		return false;
+	if (!log)
+		return json_object_get(o, "peers") != NULL;
+	return json_object_get(o, "rows") != NULL && is_number(o, "first", true) &&
+	       is_number(o, "lost_before", false) && is_number(o, "lost_flows", false);
+}
+
+static void
+one_line(char *line)
+{
+	json_t *params = json_loads(line + 1, JSON_REJECT_DUPLICATES, NULL), *result = NULL;
+	bool log = line[0] == 'l';
+	uint64_t before;
+	int rc;
+
+	if (json_is_object(params) && fits(params, log)) {
+		before = look();
+		e = (struct sl_error){0};
+		rc = sl_collector_call(collector, log ? "log.push" : "stats.report", "gw-1", params,
+				       &result, &e);
+		must(rc <= 0 && (rc == 0 || e.reason[0] != '\0'));
+		must(rc == 0 || !log || look() == before); /* all of it or nothing */
+		if (rc == 0 && log)
+			must(json_is_integer(json_object_get(result, "acked")));
+		sl_collector_tick(collector, sl_collector_now_s());
+		look();
+	}
+	json_decref(params);
+	json_decref(result);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *text, *save = NULL, *line;
+
+	if (size < 3)
+		return 0;
+	if (store == NULL)
+		set_up();
+	forget();
+	text = malloc(size + 1);
+	must(text != NULL);
+	memcpy(text, data, size);
+	text[size] = '\0';
+	for (line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
+		one_line(line);
+	free(text);
+	return 0;
+}
