@@ -5,7 +5,8 @@
  *   repl_sub CA gateway|follower NODE[,NODE...] PORT ...
  *
  * {"node", "number", "epoch", "seq", "sum", "count", "why"} for each new state; "wrong" counts what
- * a subscriber must never be given. With QUIET=1 only the commands are answered.
+ * a subscriber must never be given. With QUIET=1 only the commands are answered; with SCHEMA=N it
+ * reads that schema alone.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,6 +103,8 @@ static bool
 start(struct one *s, struct event_base *base, struct sl_tls *tls, bool follower,
       const struct sl_sub_source *sources, unsigned n)
 {
+	const char *schema = getenv("SCHEMA");
+	unsigned n_schema = schema ? (unsigned)atoi(schema) : 0;
 	struct sl_sub_conf c = {.base = base,
 				.sources = sources,
 				.n_sources = n,
@@ -110,6 +113,7 @@ start(struct one *s, struct event_base *base, struct sl_tls *tls, bool follower,
 				.node = s->name,
 				.follower = follower,
 				.program = "repl_sub",
+				.schemas = {n_schema, n_schema},
 				.ops = &owner_ops,
 				.ctx = &s->o};
 	struct sl_error e;

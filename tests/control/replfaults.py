@@ -4,18 +4,20 @@
 delay, truncate, stall and flip bits; processes are killed at any time and between the steps of a transaction; backups are
 restored, a file is put back behind everybody's back, a disk is full, clocks jump. After any of it each subscriber's state
 equals the primary's at some seq (told by a model that shares no code with it), it never goes back within an epoch, and all
-end equal.
+end equal. One gateway reads the schema before, and is sent what that has.
 
     replfaults.py SECONDS [SEED]
 """
 
 import asyncio
 import collections
+import contextlib
 import json
 import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,7 @@ from replproxy import Link
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NODE, SUB = (os.path.join(TOP, "build", "tests", "control", p) for p in ("repl_node", "repl_sub"))
 GATEWAYS = ["gw-a", "gw-b", "gw-c"]
+OLDER = ["gw-b"]  # of the schema before
 STEPS = ["begin", "put", "log", "state", "commit"]
 
 
@@ -108,7 +111,7 @@ class Test:
         self.rng = random.Random(seed)
         self.seconds = seconds
         self.dir = tempfile.mkdtemp(prefix="sl-replfaults-")
-        self.model = Model(GATEWAYS)
+        self.model = Model(GATEWAYS, OLDER)
         self.changes = Changes(self.rng, GATEWAYS)
         self.table = collections.defaultdict(list)  # (epoch, seq) -> sums that it had
         self.epochs = {}
@@ -279,6 +282,14 @@ class Test:
             else:
                 self.backups.append((to, self.epoch, self.head, self.model.copy()))
 
+    def take_own_rows(self):
+        """What a restore adds by itself: what was revoked after the backup."""
+        with contextlib.closing(sqlite3.connect(self.store)) as db:
+            for seq, text in db.execute("SELECT seq, txn FROM log WHERE seq > ? ORDER BY seq", (self.head,)).fetchall():
+                self.model.apply(json.loads(text)["ops"])
+                self.head = seq
+                self.done["rows of a restore"] += 1
+
     async def f_restore(self):
         if not self.backups or time.monotonic() - self.restored_at < 5:
             return
@@ -290,6 +301,7 @@ class Test:
             if await p.wait():
                 raise Failed("restore")
             self.model, self.head = model.copy(), head
+            self.take_own_rows()
             await self.primary_back()
             self.done["restored"] += 1
 
@@ -355,12 +367,13 @@ class Test:
         sources = {"gw-a": [("a-p", 0)], "gw-b": [("b-f2", 2), ("b-p", 0)], "gw-c": [("c-f1", 1), ("c-f2", 2)]}
         for g, names in sources.items():
             via = [await self.link(n, ports[i]) for n, i in names]
-            self.subs[g] = Proc(self, g, [SUB, files[2], "gateway", g, *via])
+            reads = ["env", "SCHEMA=1"] if g in OLDER else []
+            self.subs[g] = Proc(self, g, [*reads, SUB, files[2], "gateway", g, *via])
         await self.primary.start()
         state = await self.primary.ask({"do": "state"})
         self.epoch = state["epoch"]["id"]
         self.epochs[self.epoch] = state["epoch"]
-        self.table[self.epoch, 0].append(Model(GATEWAYS).sums())
+        self.table[self.epoch, 0].append(Model(GATEWAYS, OLDER).sums())
         ops = self.changes.begin()
         answer = await self.primary.ask({"do": "commit", "ops": ops})
         if "seq" not in answer:

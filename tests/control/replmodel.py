@@ -6,7 +6,7 @@ import hashlib
 import json
 
 STORES, GATEWAYS = object(), object()
-SCOPES = {"provider": GATEWAYS, "crl": GATEWAYS, "setting": STORES, "pool": STORES}
+SCOPES = {"provider": GATEWAYS, "crl": GATEWAYS, "target": GATEWAYS, "setting": STORES, "pool": STORES, "migration": STORES}
 
 
 def canon(body):
@@ -25,13 +25,13 @@ def sum_text(total):
 
 
 class Model:
-    """Objects with their hashes; `sums()` of every scope."""
+    """Objects with their hashes; `sums()` of every scope. `older` gateways read schema 1."""
 
-    def __init__(self, gateways):
-        self.objects, self.gateways = {}, gateways
+    def __init__(self, gateways, older=()):
+        self.objects, self.gateways, self.older = {}, gateways, older
 
     def copy(self):
-        m = Model(self.gateways)
+        m = Model(self.gateways, self.older)
         m.objects = dict(self.objects)
         return m
 
@@ -42,6 +42,14 @@ class Model:
                 self.objects[key] = (op["obj"], object_hash(*key, op["obj"]))
             else:
                 del self.objects[key]
+            if op["kind"] == "migration":
+                self.mark(op["id"].partition(":")[2], op["obj"]["state"] == "vpn")
+
+    def mark(self, target, withdrawn):
+        """A target says what the ledger says of it."""
+        body = {k: v for k, v in self.objects["target", target][0].items() if k != "withdrawn"}
+        body |= {"withdrawn": True} if withdrawn else {}
+        self.objects["target", target] = (body, object_hash("target", target, body))
 
     def goes_to(self, gateway, kind, name, body):
         if kind == "gateway":
@@ -55,10 +63,16 @@ class Model:
             return True
         return (name if kind == "interface" else body["interface"]) in record["interfaces"]
 
+    def hash_for(self, gateway, key, value):
+        """Of the form that it is sent: schema 1 has no `withdrawn`."""
+        if gateway not in self.older or "withdrawn" not in value[0]:
+            return value[1]
+        return object_hash(*key, {k: v for k, v in value[0].items() if k != "withdrawn"})
+
     def sums(self):
         out = {"all": sum_text(sum(h for _, h in self.objects.values()))}
         for g in self.gateways:
-            out[g] = sum_text(sum(h for (k, n), (b, h) in self.objects.items() if self.goes_to(g, k, n, b)))
+            out[g] = sum_text(sum(self.hash_for(g, *item) for item in self.objects.items() if self.goes_to(g, *item[0], item[1][0])))
         return out
 
 
@@ -66,12 +80,14 @@ class Changes:
     """Random transactions that a store takes."""
 
     INTERFACES = ["wg0", "wg1", "wg2"]
+    TARGETS = ["db", "web"]
 
     def __init__(self, rng, gateways, peers=80):
         self.rng, self.gateways, self.peers = rng, gateways, peers
 
     def begin(self):
         ops = [{"kind": "interface", "id": i, "obj": {"listen_port": 51820 + n}} for n, i in enumerate(self.INTERFACES)]
+        ops += [{"kind": "target", "id": t, "obj": {"addresses": [f"10.20.0.{n}/32"]}} for n, t in enumerate(self.TARGETS)]
         return ops + [self.gateway(g) for g in self.gateways]
 
     @staticmethod
@@ -98,7 +114,10 @@ class Changes:
             return self.gateway(self.rng.choice(self.gateways))
         if r < 0.92:
             return {"kind": "provider", "id": "corp", "obj": {"state": self.rng.choice(["up", "down"])}}
-        if r < 0.96:
+        if r < 0.94:
+            return {"kind": "migration", "id": "target:" + self.rng.choice(self.TARGETS),
+                    "obj": {"state": self.rng.choice(["vpn", "pilot"]), "since": "2026-11-20T09:00:00Z"}}
+        if r < 0.97:
             return {"kind": "setting", "id": f"s{self.rng.randrange(5)}", "obj": {"value": self.rng.randrange(1000)}}
         return {"kind": "crl", "id": f"cert:{self.rng.randrange(4096, 65536):04x}", "obj": {"reason": "Übung №1"}}
 
