@@ -49,8 +49,13 @@ state_path(const char *name, char out[128])
 static void
 test_cache(void **state)
 {
+	struct sl_position pos;
+
 	cx_snapshot(10, CX_BASE);
+	cp_sub_ops.schema(cx.cp, 2);
 	restart();
+	cp_sub_ops.position(cx.cp, &pos);
+	assert_int_equal(pos.schema, 2);
 	assert_false(cx_has_peer("alice")); /* a source may still answer */
 	assert_int_equal(cx.cp->seq, 10);
 	later(2);

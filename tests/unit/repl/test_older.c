@@ -388,6 +388,37 @@ test_older_follower(void **state)
 	pair_free(&p);
 }
 
+/** A data store of today serves both forms, as the primary does. */
+static void
+test_follower(void **state)
+{
+	struct node f = {0};
+	struct pair p;
+
+	pair_new(&p);
+	f.conf.heartbeat_s = 1;
+	node_new(&f, p.base, SL_STORE_FOLLOWER);
+	node_follow(&f, "ds-1", p.n.port);
+	put_target(&p, "db", "10.20.0.10/32");
+	ledger(&p, "db", "vpn");
+	EQUAL(&p);
+	UNTIL(&p, follows(&f, &p.n));
+	owner_hang_up(&p.old);
+	owner_dial(&p.old, p.base, "gw-a", false, &f.port, 1);
+	ledger(&p, "db", "pilot");
+	ledger(&p, "db", "vpn");
+	put_peer(&p.n, 700, "wg0");
+	EQUAL(&p);
+	beat(&p);
+	assert_int_equal(p.old.snapshots, 1); /* from the same place on */
+	assert_int_equal(p.old.wrong, 0);
+	owner_hang_up(&p.old);
+	dial(&p, &p.old);
+	EQUAL(&p);
+	node_free(&f);
+	pair_free(&p);
+}
+
 /* --- random -----------------------------------------------------------------------------------
  */
 
@@ -462,7 +493,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_ways),	 cmocka_unit_test(test_scope),
 		cmocka_unit_test(test_change_of_schema), cmocka_unit_test(test_withheld),
-		cmocka_unit_test(test_older_follower),	 cmocka_unit_test(test_random),
+		cmocka_unit_test(test_older_follower),	 cmocka_unit_test(test_follower),
+		cmocka_unit_test(test_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
