@@ -161,6 +161,16 @@ ctl import "$DIR/wg0.conf" interface=wg0; has '2 made'; has '1 have a preshared 
 ctl import "$DIR/wg0.conf" interface=wg0; has '0 made, 2 were there'
 ctl peer show dave-s-phone; has 'psk_ref'
 printf 'name,public_key,allowed_ips\nfay,%s,10.7.9.6/32\ngus,%s,10.7.9.5/32\n' "$(wg genkey | wg pubkey)" "$(wg genkey | wg pubkey)" >"$DIR/p.csv"
+k=$(wg genkey | wg pubkey)
+printf 'name,public_key,allowed_ips\nhal,%s,10.7.9.8/32\nhal,%s,10.7.9.9/32\nida,%s,10.7.9.10/32\nivo,%s,10.7.9.8\n' "$k" "$(wg genkey | wg pubkey)" "$k" \
+	"$(wg genkey | wg pubkey)" >"$DIR/twice.csv"
+ctl_fails 6 'twice.csv:3: hal: name hal is that of line 2 too' import "$DIR/twice.csv" interface=wg0
+has 'twice.csv:4: ida: public key .* line 2 too'; has 'twice.csv:5: ivo: prefix 10.7.9.8/32 .* line 2 too'; has '0 made'
+ctl_fails 5 not_found peer show hal
+printf '\xef\xbb\xbfname,public_key,allowed_ips\r\njan,%s,10.7.9.11/32 10.7.9.11/32\r\n' "$(wg genkey | wg pubkey)" >"$DIR/sheet.csv"
+ctl_fails 1 'sheet.csv:2: jan' import "$DIR/sheet.csv" interface=wg0
+sed -i 's/ 10.7.9.11.32//' "$DIR/sheet.csv"
+ctl import "$DIR/sheet.csv" interface=wg0; has '1 made'
 ctl_fails 6 'p.csv:3: gus' import "$DIR/p.csv" interface=wg0
 ctl_fails 5 not_found peer show fay
 sed -i 's/10.7.9.5/10.7.9.7/' "$DIR/p.csv"

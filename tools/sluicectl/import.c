@@ -47,6 +47,7 @@ reader_close(struct reader *r)
 static int
 reader_next(struct reader *r)
 {
+	static const char mark[] = "\xef\xbb\xbf"; /* spreadsheets begin so */
 	size_t n;
 
 	if (!fgets(r->text, sizeof(r->text), r->f))
@@ -56,6 +57,8 @@ reader_next(struct reader *r)
 	if (n == sizeof(r->text) - 1 && r->text[n - 1] != '\n')
 		return wrong(r, "the line is longer than 8 KiB");
 	r->text[strcspn(r->text, "\r\n")] = 0;
+	if (r->line == 1 && strncmp(r->text, mark, strlen(mark)) == 0)
+		memmove(r->text, r->text + strlen(mark), strlen(r->text + strlen(mark)) + 1);
 	return 1;
 }
 

@@ -6,6 +6,8 @@
 
 #include "control.h"
 #include "import.h"
+#include "sl_addr.h"
+#include "sl_json.h"
 
 struct import {
 	const char *file, *interface;
@@ -101,6 +103,59 @@ one(struct rest *r, struct import *im, const json_t *row, bool dry_run)
 	return rc;
 }
 
+/* --- inside the file: a dry run asks for each peer alone
+ * ------------------------------------------ */
+
+/** @return the line that has the value already, 0: none, and it is this line's now */
+static int
+taken(json_t *seen, const char *what, const char *value, int line)
+{
+	char key[160];
+	const json_t *was;
+
+	snprintf(key, sizeof(key), "%s %s", what, value);
+	was = json_object_get(seen, key);
+	if (was)
+		return (int)json_integer_value(was);
+	json_object_set_new(seen, key, json_integer(line));
+	return 0;
+}
+
+static unsigned
+tell_twice(const struct import *im, const json_t *row, const char *what, const char *value,
+	   json_t *seen)
+{
+	int line = (int)json_integer_value(json_object_get(row, "line"));
+	int was = taken(seen, what, value, line);
+
+	if (!was || was == line)
+		return 0;
+	fprintf(stderr, "sluicectl: %s:%d: %s: %s %s is that of line %d too (twice)\n", im->file,
+		line, json_string_value(json_object_get(row, "name")), what, value, was);
+	return 1;
+}
+
+/** Names, keys and prefixes that two peers of the file have. @return how many */
+static unsigned
+twice(const struct import *im, const json_t *rows)
+{
+	json_t *seen = json_object(), *row, *v;
+	char text[SL_PREFIX_STR];
+	struct sl_prefix p;
+	unsigned n = 0;
+	size_t i, k;
+
+	json_array_foreach ((json_t *)rows, i, row) {
+		n += tell_twice(im, row, "name", sl_json_text(row, "name"), seen);
+		n += tell_twice(im, row, "public key", sl_json_text(row, "public_key"), seen);
+		json_array_foreach (json_object_get(row, "allowed_ips"), k, v)
+			if (sl_prefix_parse(json_string_value(v), &p) == 0)
+				n += tell_twice(im, row, "prefix", sl_prefix_str(&p, text), seen);
+	}
+	json_decref(seen);
+	return n;
+}
+
 static int
 all(struct rest *r, struct import *im, json_t *rows, bool dry_run)
 {
@@ -148,7 +203,8 @@ import_command(struct rest *r, int argc, char **argv, bool json, struct sl_error
 	rows = im.csv ? import_csv(im.file, e) : import_wg_conf(im.file, &im.secrets, e);
 	if (!rows)
 		return EXIT_FAILED;
-	rc = all(r, &im, rows, true);
+	im.refused = twice(&im, rows);
+	rc = im.refused ? EXIT_CONFLICT : all(r, &im, rows, true);
 	if (rc == 0 && !im.dry_run)
 		rc = all(r, &im, rows, false);
 	else if (rc && rc != EXIT_UNREACHABLE)
