@@ -17,7 +17,9 @@
 #define ANSWER_S 120	    /* from a request to the last byte of its answer */
 #define BYTES_S (128 << 10) /* a body comes at least so fast */
 #define LINGER_S 3
-#define SPARE 32 /* connections that are there while others give way */
+#define LOOK (SL_HEAD_MAX + 512)
+#define HOLD (2 * LOOK) /* bytes that evhttp waits for until a head is whole */
+#define SPARE 32	/* connections that are there while others give way */
 
 enum state {
 	HEAD,	/* until a head is complete */
@@ -142,7 +144,14 @@ conn_limit(struct conn *c, size_t bytes)
 	bufferevent_setwatermark(c->bev, EV_READ, 0, bytes + 2 * SL_HEAD_MAX);
 }
 
-/* --- a body that is too large ----------------------------------------------------------------- */
+/** Until a head is whole: nothing of it is for evhttp. */
+static void
+conn_hold(struct conn *c)
+{
+	bufferevent_setwatermark(c->bev, EV_READ, HOLD, DOOR_BODY_STRANGER + 2 * SL_HEAD_MAX);
+}
+
+/* --- what its head refuses ----------------------------------------------------------------- */
 
 /** Ours instead of evhttp's: the request never gets to it. */
 static void
@@ -171,7 +180,7 @@ is_larger(const char *head, size_t len, size_t max)
 
 /** Its end is noticed by evhttp, which frees what is its. */
 static void
-refuse(struct conn *c, size_t max)
+refuse(struct conn *c, const struct sl_error *why, size_t max)
 {
 	bufferevent_data_cb rd, wr;
 	bufferevent_event_cb ev;
@@ -180,7 +189,8 @@ refuse(struct conn *c, size_t max)
 	bufferevent_getcb(c->bev, &rd, &wr, &ev, &evcon);
 	bufferevent_setcb(c->bev, throw_away, end_writing, ev, evcon);
 	conn_expect(c, ENDING, LINGER_S);
-	c->d->ops.too_large(c->d->ctx, max, bufferevent_get_output(c->bev));
+	bufferevent_setwatermark(c->bev, EV_READ, 0, DOOR_BODY_STRANGER);
+	c->d->ops.refused(c->d->ctx, why, max, bufferevent_get_output(c->bev));
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 }
 
@@ -189,12 +199,24 @@ static void
 conn_look(struct conn *c)
 {
 	struct evbuffer *in = bufferevent_get_input(c->bev);
-	size_t have = SL_MIN(evbuffer_get_length(in), SL_HEAD_MAX + 512), len, max;
+	size_t have = SL_MIN(evbuffer_get_length(in), (size_t)LOOK), len, max;
 	const char *data = have > 0 ? (const char *)evbuffer_pullup(in, (ev_ssize_t)have) : NULL;
+	struct sl_error e = {0};
 	struct sl_ip from;
 	int on = 1;
 
 	len = data != NULL ? sl_head_len(data, have) : 0;
+	if (data != NULL && memchr(data, '\n', have) != NULL &&
+	    sl_head_check(data, len > 0 ? len : have, &e) != 0) {
+		refuse(c, &e, 0);
+		return;
+	}
+	if (have == LOOK && (len == 0 || len > SL_HEAD_MAX)) {
+		sl_fail(&e, -E2BIG, "head_too_large", "", "the head may have %d bytes",
+			SL_HEAD_MAX);
+		refuse(c, &e, 0);
+		return;
+	}
 	if (len == 0)
 		return;
 	setsockopt(bufferevent_getfd(c->bev), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -202,7 +224,8 @@ conn_look(struct conn *c)
 	c->noted = false;
 	max = c->d->ops.admit(c->d->ctx, c->bev, data, len, &from, &c->noted);
 	if (is_larger(data, len, max)) {
-		refuse(c, max);
+		sl_fail(&e, -EFBIG, "body_too_large", "", "the body may have %zu bytes", max);
+		refuse(c, &e, max);
 		return;
 	}
 	conn_limit(c, max);
@@ -254,7 +277,7 @@ conn_new(struct door *d, struct bufferevent *bev)
 	TAILQ_INSERT_TAIL(&d->conns, c, link);
 	/* beyond the limit, where the kernel had accepted more: it ends at once */
 	conn_expect(c, HEAD, d->n <= DOOR_CONNECTIONS ? DOOR_TIMEOUT_S : 0);
-	bufferevent_setwatermark(bev, EV_READ, 0, DOOR_BODY_STRANGER + 2 * SL_HEAD_MAX);
+	conn_hold(c);
 	return true;
 }
 
@@ -284,6 +307,7 @@ on_complete(struct evhttp_request *req, void *arg)
 	struct conn *c = arg;
 
 	conn_limit(c, DOOR_BODY_STRANGER);
+	conn_hold(c);
 	conn_expect(c, HEAD, DOOR_TIMEOUT_S);
 	conn_look(c); /* of the next one, that came early */
 }

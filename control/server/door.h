@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * The door of the REST API: evhttp over TLS with its limits. Before a request is handed over there
+ * The door of the REST API: evhttp over TLS with its limits. evhttp gets a head when it is whole
+ * and well-formed, for its own pages of errors are HTML. Before a request is handed over there
  * hold: TLS 1.3, at most SL_HEAD_MAX bytes of head, at most as much body as `admit` allowed after
  * it saw the head, a head within 15 s and a body in a time that its size explains, at most 512
  * connections (when they are full, the one that is silent for the longest time gives way).
@@ -26,9 +27,10 @@ struct door_ops {
 	 * failed, and that was noted */
 	size_t (*admit)(void *ctx, struct bufferevent *bev, const char *head, size_t len,
 			const struct sl_ip *from, bool *failed);
-	/** More is announced than `max`: write the whole answer. It is sent, and what comes is
-	 * thrown away for a moment, so that the client gets to read it. */
-	void (*too_large)(void *ctx, size_t max, struct evbuffer *out);
+	/** The request is refused by its head: write the whole answer. It is sent, and what comes
+	 * is thrown away for a moment, so that the client gets to read it.
+	 * @param max how much body it may have, where `why` is body_too_large */
+	void (*refused)(void *ctx, const struct sl_error *why, size_t max, struct evbuffer *out);
 	/** A whole request. @param noted a failed login of it was noted by `admit` */
 	void (*request)(void *ctx, struct evhttp_request *req, struct bufferevent *bev,
 			const struct sl_ip *from, bool noted);

@@ -99,6 +99,106 @@ sl_head_get(const char *head, size_t len, const char *name, char *out, size_t ro
 	return found ? (int)strlen(out) : -ENOENT;
 }
 
+/* --- form ------------------------------------------------------------------------------------- */
+
+static int
+invalid(struct sl_error *e, const char *what)
+{
+	return sl_fail(e, -EINVAL, "request_invalid", "", "%s", what);
+}
+
+static bool
+is_token(const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)p[i]) && strchr("!#$%&'*+-.^_`|~", p[i]) == NULL)
+			return false;
+	return n > 0 && memchr(p, '\0', n) == NULL;
+}
+
+static size_t
+without_end(const char *p, size_t n)
+{
+	if (n > 0 && p[n - 1] == '\n')
+		n--;
+	return n > 0 && p[n - 1] == '\r' ? n - 1 : n;
+}
+
+static int
+check_first(const char *p, size_t n, struct sl_error *e)
+{
+	static const char *const known[] = {"GET", "PUT", "POST", "PATCH", "DELETE"};
+	const char *target = memchr(p, ' ', n), *version;
+	size_t m = target != NULL ? (size_t)(target - p) : 0, i;
+
+	version = target != NULL ? memchr(target + 1, ' ', n - m - 1) : NULL;
+	if (version == NULL || !is_token(p, m) || version == target + 1)
+		return invalid(e, "the first line is not METHOD TARGET HTTP/1.1");
+	for (const char *t = target + 1; t < version; t++)
+		if (*t <= ' ' || *t >= 0x7f)
+			return invalid(e, "the target holds bytes that must be written as %XX");
+	version++;
+	i = n - (size_t)(version - p);
+	if (i < 5 || memcmp(version, "HTTP/", 5) != 0)
+		return invalid(e, "the first line is not METHOD TARGET HTTP/1.1");
+	if (i != 8 || (memcmp(version, "HTTP/1.1", 8) != 0 && memcmp(version, "HTTP/1.0", 8) != 0))
+		return sl_fail(e, -EINVAL, "version_unknown", "", "HTTP/1.1 is spoken here");
+	for (i = 0; i < SL_ARRAY_SIZE(known); i++)
+		if (strlen(known[i]) == m && memcmp(known[i], p, m) == 0)
+			return 0;
+	return sl_fail(e, -EINVAL, "method_unknown", "",
+		       "GET, PUT, POST, PATCH and DELETE are known");
+}
+
+static int
+check_header(const char *p, size_t n, struct sl_error *e)
+{
+	const char *colon = memchr(p, ':', n);
+
+	if (colon == NULL || !is_token(p, (size_t)(colon - p)))
+		return invalid(e, "a header is not NAME: VALUE on one line");
+	for (const char *v = colon + 1; v < p + n; v++)
+		if (((unsigned char)*v < ' ' && *v != '\t') || *v == 0x7f)
+			return invalid(e, "a header holds a control character");
+	return 0;
+}
+
+/** What evhttp would read as a body, and nobody else as another one. */
+static int
+check_body(const char *head, size_t len, struct sl_error *e)
+{
+	char text[24], coding[24];
+	int n = sl_head_get(head, len, "Content-Length", text, sizeof(text));
+	int c = sl_head_get(head, len, "Transfer-Encoding", coding, sizeof(coding));
+
+	if (n != -ENOENT && (n < 1 || strspn(text, "0123456789") != (size_t)n) && n != -E2BIG)
+		return invalid(e, "Content-Length is not one number");
+	if (c == -ENOENT)
+		return 0;
+	if (n != -ENOENT)
+		return invalid(e, "Content-Length and Transfer-Encoding exclude each other");
+	sl_fail(e, -EINVAL, "length_required", "", "a body in pieces is not taken");
+	sl_hint(e, "send its Content-Length");
+	return -EINVAL;
+}
+
+int
+sl_head_check(const char *head, size_t len, struct sl_error *e)
+{
+	size_t n = line_len(head, len), at = n;
+	int rc = check_first(head, without_end(head, n), e);
+
+	if (sl_head_len(head, len) == 0)
+		return rc;
+	for (; rc == 0 && at < len; at += n) {
+		n = line_len(head + at, len - at);
+		if (without_end(head + at, n) == 0)
+			break;
+		rc = check_header(head + at, without_end(head + at, n), e);
+	}
+	return rc == 0 ? check_body(head, len, e) : rc;
+}
+
 static int
 auth_invalid(struct sl_error *e)
 {

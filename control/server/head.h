@@ -25,6 +25,14 @@ int sl_head_line(const char *head, size_t len, char method[8], char *target, siz
  */
 int sl_head_get(const char *head, size_t len, const char *name, char *out, size_t room);
 
+/**
+ * May this head be read on? One request of HTTP/1.0 or 1.1, well-formed to the letter (RFC 9112: no
+ * folded lines, no blanks before a colon, one length), whose body, if any, has a length.
+ * @param len of a whole head, or of a part that holds its first line: then that alone is looked at
+ * @return 0; -EINVAL request_invalid, method_unknown, version_unknown, length_required
+ */
+int sl_head_check(const char *head, size_t len, struct sl_error *e);
+
 #define SL_CREDENTIAL_MAX 128
 /**
  * The credential of an Authorization header as sl_token_check() takes it: "Bearer slt_…" as it is,

@@ -11,6 +11,8 @@ static const struct {
 	{"request_invalid", 400},  {"json_invalid", 400},
 	{"param_invalid", 400},	   {"param_unknown", 400},
 	{"param_missing", 400},	   {"header_invalid", 400},
+	{"length_required", 411},  {"head_too_large", 431},
+	{"method_unknown", 501},   {"version_unknown", 505},
 	{"host_unknown", 421},	   {"media_type", 415},
 	{"method", 405},	   {"unauthenticated", 401},
 	{"auth_invalid", 401},	   {"token_refused", 401},
@@ -70,6 +72,7 @@ problem_title(int status)
 		{404, "Not Found"},
 		{405, "Method Not Allowed"},
 		{409, "Conflict"},
+		{411, "Length Required"},
 		{412, "Precondition Failed"},
 		{413, "Content Too Large"},
 		{414, "URI Too Long"},
@@ -78,8 +81,11 @@ problem_title(int status)
 		{422, "Unprocessable Content"},
 		{428, "Precondition Required"},
 		{429, "Too Many Requests"},
+		{431, "Request Header Fields Too Large"},
 		{500, "Internal Server Error"},
+		{501, "Not Implemented"},
 		{503, "Service Unavailable"},
+		{505, "HTTP Version Not Supported"},
 	};
 
 	for (size_t i = 0; i < SL_ARRAY_SIZE(titles); i++) {

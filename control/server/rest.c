@@ -164,27 +164,28 @@ admit(void *ctx, struct bufferevent *bev, const char *head, size_t len, const st
 }
 
 static void
-too_large(void *ctx, size_t max, struct evbuffer *out)
+refused(void *ctx, const struct sl_error *why, size_t max, struct evbuffer *out)
 {
+	int status = problem_status(why->err, why);
+	struct sl_error e = *why;
 	struct sl_rest *r = ctx;
-	struct sl_error e = {0};
 	char id[CALL_ID], *text;
 	json_t *o;
 
 	r->stats.requests++;
 	r->stats.problems++;
 	call_id(id);
-	sl_fail(&e, -EFBIG, "body_too_large", "", "the body may have %zu bytes", max);
 	if (max == DOOR_BODY_STRANGER)
 		sl_hint(&e, "more is taken from whoever is logged in and may call the operation");
-	o = problem_json(413, &e, NULL, id, NULL);
+	o = problem_json(status, &e, NULL, id, NULL);
 	text = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
 	evbuffer_add_printf(out,
-			    "HTTP/1.1 413 Content Too Large\r\nContent-Type: "
+			    "HTTP/1.1 %d %s\r\nContent-Type: "
 			    "application/problem+json\r\nX-Request-Id: %s\r\nConnection: "
 			    "close\r\nContent-Length: %zu\r\n\r\n%s",
-			    id, text != NULL ? strlen(text) : 0, text != NULL ? text : "");
+			    status, problem_title(status), id, text != NULL ? strlen(text) : 0,
+			    text != NULL ? text : "");
 	free(text);
 }
 
@@ -250,7 +251,7 @@ static int
 open_all(struct sl_rest *r, const struct sl_rest_conf *c, struct sl_error *e)
 {
 	static const struct door_ops ops = {.admit = admit,
-					    .too_large = too_large,
+					    .refused = refused,
 					    .request = on_request};
 	int rc = copy_names(r, c, e);
 

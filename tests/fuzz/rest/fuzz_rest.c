@@ -77,6 +77,10 @@ check_head(const char *data, size_t len)
 	uint64_t rev;
 	bool any;
 
+	if (sl_head_check(data, len, &e) == 0)
+		require(sl_head_line(data, len, method, target, sizeof(target)) != -EINVAL);
+	else
+		require(e.reason[0] != '\0');
 	if (sl_head_line(data, len, method, target, sizeof(target)) == 0)
 		check_target(target);
 	for (unsigned i = 0; i < SL_ARRAY_SIZE(names); i++) {

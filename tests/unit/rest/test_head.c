@@ -12,6 +12,57 @@
 
 #define HEAD "PUT /api/v1/policy?x=1 HTTP/1.1\r\nHost: a\r\nauthorization:  Bearer x \r\nX:\r\n\r\n"
 
+static const char *
+checked(const char *head)
+{
+	static struct sl_error e;
+
+	e = (struct sl_error){0};
+	return sl_head_check(head, strlen(head), &e) == 0 ? "" : e.reason;
+}
+
+static void
+test_form(void **state)
+{
+	static const char *const good[] = {
+		HEAD,
+		"GET / HTTP/1.0\n\n",
+		"POST /a?b HTTP/1.1\r\nContent-Length: 12\r\n\r\n",
+		"GET / HTTP/1.1\r\nX: a\tb\xc3\xa4\r\n\r\n",
+		"GET / HTTP/1.1\r\nnot yet: whole", /* only the first line counts */
+	};
+	static const char *const bad[][2] = {
+		{"\r\n\r\n", "request_invalid"},
+		{"GET /\r\n\r\n", "request_invalid"},
+		{"GET  HTTP/1.1\r\n\r\n", "request_invalid"},
+		{"GET /a\tb HTTP/1.1\r\n\r\n", "request_invalid"},
+		{"GET / HTTP/1.1 \r\n\r\n", "version_unknown"},
+		{"GET / HTTP/1.2\r\n\r\n", "version_unknown"},
+		{"HEAD / HTTP/1.1\r\n\r\n", "method_unknown"},
+		{"GETS / HTTP/1.1\r\n", "method_unknown"},
+		{"GET / HTTP/1.1\r\nX\r\n\r\n", "request_invalid"},
+		{"GET / HTTP/1.1\r\n: x\r\n\r\n", "request_invalid"},
+		{"GET / HTTP/1.1\r\nX : x\r\n\r\n", "request_invalid"},
+		{"GET / HTTP/1.1\r\nX: x\r\n y\r\n\r\n", "request_invalid"},
+		{"GET / HTTP/1.1\r\nX: x\ry\r\n\r\n", "request_invalid"},
+		{"PUT / HTTP/1.1\r\nContent-Length:\r\n\r\n", "request_invalid"},
+		{"PUT / HTTP/1.1\r\nContent-Length: +1\r\n\r\n", "request_invalid"},
+		{"PUT / HTTP/1.1\r\nContent-Length: 1\r\ncontent-length: 1\r\n\r\n",
+		 "request_invalid"},
+		{"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "length_required"},
+		{"PUT / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: x\r\n\r\n",
+		 "request_invalid"},
+	};
+	struct sl_error e;
+
+	(void)state;
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(good); i++)
+		assert_string_equal(checked(good[i]), "");
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(bad); i++)
+		assert_string_equal(checked(bad[i][0]), bad[i][1]);
+	assert_int_equal(sl_head_check("GET / HTTP/1.1\r\nX: \0\r\n\r\n", 24, &e), -EINVAL);
+}
+
 static void
 test_head(void **state)
 {
@@ -119,9 +170,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_head),
-		cmocka_unit_test(test_credential),
-		cmocka_unit_test(test_host),
+		cmocka_unit_test(test_head),	   cmocka_unit_test(test_form),
+		cmocka_unit_test(test_credential), cmocka_unit_test(test_host),
 		cmocka_unit_test(test_etag),
 	};
 
