@@ -62,6 +62,7 @@ flow_live_look(struct sl_ctl *ctl, const struct flow_walk *w, const struct sl_fl
 	l->role = role_of(l);
 	l->mode = sl_gw_mode_of(ctl->gw, from_tunnel ? &l->dst : &l->src);
 	l->verdict = f->flags & SL_FLOW_ALLOW	  ? FLOW_ALLOW
+		     : f->why == SL_WHY_WITHDRAWN ? FLOW_DENY /* whatever the mode */
 		     : l->mode == SL_MODE_OBSERVE ? FLOW_WOULD_DENY
 						  : FLOW_DENY;
 }
@@ -103,14 +104,6 @@ state_text(const struct sl_flow *f)
 	return text[f->tcp & SL_FLOW_TCP_STATE];
 }
 
-static const char *
-why_text(const struct sl_flow *f)
-{
-	static const char *const text[] = {"rule", "zone_default", "no_role", "map_error"};
-
-	return f->why < SL_ARRAY_SIZE(text) ? text[f->why] : "map_error";
-}
-
 static json_int_t
 ticks_ms(uint32_t ticks)
 {
@@ -148,7 +141,7 @@ set_verdict(json_t *o, struct sl_ctl *ctl, const struct flow_live *l)
 	json_t *v = json_pack("{s:s, s:s, s:s, s:s*, s:o*, s:s*, s:s*, s:b, s:b, s:I}", "verdict",
 			      verdict_text[l->verdict], "mode",
 			      l->mode == SL_MODE_OBSERVE ? "observe" : "enforce", "why",
-			      why_text(f), "role", l->role, "rule", rule, "zone",
+			      sl_why_text(f->why), "role", l->role, "rule", rule, "zone",
 			      s && f->zone < s->n_zones ? s->zones[f->zone].name : NULL, "target",
 			      s && f->target < s->n_targets ? s->targets[f->target].name : NULL,
 			      "midstream", (f->flags & SL_FLOW_MIDSTREAM) != 0, "outdated",

@@ -221,9 +221,12 @@ each_subscriber(void *ctx, const struct sl_subscriber_info *i)
 {
 	struct migration_facts *out = ctx;
 
-	for (unsigned k = 0; k < out->f.n_gateways; k++)
-		if (strcmp(out->gateway[k].name, i->node) == 0)
-			out->gateway[k].connected = i->connected;
+	for (unsigned k = 0; k < out->f.n_gateways; k++) {
+		if (strcmp(out->gateway[k].name, i->node) != 0)
+			continue;
+		out->gateway[k].connected = i->connected;
+		out->is_older[k] = i->connected && i->schema != 0 && i->schema < MIGRATION_SCHEMA;
+	}
 	return true;
 }
 

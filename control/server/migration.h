@@ -10,13 +10,15 @@
 
 #define MIGRATION_GATEWAYS 1024
 #define MIGRATION_WINDOW_S 86400
+#define MIGRATION_SCHEMA 2 /* of objects: the first that says to a gateway what is withdrawn */
 
 /** Facts and the memory that they point to. */
 struct migration_facts {
 	struct sl_ledger_facts f;
 	struct sl_ledger_gateway gateway[MIGRATION_GATEWAYS];
 	struct sl_trend_mean baseline, now;
-	json_t *names; /* of gateways */
+	json_t *names;			   /* of gateways */
+	bool is_older[MIGRATION_GATEWAYS]; /* connected, and does not know withdrawn targets */
 };
 
 /**

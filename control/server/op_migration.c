@@ -50,6 +50,20 @@ next_of(enum sl_ledger_state s)
 	}
 }
 
+/** Gateways that let through what still comes to a withdrawn target. */
+static void
+set_older(json_t *o, const struct migration_facts *f)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < f->f.n_gateways; i++)
+		if (f->is_older[i])
+			json_array_append_new(list, json_string(f->gateway[i].name));
+	if (json_array_size(list) > 0)
+		json_object_set(o, "older_gateways", list);
+	json_decref(list);
+}
+
 static json_t *
 target_json(struct sl_call *c, const char *name, const json_t *entry,
 	    const struct migration_facts *f, struct sl_error *e)
@@ -71,6 +85,8 @@ target_json(struct sl_call *c, const char *name, const json_t *entry,
 	/* stock clients keep what they were given until somebody gives them the new one */
 	if (o != NULL && json_array_size(stale) > 0)
 		json_object_set(o, "stale_configs", stale);
+	if (o != NULL && s == SL_LEDGER_VPN && json_object_get(entry, "since") != NULL)
+		set_older(o, f);
 	if (o != NULL)
 		json_object_update_missing(o, (json_t *)entry);
 	json_decref(stale);

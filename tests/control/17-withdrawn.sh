@@ -55,6 +55,7 @@ in_client alice timeout 3 bash -c 'exec 3<>/dev/tcp/10.20.0.10/5201' 2>"$LAB_DIR
 grep -qi "no route\|prohibited\|unreachable" "$LAB_DIR/tcp" || fail "TCP is not told: $(cat "$LAB_DIR/tcp")"
 equal explained "$(rpc policy.explain "{\"interface\":\"$LAB_ID\",\"peer\":\"alice\",\"dst\":\"10.20.0.10\",\"protocol\":\"icmp\"}" |
 	jq -r '.mode + " " + .effective + " " + .why')" "observe dropped withdrawn"
+equal flows "$(rpc flow.list '{"peer":"alice","target":"srv"}' | jq -r '.flows[] | select(.outdated | not) | .verdict + " " + .why' | sort -u)" "deny withdrawn"
 equal "hash" "$(status hash_ok)" true
 
 step "the control plane judges alike, and a new document changes nothing about it"

@@ -233,6 +233,8 @@ def migration(c, gw, candidate):
     state("enforced")  # gateways enforce it all the time
     c.want(200, "POST", "/migration/targets/db/withdraw", {})
     equal("nobody has it any more", "stale_configs" in c.want(200, "GET", "/migration/targets/db").json(), False)
+    equal("never moved", "older_gateways" in c.want(200, "GET", "/migration/targets/web").json(), False)
+    equal("who does not know", t["older_gateways"], ["gw-a", "gw-b"])  # they read schema 1 here
     # the mark that gateways are sent: the ledger's alone
     targets = {t["name"]: t.get("withdrawn") for t in c.want(200, "GET", "/targets").json()["items"]}
     equal("marked", targets, {"db": True, "web": None})

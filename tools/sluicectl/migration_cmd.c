@@ -36,6 +36,9 @@ print_target(const json_t *t)
 		       sl_json_text(t, "target"));
 	json_array_foreach (json_object_get(t, "stale_configs"), i, v)
 		printf("  still in the configuration of %s\n", json_string_value(v));
+	json_array_foreach (json_object_get(t, "older_gateways"), i, v)
+		printf("  %s is older and does not refuse what still goes there: update it\n",
+		       json_string_value(v));
 }
 
 int
