@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* policy.explain: of a flow that is named, or of a packet of a capture. */
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <pcap/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "rpc_int.h"
 #include "sl_gw_policy.h"
@@ -87,10 +90,36 @@ flow_of_packet(int type, const struct pcap_pkthdr *h, const uint8_t *data, struc
 	return 0;
 }
 
+/** A file, not a pipe or a device that answers when it likes. @return NULL with an error */
+static pcap_t *
+open_capture(const char *file, struct sl_error *e)
+{
+	char why[PCAP_ERRBUF_SIZE] = "";
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	pcap_t *p = NULL;
+	FILE *f = NULL;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		snprintf(why, sizeof(why), "%.150s: %s", file, strerror(errno));
+	else if (!S_ISREG(st.st_mode))
+		snprintf(why, sizeof(why), "%.150s is no file", file);
+	else
+		f = fdopen(fd, "r");
+	if (f)
+		p = pcap_fopen_offline(f, why); /* closes it, unless it fails */
+	if (f && !p)
+		fclose(f);
+	else if (!f && fd >= 0)
+		close(fd);
+	if (!p)
+		capture_failed(e, "/pcap", why);
+	return p;
+}
+
 static int
 read_packet(const char *file, uint64_t number, struct sl_gw_question *q, struct sl_error *e)
 {
-	char why[PCAP_ERRBUF_SIZE] = "";
 	struct pcap_pkthdr *h = NULL;
 	const uint8_t *data = NULL;
 	pcap_t *p;
@@ -99,9 +128,9 @@ read_packet(const char *file, uint64_t number, struct sl_gw_question *q, struct 
 	if (file[0] != '/')
 		return sl_fail(e, -EINVAL, "path_relative", "/pcap",
 			       "\"%.200s\" is not an absolute path", file);
-	p = pcap_open_offline(file, why);
+	p = open_capture(file, e);
 	if (!p)
-		return capture_failed(e, "/pcap", why);
+		return e->err;
 	for (uint64_t i = 0; rc == 1 && i < number; i++)
 		rc = pcap_next_ex(p, &h, &data);
 	if (rc == 1)
@@ -275,19 +304,81 @@ answer(const struct sl_gw_explanation *x)
 	return o;
 }
 
-int
-sl_rpc_h_policy_explain(void *user, const struct sl_rpc_caller *caller,
-			const struct sl_rpc_policy_explain *p, json_t **result, struct sl_error *e)
+static int
+explain(struct sl_ctl *ctl, const struct sl_gw_question *q, json_t **result, struct sl_error *e)
 {
-	struct sl_ctl *ctl = user;
 	struct sl_gw_explanation x = {0};
-	struct sl_gw_question q;
-	int rc = question(p, &q, e);
+	int rc = sl_gw_explain(ctl->gw, q, &x, e);
 
-	(void)caller;
-	rc = rc ? rc : sl_gw_explain(ctl->gw, &q, &x, e);
 	if (rc == 0)
 		rc = ctl_answer(result, answer(&x));
 	free(x.roles);
 	return rc;
+}
+
+/** A capture may be long: it is read beside the loop. */
+struct reading {
+	struct sl_rpc_work work;
+	struct sl_ctl *ctl;
+	struct sl_rpc_later *later;
+	const struct sl_rpc_policy_explain *p; /* valid until the answer */
+	struct sl_gw_question q;
+	struct sl_error e;
+	int rc;
+};
+
+static void
+read_beside(struct sl_rpc_work *w)
+{
+	struct reading *r = SL_CONTAINER_OF(w, struct reading, work);
+
+	r->rc = question(r->p, &r->q, &r->e);
+}
+
+static void
+was_read(struct sl_rpc_work *w)
+{
+	struct reading *r = SL_CONTAINER_OF(w, struct reading, work);
+	json_t *result = NULL;
+
+	if (r->rc == 0)
+		r->rc = explain(r->ctl, &r->q, &result, &r->e);
+	sl_rpc_answer(r->later, r->rc, result, &r->e);
+	free(r);
+}
+
+/** @return SL_RPC_LATER, or 0: here and now */
+static int
+begin_reading(struct sl_ctl *ctl, const struct sl_rpc_caller *caller,
+	      const struct sl_rpc_policy_explain *p)
+{
+	struct reading *r = calloc(1, sizeof(*r));
+
+	if (r)
+		r->later = sl_rpc_later(caller);
+	if (!r || !r->later) {
+		free(r);
+		return 0;
+	}
+	r->work = (struct sl_rpc_work){.run = read_beside, .done = was_read};
+	r->ctl = ctl;
+	r->p = p;
+	if (!ctl_work_give(ctl, &r->work)) {
+		read_beside(&r->work);
+		was_read(&r->work);
+	}
+	return SL_RPC_LATER;
+}
+
+int
+sl_rpc_h_policy_explain(void *user, const struct sl_rpc_caller *caller,
+			const struct sl_rpc_policy_explain *p, json_t **result, struct sl_error *e)
+{
+	struct sl_gw_question q;
+	int rc = p->has_pcap ? begin_reading(user, caller, p) : 0;
+
+	if (rc == SL_RPC_LATER)
+		return rc;
+	rc = question(p, &q, e);
+	return rc ? rc : explain(user, &q, result, e);
 }

@@ -134,6 +134,8 @@ void ctl_questions_poll(struct sl_ctl *ctl);
 void ctl_questions_free(struct sl_ctl *ctl);
 /** Let long lines and answers be read and written beside the loop. */
 void ctl_work_begin(struct sl_ctl *ctl, struct sl_rpc *rpc);
+/** Do something else there. @return false: not possible, `done` will not be called */
+bool ctl_work_give(struct sl_ctl *ctl, struct sl_rpc_work *w);
 /** Go on with what is read or written. */
 void ctl_work_poll(struct sl_ctl *ctl);
 /** Whoever still waits is answered without a word. */

@@ -44,10 +44,10 @@ work_of(struct sl_ctl *ctl)
 	return all->helper ? all : NULL;
 }
 
-static bool
-give(void *ctx, struct sl_rpc_work *w)
+bool
+ctl_work_give(struct sl_ctl *ctl, struct sl_rpc_work *w)
 {
-	struct ctl_work *all = work_of(ctx);
+	struct ctl_work *all = ctl->gw->conf.lockstep ? NULL : work_of(ctl);
 	struct job *j = all ? calloc(1, sizeof(*j)) : NULL;
 
 	if (!j)
@@ -58,6 +58,12 @@ give(void *ctx, struct sl_rpc_work *w)
 	all->last = &j->next;
 	gw_helper_give(all->helper, &j->task);
 	return true;
+}
+
+static bool
+give(void *ctx, struct sl_rpc_work *w)
+{
+	return ctl_work_give(ctx, w);
 }
 
 /** The oldest one. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* policy.*, role.*: what handlers add to the gateway model: parts, pages, who may, answers that
  * come later, explanations. */
+#include <sys/stat.h>
 #include <arpa/inet.h>
 #include <pcap/pcap.h>
 #include <time.h>
@@ -366,6 +367,45 @@ line_done(void *ctx, char *text_)
 	answer = text_;
 }
 
+/* A capture is read beside the loop, and nothing else than a file is. */
+static void
+test_explain_beside(void **state)
+{
+	char file[] = "/tmp/sl-explain-XXXXXX", fifo[] = "/tmp/sl-explain-fifo-XXXXXX", line[300];
+	struct timespec ts = {.tv_nsec = 1000000};
+	int fd = mkstemp(file);
+
+	assert_true(fd >= 0);
+	close(fd);
+	write_capture(file, DLT_RAW, 0, 0);
+	json_decref(call_with("policy.load", "text", doc, "{}"));
+	snprintf(line, sizeof(line),
+		 "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"policy.explain\",\"params\":"
+		 "{\"pcap\":\"%s\"}}",
+		 file);
+	answer = NULL;
+	assert_non_null(sl_rpc_line_start(r.rpc, &rx_unix, line, strlen(line), line_done, NULL));
+	assert_null(answer);
+	for (unsigned i = 0; i < 20000 && !answer; i++) {
+		sl_ctl_poll(&r.ctl);
+		nanosleep(&ts, NULL);
+	}
+	assert_non_null(answer);
+	assert_non_null(strstr(answer, "\"verdict\":\"allow\""));
+	free(answer);
+	unlink(file);
+	assert_non_null(mkdtemp(fifo));
+	snprintf(line, sizeof(line), "{\"pcap\":\"%s\"}", fifo);
+	rx_refused_at(&r, "policy.explain", line, -EINVAL, "pcap_invalid", "/pcap", __FILE__,
+		      __LINE__);
+	rmdir(fifo);
+	assert_int_equal(mkfifo(fifo, 0600), 0); /* nobody will ever write to it */
+	rx_refused_at(&r, "policy.explain", line, -EINVAL, "pcap_invalid", "/pcap", __FILE__,
+		      __LINE__);
+	assert_non_null(strstr(r.e.message, "is no file"));
+	unlink(fifo);
+}
+
 static void
 test_later(void **state)
 {
@@ -455,7 +495,7 @@ main(void)
 		T(test_load),	 T(test_parts),		  T(test_who_may),
 		T(test_show),	 T(test_roles),		  T(test_given_by_control),
 		T(test_explain), T(test_explain_capture), T(test_later),
-		T(test_clear),	 T(test_clear_later),
+		T(test_clear),	 T(test_clear_later),	  T(test_explain_beside),
 	};
 
 	fx_start("test_rpc_policy");
