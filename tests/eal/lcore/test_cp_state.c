@@ -633,6 +633,54 @@ test_damaged_tombstones(void **state)
 	assert_int_equal(cx.cp->n_tombs, 2); /* the whole lines count */
 }
 
+/* The disk takes nothing for a while: what was to be written is written when it does. */
+static void
+test_tombstones_again(void **state)
+{
+	char path[128], text[4096] = "";
+	FILE *o;
+
+	cx_snapshot(10, CX_BASE);
+	cx_advance(1);
+	state_path("control-revoked", path);
+	unlink(path);
+	assert_int_equal(mkdir(path, 0700), 0); /* no file can be there */
+	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':5}");
+	cx_advance(1);
+	cx_txn(12, "{'op':'del','kind':'peer','id':'alice','rev':5}");
+	cx_advance(12); /* tried again, and failed again */
+	assert_int_equal(rmdir(path), 0);
+	cx_advance(12);
+	o = fopen(path, "r");
+	assert_non_null(o);
+	assert_true(fread(text, 1, sizeof(text) - 1, o) > 0);
+	fclose(o);
+	assert_non_null(strstr(text, " bob\n"));
+	assert_non_null(strstr(text, " alice\n"));
+	restart();
+	assert_int_equal(cx.cp->n_tombs, 2);
+}
+
+/* It ends while the disk takes nothing: no wait, no harm. */
+static void
+test_tombstones_never(void **state)
+{
+	char path[128];
+
+	cx_snapshot(10, CX_BASE);
+	cx_advance(1);
+	state_path("control-revoked", path);
+	unlink(path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':5}");
+	cx_advance(1);
+	cx_txn(12, "{'op':'del','kind':'peer','id':'alice','rev':5}");
+	cx_stop();
+	assert_int_equal(rmdir(path), 0);
+	cx_start();
+	assert_int_equal(cx.cp->n_tombs, 0);
+}
+
 /* --- epochs --------------------------------------------------------------------------------------
  */
 
@@ -696,6 +744,8 @@ main(int argc, char **argv)
 		T(tombstones_end),
 		T(tombstones_clock),
 		T(damaged_tombstones),
+		T(tombstones_again),
+		T(tombstones_never),
 		T(epochs),
 	};
 
