@@ -101,6 +101,14 @@ make_paths(struct sl_call *c, struct job *j, struct sl_error *e)
 	return 0;
 }
 
+/** The directory is there; nothing else is to be tried. */
+static int
+dry_run(struct sl_call *c, struct sl_error *e)
+{
+	return sl_call_answer(c, 200,
+			      json_pack("{s:b, s:[], s:[]}", "dry_run", 1, "diff", "gateways"), e);
+}
+
 static int
 start(struct sl_call *c, struct job *j, struct sl_error *e)
 {
@@ -126,7 +134,7 @@ sl_op_create_backup(struct sl_call *c, struct sl_error *e)
 	j->c = c;
 	rc = make_paths(c, j, e);
 	if (rc == 0)
-		rc = start(c, j, e);
+		rc = sl_call_dry_run(c) ? dry_run(c, e) : start(c, j, e);
 	if (rc == SL_CALL_LATER)
 		return rc;
 	close(j->pipe[1]);

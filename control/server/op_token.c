@@ -52,12 +52,40 @@ roles_of(const json_t *names)
 	return roles;
 }
 
+/** A token may be made before those for whom it speaks; a name that was mistyped is not told by
+ * anything else. @return list of sentences, NULL: none */
+static json_t *
+warnings(struct sl_call *c, const json_t *body)
+{
+	const char *bound = json_string_value(json_object_get(body, "bound"));
+	uint16_t roles = roles_of(json_object_get(body, "roles"));
+	const struct {
+		uint16_t roles;
+		enum sl_kind kind;
+	} of[] = {{SL_SR_BIT(SL_SR_GATEWAY), SL_KIND_GATEWAY},
+		  {SL_SR_BIT(SL_SR_PEER) | SL_SR_BIT(SL_SR_AGENT), SL_KIND_PEER}};
+	json_t *list = NULL;
+
+	for (unsigned i = 0; bound != NULL && i < SL_ARRAY_SIZE(of); i++) {
+		if ((roles & of[i].roles) == 0 ||
+		    sl_store_get(c->store, of[i].kind, bound, NULL, NULL) == 0)
+			continue;
+		if (list == NULL)
+			list = json_array();
+		json_array_append_new(list, json_sprintf("there is no %s \"%.63s\" yet: it is good "
+							 "for nothing before",
+							 sl_kind_name(of[i].kind), bound));
+	}
+	return list;
+}
+
 static int
 answer_made(struct sl_call *c, const char *id, const char *text, const json_t *body,
 	    struct sl_error *e)
 {
 	static const char *const copied[] = {"roles", "bound", "expires_at"};
-	json_t *o = json_pack("{s:s, s:s}", "id", id, "token", text);
+	json_t *o = json_pack("{s:s, s:s, s:o*}", "id", id, "token", text, "warnings",
+			      warnings(c, body));
 
 	for (unsigned i = 0; i < SL_ARRAY_SIZE(copied); i++) {
 		json_t *v = json_object_get(body, copied[i]);
@@ -99,7 +127,7 @@ sl_op_create_token(struct sl_call *c, struct sl_error *e)
 	}
 	if (t != NULL)
 		rc = change_end(c, t, rc, e);
-	if (rc == 0)
+	if (rc == 0 && !c->done)
 		rc = answer_made(c, id, text, body, e);
 	sl_wipe(text, sizeof(text));
 	json_decref(body);

@@ -397,6 +397,18 @@ def tokens(c):
             fail(f"{path} shows a secret")
     c.want(204, "DELETE", f"/tokens/{v['id']}")
     c.want(401, "GET", "/peers", token=v["token"], reason="token_refused")
+    before = c.seq()
+    for who in (c.token, op):
+        d = c.want(200, "POST", "/tokens?dry_run=true", {"roles": ["viewer"]}, token=who)
+        equal("dry run", (d.json()["dry_run"], [x["kind"] for x in d.json()["diff"]]), (True, ["token"]))
+        if b"hash" in d.data or b"slt_" in d.data:
+            fail(f"a dry run shows a secret: {d.data}")
+    c.want(403, "POST", "/tokens?dry_run=true", {"roles": ["admin"]}, "token_too_strong", token=op)
+    equal("a dry run of a backup", c.want(200, "POST", "/backup?dry_run=true").json()["diff"], [])
+    equal("nothing was changed", c.seq(), before)
+    for role, bound, what in (("gateway", "gw-new", "gateway"), ("peer", "nobody", "peer"), ("gateway", "gw-a", None), ("peer", "alice", None), ("follower", "cp9", None)):
+        w = c.want(201, "POST", "/tokens", {"roles": [role], "bound": bound}).json().get("warnings")
+        equal(f"warnings of {role} {bound}", w and [x.split(" yet")[0] for x in w], what and [f'there is no {what} "{bound}"'])
     far = c.make_token("viewer", source="192.0.2.0/24")
     c.want(401, "GET", "/peers", token=far, reason="token_refused")
     c.want(422, "POST", "/tokens", {"roles": []}, "field_range")
