@@ -134,8 +134,9 @@ role_of(const struct pol *p, const char *name)
 	return 0;
 }
 
-void
-pol_grant(struct pol *p, struct sl_root *r, unsigned peer, const char *role, uint32_t expires)
+static void
+grant(struct pol *p, struct sl_root *r, unsigned peer, const char *role, uint32_t expires,
+      bool stale)
 {
 	struct sl_who_member *to = &p->member[p->n_members++];
 
@@ -145,9 +146,22 @@ pol_grant(struct pol *p, struct sl_root *r, unsigned peer, const char *role, uin
 	to->peer_id = peer;
 	to->role.role = role_of(p, role);
 	to->role.expires_tick = expires;
+	to->role.stale = stale;
 	assert_int_equal(sl_who_add(p->who, to), 0);
 	publish_who(p);
 	r->authz.policy = p->view;
+}
+
+void
+pol_grant(struct pol *p, struct sl_root *r, unsigned peer, const char *role, uint32_t expires)
+{
+	grant(p, r, peer, role, expires, false);
+}
+
+void
+pol_grant_stale(struct pol *p, struct sl_root *r, unsigned peer, const char *role)
+{
+	grant(p, r, peer, role, 0, true);
 }
 
 void

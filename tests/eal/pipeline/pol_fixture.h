@@ -34,6 +34,8 @@ void pol_free(struct pol *p);
 void pol_load(struct pol *p, struct sl_root *r, const char *text);
 /** Roles of a peer by their names: add or take away, until a tick. */
 void pol_grant(struct pol *p, struct sl_root *r, unsigned peer, const char *role, uint32_t expires);
+/** One that is served past its expiry, as its provider does not answer. */
+void pol_grant_stale(struct pol *p, struct sl_root *r, unsigned peer, const char *role);
 void pol_revoke(struct pol *p, struct sl_root *r, unsigned peer, const char *role);
 
 /** All records in a ring, oldest first; counts what was lost. */

@@ -719,6 +719,45 @@ begins_amid_a_change(void **state)
 
 #define CASE(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
+/* A role past its expiry that is served on: the flow passes, and says on what. When the role ends
+ * after all, or is renewed, its next packet is judged by that. */
+static void
+stale_role(void **state)
+{
+	struct sl_rec r[8];
+	uint64_t lost;
+	unsigned n;
+
+	assert_true(send_up(&up));
+	(void)pol_one(x->w, SL_REC_ALLOW);
+	pol_revoke(&pol, x->root, 1, "user");
+	pol_grant_stale(&pol, x->root, 1, "user");
+	assert_true(send_up(&up)); /* a running flow */
+	*r = pol_one(x->w, SL_REC_STALE);
+	assert_int_equal(r->reason, SL_RR_RULE);
+	assert_int_equal(r->rule, 0);
+	assert_int_equal(r->peer_id, 1);
+	assert_true((r->flags & (SL_RF_STALE | SL_RF_ALLOW)) == (SL_RF_STALE | SL_RF_ALLOW));
+	assert_true(send_up(&up)); /* once a flow and verdict, not once a packet */
+	assert_int_equal(pol_records(x->w, r, SL_ARRAY_SIZE(r), &lost), 0);
+	assert_true(send_up(&(struct fx_spec){.src = "10.7.0.2", .dst = "10.9.0.1"})); /* new */
+	n = pol_records(x->w, r, SL_ARRAY_SIZE(r), &lost);
+	assert_int_equal(pol_count(r, n, SL_REC_STALE), 1);
+	assert_int_equal(pol_count(r, n, SL_REC_ALLOW), 1);
+	assert_int_equal(n, 2);
+	assert_true((r[0].flags & r[1].flags & SL_RF_STALE) != 0);
+	pol_revoke(&pol, x->root, 1, "user"); /* it answers again, and did not renew */
+	assert_false(send_up(&up));
+	pol_dropped(x, SL_DROP_NO_ROLE, 1);
+	*r = pol_one(x->w, SL_REC_END);
+	assert_int_equal(r->reason, SL_RR_REVOKED);
+	pol_grant(&pol, x->root, 1, "user", 0);
+	assert_true(send_up(&up));
+	*r = pol_one(x->w, SL_REC_ALLOW);
+	assert_int_equal(r->flags & SL_RF_STALE, 0);
+	assert_int_equal(pol_seen(x->w, SL_REC_STALE), 2);
+}
+
 int
 main(void)
 {
@@ -738,6 +777,7 @@ main(void)
 		CASE(revoked_by_identity),
 		CASE(revoked_by_deadline),
 		CASE(revoked_under_observe),
+		CASE(stale_role),
 		CASE(peer_goes),
 		CASE(table_full),
 		CASE(flood_leaves_room),
