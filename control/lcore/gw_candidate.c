@@ -53,18 +53,6 @@ sl_gw_candidate_free(struct sl_gw_candidate *c)
 	gw_helper_give(p->helper, &c->task);
 }
 
-static int
-take_text(struct gw_doc *d, const char *text, size_t len)
-{
-	d->text = malloc(len + 1);
-	if (d->text == NULL)
-		return -ENOMEM;
-	memcpy(d->text, text, len);
-	d->text[len] = '\0';
-	d->len = len;
-	return 0;
-}
-
 static void
 give(struct sl_gw_candidate *c, enum stage stage, void (*run)(struct gw_task *t))
 {
@@ -74,8 +62,7 @@ give(struct sl_gw_candidate *c, enum stage stage, void (*run)(struct gw_task *t)
 }
 
 struct sl_gw_candidate *
-sl_gw_candidate_begin(struct sl_gw *gw, const char *text, size_t len, bool run_tests,
-		      struct sl_error *e)
+sl_gw_candidate_begin(struct sl_gw *gw, const struct sl_gw_policy_load *l, struct sl_error *e)
 {
 	struct sl_gw_candidate *c;
 
@@ -84,7 +71,7 @@ sl_gw_candidate_begin(struct sl_gw *gw, const char *text, size_t len, bool run_t
 	c = calloc(1, sizeof(*c));
 	if (c != NULL)
 		c->job = gw_job_new(gw, GW_JOB_LOAD);
-	if (c == NULL || c->job == NULL || take_text(c->job->doc, text, len) != 0) {
+	if (c == NULL || c->job == NULL || !gw_job_take_document(c->job, l)) {
 		if (c != NULL)
 			release(c);
 		gw_no_memory(e);
@@ -92,7 +79,7 @@ sl_gw_candidate_begin(struct sl_gw *gw, const char *text, size_t len, bool run_t
 	}
 	c->gw = gw;
 	c->job->no_acl = true;
-	c->job->load.run_tests = run_tests;
+	c->job->load.run_tests = l->run_tests;
 	c->next = gw->policy->candidates;
 	gw->policy->candidates = c;
 	give(c, BUILD, gw_job_build);
@@ -210,7 +197,8 @@ struct sl_gw_candidate *
 sl_gw_candidate_new(struct sl_gw *gw, const char *text, size_t len, bool run_tests,
 		    struct sl_error *e)
 {
-	struct sl_gw_candidate *c = sl_gw_candidate_begin(gw, text, len, run_tests, e);
+	const struct sl_gw_policy_load l = {.text = text, .len = len, .run_tests = run_tests};
+	struct sl_gw_candidate *c = sl_gw_candidate_begin(gw, &l, e);
 
 	if (c == NULL)
 		return NULL;

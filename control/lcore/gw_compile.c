@@ -48,7 +48,30 @@ gw_job_free(struct gw_job *j)
 	free(j->test_peers);
 	free(j->touch);
 	free(j->state_dir);
+	free(j->file);
 	free(j);
+}
+
+bool
+gw_job_take_document(struct gw_job *j, const struct sl_gw_policy_load *l)
+{
+	struct gw_doc *d = j->doc;
+
+	d->len = l->len;
+	if (l->file != NULL) {
+		j->file = strdup(l->file);
+		return j->file != NULL;
+	}
+	if (l->given != NULL) {
+		d->text = l->given;
+		return true;
+	}
+	d->text = malloc(l->len + 1);
+	if (d->text == NULL)
+		return false;
+	memcpy(d->text, l->text, l->len);
+	d->text[l->len] = '\0';
+	return true;
 }
 
 static int
@@ -196,8 +219,12 @@ read_document(struct gw_job *j)
 {
 	struct gw_doc *d = j->doc;
 	json_t *emitted;
-	int rc = sl_policy_doc_parse(d->text, d->len, &d->policy, &j->e);
+	int rc = 0;
 
+	if (j->file != NULL)
+		rc = sl_gw_policy_read(j->file, &d->text, &d->len, &j->e);
+	if (rc == 0)
+		rc = sl_policy_doc_parse(d->text, d->len, &d->policy, &j->e);
 	if (rc == 0)
 		rc = sl_policy_check(d->policy, &j->limits, j->load.lenient ? 0 : j->when.wall_ns,
 				     &j->e);

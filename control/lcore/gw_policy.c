@@ -508,16 +508,10 @@ load_job(struct sl_gw *gw, const struct sl_gw_policy_load *l)
 	if (j == NULL)
 		return NULL;
 	j->load = *l;
-	j->doc->text = malloc(l->len + 1);
-	j->doc->len = l->len;
-	if (j->doc->text != NULL) {
-		memcpy(j->doc->text, l->text, l->len);
-		j->doc->text[l->len] = '\0';
-	}
 	if (l->keep && !l->dry_run && gw->state_dir != NULL)
 		j->state_dir = strdup(gw->state_dir);
-	if (j->doc->text != NULL &&
-	    (j->state_dir != NULL || gw->state_dir == NULL || !l->keep || l->dry_run))
+	if ((j->state_dir != NULL || gw->state_dir == NULL || !l->keep || l->dry_run) &&
+	    gw_job_take_document(j, l))
 		return j;
 	gw_job_free(j);
 	return NULL;

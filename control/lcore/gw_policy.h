@@ -256,6 +256,7 @@ struct gw_job {
 	enum gw_phase phase;
 	struct sl_gw_policy_load load;
 	struct gw_doc *doc; /* LOAD: its own */
+	char *file;	    /* that it is to be read from; NULL: the text is there */
 	struct gw_rules *tables;
 	struct gw_who *who;
 	bool no_acl; /* a candidate */
@@ -287,6 +288,8 @@ struct gw_job {
 
 /** A job with what the helper needs of the gateway. @return NULL without memory */
 struct gw_job *gw_job_new(struct sl_gw *gw, enum gw_job_kind kind);
+/** Take the document of a load. @return false without memory: nothing was taken over */
+bool gw_job_take_document(struct gw_job *j, const struct sl_gw_policy_load *l);
 /** Take a fresh look at interfaces and clocks. @return 0, -ENOMEM */
 int gw_job_snapshot(struct sl_gw *gw, struct gw_job *j);
 void gw_job_free(struct gw_job *j);

@@ -4,6 +4,7 @@
  * pages are those of one answer. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "evidence_query.h"
 #include "evidence_rows.h"
@@ -17,6 +18,7 @@
 #define WINDOW_S (14 * EV_DAY_S)
 #define SLICE 256	       /* judgements between two looks at the clock */
 #define SLICE_NS (2 * 1000000) /* of one turn of the loop */
+#define HASH_SLICE (64 * 1024) /* bytes of a document, 0.2 ms */
 #define KEEP_NS (60 * SL_NS_PER_S)
 #define QUEUE_MAX 8
 
@@ -29,6 +31,12 @@ struct question {
 	struct sl_rpc_later *later;
 	ctl_ready_fn ready; /* answers instead */
 	void *ready_ctx;
+	/* of a replay: its document until the candidate has it */
+	struct sl_gw_policy_load doc;
+	size_t hashed; /* bytes of it that are in the key */
+	bool begun;    /* the candidate has it */
+	bool of_kept;  /* it is the kept question: its next page answers */
+	uint64_t window_s;
 	struct sl_gw_candidate *cand;
 	struct ev_scan *scan;
 	uint64_t made_ns;
@@ -57,6 +65,7 @@ question_free(struct question *q)
 	ev_scan_free(q->scan);
 	sl_gw_candidate_free(q->cand);
 	json_decref(q->head);
+	free(q->doc.given);
 	free(q);
 }
 
@@ -452,12 +461,47 @@ step_rows(struct sl_ctl *ctl, struct question *q, struct sl_error *e)
 	return true;
 }
 
+static bool
+is_kept(const struct sl_ctl *ctl, const struct question *q)
+{
+	const struct ctl_questions *all = ctl->questions;
+
+	return all != NULL && all->kept != NULL && q->after > 0 &&
+	       memcmp(all->kept->key, q->key, sizeof(q->key)) == 0;
+}
+
+/** Which document is it? Then it is compiled, unless it was replayed already. @return as step() */
+static bool
+step_document(struct sl_ctl *ctl, struct question *q, struct sl_error *e)
+{
+	const struct ev_filter f = {.window_s = q->window_s};
+	size_t n = q->doc.given != NULL ? SL_MIN(q->doc.len - q->hashed, (size_t)HASH_SLICE) : 0;
+
+	if (n > 0) {
+		sl_blake2s_2(q->key, q->key, sizeof(q->key), q->doc.given + q->hashed, n);
+		q->hashed += n;
+		return false;
+	}
+	q->begun = true;
+	q->of_kept = is_kept(ctl, q);
+	if (q->of_kept)
+		return true;
+	q->cand = sl_gw_candidate_begin(ctl->gw, &q->doc, e);
+	if (q->cand == NULL)
+		return true;
+	q->doc.given = NULL;
+	q->scan = ev_scan_new(ctl->evidence, &f, q->cand);
+	return q->scan == NULL ? sl_fail(e, -ENOMEM, "no_memory", "", "no memory") : false;
+}
+
 /** One step of a question. @return true when it is done or has failed: `e` says so then */
 static bool
 step(struct sl_ctl *ctl, struct question *q, struct sl_error *e)
 {
 	const struct sl_error *failed = NULL;
 
+	if (q->kind == Q_REPLAY && !q->begun)
+		return step_document(ctl, q, e);
 	if (q->cand != NULL && !sl_gw_candidate_step(q->cand))
 		return false;
 	if (q->cand != NULL)
@@ -486,10 +530,16 @@ waits(struct question *q)
 static int
 finish(struct sl_ctl *ctl, struct question *q, json_t **result, struct sl_error *e)
 {
-	*result = e->err == 0 ? answer(ctl, q) : NULL;
+	struct question *kept = q->of_kept ? ((struct ctl_questions *)ctl->questions)->kept : NULL;
+
+	if (kept != NULL) {
+		kept->after = q->after;
+		kept->limit = q->limit;
+	}
+	*result = e->err == 0 ? answer(ctl, kept != NULL ? kept : q) : NULL;
 	if (e->err == 0 && *result == NULL)
 		sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
-	if (*result != NULL && json_object_get(*result, "next") != NULL)
+	if (kept == NULL && *result != NULL && json_object_get(*result, "next") != NULL)
 		keep(ctl, q);
 	else
 		question_free(q);
@@ -591,33 +641,34 @@ ask(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, struct question *q,
     const struct ev_filter *f, json_t **result, struct sl_error *e)
 {
 	struct ctl_questions *all = questions(ctl);
-	struct question *kept = all != NULL ? all->kept : NULL, **end;
+	struct question **end;
 	int rc;
 
-	if (kept != NULL && q->after > 0 && memcmp(kept->key, q->key, sizeof(q->key)) == 0) {
-		kept->after = q->after;
-		kept->limit = q->limit;
-		question_free(q);
-		return ctl_answer(result, answer(ctl, kept));
+	if (q->kind != Q_REPLAY && is_kept(ctl, q)) {
+		q->of_kept = true;
+		*e = (struct sl_error){0};
+		return finish(ctl, q, result, e);
 	}
 	rc = room(ctl, e);
 	if (rc) {
 		question_free(q);
 		return rc;
 	}
-	q->scan = ev_scan_new(ctl->evidence, f, q->cand);
-	if (q->scan == NULL) {
+	if (q->kind != Q_REPLAY)
+		q->scan = ev_scan_new(ctl->evidence, f, NULL);
+	if (q->kind != Q_REPLAY && q->scan == NULL) {
 		question_free(q);
 		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
 	}
 	q->later = sl_rpc_later(caller);
 	if (q->later == NULL) {
 		*e = (struct sl_error){0};
-		if (q->cand != NULL)
-			sl_gw_candidate_wait(q->cand);
-		while (!step(ctl, q, e))
+		while (!step(ctl, q, e)) {
+			if (q->cand != NULL)
+				sl_gw_candidate_wait(q->cand);
 			if (q->suggest != NULL)
 				ev_suggest_wait(q->suggest);
+		}
 		return finish(ctl, q, result, e);
 	}
 	for (end = &all->first; *end != NULL; end = &(*end)->next)
@@ -683,9 +734,9 @@ ctl_questions_free(struct sl_ctl *ctl)
 	ctl->questions = NULL;
 }
 
-/** What makes two questions the same. */
+/** What makes two questions the same, but for a document. */
 static void
-question_key(struct question *q, const struct ev_filter *f, const char *text, size_t len)
+question_key(struct question *q, const struct ev_filter *f)
 {
 	uint64_t head[2] = {(uint64_t)q->kind, f->window_s};
 	uint8_t *key = q->key;
@@ -700,7 +751,23 @@ question_key(struct question *q, const struct ev_filter *f, const char *text, si
 	}
 	if (f->peer != NULL)
 		sl_blake2s_2(key, key, sizeof(q->key), f->peer, strlen(f->peer));
-	sl_blake2s_2(key, key, sizeof(q->key), text, len);
+}
+
+/** A file is the same as long as nobody has written it. */
+static void
+file_key(struct question *q, const char *file)
+{
+	struct stat st = {0};
+	uint64_t id[5];
+
+	(void)stat(file, &st); /* who reads it tells what is wrong with it */
+	id[0] = st.st_dev;
+	id[1] = st.st_ino;
+	id[2] = (uint64_t)st.st_size;
+	id[3] = (uint64_t)st.st_mtim.tv_sec;
+	id[4] = (uint64_t)st.st_mtim.tv_nsec;
+	sl_blake2s_2(q->key, q->key, sizeof(q->key), id, sizeof(id));
+	sl_blake2s_2(q->key, q->key, sizeof(q->key), file, strlen(file));
 }
 
 /* --- methods -------------------------------------------------------------------------------------
@@ -722,7 +789,7 @@ ask_about(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, struct questio
 		return rc;
 	}
 	f->to = to;
-	question_key(q, f, "", 0);
+	question_key(q, f);
 	rc = ask(ctl, caller, q, f, result, e);
 	free(to);
 	return rc;
@@ -771,28 +838,25 @@ sl_rpc_h_policy_replay(void *user, const struct sl_rpc_caller *caller,
 {
 	struct ev_filter f = {.window_s = p->has_window_s ? (uint64_t)p->window_s : WINDOW_S};
 	struct ctl_source s = CTL_SOURCE_OF(p);
+	struct sl_gw_policy_load doc = {0};
 	struct sl_ctl *ctl = user;
-	struct question *q = NULL;
-	char *text = NULL;
-	size_t len;
+	struct question *q;
 	int rc = evidence_of(ctl, e);
 
 	if (rc == 0)
-		rc = ctl_take_text(ctl, caller, &s, &text, &len, result, e);
+		rc = ctl_take_document(ctl, caller, &s, &doc, result, e);
 	if (rc)
 		return rc < 0 ? rc : 0;
 	q = question_new(Q_REPLAY, p->has_after, p->after, p->has_limit, p->limit, e);
 	if (q == NULL) {
-		free(text);
+		free(doc.given);
 		return -ENOMEM;
 	}
-	question_key(q, &f, text, len);
-	q->cand = sl_gw_candidate_begin(ctl->gw, text, len, false, e);
-	free(text);
-	if (q->cand == NULL) {
-		question_free(q);
-		return e->err;
-	}
+	q->doc = doc;
+	q->window_s = f.window_s;
+	question_key(q, &f);
+	if (doc.file != NULL)
+		file_key(q, doc.file);
 	return ask(ctl, caller, q, &f, result, e);
 }
 

@@ -94,10 +94,12 @@ struct ctl_source {
 		.has_text = (p)->has_text, .has_file = (p)->has_file, .has_part = (p)->has_part,   \
 		.last = (p)->last, .part = (p)->part                                               \
 	}
-/** @return 0 with a text to be freed; 1: it is not whole yet, `result` says so; or an error */
-int ctl_take_text(struct sl_ctl *ctl, const struct sl_rpc_caller *caller,
-		  const struct ctl_source *s, char **text, size_t *len, json_t **result,
-		  struct sl_error *e);
+struct sl_gw_policy_load;
+/** Fill in `given`, to be freed unless a load takes it over, or `file`. @return 0; 1: it is not
+ * whole yet, `result` says so; or an error */
+int ctl_take_document(struct sl_ctl *ctl, const struct sl_rpc_caller *caller,
+		      const struct ctl_source *s, struct sl_gw_policy_load *out, json_t **result,
+		      struct sl_error *e);
 /** RFC 3339. */
 json_t *ctl_time(uint64_t wall_ns);
 /** PREFIX or PREFIX@INTERFACE. */

@@ -147,10 +147,10 @@ may_read(const struct sl_ctl *ctl, const struct sl_rpc_caller *caller, const cha
 	return -EPERM;
 }
 
-/** @return 0 with a text to be freed; 1: it is not whole yet; or an error */
+/** @return as ctl_take_document() */
 static int
-take_part(struct sl_ctl *ctl, const struct ctl_source *s, char **text, size_t *len, json_t **result,
-	  struct sl_error *e)
+take_part(struct sl_ctl *ctl, const struct ctl_source *s, struct sl_gw_policy_load *out,
+	  json_t **result, struct sl_error *e)
 {
 	struct upload *u =
 		s->part == 0 ? upload_begin(ctl, e) : upload_find(ctl, s->upload, s->part, e);
@@ -165,32 +165,31 @@ take_part(struct sl_ctl *ctl, const struct ctl_source *s, char **text, size_t *l
 		*result = json_pack("{s:s, s:I}", "upload", u->id, "received", (json_int_t)u->len);
 		return *result ? 1 : -ENOMEM;
 	}
-	*text = u->text;
-	*len = u->len;
+	out->given = u->text;
+	out->len = u->len;
 	u->text = NULL;
 	upload_end(u);
 	return 0;
 }
 
 int
-ctl_take_text(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, const struct ctl_source *s,
-	      char **text, size_t *len, json_t **result, struct sl_error *e)
+ctl_take_document(struct sl_ctl *ctl, const struct sl_rpc_caller *caller,
+		  const struct ctl_source *s, struct sl_gw_policy_load *out, json_t **result,
+		  struct sl_error *e)
 {
-	int rc;
-
 	if (s->has_text + s->has_file != 1) {
 		sl_fail(e, -EINVAL, "param_conflict", "", "exactly one of text and file is given");
 		return -EINVAL;
 	}
 	if (s->has_file) {
-		rc = may_read(ctl, caller, s->file, e);
-		return rc ? rc : sl_gw_policy_read(s->file, text, len, e);
+		out->file = s->file;
+		return may_read(ctl, caller, s->file, e);
 	}
 	if (s->has_part)
-		return take_part(ctl, s, text, len, result, e);
-	*len = strlen(s->text);
-	*text = strdup(s->text);
-	return *text ? 0 : sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+		return take_part(ctl, s, out, result, e);
+	out->len = strlen(s->text);
+	out->given = strdup(s->text);
+	return out->given ? 0 : sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
 }
 
 /* --- loads ----------------------------------------------------------------------------------- */
@@ -246,7 +245,7 @@ loaded(void *ctx, int rc, const struct sl_error *e, const struct sl_gw_policy_re
 		l->e = *e;
 }
 
-/** @param spec text and what is wanted; @return as a handler */
+/** @param spec document and what is wanted; @return as a handler */
 static int
 load(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, struct sl_gw_policy_load *spec,
      bool test_only, json_t **result, struct sl_error *e)
@@ -255,8 +254,10 @@ load(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, struct sl_gw_policy
 	struct sl_rpc_later *later;
 	int rc;
 
-	if (!l)
+	if (!l) {
+		free(spec->given);
 		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+	}
 	later = l->later = sl_rpc_later(caller);
 	l->dry_run = spec->dry_run;
 	l->test_only = test_only;
@@ -268,6 +269,8 @@ load(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, struct sl_gw_policy
 	spec->done = loaded;
 	spec->ctx = l;
 	rc = sl_gw_policy_load(ctl->gw, spec, e);
+	if (rc)
+		free(spec->given);
 	if (later) {
 		if (rc) {
 			sl_rpc_answer(later, rc, NULL, e);
@@ -289,15 +292,11 @@ static int
 load_source(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, const struct ctl_source *s,
 	    struct sl_gw_policy_load *spec, json_t **result, struct sl_error *e)
 {
-	char *text = NULL;
-	int rc = ctl_take_text(ctl, caller, s, &text, &spec->len, result, e);
+	int rc = ctl_take_document(ctl, caller, s, spec, result, e);
 
 	if (rc)
 		return rc < 0 ? rc : 0;
-	spec->text = text;
-	rc = load(ctl, caller, spec, false, result, e);
-	free(text);
-	return rc;
+	return load(ctl, caller, spec, false, result, e);
 }
 
 int

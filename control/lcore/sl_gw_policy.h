@@ -54,8 +54,11 @@ typedef void (*sl_gw_policy_done)(void *ctx, int rc, const struct sl_error *e,
 				  const struct sl_gw_policy_result *r);
 
 struct sl_gw_policy_load {
+	/* the document, as one of these three */
 	const char *text; /* copied */
-	size_t len;
+	char *given;	  /* malloc'ed, zero at its end: taken over if the load begins */
+	const char *file; /* read on the helper, with the errors of sl_gw_policy_read() */
+	size_t len;	  /* of text or given */
 	const char *origin;
 	bool run_tests;	     /* not at boot */
 	bool lenient;	     /* what is over is no error */
@@ -226,11 +229,12 @@ int sl_gw_explain(struct sl_gw *gw, const struct sl_gw_question *q, struct sl_gw
 /**
  * A policy that is not in force, compiled for questions: this gateway's peers and interfaces,
  * the candidate's rules and members. It compiles on the helper while steps are taken.
+ * @param l the document, and run_tests; nothing else of it counts
  * @return NULL: no_memory, thread
  */
 struct sl_gw_candidate;
-struct sl_gw_candidate *sl_gw_candidate_begin(struct sl_gw *gw, const char *text, size_t len,
-					      bool run_tests, struct sl_error *e);
+struct sl_gw_candidate *sl_gw_candidate_begin(struct sl_gw *gw, const struct sl_gw_policy_load *l,
+					      struct sl_error *e);
 /** Go on; as long as it is used, once a turn: it follows peers. @return true: it is compiled, or
  * has failed */
 bool sl_gw_candidate_step(struct sl_gw_candidate *c);

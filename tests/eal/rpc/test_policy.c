@@ -97,13 +97,16 @@ test_load(void **state)
 	assert_int_equal(number(v, "version"), 4);
 	assert_string_equal(text(v, "origin"), "rpc");
 	json_decref(v);
+	refused_with("policy.load", "file", "/nonexistent", "{}", -ENOENT, "file", "/file");
+	v = rx_call(&r, "policy.status", NULL);
+	assert_non_null(strstr(text(v, "last_error"), "/nonexistent"));
+	json_decref(v);
 	refused_with("policy.load", "text", "{", "{}", -EINVAL, "json_syntax", "");
 	refused_with("policy.load", "text", doc, "{\"file\":\"/x\"}", -EINVAL, "param_conflict",
 		     "");
 	refused_with("policy.load", "text", doc, "{\"if_version\":3}", -EBUSY, "version_mismatch",
 		     "/if_version");
 	refused_with("policy.load", "file", "x", "{}", -EINVAL, "path_relative", "/file");
-	refused_with("policy.load", "file", "/nonexistent", "{}", -ENOENT, "file", "/file");
 	v = rx_call(&r, "policy.status", NULL);
 	assert_int_equal(number(v, "version"), 4);
 	assert_non_null(strstr(text(v, "last_error"), "json_syntax"));

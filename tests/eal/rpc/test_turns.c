@@ -21,6 +21,8 @@
 
 static struct rx r;
 static char *document, *answer;
+static char last_answer[4096]; /* its begin */
+static bool quiet;	       /* prints nothing */
 static unsigned pings;
 
 static uint64_t
@@ -174,11 +176,13 @@ ask(const char *method, json_t *params)
 	if (strstr(answer, "\"error\"") != NULL)
 		fail_msg("%s: %.200s", method, answer);
 	assert_int_equal(pings, turns);
-	print_message(
-		"%s: %u turns, an answer of %zu bytes; processor time of the call %.1f ms, of the "
-		"longest turn %.1f ms, of the last %.1f ms\n",
-		method, turns, strlen(answer), (double)first / 1e6, (double)longest / 1e6,
-		(double)last / 1e6);
+	snprintf(last_answer, sizeof(last_answer), "%s", answer);
+	if (!quiet)
+		print_message("%s: %u turns, an answer of %zu bytes; processor time of the call "
+			      "%.1f ms, of the "
+			      "longest turn %.1f ms, of the last %.1f ms\n",
+			      method, turns, strlen(answer), (double)first / 1e6,
+			      (double)longest / 1e6, (double)last / 1e6);
 	assert_true(first < TURN_CPU_NS && longest < TURN_CPU_NS && last < TURN_CPU_NS);
 	free(answer);
 	return turns;
@@ -279,6 +283,51 @@ test_suggest(void **state)
 	assert_true(ask("policy.suggest", json_pack("{s:i}", "window_s", 3600)) > SORTED);
 }
 
+/* --- a document in parts ------------------------------------------------------------------------
+ */
+
+#define PART 1000000
+#define PARTS 24
+
+/** The document with blanks behind it, in parts; `more` goes with each. @return the answer */
+static void
+in_parts(const char *method, const char *more)
+{
+	char *text = malloc((size_t)PARTS * PART + 1);
+	char upload[40] = "";
+
+	memset(text, ' ', (size_t)PARTS * PART);
+	memcpy(text, document, strlen(document));
+	for (int i = 0; i < PARTS; i++) {
+		json_t *p = json_loads(more, 0, NULL), *o;
+
+		json_object_set_new(p, "text", json_stringn(text + (size_t)i * PART, PART));
+		json_object_set_new(p, "part", json_integer(i));
+		json_object_set_new(p, "last", json_boolean(i == PARTS - 1));
+		if (i > 0)
+			json_object_set_new(p, "upload", json_string(upload));
+		quiet = i > 0 && i < PARTS - 1;
+		ask(method, p);
+		if (i == 0) {
+			o = json_loads(last_answer, 0, NULL);
+			snprintf(upload, sizeof(upload), "%s",
+				 json_string_value(
+					 json_object_get(json_object_get(o, "result"), "upload")));
+			json_decref(o);
+		}
+	}
+	quiet = false;
+	free(text);
+}
+
+static void
+test_parts(void **state)
+{
+	in_parts("policy.validate", "{}");
+	in_parts("policy.replay", "{\"window_s\":3600,\"limit\":10}");
+	assert_non_null(strstr(last_answer, "newly_denied"));
+}
+
 /* --- the console ------------------------------------------------------------------------------ */
 
 static void
@@ -365,11 +414,11 @@ int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_questions),  cmocka_unit_test(test_replay),
-		cmocka_unit_test(test_broken),	   cmocka_unit_test(test_mode),
-		cmocka_unit_test(test_mode_moved), cmocka_unit_test(test_mode_gone),
-		cmocka_unit_test(test_suggest),	   cmocka_unit_test(test_console),
-		cmocka_unit_test(test_clear),
+		cmocka_unit_test(test_questions), cmocka_unit_test(test_replay),
+		cmocka_unit_test(test_parts),	  cmocka_unit_test(test_broken),
+		cmocka_unit_test(test_mode),	  cmocka_unit_test(test_mode_moved),
+		cmocka_unit_test(test_mode_gone), cmocka_unit_test(test_suggest),
+		cmocka_unit_test(test_console),	  cmocka_unit_test(test_clear),
 	};
 
 	fx_start(argv[0]);
