@@ -31,6 +31,10 @@ has_type(const json_t *v, const char *type)
 static int
 range(struct sl_error *e, const char *what, json_int_t got, const json_t *lo, const json_t *hi)
 {
+	if (json_is_integer(lo) && json_is_integer(hi) && json_equal(lo, hi) &&
+	    got != json_integer_value(lo))
+		return sl_fail(e, -EINVAL, "field_range", "", "%s is %lld, not %lld", what,
+			       (long long)json_integer_value(lo), (long long)got);
 	if (json_is_integer(lo) && got < json_integer_value(lo))
 		return sl_fail(e, -EINVAL, "field_range", "", "%s is at least %lld", what,
 			       (long long)json_integer_value(lo));

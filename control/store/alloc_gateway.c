@@ -73,6 +73,9 @@ give(struct sl_store_txn *t, const char *id, const struct sl_prefix *net, const 
 	snprintf(name, sizeof(name), "%.100s:%s", id, sl_ip_str(&own.ip, text));
 	if (rc == 0 && sl_store_get(t->s, SL_KIND_ALLOCATION, name, NULL, NULL) == -ENOENT)
 		rc = put_allocation(t, name, peer, e);
+	if (rc < 0 && strcmp(e->reason, "field_range") == 0)
+		sl_hint(e, "each agent takes an address of the gateway's interface: give further "
+			   "agents an interface of their own");
 	if (rc < 0)
 		sl_error_under(e, "/gateway_interface/%s", id);
 	json_decref(body);

@@ -101,7 +101,7 @@ ctl_fails 5 not_found peer show nobody
 ctl_fails 5 'no peer "nobody"' peer remove nobody
 ctl_fails 5 'no peer "nobody"' peer set nobody keepalive_s=25
 ctl_fails 5 'no gateway "nope"' peer config alice gateway=nope
-ctl_fails 1 field_range peer add carol wg0 short
+ctl_fails 1 'length is 44, not 5 (field_range) at /public_key' peer add carol wg0 short
 ctl_fails 2 'is missing' peer add carol
 ctl_fails 2 'takes no' peer set alice colour=red
 ctl_fails 2 'no command' frobnicate

@@ -63,11 +63,15 @@ grep -rlF "$(sed -n 's/^PrivateKey = //p' "$LAB_DIR/alice-gw1.conf")" "$LAB_DIR"
 step "the primary dies: traffic, new keys and a restarted gateway go on for $OUTAGE s"
 client_use alice 2 "$LAB_DIR/alice-gw3.conf"
 reach alice 10.20.0.10
+handshakes_of() { gw 3 -j peer.list interface=wg0 | jq '.peers[] | select(.name == "alice").handshakes'; }
+handshakes=$(handshakes_of)
 ping_start alice 10.20.0.10
 kill -9 "${CP_PID[1]}"
 wait "${CP_PID[1]}" 2>/dev/null
 sleep "$OUTAGE"
 ping_end alice
+# keys are new every 120 s, without the primary too
+at_least "handshakes meanwhile" "$(($(handshakes_of) - handshakes))" $((OUTAGE / 130))
 gateway_kill 2
 gateway_run 2
 lab_wait 15 follows 2 || fail "gw2 does not follow after its restart: $(gw 2 control.status)"

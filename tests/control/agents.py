@@ -82,6 +82,16 @@ def router(c):
     equal("of a stock client", ("text" in s, len(s["configs"])), (False, 3))
 
 
+def full(c):
+    step("an interface of a gateway has room for 300 agents; the next one is told what to do")
+    c.want(201, "POST", "/interfaces", {"name": "wg1"})
+    c.want(200, "PATCH", "/gateways/gw1", {"interfaces": ["wg0", "wg1"]})
+    taken = [f"10.{n}.{k}.1/24" for k in (50, 51) for n in range(1, 151)]
+    c.want(201, "POST", "/gateway-interfaces", {"gateway": "gw1", "interface": "wg1", "index": 1, "addresses": taken})
+    a = c.want(422, "POST", "/peers?allocate=agent", {"name": "z", "interface": "wg1", "public_key": key(10)}, reason="field_range").json()
+    equal("where, and what to do", (a["errors"][0]["path"], "an interface of their own" in a["hint"]), ("/gateway_interface/gw1:wg1/addresses", True))
+
+
 def commands(c):
     step("the same by command: one file, complete but for nothing")
     with tempfile.TemporaryDirectory() as d:
@@ -110,6 +120,7 @@ def main():
         files(c)
         come_and_go(c)
         router(c)
+        full(c)
         commands(c)
         if c.stop() != 0:
             fail("the server did not end well")

@@ -5,6 +5,7 @@ control/server/openapi.json on the way."""
 import concurrent.futures
 import os
 import json
+import re
 import ssl
 import subprocess
 import sys
@@ -153,6 +154,27 @@ def matrix(c):
         if oid in ("putInterface", "createInterface"):
             equal(f"{oid}: Location or not", bool(a.headers.get("Location")), a.status == 201)
     print(f"   {len(calls)} operations x {len(ROLES)} roles = {n}")
+
+
+def limits(c):
+    """What the page lets through must be what an object may hold: both are written down apart."""
+    step("limits of bodies are those of objects")
+    schemas = c.page.doc["components"]["schemas"]
+    kinds = {"interface": "Interface", "gateway": "Gateway", "gateway_interface": "GatewayInterface", "peer": "Peer", "role_map": "RoleMap", "pool": "Pool"}
+    with open(os.path.join(restlib.TOP, "docs", "objects.md"), encoding="utf-8") as f:
+        sections = re.split(r"\n### ", f.read())[1:]
+    n = 0
+    for section in sections:
+        kind = kinds.get(section.split("\n")[0])
+        for m in re.finditer(r"^\| `(\w+)` \| (?:text|array of [^|,]+)?,? ?(\d+) to (\d+)(?: bytes)? \|", section, re.M) if kind else ():
+            for suffix in ("Body", "New", "Patch"):
+                p = schemas.get(kind + suffix, {}).get("properties", {}).get(m[1])
+                p = p["anyOf"][0] if p and "anyOf" in p else p
+                high = p and next((p[k] for k in ("maxItems", "maxLength", "maximum") if k in p), None)
+                if p:
+                    n += 1
+                    equal(f"the most of {kind}{suffix}/{m[1]}", high, int(m[3]))
+    equal("limits are compared", n > 30, True)
 
 
 def scoping(c):
@@ -519,7 +541,7 @@ def main():
         c.init()
         c.start("--allow-cert", "dora=operator", "--public-url", "https://control.example.net:7443")
         furnish(c)
-        for part in (scoping, conditions, keys_and_dry_runs, pages, problems, policy, tokens, allocations, audit, matrix, settings, certificates):
+        for part in (scoping, conditions, keys_and_dry_runs, pages, problems, policy, tokens, allocations, audit, limits, matrix, settings, certificates):
             part(c)
         step("it ends cleanly")
         equal("status", c.stop(), 0)
