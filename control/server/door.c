@@ -19,7 +19,8 @@
 #define LINGER_S 3
 #define LOOK (SL_HEAD_MAX + 512)
 #define HOLD (2 * LOOK) /* bytes that evhttp waits for until a head is whole */
-#define SPARE 32	/* connections that are there while others give way */
+#define BACKLOG 128
+#define SPARE 32 /* connections that are there while others give way */
 
 enum state {
 	HEAD,	/* until a head is complete */
@@ -346,21 +347,47 @@ door_pause(struct bufferevent *bev)
 
 /* --- the door --------------------------------------------------------------------------------- */
 
+static socklen_t
+sockaddr_of(const struct sl_endpoint *at, struct sockaddr_storage *out)
+{
+	struct sockaddr_in6 *s6 = (void *)out;
+	struct sockaddr_in *s4 = (void *)out;
+
+	*out = (struct sockaddr_storage){0};
+	if (at->ip.family == 4) {
+		s4->sin_family = AF_INET;
+		s4->sin_port = htons(at->port);
+		memcpy(&s4->sin_addr, at->ip.b, 4);
+		return sizeof(*s4);
+	}
+	s6->sin6_family = AF_INET6;
+	s6->sin6_port = htons(at->port);
+	memcpy(&s6->sin6_addr, at->ip.b, 16);
+	return sizeof(*s6);
+}
+
+/** evhttp's own way is by getaddrinfo(), which knows no 127.0.0.1 on a host whose only addresses
+ * are of IPv6. */
 static int
 bind_to(struct door *d, const struct sl_endpoint *at, struct sl_error *e)
 {
-	char host[SL_IP_STR], text[SL_ENDPOINT_STR];
-	struct evhttp_bound_socket *s =
-		evhttp_bind_socket_with_handle(d->http, sl_ip_str(&at->ip, host), at->port);
+	unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
+	struct sockaddr_storage sa;
+	socklen_t len = sockaddr_of(at, &sa);
+	char text[SL_ENDPOINT_STR];
 
-	if (s == NULL) {
-		sl_fail(e, -errno, "socket", "--rest", "cannot listen on %s: %s",
-			sl_endpoint_str(at, text), strerror(errno));
+	d->listener = evconnlistener_new_bind(d->base, NULL, NULL, flags, BACKLOG,
+					      (struct sockaddr *)&sa, (int)len);
+	if (d->listener == NULL) {
+		sl_fail(e, errno != 0 ? -errno : -EINVAL, "socket", "--rest",
+			"cannot listen on %s: %s", sl_endpoint_str(at, text), strerror(errno));
 		sl_hint(e, "another address or port with --rest");
 		return e->err;
 	}
-	d->listener = evhttp_bound_socket_get_listener(s);
-	return 0;
+	if (evhttp_bind_listener(d->http, d->listener) != NULL)
+		return 0;
+	evconnlistener_free(d->listener);
+	return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the HTTP server");
 }
 
 struct door *
