@@ -175,14 +175,37 @@ test_too_new(void **state)
 	pair_free(&p);
 }
 
+/** A gateway that was updated before its control plane is served the former schema, and all anew in
+ * its own once the control plane is updated. */
+static void
+test_gateway_first(void **state)
+{
+	struct pair p;
+
+	pair_new(&p);
+	serve(&p, 1, 1);
+	run(&p, 1, 2);
+	SERVED(&p);
+	assert_int_equal(sent(&p), 1);
+	assert_int_equal(p.o.snapshots, 1);
+	serve(&p, 1, 2);
+	UNTIL(&p, p.o.snapshots == 2);
+	SERVED(&p);
+	assert_string_equal(p.o.reason, "schema");
+	assert_int_equal(sent(&p), 2);
+	put_peer(&p.n, 902, "wg0");
+	SERVED(&p);
+	assert_int_equal(p.o.wrong + p.o.broken, 0);
+	pair_free(&p);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pick),
-		cmocka_unit_test(test_upgrade),
-		cmocka_unit_test(test_too_old),
-		cmocka_unit_test(test_too_new),
+		cmocka_unit_test(test_pick),	      cmocka_unit_test(test_upgrade),
+		cmocka_unit_test(test_too_old),	      cmocka_unit_test(test_too_new),
+		cmocka_unit_test(test_gateway_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
