@@ -21,7 +21,8 @@ struct sl_publisher_conf {
 	size_t outbox_max;		/* live transactions that wait for a subscriber; 0: 8 MiB */
 	unsigned snapshots_max;		/* at a time; 0: 8; others wait */
 	unsigned snapshot_stall_s;	/* one of which nothing is taken ends; 0: 30 */
-	struct sl_repl_schemas schemas; /* that are sent; zero: those of this program */
+	struct sl_repl_schemas schemas; /* that are sent, the newest and the one before at most;
+					   zero: those of this program */
 	const char *url;		/* of our API, told while we are the primary; NULL: not */
 	/** A subscriber ahead of us in our own epoch: a new epoch was made. */
 	void (*rewound)(void *ctx, const char *node, uint64_t its_seq, uint64_t our_seq);
