@@ -20,6 +20,8 @@
 #include "sl_rpc_server.h"
 #include "sl_schema_control.h"
 #include "sl_secret.h"
+#include "sl_tasks.h"
+#include "sl_turns.h"
 #include "sl_tls_alarm.h"
 #include "upstream.h"
 #include "wipe_alloc.h"
@@ -34,8 +36,13 @@ struct run {
 	const struct run_options *o;
 	struct event_base *base;
 	struct sl_store *store;
-	struct sl_store *read; /* what is committed: of a follower a handle of its own, for a
-				  snapshot comes in over many turns of the loop */
+	struct sl_store *read; /* the loop's: of a follower a handle of its own, for another thread
+				  writes what comes from the source */
+	struct sl_tasks *upkeep;
+	struct sl_store *upkeep_store;
+	struct sl_task compact;
+	uint64_t keep_from; /* of the log, while it is compacted */
+	bool compacting;
 	struct sl_pepper pepper;
 	struct control_paths paths;
 	int lock;
@@ -54,6 +61,7 @@ struct run {
 	struct sl_follower *follower;
 	char token[160];
 	struct event *ev[5];
+	struct sl_turns turns;
 	uint64_t checked_seq; /* head of the store when logins were last looked at again */
 	int64_t checked_s;
 };
@@ -139,15 +147,16 @@ on_hup(evutil_socket_t sig, short what, void *arg)
 	       r->follower != NULL ? " and token" : "");
 }
 
+/** Old rows may be many: not the loop deletes them. */
 static void
-on_compact(evutil_socket_t fd, short what, void *arg)
+compact_run(struct sl_task *t)
 {
-	struct run *r = arg;
+	struct run *r = SL_CONTAINER_OF(t, struct run, compact);
 	struct sl_error e = {0};
-	int64_t n =
-		sl_store_compact(r->store, (uint64_t)sl_setting_get(r->store, "log_days") * DAY_S,
-				 (uint64_t)sl_setting_get(r->store, "log_rows"),
-				 sl_publisher_keep_from(r->publisher), &e);
+	int64_t n = sl_store_compact(r->upkeep_store,
+				     (uint64_t)sl_setting_get(r->upkeep_store, "log_days") * DAY_S,
+				     (uint64_t)sl_setting_get(r->upkeep_store, "log_rows"),
+				     r->keep_from, &e);
 
 	if (n < 0)
 		sl_log(SL_LOG_WARN, "store", "the log is not compacted: %s", e.message);
@@ -156,12 +165,40 @@ on_compact(evutil_socket_t fd, short what, void *arg)
 		       (long long)n);
 }
 
+static void
+compact_done(struct sl_task *t)
+{
+	SL_CONTAINER_OF(t, struct run, compact)->compacting = false;
+}
+
+static void
+on_compact(evutil_socket_t fd, short what, void *arg)
+{
+	struct run *r = arg;
+
+	if (r->compacting)
+		return;
+	r->compacting = true;
+	r->keep_from = sl_publisher_keep_from(r->publisher);
+	r->compact = (struct sl_task){.run = compact_run, .done = compact_done};
+	sl_tasks_give(r->upkeep, &r->compact);
+}
+
+static int
+open_upkeep(struct run *r, struct sl_error *e)
+{
+	r->upkeep_store = sl_store_open_again(r->store, SL_STORE_WRITE, e);
+	if (r->upkeep_store != NULL)
+		r->upkeep = sl_tasks_new(r->base, "upkeep", e);
+	return r->upkeep != NULL ? 0 : e->err;
+}
+
 /** What was revoked or has ended since ends the connections that it let in. */
 static void
 recheck_logins(struct run *r)
 {
 	int64_t now_s = (int64_t)(sl_clock_wall_ns() / SL_NS_PER_S);
-	uint64_t head = sl_store_head(r->store);
+	uint64_t head = sl_store_head(r->read);
 
 	if (head == r->checked_seq && now_s - r->checked_s < RECHECK_S && now_s >= r->checked_s)
 		return;
@@ -339,7 +376,7 @@ static int
 open_repl(struct run *r, struct sl_error *e)
 {
 	struct sl_publisher_conf p = {.base = r->base,
-				      .store = r->store,
+				      .store = r->read,
 				      .url = r->o->public_url,
 				      .heartbeat_s = r->o->heartbeat_s,
 				      .rewound = on_rewound,
@@ -395,6 +432,7 @@ open_rest(struct run *r, struct sl_error *e)
 				 .name = r->o->name,
 				 .state_dir = r->paths.dir,
 				 .public_url = r->o->public_url,
+				 .turns = &r->turns,
 				 .source = r->follower ? source_info : NULL,
 				 .ctx = r};
 
@@ -418,16 +456,18 @@ open_all(struct run *r, struct sl_error *e)
 		rc = open_follower(r, e);
 	if (rc == 0)
 		rc = open_rest(r, e);
-	/* a moment, for what its own threads write; whoever else holds the lock is not waited for
-	 */
 	if (rc == 0)
-		sl_store_set_patience(r->store, PATIENCE_MS);
+		rc = open_upkeep(r, e);
+	/* a moment, for what its own threads write; others are not waited for */
+	if (rc == 0)
+		sl_store_set_patience(r->read, PATIENCE_MS);
 	return rc == 0 ? add_events(r, e) : rc;
 }
 
 static void
 close_all(struct run *r)
 {
+	sl_tasks_free(r->upkeep);
 	sl_rest_free(r->rest);
 	sl_rpc_server_free(r->server);
 	sl_follower_free(r->follower);
@@ -447,6 +487,7 @@ close_all(struct run *r)
 	sl_tls_free(r->rest_tls);
 	sl_tls_free(r->repl_tls);
 	sl_tls_free(r->dial_tls);
+	sl_store_close(r->upkeep_store);
 	if (r->read != r->store)
 		sl_store_close(r->read);
 	sl_store_close(r->store);
@@ -486,7 +527,7 @@ control_run(const struct control_command *c, int argc, char **argv)
 		       "%s \"%s\" is ready: REST at https://%s/api/v1, replication at %s",
 		       o.follower ? "follower" : "primary", o.name, sl_endpoint_str(&o.rest, rest),
 		       sl_endpoint_str(&o.repl, repl));
-		event_base_dispatch(r.base);
+		sl_turns_dispatch(r.base, &r.turns);
 	}
 	close_all(&r);
 	return rc == 0 ? EXIT_SUCCESS : control_fail(&e);

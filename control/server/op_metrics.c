@@ -7,6 +7,7 @@
 #include "collector.h"
 #include "sl_replica.h"
 #include "sl_tls_alarm.h"
+#include "sl_turns.h"
 
 static void
 head(FILE *f, const char *name, const char *type, const char *help)
@@ -147,6 +148,28 @@ collected(FILE *f, struct sl_store *s, struct sl_collector *c)
 	sl_store_walk(s, SL_KIND_GATEWAY, "", each_gateway, &x, NULL);
 }
 
+/** How long the loop is at work at a stretch. */
+static void
+turns(FILE *f, const struct sl_turns *t)
+{
+	static const char name[] = "sluice_control_loop_turn_seconds";
+	uint64_t n = 0;
+
+	if (t == NULL)
+		return;
+	head(f, name, "histogram", "processor time of a turn of the event loop");
+	for (unsigned c = 0; c < SL_TURN_CLASSES; c++) {
+		n += t->n[c];
+		fprintf(f, "%s_bucket{le=\"%g\"} %llu\n", name, sl_turn_us[c] / 1e6,
+			(unsigned long long)n);
+	}
+	fprintf(f, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.6f\n%s_count %llu\n", name,
+		(unsigned long long)t->all, name, (double)t->sum_ns / 1e9, name,
+		(unsigned long long)t->all);
+	head(f, "sluice_control_loop_turn_longest_seconds", "gauge", "the longest one so far");
+	fprintf(f, "sluice_control_loop_turn_longest_seconds %.6f\n", (double)t->longest_ns / 1e9);
+}
+
 /** What will stop working by itself. */
 static void
 endings(FILE *f, const struct sl_rest *r)
@@ -194,6 +217,7 @@ sl_op_get_metrics(struct sl_call *c, struct sl_error *e)
 		(unsigned long long)st.refused_login, (unsigned long long)st.refused_role,
 		(unsigned long long)st.refused_rate);
 	value(f, "sluice_control_http_connections", "gauge", "open now", st.connections);
+	turns(f, c->rest->c.turns);
 	endings(f, c->rest);
 	objects(f, s);
 	subscribers(f, c->rest->c.publisher);

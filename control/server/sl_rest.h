@@ -17,6 +17,7 @@
 
 struct sl_rest;
 struct sl_collector;
+struct sl_turns;
 
 struct sl_rest_conf {
 	struct event_base *base;
@@ -27,9 +28,10 @@ struct sl_rest_conf {
 	struct sl_tls *tls;
 	const struct sl_allow_cert *certs;
 	struct sl_endpoint at;
-	const char *name;	/* of this server */
-	const char *state_dir;	/* backups go to DIR/backup */
-	const char *public_url; /* its host is taken in Host; NULL: none */
+	const char *name;	      /* of this server */
+	const char *state_dir;	      /* backups go to DIR/backup */
+	const char *public_url;	      /* its host is taken in Host; NULL: none */
+	const struct sl_turns *turns; /* of the loop, for the metrics; NULL: not counted */
 	/** Follower: its subscription; `at` names the source. false: there is none. NULL: primary.
 	 */
 	bool (*source)(void *ctx, struct sl_sub_info *info, char at[160]);

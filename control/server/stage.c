@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* From a request that may be answered to its answer: on the loop where that is short, else on the
  * thread that changes the store, or on the one that reads. */
+#include <event2/buffer.h>
 #include <stdlib.h>
 
 #include "call_int.h"
@@ -52,12 +53,32 @@ give(struct sl_call *c, struct sl_tasks *to, void (*run)(struct sl_task *t),
 	return SL_CALL_LATER;
 }
 
+/** What was large to read is as large to write and to free: nothing of it is left to the loop. */
+static void
+settle(struct sl_call *c)
+{
+	struct evbuffer *in = evhttp_request_get_input_buffer(c->req);
+
+	if (c->out != NULL) {
+		c->out_text = json_dumps(c->out, JSON_COMPACT);
+		c->out_len = c->out_text != NULL ? strlen(c->out_text) : 0;
+		json_decref(c->out);
+		c->out = NULL;
+	}
+	json_decref(c->body);
+	c->body = NULL;
+	c->text = "";
+	evbuffer_drain(in, evbuffer_get_length(in));
+}
+
 static void
 work_run(struct sl_task *t)
 {
 	struct sl_call *c = call_of(t);
 
 	c->rc = work(c, &c->e);
+	if (c->rc != SL_CALL_AGAIN)
+		settle(c);
 }
 
 static void
