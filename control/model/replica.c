@@ -87,7 +87,6 @@ enter(struct sl_replica *r, enum sl_kind k, struct replica_obj *o)
 	struct replica_set *s = &r->set[k];
 	struct replica_obj *was;
 
-	sl_object_hash(k, replica_id(o), o->text, o->len, o->hash);
 	was = replica_set_put(s, replica_set_find(s, o->key, replica_id(o)), o);
 	sl_hash_add(&r->sum, o->hash);
 	r->bytes += obj_bytes(o);
@@ -101,14 +100,14 @@ enter(struct sl_replica *r, enum sl_kind k, struct replica_obj *o)
 }
 
 int
-sl_replica_put(struct sl_replica *r, enum sl_kind k, const char *id, uint64_t rev,
-	       const json_t *body)
+sl_replica_make(const struct sl_replica *r, enum sl_kind k, const char *id, uint64_t rev,
+		const json_t *body, struct replica_obj **out)
 {
 	char scope[SL_OBJ_SCOPE];
-	struct replica_obj *o = NULL;
 	size_t len = 0;
 	char *text;
 
+	*out = NULL;
 	if (id[0] == '\0' || strlen(id) >= SL_OBJ_ID || !json_is_object(body) ||
 	    sl_object_scope(k, id, body, scope) < 0)
 		return -EINVAL;
@@ -117,13 +116,35 @@ sl_replica_put(struct sl_replica *r, enum sl_kind k, const char *id, uint64_t re
 		free(text);
 		return -EINVAL;
 	}
-	if (replica_set_reserve(&r->set[k]) == 0)
-		o = make(r, id, scope, rev, text, len);
+	*out = make(r, id, scope, rev, text, len);
 	free(text);
-	if (o == NULL)
+	if (*out == NULL)
+		return -ENOMEM;
+	sl_object_hash(k, id, (*out)->text, len, (*out)->hash);
+	return 0;
+}
+
+int
+sl_replica_enter(struct sl_replica *r, enum sl_kind k, struct replica_obj *o)
+{
+	if (replica_set_reserve(&r->set[k]) != 0)
 		return -ENOMEM;
 	enter(r, k, o);
 	return 0;
+}
+
+int
+sl_replica_put(struct sl_replica *r, enum sl_kind k, const char *id, uint64_t rev,
+	       const json_t *body)
+{
+	struct replica_obj *o;
+	int rc = sl_replica_make(r, k, id, rev, body, &o);
+
+	if (rc == 0)
+		rc = sl_replica_enter(r, k, o);
+	if (rc < 0)
+		free(o);
+	return rc;
 }
 
 int
@@ -142,8 +163,8 @@ sl_replica_del(struct sl_replica *r, enum sl_kind k, const char *id)
 	return 0;
 }
 
-static void
-show(enum sl_kind k, const struct replica_obj *o, struct sl_replica_obj *out)
+void
+sl_replica_show(enum sl_kind k, const struct replica_obj *o, struct sl_replica_obj *out)
 {
 	*out = (struct sl_replica_obj){
 		.kind = k,
@@ -164,7 +185,7 @@ sl_replica_get(const struct sl_replica *r, enum sl_kind k, const char *id,
 
 	if (slot == REPLICA_NONE)
 		return false;
-	show(k, replica_set_at(&r->set[k], slot), out);
+	sl_replica_show(k, replica_set_at(&r->set[k], slot), out);
 	return true;
 }
 
@@ -218,7 +239,7 @@ sl_replica_next(const struct sl_replica *r, enum sl_kind k, struct sl_replica_cu
 		o = replica_set_at(s, (uint32_t)c->at++);
 		if (o == NULL)
 			continue;
-		show(k, o, out);
+		sl_replica_show(k, o, out);
 		return true;
 	}
 	return false;

@@ -28,6 +28,19 @@ void sl_replica_free(struct sl_replica *r); /* NULL allowed */
  */
 int sl_replica_put(struct sl_replica *r, enum sl_kind k, const char *id, uint64_t rev,
 		   const json_t *body);
+/**
+ * The same in two steps: an object is made ready, which is what takes time and may be done on
+ * another thread while `r` is used, then it is entered. What was made ready for one replica is not
+ * for another one.
+ */
+struct replica_obj;
+/** @param[out] out free() it where it is not entered. @return as sl_replica_put() */
+int sl_replica_make(const struct sl_replica *r, enum sl_kind k, const char *id, uint64_t rev,
+		    const json_t *body, struct replica_obj **out);
+/** @return 0, then it is the replica's; -ENOMEM */
+int sl_replica_enter(struct sl_replica *r, enum sl_kind k, struct replica_obj *o);
+/** What it will be. */
+void sl_replica_show(enum sl_kind k, const struct replica_obj *o, struct sl_replica_obj *out);
 /** @return 0 or -ENOENT */
 int sl_replica_del(struct sl_replica *r, enum sl_kind k, const char *id);
 /** Valid until the object is changed. */

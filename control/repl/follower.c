@@ -16,19 +16,43 @@ struct relay {
 	char method[24];
 };
 
+/** Something for the thread that writes the store. */
+struct step {
+	struct sl_task task;
+	struct sl_follower *f;
+	struct step *next, **pprev;
+	void (*done)(struct step *s);
+	json_t *json;
+	struct sl_epoch epoch;
+	uint64_t number;
+	struct sl_hash_sum sum;
+	char text[256]; /* a chain, an address */
+	int rc;
+	struct sl_error e;
+};
+
 struct sl_follower {
 	struct sl_follower_conf conf;
+	struct sl_tasks *writer;
+	struct step *steps; /* that it has */
 	struct sl_sub *sub;
 	struct relay *relays;
 };
 
 /* --- the store follows ------------------------------------------------------------------------ */
 
+/** What is committed: read on the loop, while the thread writes. */
+static struct sl_store *
+committed(const struct sl_follower *f)
+{
+	return f->conf.publisher->conf.store;
+}
+
 static void
 op_position(void *ctx, struct sl_position *out)
 {
 	struct sl_follower *f = ctx;
-	struct sl_store *store = f->conf.publisher->conf.store; /* what is committed */
+	struct sl_store *store = committed(f);
 
 	memset(out, 0, sizeof(*out));
 	sl_store_epoch(store, &out->epoch);
@@ -44,8 +68,8 @@ op_epoch(void *ctx, const struct sl_epoch *epoch, struct sl_error *e)
 	struct sl_follower *f = ctx;
 	struct sl_epoch ours;
 
-	sl_store_epoch(f->conf.store, &ours);
-	if (epoch->number > ours.number || sl_store_head(f->conf.store) == 0)
+	sl_store_epoch(committed(f), &ours);
+	if (epoch->number > ours.number || sl_store_head(committed(f)) == 0)
 		return 0;
 	if (f->conf.confirmed && f->conf.confirmed(f->conf.ctx, epoch))
 		return 0;
@@ -56,27 +80,130 @@ op_epoch(void *ctx, const struct sl_epoch *epoch, struct sl_error *e)
 	return -EPERM;
 }
 
+static void
+step_free(struct step *s)
+{
+	*s->pprev = s->next;
+	if (s->next)
+		s->next->pprev = s->pprev;
+	json_decref(s->json);
+	free(s);
+}
+
+static void
+step_done(struct sl_task *t)
+{
+	struct step *s = SL_CONTAINER_OF(t, struct step, task);
+	struct sl_follower *f = s->f;
+	struct sl_error e = s->e;
+	int rc = s->rc;
+	bool told = s->done != NULL;
+
+	if (told)
+		s->done(s);
+	step_free(s);
+	if (told)
+		sl_sub_done(f->sub, rc, NULL, rc ? &e : NULL);
+}
+
+/** Something for the thread that writes. @param done what follows on the loop, before the
+ * subscriber is told; NULL: it does not wait. @param json taken over. @return NULL without memory
+ */
+static struct step *
+step_new(struct sl_follower *f, void (*run)(struct sl_task *t), void (*done)(struct step *s),
+	 json_t *json)
+{
+	struct step *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		json_decref(json);
+		return NULL;
+	}
+	s->f = f;
+	s->json = json;
+	s->done = done;
+	s->task.run = run;
+	s->task.done = step_done;
+	s->next = f->steps;
+	if (s->next)
+		s->next->pprev = &s->next;
+	s->pprev = &f->steps;
+	f->steps = s;
+	return s;
+}
+
+static int
+give(struct sl_follower *f, struct step *s, struct sl_error *e)
+{
+	if (!s)
+		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+	sl_tasks_give(f->writer, &s->task);
+	return 0;
+}
+
+static void
+nothing(struct step *s)
+{
+}
+
+static void
+begin_run(struct sl_task *t)
+{
+	struct step *s = SL_CONTAINER_OF(t, struct step, task);
+
+	s->rc = sl_store_load_begin(s->f->conf.store, &s->epoch, s->number, s->text, &s->e);
+}
+
 static int
 op_begin(void *ctx, const struct sl_epoch *epoch, uint64_t seq, const char *reason,
 	 struct sl_error *e)
 {
 	struct sl_follower *f = ctx;
-	int rc = sl_store_load_begin(f->conf.store, epoch, seq, sub_snapshot_chain(f->sub), e);
+	struct step *s = step_new(f, begin_run, nothing, NULL);
 
-	if (rc == 0)
-		sl_sub_done(f->sub, 0, NULL, NULL);
-	return rc;
+	if (s) {
+		s->epoch = *epoch;
+		s->number = seq;
+		snprintf(s->text, sizeof(s->text), "%s", sub_snapshot_chain(f->sub));
+	}
+	return give(f, s, e);
+}
+
+static void
+part_run(struct sl_task *t)
+{
+	struct step *s = SL_CONTAINER_OF(t, struct step, task);
+
+	s->rc = sl_store_load_part(s->f->conf.store, s->json, &s->e);
 }
 
 static int
 op_part(void *ctx, json_t *objects, struct sl_error *e)
 {
 	struct sl_follower *f = ctx;
-	int rc = sl_store_load_part(f->conf.store, objects, e);
 
-	if (rc == 0)
-		sl_sub_done(f->sub, 0, NULL, NULL);
-	return rc;
+	return give(f, step_new(f, part_run, nothing, json_incref(objects)), e);
+}
+
+static void
+end_run(struct sl_task *t)
+{
+	struct step *s = SL_CONTAINER_OF(t, struct step, task);
+
+	s->rc = sl_store_load_end(s->f->conf.store, s->number, &s->sum, &s->e);
+}
+
+static void
+end_done(struct step *s)
+{
+	struct sl_publisher *p = s->f->conf.publisher;
+	struct sl_error e;
+
+	if (s->rc)
+		return;
+	p->broken = true; /* other objects: loaded anew, now or with the next poll */
+	if (sl_publisher_reload(p, &e))
+		sl_log(SL_LOG_ERR, "repl", "the snapshot cannot be published yet: %s", e.message);
 }
 
 static int
@@ -84,39 +211,56 @@ op_end(void *ctx, uint64_t count, const struct sl_hash_sum *sum, const char *cha
        struct sl_error *e)
 {
 	struct sl_follower *f = ctx;
-	int rc = sl_store_load_end(f->conf.store, count, sum, e);
+	struct step *s = step_new(f, end_run, end_done, NULL);
 
-	if (rc)
-		return rc;
-	f->conf.publisher->broken =
-		true; /* other objects: loaded anew, now or with the next poll */
-	if (sl_publisher_reload(f->conf.publisher, e))
-		sl_log(SL_LOG_ERR, "repl", "the snapshot cannot be published yet: %s", e->message);
-	sl_sub_done(f->sub, 0, NULL, NULL);
-	return 0;
+	if (s) {
+		s->number = count;
+		s->sum = *sum;
+	}
+	return give(f, s, e);
+}
+
+static void
+abort_run(struct sl_task *t)
+{
+	sl_store_load_abort(SL_CONTAINER_OF(t, struct step, task)->f->conf.store);
 }
 
 static void
 op_abort(void *ctx)
 {
 	struct sl_follower *f = ctx;
+	struct sl_error e;
 
-	sl_store_load_abort(f->conf.store);
+	if (give(f, step_new(f, abort_run, NULL, NULL), &e))
+		sl_log(SL_LOG_ERR, "repl", "a snapshot that ended early is not put away: %s",
+		       e.message);
+}
+
+static void
+txn_run(struct sl_task *t)
+{
+	struct step *s = SL_CONTAINER_OF(t, struct step, task);
+
+	s->rc = sl_store_follow(s->f->conf.store, s->json, &s->e);
+}
+
+static void
+txn_done(struct step *s)
+{
+	if (s->rc ==
+	    -EINVAL) /* not what the source's own log says: the same row would come again */
+		sl_sub_resync(s->f->sub, "chain");
+	if (s->rc == 0)
+		sl_publisher_kick(s->f->conf.publisher);
 }
 
 static int
 op_txn(void *ctx, json_t *txn, struct sl_error *e)
 {
 	struct sl_follower *f = ctx;
-	int rc = sl_store_follow(f->conf.store, txn, e);
 
-	if (rc == -EINVAL) /* not what the source's own log says: the same row would come again */
-		sl_sub_resync(f->sub, "chain");
-	if (rc)
-		return rc;
-	sl_publisher_kick(f->conf.publisher);
-	sl_sub_done(f->sub, 0, NULL, NULL);
-	return 0;
+	return give(f, step_new(f, txn_run, txn_done, json_incref(txn)), e);
 }
 
 static bool
@@ -221,7 +365,7 @@ tell_again(void *ctx, const struct sl_subscriber_info *i)
 	struct sl_epoch epoch;
 	json_t *p;
 
-	sl_store_epoch(f->conf.store, &epoch);
+	sl_store_epoch(committed(f), &epoch);
 	if (!i->acked_seq)
 		return true;
 	p = json_pack("{s:s, s:o, s:I, s:I, s:b}", "node", i->node, "epoch",
@@ -232,16 +376,29 @@ tell_again(void *ctx, const struct sl_subscriber_info *i)
 }
 
 static void
+primary_run(struct sl_task *t)
+{
+	struct step *s = SL_CONTAINER_OF(t, struct step, task);
+
+	if (sl_store_set_primary(s->f->conf.store, s->text, &s->e))
+		sl_log(SL_LOG_WARN, "repl", "the primary's address is not kept: %s", s->e.message);
+}
+
+static void
 learn_primary(struct sl_follower *f)
 {
 	struct sl_sub_info info;
-	const char *known = sl_store_primary(f->conf.store);
+	const char *known = sl_store_primary(committed(f));
+	struct step *s;
 	struct sl_error e;
 
 	sl_sub_info(f->sub, &info);
-	if (info.primary[0] && (!known || strcmp(known, info.primary) != 0) &&
-	    sl_store_set_primary(f->conf.store, info.primary, &e))
-		sl_log(SL_LOG_WARN, "repl", "the primary's address is not kept: %s", e.message);
+	if (!info.primary[0] || (known && strcmp(known, info.primary) == 0))
+		return;
+	s = step_new(f, primary_run, NULL, NULL);
+	if (s)
+		snprintf(s->text, sizeof(s->text), "%s", info.primary);
+	give(f, s, &e);
 }
 
 static void
@@ -298,9 +455,11 @@ sl_follower_new(const struct sl_follower_conf *c, struct sl_error *e)
 		return NULL;
 	}
 	f->conf = *c;
-	f->sub = sl_sub_new(&sub, e);
+	f->writer = sl_tasks_new(c->base, "repl-writer", e);
+	if (f->writer)
+		f->sub = sl_sub_new(&sub, e);
 	if (!f->sub) {
-		free(f);
+		sl_follower_free(f);
 		return NULL;
 	}
 	return f;
@@ -318,6 +477,10 @@ sl_follower_free(struct sl_follower *f)
 		relay_end(f->relays, gone.err, NULL, &gone);
 	}
 	sl_sub_free(f->sub);
+	sl_tasks_free(f->writer); /* what it has begun is done whole, or not at all */
+	while (f->steps)
+		step_free(f->steps);
+	sl_store_load_abort(f->conf.store);
 	free(f);
 }
 

@@ -141,6 +141,12 @@ subscribed(const struct sl_publisher *p, const struct pub_stream *s, const struc
 }
 
 static int
+busy(struct sl_error *e)
+{
+	return sl_fail(e, -EBUSY, "busy", "", "the state is being loaded: in a moment");
+}
+
+static int
 h_subscribe(void *user, const struct sl_rpc_caller *caller, const void *params, json_t **result,
 	    struct sl_error *e)
 {
@@ -157,14 +163,20 @@ h_subscribe(void *user, const struct sl_rpc_caller *caller, const void *params, 
 	rc = rc ? rc : pick_schema(p, q, &a, e);
 	if (rc)
 		return rc;
-	rc = pub_refresh(p, 0, &all, e);
+	rc = pub_refresh(p, PUB_SLICE_NS, &all, e);
+	if (rc == 0 && (p->loading || p->broken))
+		rc = busy(e);
 	if (rc)
 		return rc;
 	if (!p->epoch.number) /* a follower that has nothing yet */
 		return sl_fail(e, -EAGAIN, "source_empty", "", "nothing was received here yet");
 	mode = pub_decide(p, &a, &reason);
+	if (mode == PUB_REWOUND && a.seq > p->seq && a.seq <= sl_store_head(p->conf.store))
+		return busy(e);
 	if (mode == PUB_REWOUND) {
 		rc = begin_epoch(p, &a, reason, e);
+		if (rc == 0 && p->loading)
+			rc = busy(e);
 		if (rc)
 			return rc;
 	}
@@ -243,6 +255,8 @@ note_hash(struct sl_publisher *p, struct pub_row *r, const char *hash)
 	struct sl_hash_sum sum;
 	uint64_t count;
 
+	if (p->loading || (r->stream && r->stream->owed))
+		return;
 	if (r->stream ? r->stream->phase != PUB_LIVE || r->i.acked_seq < r->stream->sent_seq
 		      : r->i.acked_seq < SL_MAX(pub_scope_seq(p, r->node), p->load_seq) ||
 				!sl_replica_get(p->replica, SL_KIND_GATEWAY, r->node, &record))

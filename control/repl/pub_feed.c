@@ -6,16 +6,20 @@
 #include "pub_int.h"
 #include "sl_log.h"
 
-/** A row while it is fed. */
-struct feed {
+/** A row while it is fed, and until it was sent to all. */
+struct pub_feed {
 	struct sl_publisher *p;
-	uint64_t until, end_ns;
-	uint64_t seq;
-	char **texts; /* of ops, all that were made */
+	struct pub_prep *row;
+	char **texts; /* of ops, those that the row has not */
 	unsigned n_texts, cap_texts;
-	char **raw; /* ops as the log has them, for data stores */
-	unsigned n_raw;
-	bool failed; /* no memory: the replica may be half way */
+	/* of the op that was looked at last: who has it is known */
+	const struct pub_bucket *from, *to;
+	bool known;
+	bool failed;		/* no memory: the replica may be half way */
+	struct pub_lines all;	/* for data stores */
+	struct pub_lines lines; /* for who has these ops */
+	char **ops;
+	unsigned n_ops;
 };
 
 static bool
@@ -35,7 +39,7 @@ grow(char ***v, unsigned n, unsigned *cap)
 
 /** Keep a text until the row is sent. @return it, NULL without memory */
 static char *
-keep(struct feed *f, char *text)
+keep(struct pub_feed *f, char *text)
 {
 	if (!text || !grow(&f->texts, f->n_texts, &f->cap_texts)) {
 		free(text);
@@ -46,7 +50,7 @@ keep(struct feed *f, char *text)
 }
 
 static void
-give(struct feed *f, struct pub_stream *s, char *text)
+give(struct pub_feed *f, struct pub_stream *s, char *text)
 {
 	if (!text || !grow(&s->ops, s->n_ops, &s->cap_ops)) {
 		f->failed = true;
@@ -61,9 +65,24 @@ listens(const struct pub_stream *s)
 	return s->phase == PUB_LIVE && !s->scope.all;
 }
 
+/** Who has the op's object in scope, who had it? Those of one bucket have it all alike. */
+static void
+look(struct pub_feed *f, const struct pub_op *op)
+{
+	if (f->known && f->from == op->from && f->to == op->to)
+		return;
+	PUB_EACH (s, f->p) {
+		s->has = op->to && listens(s) && pub_scope_has(&s->scope, op->to);
+		s->had = op->from && listens(s) && pub_scope_has(&s->scope, op->from);
+	}
+	f->from = op->from;
+	f->to = op->to;
+	f->known = true;
+}
+
 /** The put's text in a view; one text where both are the same, so that equal lists are found. */
 static char *
-put_text(struct feed *f, struct pub_op *op, const struct sl_replica_obj *is,
+put_text(struct pub_feed *f, struct pub_op *op, const struct sl_replica_obj *is,
 	 const struct pub_seen *older, enum pub_view view)
 {
 	bool own = view == PUB_OLDER && older->own;
@@ -77,12 +96,12 @@ put_text(struct feed *f, struct pub_op *op, const struct sl_replica_obj *is,
 
 /** Give an op to those who have the object in scope, or had it. */
 static void
-give_all(struct feed *f, struct pub_op *op, const struct sl_replica_obj *is,
+give_all(struct pub_feed *f, struct pub_op *op, const struct sl_replica_obj *is,
 	 const struct pub_seen *older)
 {
+	look(f, op);
 	PUB_EACH (s, f->p) {
-		bool has = op->is[s->view] && listens(s) && pub_scope_has(&s->scope, op->to);
-		bool had = op->was[s->view] && listens(s) && pub_scope_has(&s->scope, op->from);
+		bool has = s->has && op->is[s->view], had = s->had && op->was[s->view];
 
 		if (!has && had && !op->del)
 			op->del = keep(f, pub_op_text(op->kind, op->id, op->rev, NULL, 0, op->to));
@@ -95,7 +114,7 @@ give_all(struct feed *f, struct pub_op *op, const struct sl_replica_obj *is,
 
 /** An object enters the scope of a stream, or leaves it. */
 static void
-give_object(struct feed *f, struct pub_stream *s, const struct sl_replica_obj *o, bool enter)
+give_object(struct pub_feed *f, struct pub_stream *s, const struct sl_replica_obj *o, bool enter)
 {
 	struct pub_seen seen = {.there = true, .text = o->text, .len = o->len};
 
@@ -110,7 +129,7 @@ give_object(struct feed *f, struct pub_stream *s, const struct sl_replica_obj *o
 
 /** All objects of a bucket enter the scope of a stream, or leave it. */
 static void
-give_bucket(struct feed *f, struct pub_stream *s, const struct pub_bucket *b, bool enter)
+give_bucket(struct pub_feed *f, struct pub_stream *s, const struct pub_bucket *b, bool enter)
 {
 	for (int k = 0; k < SL_KIND_N; k++) {
 		struct sl_replica_cursor c = {0};
@@ -125,10 +144,9 @@ give_bucket(struct feed *f, struct pub_stream *s, const struct pub_bucket *b, bo
 	}
 }
 
-/** What enters and leaves the scope of a stream, as ops; where it is more than an outbox holds, a
- * snapshot is due. */
+/** What enters and leaves the scope of a stream, as ops; where it is much, a snapshot is due. */
 static void
-feed_scope(struct feed *f, struct pub_stream *s, const struct pub_scope *now)
+feed_scope(struct pub_feed *f, struct pub_stream *s, const struct pub_scope *now)
 {
 	uint64_t bytes = 0;
 
@@ -136,7 +154,7 @@ feed_scope(struct feed *f, struct pub_stream *s, const struct pub_scope *now)
 		bytes += pub_scope_has(now, s->scope.has[i]) ? 0 : s->scope.has[i]->bytes;
 	for (unsigned i = 0; i < now->n; i++)
 		bytes += pub_scope_has(&s->scope, now->has[i]) ? 0 : now->has[i]->bytes;
-	if (bytes > f->p->conf.outbox_max) {
+	if (bytes > SL_MIN(f->p->conf.outbox_max, PUB_SCOPE_BYTES)) {
 		pub_stream_snapshot(s, "scope_changed");
 		return;
 	}
@@ -152,7 +170,7 @@ feed_scope(struct feed *f, struct pub_stream *s, const struct pub_scope *now)
 
 /** The record of a gateway changed: its scope may be another. */
 static void
-feed_record(struct feed *f, const char *gateway)
+feed_record(struct pub_feed *f, const char *gateway)
 {
 	struct pub_bucket *b = pub_bucket(f->p, SL_SCOPE_GATEWAY, gateway);
 
@@ -160,7 +178,8 @@ feed_record(struct feed *f, const char *gateway)
 		f->failed = true;
 		return;
 	}
-	b->record_seq = f->seq;
+	b->record_seq = f->row->seq;
+	f->known = false;
 	PUB_EACH (s, f->p) {
 		struct pub_scope now = {0};
 
@@ -179,7 +198,7 @@ feed_record(struct feed *f, const char *gateway)
 
 /** Take what was there out of its bucket. */
 static int
-feed_was(struct feed *f, struct pub_op *op)
+feed_was(struct pub_feed *f, struct pub_op *op)
 {
 	struct sl_replica_obj was;
 	struct pub_seen older;
@@ -192,7 +211,7 @@ feed_was(struct feed *f, struct pub_op *op)
 	if (rc)
 		return rc;
 	pub_bucket_sub(op->from, &was, &older);
-	op->from->seq = f->seq;
+	op->from->seq = f->row->seq;
 	op->was[PUB_STORED] = true;
 	op->was[PUB_OLDER] = older.there;
 	pub_seen_free(&older);
@@ -201,139 +220,114 @@ feed_was(struct feed *f, struct pub_op *op)
 
 /** Take an object out of, or put it into, the replica and its bucket. */
 static int
-feed_replica(struct feed *f, struct pub_op *op, const json_t *body, struct sl_replica_obj *is,
-	     struct pub_seen *older)
+feed_replica(struct pub_feed *f, struct pub_op *op, struct pub_ready *ready,
+	     struct sl_replica_obj *is)
 {
 	struct sl_replica *r = f->p->replica;
 	int rc = feed_was(f, op);
 
 	if (rc)
 		return rc;
-	if (!body)
+	if (!ready->put)
 		return op->from ? sl_replica_del(r, op->kind, op->id) : 0;
-	rc = sl_replica_put(r, op->kind, op->id, op->rev, body);
-	if (rc || !sl_replica_get(r, op->kind, op->id, is))
-		return rc ? rc : -ENOENT;
-	op->to = pub_bucket_of(f->p, op->kind, is->scope);
-	rc = op->to ? pub_see_body(f->p, op->kind, op->id, body, older) : -ENOMEM;
+	sl_replica_show(op->kind, ready->obj, is);
+	rc = sl_replica_enter(r, op->kind, ready->obj);
 	if (rc)
 		return rc;
-	pub_bucket_add(op->to, is, older);
-	op->to->seq = f->seq;
+	ready->obj = NULL;
+	op->to = pub_bucket_of(f->p, op->kind, is->scope);
+	if (!op->to)
+		return -ENOMEM;
+	pub_bucket_add(op->to, is, &ready->older);
+	op->to->seq = f->row->seq;
 	op->is[PUB_STORED] = true;
-	op->is[PUB_OLDER] = older->there;
+	op->is[PUB_OLDER] = ready->older.there;
 	return 0;
 }
 
 static void
-feed_op(struct feed *f, const json_t *o)
+feed_op(struct pub_feed *f, struct pub_ready *ready)
 {
-	const char *kind = json_string_value(json_object_get(o, "kind"));
-	const char *id = json_string_value(json_object_get(o, "id"));
-	const char *what = json_string_value(json_object_get(o, "op"));
-	const json_t *body = json_object_get(o, "obj");
-	struct pub_op op = {.id = id,
-			    .rev = (uint64_t)json_integer_value(json_object_get(o, "rev"))};
+	struct pub_op op = {.kind = ready->kind,
+			    .id = ready->id,
+			    .rev = ready->rev,
+			    .put = {[PUB_STORED] = ready->text}};
 	struct sl_replica_obj is = {0};
-	struct pub_seen older = {0};
 
-	if (!kind || !id || !what || sl_kind_parse(kind, &op.kind) < 0) {
-		sl_log(SL_LOG_ERR, "repl", "transaction %llu: an op of an unknown kind",
-		       (unsigned long long)f->seq);
+	if (feed_replica(f, &op, ready, &is)) {
 		f->failed = true;
 		return;
 	}
-	if (feed_replica(f, &op, strcmp(what, "put") == 0 ? body : NULL, &is, &older))
-		f->failed = true;
-	else
-		give_all(f, &op, &is, &older);
-	pub_seen_free(&older);
-	if (!f->failed && op.kind == SL_KIND_GATEWAY)
-		feed_record(f, id);
+	give_all(f, &op, &is, &ready->older);
+	if (op.kind == SL_KIND_GATEWAY)
+		feed_record(f, op.id);
 }
 
-static bool
-same_ops(const struct pub_stream *a, const struct pub_stream *b)
+/* --- sending ---------------------------------------------------------------------------------- */
+
+/** The lines of ops; the same list, one after the other, becomes text once. */
+static const struct pub_lines *
+lines_of(struct pub_feed *f, const struct pub_stream *s)
 {
-	return a && a->n_ops == b->n_ops &&
-	       memcmp(a->ops, b->ops, a->n_ops * sizeof(a->ops[0])) == 0;
+	if (f->lines.n && f->n_ops == s->n_ops &&
+	    memcmp(f->ops, s->ops, s->n_ops * sizeof(s->ops[0])) == 0)
+		return &f->lines;
+	pub_lines_free(&f->lines);
+	free(f->ops);
+	f->n_ops = s->n_ops;
+	f->ops = malloc(s->n_ops * sizeof(s->ops[0]));
+	if (!f->ops || pub_lines_make(&f->lines, f->p, f->row->txn, s->ops, s->n_ops))
+		return NULL;
+	memcpy(f->ops, s->ops, s->n_ops * sizeof(s->ops[0]));
+	return &f->lines;
 }
 
-/** Send the row to those who have a part in it; equal lists of ops become text once. */
-static void
-deliver(struct feed *f, json_t *txn)
+/** The ops as the log has them. */
+static const struct pub_lines *
+all_lines(struct pub_feed *f)
 {
-	struct pub_lines lines = {0}, all = {0};
-	const struct pub_stream *last = NULL;
+	struct pub_prep *r = f->row;
+	char **raw;
 
-	PUB_EACH (s, f->p) {
-		if (s->phase != PUB_LIVE)
-			continue;
-		if (s->scope.all) {
-			if (!all.n && pub_lines_make(&all, f->p, txn, f->raw, f->n_raw))
-				pub_stream_drop(s, "no_memory", "no memory");
-			else
-				pub_stream_txn(s, &all, f->seq);
-			continue;
+	if (f->all.n)
+		return &f->all;
+	raw = calloc(r->n + 1, sizeof(*raw));
+	for (unsigned i = 0; raw && i < r->n; i++) {
+		struct pub_ready *op = &r->ops[i];
+
+		if (!op->raw) /* nobody wanted it when the row was made ready */
+			op->raw = json_dumps(json_array_get(json_object_get(r->txn, "ops"), i),
+					     JSON_COMPACT);
+		raw[i] = op->raw;
+		if (!raw[i]) {
+			free(raw);
+			return NULL;
 		}
-		if (!s->n_ops)
-			continue;
-		if (!same_ops(last, s)) {
-			pub_lines_free(&lines);
-			last = pub_lines_make(&lines, f->p, txn, s->ops, s->n_ops) ? NULL : s;
-		}
-		if (last)
-			pub_stream_txn(s, &lines, f->seq);
-		else
-			pub_stream_drop(s, "no_memory", "no memory");
 	}
-	PUB_EACH (s, f->p)
+	if (raw && pub_lines_make(&f->all, f->p, r->txn, raw, r->n)) {
+		free(raw);
+		return NULL;
+	}
+	free(raw);
+	return f->all.n ? &f->all : NULL;
+}
+
+static void
+deliver_to(struct pub_feed *f, struct pub_stream *s)
+{
+	const struct pub_lines *l;
+
+	s->owed = false;
+	if (s->phase != PUB_LIVE) {
 		s->n_ops = 0;
-	pub_lines_free(&lines);
-	pub_lines_free(&all);
-}
-
-static bool
-wants_raw(const struct sl_publisher *p)
-{
-	PUB_EACH (s, p) {
-		if (s->phase == PUB_LIVE && s->scope.all)
-			return true;
-	}
-	return false;
-}
-
-static void
-feed_raw(struct feed *f, const json_t *ops)
-{
-	const json_t *o;
-	size_t i;
-
-	if (!wants_raw(f->p))
 		return;
-	f->raw = calloc(json_array_size(ops) + 1, sizeof(f->raw[0]));
-	json_array_foreach (ops, i, o) {
-		char *text = f->raw ? json_dumps(o, JSON_COMPACT) : NULL;
-
-		if (!text) {
-			f->failed = true;
-			return;
-		}
-		f->raw[f->n_raw++] = text;
 	}
-}
-
-static void
-feed_clear(struct feed *f)
-{
-	for (unsigned i = 0; i < f->n_texts; i++)
-		free(f->texts[i]);
-	for (unsigned i = 0; i < f->n_raw; i++)
-		free(f->raw[i]);
-	free(f->texts);
-	free(f->raw);
-	f->texts = f->raw = NULL;
-	f->n_texts = f->cap_texts = f->n_raw = 0;
+	l = s->scope.all ? all_lines(f) : lines_of(f, s);
+	s->n_ops = 0;
+	if (l)
+		pub_stream_txn(s, l, f->row->seq);
+	else
+		pub_stream_drop(s, "no_memory", "no memory");
 }
 
 /** Does a change of this object concern how somebody has logged in? */
@@ -351,143 +345,174 @@ is_credential(const struct pub_stream *s, enum sl_kind k, const char *id)
 
 /** Whose credentials changed logs in anew, which is where that is looked at. */
 static void
-feed_credentials(struct sl_publisher *p, const json_t *o)
+feed_credentials(struct pub_feed *f)
 {
-	const char *id = json_string_value(json_object_get(o, "id"));
-	enum sl_kind k;
+	for (unsigned i = 0; i < f->row->n; i++) {
+		const struct pub_ready *op = &f->row->ops[i];
 
-	if (sl_kind_parse(json_string_value(json_object_get(o, "kind")), &k) < 0 ||
-	    (k != SL_KIND_TOKEN && k != SL_KIND_CRL))
-		return;
-	PUB_EACH (s, p) {
-		if (is_credential(s, k, id))
-			pub_stream_drop(s, "credential_changed", "log in again");
+		if (op->kind != SL_KIND_TOKEN && op->kind != SL_KIND_CRL)
+			continue;
+		PUB_EACH (s, f->p) {
+			if (is_credential(s, op->kind, op->id))
+				pub_stream_drop(s, "credential_changed", "log in again");
+		}
 	}
 }
 
-static bool
-feed_row(void *ctx, uint64_t seq, json_t *txn)
+static void
+feed_free(struct pub_feed *f)
 {
-	struct feed *f = ctx;
-	struct sl_publisher *p = f->p;
-	const char *chain = json_string_value(json_object_get(txn, "chain"));
-	json_t *ops = json_object_get(txn, "ops"), *o;
-	size_t i;
+	PUB_EACH (s, f->p) {
+		s->owed = false;
+		s->n_ops = 0;
+	}
+	for (unsigned i = 0; i < f->n_texts; i++)
+		free(f->texts[i]);
+	free(f->texts);
+	free(f->ops);
+	pub_lines_free(&f->all);
+	pub_lines_free(&f->lines);
+	pub_prep_free(f->row);
+	free(f);
+}
 
-	if (seq > f->until)
-		return false;
-	f->seq = seq;
-	f->failed = seq != p->seq + 1 || !chain || strlen(chain) >= sizeof(p->chain);
-	if (!f->failed)
-		feed_raw(f, ops);
-	for (i = 0; !f->failed && i < json_array_size(ops); i++)
-		feed_op(f, json_array_get(ops, i));
+void
+pub_feed_drop(struct sl_publisher *p)
+{
+	if (p->feed)
+		feed_free(p->feed);
+	p->feed = NULL;
+}
+
+/** Send the row to those who have a part in it. @return false: not to all yet */
+static bool
+deliver(struct sl_publisher *p, uint64_t end_ns)
+{
+	struct pub_feed *f = p->feed;
+
+	PUB_EACH (s, p) {
+		if (!s->owed)
+			continue;
+		deliver_to(f, s);
+		if (end_ns && sl_clock_mono_ns() >= end_ns)
+			return false;
+	}
+	feed_credentials(f);
+	pub_feed_drop(p);
+	return true;
+}
+
+/* --- rows ------------------------------------------------------------------------------------- */
+
+/** A row that is ready becomes the replica's, and is owed to whom it concerns. */
+static void
+feed_row(struct sl_publisher *p, struct pub_prep *r)
+{
+	struct pub_feed *f = calloc(1, sizeof(*f));
+
+	if (!f) {
+		p->broken = true;
+		pub_prep_free(r);
+		return;
+	}
+	f->p = p;
+	f->row = r;
+	f->failed = r->failed || r->seq != p->seq + 1;
+	for (unsigned i = 0; !f->failed && i < r->n; i++)
+		feed_op(f, &r->ops[i]);
 	if (f->failed) {
 		p->broken = true;
-		feed_clear(f);
+		feed_free(f);
+		return;
+	}
+	p->seq = r->seq;
+	memcpy(p->chain, r->chain, sizeof(p->chain));
+	PUB_EACH (s, p)
+		s->owed = s->phase == PUB_LIVE && (s->scope.all || s->n_ops);
+	p->feed = f;
+}
+
+static void
+row_ready(struct sl_task *t)
+{
+	struct pub_prep *r = SL_CONTAINER_OF(t, struct pub_prep, task);
+	struct sl_publisher *p = r->p;
+
+	p->prep = NULL;
+	if (p->broken || p->loading) { /* made for a replica that goes */
+		pub_prep_free(r);
+		return;
+	}
+	feed_row(p, r);
+	pub_waits_check(p);
+	pub_wake(p);
+}
+
+static bool
+wants_raw(const struct sl_publisher *p)
+{
+	PUB_EACH (s, p) {
+		if (s->phase == PUB_LIVE && s->scope.all)
+			return true;
+	}
+	return false;
+}
+
+struct reading {
+	struct sl_publisher *p;
+	uint64_t until, end_ns;
+};
+
+/** A row: fed and sent here and now, or given to the helper. */
+static bool
+read_row(void *ctx, uint64_t seq, const char *chain, const char *text, size_t len)
+{
+	struct reading *w = ctx;
+	struct sl_publisher *p = w->p;
+	struct pub_prep *r;
+
+	if (seq > w->until)
+		return false;
+	r = pub_prep_new(p, seq, chain ? chain : "");
+	if (r && len > PUB_ROW_BYTES && pub_prep_give(r, text, len, row_ready) == 0) {
+		p->prep = r;
 		return false;
 	}
-	p->seq = seq;
-	memcpy(p->chain, chain, strlen(chain) + 1);
-	deliver(f, txn);
-	feed_clear(f);
-	json_array_foreach (ops, i, o)
-		feed_credentials(p, o);
-	return !f->end_ns || sl_clock_mono_ns() < f->end_ns;
+	if (r) {
+		pub_prep_make(r, text, len, wants_raw(p), false);
+		feed_row(p, r);
+	}
+	p->broken |= !r;
+	if (p->broken || !deliver(p, w->end_ns))
+		return false;
+	return !w->end_ns || sl_clock_mono_ns() < w->end_ns;
+}
+
+/** What is there up to `until`? */
+static uint64_t
+goal(struct sl_publisher *p, uint64_t until)
+{
+	return SL_MIN(sl_store_head(p->conf.store), until);
 }
 
 bool
 pub_feed(struct sl_publisher *p, uint64_t until, uint64_t budget_ns)
 {
-	struct feed f = {.p = p,
-			 .until = until,
-			 .end_ns = budget_ns ? sl_clock_mono_ns() + budget_ns : 0};
-	uint64_t head = SL_MIN(sl_store_head(p->conf.store), until), was = p->seq;
+	uint64_t end_ns = budget_ns ? sl_clock_mono_ns() + budget_ns : 0, was = p->seq;
+	struct reading w = {p, until, end_ns};
 	struct sl_error e;
 	int rc;
 
-	if (p->broken || p->seq >= head)
+	if (p->feed && !deliver(p, end_ns))
+		return false;
+	if (p->broken || p->prep || p->loading || p->seq >= goal(p, until))
 		return true;
-	rc = sl_store_log_read(p->conf.store, p->seq + 1, feed_row, &f, &e);
+	rc = sl_store_log_walk(p->conf.store, p->seq + 1, read_row, &w, &e);
 	if (rc < 0) /* again with the next poll */
 		sl_log(SL_LOG_ERR, "repl", "the log cannot be read: %s", e.message);
-	else if (p->seq == was)
+	else if (p->seq == was && !p->prep)
 		p->broken = true; /* the rows are gone, or not what they should be */
 	if (p->seq != was)
 		pub_waits_check(p);
-	return rc < 0 || p->broken || p->seq >= SL_MIN(sl_store_head(p->conf.store), until);
-}
-
-/* --- loading ---------------------------------------------------------------------------------- */
-
-struct load {
-	struct sl_replica *replica;
-	int rc;
-};
-
-static bool
-load_row(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
-{
-	struct load *l = ctx;
-	json_t *body = json_loadb(text, len, 0, NULL);
-
-	l->rc = body ? sl_replica_put(l->replica, k, id, rev, body) : -ENOMEM;
-	json_decref(body);
-	return l->rc == 0;
-}
-
-static int
-load_buckets(struct sl_publisher *p)
-{
-	for (int k = 0; k < SL_KIND_N; k++) {
-		struct sl_replica_cursor c = {0};
-		struct sl_replica_obj o;
-
-		while (sl_replica_next(p->replica, (enum sl_kind)k, &c, &o)) {
-			struct pub_bucket *b = pub_bucket_of(p, o.kind, o.scope);
-			struct pub_seen older;
-
-			if (!b || pub_see_text(p, o.kind, o.id, o.text, o.len, &older))
-				return -ENOMEM;
-			pub_bucket_add(b, &o, &older);
-			pub_seen_free(&older);
-		}
-	}
-	return 0;
-}
-
-int
-pub_load(struct sl_publisher *p, struct sl_error *e)
-{
-	struct sl_store_snap *snap = sl_store_snap_open(p->conf.store, e);
-	struct load l = {.replica = sl_replica_new()};
-	int n = -ENOMEM;
-
-	if (!snap || !l.replica) {
-		sl_replica_free(l.replica);
-		if (!snap)
-			return e->err;
-		sl_store_snap_close(snap);
-		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
-	}
-	do {
-		n = sl_store_snap_next(snap, 1024, load_row, &l);
-	} while (n > 0 && l.rc == 0);
-	if (n < 0 || l.rc) {
-		sl_store_snap_close(snap);
-		sl_replica_free(l.replica);
-		return sl_fail(e, n < 0 ? n : l.rc, "store_io", "", "the store cannot be loaded");
-	}
-	sl_replica_free(p->replica);
-	pub_buckets_free(p);
-	p->replica = l.replica;
-	sl_store_snap_pos(snap, &p->epoch, &p->seq, p->chain);
-	p->load_seq = p->seq;
-	p->broken = false;
-	sl_store_snap_close(snap);
-	if (load_buckets(p)) {
-		p->broken = true;
-		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
-	}
-	return 0;
+	return rc < 0 || p->broken || p->prep || (!p->feed && p->seq >= goal(p, until));
 }

@@ -10,16 +10,19 @@
 #include "sl_publisher.h"
 #include "sl_replica.h"
 #include "sl_rpc_server.h"
+#include "sl_tasks.h"
 #include "wire.h"
 
-#define PUB_PART_BYTES ((size_t)60 * 1024) /* of a snapshot, of a transaction */
-#define PUB_LINE_ROOM ((size_t)4 * 1024)   /* beside them, in a line */
-#define PUB_QUEUE_LOW ((size_t)256 * 1024) /* what is pulled goes on below */
-#define PUB_SLICE_NS (2 * SL_NS_PER_MS)	   /* of the loop, at a time */
-#define PUB_POLL_MS 200			   /* commits of other processes */
-#define PUB_REWIND_S 60			   /* at most one new epoch in this time */
-#define PUB_REWIND_NODE_S 3600		   /* because of one and the same subscriber */
-#define PUB_NODES_MAX 4096		   /* rows of the table */
+#define PUB_PART_BYTES ((size_t)60 * 1024)   /* of a snapshot, of a transaction */
+#define PUB_ROW_BYTES ((size_t)64 * 1024)    /* a larger row is made ready on a thread */
+#define PUB_SCOPE_BYTES ((size_t)512 * 1024) /* more comes as a snapshot where a scope changes */
+#define PUB_LINE_ROOM ((size_t)4 * 1024)     /* beside them, in a line */
+#define PUB_QUEUE_LOW ((size_t)256 * 1024)   /* what is pulled goes on below */
+#define PUB_SLICE_NS (2 * SL_NS_PER_MS)	     /* of the loop, at a time */
+#define PUB_POLL_MS 200			     /* commits of other processes */
+#define PUB_REWIND_S 60			     /* at most one new epoch in this time */
+#define PUB_REWIND_NODE_S 3600		     /* because of one and the same subscriber */
+#define PUB_NODES_MAX 4096		     /* rows of the table */
 #define PUB_BUCKETS 128
 
 /** Forms in which objects are sent: as they are stored, and as a gateway of the schema before reads
@@ -77,6 +80,9 @@ enum pub_phase {
 };
 
 struct pub_row;
+struct pub_load;
+struct pub_prep;
+struct pub_feed;
 
 struct pub_stream {
 	TAILQ_ENTRY(pub_stream) link;
@@ -103,6 +109,8 @@ struct pub_stream {
 	/* the transaction that is fed: copies of pointers */
 	char **ops;
 	unsigned n_ops, cap_ops;
+	bool has, had; /* what is in its scope: of the last op that was looked at */
+	bool owed;     /* the transaction was not sent to it yet: the sums are later than it */
 	struct pub_row *row;
 };
 
@@ -123,7 +131,14 @@ struct sl_publisher {
 	struct sl_epoch epoch;
 	uint64_t seq, load_seq; /* the replica is at; was at when it was loaded */
 	char chain[SL_CHAIN_STR];
-	bool broken; /* the replica is not what the store says: load anew */
+	bool broken;		    /* the replica is not what the store says: load anew */
+	struct sl_tasks *helper;    /* what would hold the loop */
+	struct pub_load *loading;   /* another replica is on its way */
+	struct pub_load *unloading; /* the former one is freed */
+	bool load_again;	    /* the store was replaced again meanwhile */
+	struct pub_prep *prep;	    /* the next row is made ready */
+	struct pub_prep *freed;	    /* rows that the helper frees */
+	struct pub_feed *feed;	    /* a row is fed and not sent to all yet */
 	TAILQ_HEAD(, pub_stream) streams;
 	unsigned n_streams, n_snapshots;
 	uint64_t next_name, next_turn, rewind_mono_ns;
@@ -170,14 +185,62 @@ int pub_see_body(const struct sl_publisher *p, enum sl_kind k, const char *id, c
 int pub_see_text(const struct sl_publisher *p, enum sl_kind k, const char *id, const char *text,
 		 size_t len, struct pub_seen *out);
 void pub_seen_free(struct pub_seen *s);
+/* --- loading (pub_load.c) --------------------------------------------------------------------- */
+
+/** Load the replica from the store, now. */
+int pub_load_now(struct sl_publisher *p, struct sl_error *e);
+/** Load it on the helper; until then the former one stays and nothing but heartbeats is sent. Then
+ * all streams take a snapshot. */
+int pub_load_begin(struct sl_publisher *p, struct sl_error *e);
+void pub_load_free(struct pub_load *l); /* NULL allowed */
+/** It is another state: streams take a snapshot of it. */
+void pub_anew(struct sl_publisher *p, const struct sl_epoch *was);
+
+/* --- rows made ready (pub_prep.c) ------------------------------------------------------------- */
+
+/** An op of a row, with all that costs time done. */
+struct pub_ready {
+	enum sl_kind kind;
+	bool put;
+	const char *id; /* of the row's JSON */
+	uint64_t rev;
+	struct replica_obj *obj; /* NULL: a del, or entered */
+	char *raw;		 /* as data stores get it; NULL: not made */
+	char *text;		 /* a put as gateways get it; NULL: not made */
+	struct pub_seen older;	 /* a put: how the older view has it */
+};
+struct pub_prep {
+	struct sl_task task;
+	struct pub_prep *next; /* of those that are freed */
+	struct sl_publisher *p;
+	const struct sl_replica *replica; /* for which it is made */
+	uint64_t seq;
+	char chain[SL_CHAIN_STR];
+	char *row; /* as stored, with its length; NULL: not for the helper */
+	size_t len;
+	json_t *txn;
+	struct pub_ready *ops;
+	unsigned n;
+	bool failed;
+};
+struct pub_prep *pub_prep_new(struct sl_publisher *p, uint64_t seq, const char *chain);
+/** Parse a row and make its ops ready, with their texts or without; `failed` tells. */
+void pub_prep_make(struct pub_prep *r, const char *text, size_t len, bool raw, bool texts);
+/** The same on the helper, then `done` on the loop. @return 0, -ENOMEM */
+int pub_prep_give(struct pub_prep *r, const char *text, size_t len,
+		  void (*done)(struct sl_task *t));
+/** What the helper made is freed there. NULL allowed. */
+void pub_prep_free(struct pub_prep *r);
+/** At the end, where there is no helper any more. */
+void pub_prep_free_now(struct pub_prep *r);
 
 /* --- the feed (pub_feed.c) -------------------------------------------------------------------- */
 
-/** Load the replica from the store. On an error the former one stays. */
-int pub_load(struct sl_publisher *p, struct sl_error *e);
 /** Read the log on, up to `until` at most and for `budget_ns` (0: as long as it takes), and send
- * it. @return true if nothing more is there */
+ * it. @return true if nothing more is to be done now: all is fed, or a thread is at work */
 bool pub_feed(struct sl_publisher *p, uint64_t until, uint64_t budget_ns);
+/** Forget the row that is not sent to all yet. */
+void pub_feed_drop(struct sl_publisher *p);
 
 /* --- text (pub_text.c) ------------------------------------------------------------------------ */
 
@@ -258,8 +321,8 @@ enum pub_mode pub_decide(struct sl_publisher *p, const struct pub_ask *a, const 
 
 /** Somebody has work: pump. */
 void pub_wake(struct sl_publisher *p);
-/** Look at the store: epoch, then rows. @param[out] all: nothing more is there. @return 0 or
- * negative errno: it cannot be read */
+/** Look at the store: epoch, then rows. @param[out] all: nothing more is to be done now. @return 0
+ * or negative errno: it cannot be read */
 int pub_refresh(struct sl_publisher *p, uint64_t budget_ns, bool *all, struct sl_error *e);
 
 #endif

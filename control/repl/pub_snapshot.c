@@ -32,7 +32,7 @@ pub_stream_snapshot(struct pub_stream *s, const char *reason)
 static bool
 is_my_turn(const struct pub_stream *s)
 {
-	if (s->p->n_snapshots >= s->p->conf.snapshots_max)
+	if (s->p->n_snapshots >= s->p->conf.snapshots_max || s->p->feed || s->p->prep)
 		return false;
 	PUB_EACH (o, s->p) {
 		if (o->phase == PUB_WAIT && o->turn < s->turn)
@@ -59,6 +59,10 @@ pub_snapshot_begin(struct pub_stream *s)
 	p->n_snapshots++;
 	sl_store_snap_pos(s->snap, &s->snap_epoch, &s->snap_seq, s->snap_chain);
 	pub_feed(p, s->snap_seq, 0);
+	if (p->prep) { /* of a large row: then again */
+		pub_snapshot_close(s);
+		return;
+	}
 	if (p->broken || p->seq != s->snap_seq || strcmp(s->snap_epoch.id, p->epoch.id) != 0) {
 		p->broken = true; /* the store was replaced: loaded anew at once, then again */
 		pub_snapshot_close(s);

@@ -77,7 +77,7 @@ pub_stream_beat(struct pub_stream *s)
 		  s->name, (unsigned long long)p->seq, sl_time_str(sl_clock_wall_ns(), now));
 	wire_json(&t, epoch);
 	json_decref(epoch);
-	if (s->phase == PUB_LIVE) {
+	if (s->phase == PUB_LIVE && !s->owed && !p->loading) {
 		pub_scope_sum(p, &s->scope, s->view, &sum, &count);
 		wire_addf(&t, ",\"scope_seq\":%llu,\"hash\":\"%s\",\"chain\":\"%s\"",
 			  (unsigned long long)s->sent_seq, sl_hash_str(&sum, hash), p->chain);

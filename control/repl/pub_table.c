@@ -128,7 +128,8 @@ lacks(struct sl_publisher *p, const char *gateway, uint64_t seq)
 		return NULL;
 	/* what is later than its last transaction does not concern it */
 	if (r->stream)
-		scope_seq = r->stream->phase == PUB_LIVE ? r->stream->sent_seq : UINT64_MAX;
+		scope_seq = r->stream->phase == PUB_LIVE && !r->stream->owed ? r->stream->sent_seq
+									     : UINT64_MAX;
 	else
 		scope_seq = SL_MAX(pub_scope_seq(p, gateway), p->load_seq);
 	return p->seq >= seq && r->i.acked_seq >= scope_seq ? NULL : "not_acked";

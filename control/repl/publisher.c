@@ -37,6 +37,9 @@ epoch_changed(struct sl_publisher *p)
 int
 pub_refresh(struct sl_publisher *p, uint64_t budget_ns, bool *all, struct sl_error *e)
 {
+	*all = true;
+	if (p->loading)
+		return 0;
 	if (epoch_changed(p) && sl_publisher_reload(p, e))
 		return e->err;
 	*all = pub_feed(p, UINT64_MAX, budget_ns);
@@ -73,6 +76,8 @@ on_work(evutil_socket_t fd, short what, void *arg)
 		sl_log(SL_LOG_ERR, "repl", "the store cannot be loaded: %s", e.message);
 		return; /* again with the next poll */
 	}
+	if (p->loading || p->broken)
+		return; /* until another one is there */
 	pub_waits_check(p);
 	if (pump(p, end_ns) || !all)
 		pub_wake(p);
@@ -101,25 +106,28 @@ sl_publisher_reload(struct sl_publisher *p, struct sl_error *e)
 {
 	struct sl_epoch epoch, was = p->epoch;
 	char chain[SL_CHAIN_STR] = "";
-	int rc = 0;
 
 	sl_store_epoch(p->conf.store, &epoch);
 	/* a new epoch of the same objects needs no loading */
-	if (p->broken || sl_store_head(p->conf.store) != p->seq ||
+	if (p->broken || p->loading || sl_store_head(p->conf.store) != p->seq ||
 	    sl_store_chain(p->conf.store, p->seq, chain) || strcmp(chain, p->chain) != 0)
-		rc = pub_load(p, e);
-	else
-		p->epoch = epoch;
-	if (rc)
-		return rc;
-	if (strcmp(was.id, p->epoch.id) != 0)
+		return pub_load_begin(p, e);
+	p->epoch = epoch;
+	pub_anew(p, &was);
+	return 0;
+}
+
+void
+pub_anew(struct sl_publisher *p, const struct sl_epoch *was)
+{
+	pub_feed_drop(p);
+	if (strcmp(was->id, p->epoch.id) != 0)
 		pub_rows_forget(p);
 	PUB_EACH (s, p) {
 		pub_scope_free(&s->scope);
 		pub_stream_snapshot(s, "epoch_changed");
 	}
 	pub_waits_check(p);
-	return 0;
 }
 
 static int
@@ -160,7 +168,8 @@ sl_publisher_new(const struct sl_publisher_conf *c, struct sl_error *e)
 		sl_publisher_free(p);
 		return NULL;
 	}
-	if (pub_load(p, e)) {
+	p->helper = sl_tasks_new(c->base, "repl-helper", e);
+	if (!p->helper || pub_load_now(p, e)) {
 		sl_publisher_free(p);
 		return NULL;
 	}
@@ -174,15 +183,34 @@ free_event(struct event *ev)
 		event_free(ev);
 }
 
+/** What the helper has not done. */
+static void
+end_tasks(struct sl_publisher *p)
+{
+	struct pub_prep *r;
+
+	pub_feed_drop(p);
+	pub_load_free(p->loading);
+	pub_load_free(p->unloading);
+	pub_prep_free_now(p->prep);
+	while ((r = p->freed)) {
+		p->freed = r->next;
+		pub_prep_free_now(r);
+	}
+}
+
 void
 sl_publisher_free(struct sl_publisher *p)
 {
 	if (!p)
 		return;
+	sl_tasks_free(p->helper);
+	p->helper = NULL;
 	pub_waits_free(p);
 	while (!TAILQ_EMPTY(&p->streams))
 		pub_stream_free(TAILQ_FIRST(&p->streams));
 	pub_rows_free(p);
+	end_tasks(p);
 	sl_replica_free(p->replica);
 	pub_buckets_free(p);
 	free_event(p->work);

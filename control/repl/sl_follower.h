@@ -16,8 +16,9 @@ struct sl_follower;
 struct sl_follower_conf {
 	struct event_base *base;
 	struct evdns_base *dns;
-	struct sl_store *store;		     /* of role follower */
-	struct sl_publisher *publisher;	     /* of the same store; outlives the follower */
+	struct sl_store *store; /* of role follower; from here on it is used by a thread alone */
+	struct sl_publisher
+		*publisher; /* with another handle of that store; outlives the follower */
 	const struct sl_sub_source *sources; /* in order of preference; copied */
 	unsigned n_sources;
 	struct sl_tls *tls;

@@ -3,7 +3,8 @@
  * @file
  * The publisher: serves the store's log to subscribers over the connections of an sl_rpc_server. It
  * keeps a replica of the objects in memory, from which scopes and sums are told; the log is what it
- * sends, so changes of other processes are published too. One thread, that of the event loop.
+ * sends, so changes of other processes are published too. One thread, that of the event loop, and
+ * one of its own for what takes long: large rows, loading.
  */
 #ifndef SL_PUBLISHER_H
 #define SL_PUBLISHER_H
@@ -41,8 +42,10 @@ void sl_publisher_free(struct sl_publisher *p);
 int sl_publisher_bind(struct sl_publisher *p, struct sl_rpc *rpc);
 /** The store may have a new head (called after a commit; else within 200 ms by itself). */
 void sl_publisher_kick(struct sl_publisher *p);
-/** The store was replaced under us (follower: snapshot; primary: new epoch): load anew, send
- * snapshots. */
+/** The store was replaced under us (follower: snapshot; primary: new epoch): load anew, beside what
+ * is there, then send snapshots. Until then subscribers get heartbeats alone, new ones are sent
+ * away.
+ */
 int sl_publisher_reload(struct sl_publisher *p, struct sl_error *e);
 
 /** One subscriber, also those behind a follower (from what it relays), also those that left. */

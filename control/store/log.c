@@ -46,7 +46,8 @@ store_log_append(struct sl_store *s, uint64_t seq, uint64_t wall_ns, const char 
 }
 
 int
-store_log_walk(struct sl_store *s, uint64_t from, store_log_text fn, void *ctx, struct sl_error *e)
+sl_store_log_walk(struct sl_store *s, uint64_t from, sl_store_log_text fn, void *ctx,
+		  struct sl_error *e)
 {
 	static const char sql[] = "SELECT seq, chain, txn FROM log WHERE seq >= ?1 ORDER BY seq";
 	sqlite3_stmt *st = NULL;
@@ -94,7 +95,7 @@ sl_store_log_read(struct sl_store *s, uint64_t from, sl_store_log_row fn, void *
 		  struct sl_error *e)
 {
 	struct reading r = {fn, ctx, 0};
-	int rc = store_log_walk(s, from, read_row, &r, e);
+	int rc = sl_store_log_walk(s, from, read_row, &r, e);
 
 	if (r.rc < 0)
 		return sl_fail(e, r.rc, "store_corrupt", "", "a row of the log is no JSON");

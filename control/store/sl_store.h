@@ -91,6 +91,11 @@ void sl_store_snap_close(struct sl_store_snap *p);
 typedef bool (*sl_store_log_row)(void *ctx, uint64_t seq, json_t *txn);
 int sl_store_log_read(struct sl_store *s, uint64_t from, sl_store_log_row fn, void *ctx,
 		      struct sl_error *e);
+/** The rows as they are stored: text without `chain`. @return 0, 1 stopped, or negative errno */
+typedef bool (*sl_store_log_text)(void *ctx, uint64_t seq, const char *chain, const char *text,
+				  size_t len);
+int sl_store_log_walk(struct sl_store *s, uint64_t from, sl_store_log_text fn, void *ctx,
+		      struct sl_error *e);
 
 /* --- changing (primary) ----------------------------------------------------------------------- */
 

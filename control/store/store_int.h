@@ -157,12 +157,6 @@ void store_step(struct sl_store *s, const char *at);
 json_t *store_log_covered(const json_t *txn);
 int store_log_append(struct sl_store *s, uint64_t seq, uint64_t wall_ns, const char *chain,
 		     const json_t *covered, struct sl_error *e);
-/** Walk the rows from `from` as stored: text without its chain. @return 0, 1 stopped, or negative
- * errno */
-typedef bool (*store_log_text)(void *ctx, uint64_t seq, const char *chain, const char *text,
-			       size_t len);
-int store_log_walk(struct sl_store *s, uint64_t from, store_log_text fn, void *ctx,
-		   struct sl_error *e);
 
 /* --- objects and their indexes ---------------------------------------------------------------- */
 

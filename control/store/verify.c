@@ -68,7 +68,7 @@ check_log(struct sl_store *s, const struct store_state *st, struct sl_store_repo
 	int rc;
 
 	snprintf(c.chain, sizeof(c.chain), "%s", st->base_chain);
-	rc = store_log_walk(s, 0, chain_row, &c, e);
+	rc = sl_store_log_walk(s, 0, chain_row, &c, e);
 	if (rc < 0)
 		return rc;
 	if (c.bad != 0)

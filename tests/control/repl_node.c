@@ -199,7 +199,7 @@ static json_t *
 do_compact(struct node *n, const json_t *cmd)
 {
 	struct sl_error e;
-	int64_t rows = sl_store_compact(n->writer, 0,
+	int64_t rows = sl_store_compact(n->store, 0,
 					(uint64_t)json_integer_value(json_object_get(cmd, "rows")),
 					sl_publisher_keep_from(n->pub), &e);
 

@@ -145,13 +145,13 @@ test_record_live(void **state)
 	seq = put_gateway(&t.n, "gw-a", BOTH, true);
 	UNTIL(&t, t.a.pos.seq == seq);
 	assert_true(has(&t.a, SL_KIND_PEER, "p-3"));
-	assert_true(equal(&t));
+	UNTIL(&t, equal(&t)); /* the others too */
 	put_peer(&t.n, 90, "wg1");
 	UNTIL(&t, equal(&t) && has(&t.a, SL_KIND_PEER, "p-90"));
 	seq = put_gateway(&t.n, "gw-a", WG1, true);
 	UNTIL(&t, t.a.pos.seq == seq);
 	assert_false(has(&t.a, SL_KIND_PEER, "p-1"));
-	assert_true(equal(&t));
+	UNTIL(&t, equal(&t)); /* the others too */
 	seq = put_gateway(&t.n, "gw-a", NONE, true);
 	UNTIL(&t, t.a.pos.seq == seq);
 	assert_int_equal(sl_replica_count_kind(t.a.replica, SL_KIND_PEER), 0);
@@ -176,7 +176,7 @@ test_disabled(void **state)
 	put_peer(&t.n, 91, "wg0");
 	seq = put_gateway(&t.n, "gw-a", WG0, true);
 	UNTIL(&t, t.a.pos.seq == seq);
-	assert_true(equal(&t));
+	UNTIL(&t, equal(&t)); /* the others too */
 	assert_true(has(&t.a, SL_KIND_PEER, "p-91"));
 	seq = del(&t.n, SL_KIND_GATEWAY, "gw-a");
 	UNTIL(&t, t.a.pos.seq == seq);
@@ -189,7 +189,7 @@ test_disabled(void **state)
 	assert_int_equal(sl_replica_count(t.a.replica), 0);
 	seq = put_gateway(&t.n, "gw-a", WG0, true);
 	UNTIL(&t, t.a.pos.seq == seq);
-	assert_true(equal(&t));
+	UNTIL(&t, equal(&t)); /* the others too */
 	trio_free(&t);
 }
 
@@ -245,7 +245,7 @@ put_changed(struct sl_store_txn *x, unsigned i, int keepalive)
 
 /** Thousands of objects enter and leave with one change of the record. */
 static void
-record_large(size_t outbox_max, unsigned snapshots)
+record_large(unsigned peers, size_t outbox_max, unsigned snapshots)
 {
 	struct trio t;
 	struct sl_error e;
@@ -257,7 +257,7 @@ record_large(size_t outbox_max, unsigned snapshots)
 	t.n.conf.outbox_max = outbox_max;
 	node_start(&t.n);
 	x = sl_store_begin(t.n.store, "test", "test", &e);
-	for (unsigned i = 2000; i < 5000; i++) {
+	for (unsigned i = 5000 - peers; i < 5000; i++) {
 		json_t *body = peer_body(i, "wg1");
 		char id[32];
 
@@ -284,7 +284,7 @@ record_large(size_t outbox_max, unsigned snapshots)
 	assert_int_equal(sl_store_commit(x, &seq, &e), 0);
 	sl_publisher_kick(t.n.pub);
 	UNTIL(&t, t.a.pos.seq == seq);
-	assert_true(equal(&t));
+	UNTIL(&t, equal(&t)); /* the others too */
 	assert_true(has(&t.a, SL_KIND_PEER, "p-4999"));
 	put_gateway(&t.n, "gw-a", WG0, true);
 	UNTIL(&t, equal(&t));
@@ -296,14 +296,92 @@ record_large(size_t outbox_max, unsigned snapshots)
 static void
 test_record_large(void **state)
 {
-	record_large(0, 1);
+	record_large(1500, 0, 1);
 }
 
-/** What is more than an outbox holds comes as a snapshot, and leaves so. */
+/** What is more than an outbox holds, or would take the loop for long, comes as a snapshot, and
+ * leaves so. */
 static void
 test_record_larger(void **state)
 {
-	record_large(150000, 3);
+	record_large(1500, 150000, 3);
+	record_large(3000, 0, 3);
+}
+
+/** A large row is made ready on a thread; what is committed, who subscribes and who leaves
+ * meanwhile finds one state after the other. */
+static void
+test_large_row(void **state)
+{
+	struct sl_store_txn *x;
+	struct sl_error e;
+	struct trio t;
+
+	trio_new(&t);
+	dial(&t);
+	UNTIL(&t, equal(&t));
+	for (unsigned round = 0; round < 4; round++) {
+		x = sl_store_begin(t.n.store, "test", "test", &e);
+		for (unsigned i = 0; i < 1000; i++) {
+			json_t *body = peer_body(2000 + i, i % 2 ? "wg0" : "wg1");
+			char id[32];
+
+			json_object_set_new(body, "keepalive_s", json_integer(round + 1));
+			snprintf(id, sizeof(id), "p-%u", 2000 + i);
+			assert_int_equal(sl_store_put(x, SL_KIND_PEER, id, SL_REV_ANY, body, &e),
+					 0);
+			json_decref(body);
+		}
+		assert_int_equal(sl_store_commit(x, NULL, &e), 0);
+		sl_publisher_kick(t.n.pub);
+		if (round == 1)
+			turn(t.base, 0); /* it is given away */
+		put_peer(&t.n, 93 + round, "wg0");
+		if (round == 2) { /* one leaves and comes back while it is made ready */
+			owner_hang_up(&t.b);
+			turn(t.base, 0);
+			owner_dial(&t.b, t.base, "gw-b", false, &t.n.port, 1);
+		}
+		if (round == 3)
+			put_gateway(&t.n, "gw-a", BOTH, true);
+		UNTIL(&t, equal(&t));
+	}
+	assert_int_equal(t.b.snapshots, 1);
+	assert_int_equal(t.all.snapshots, 1);
+	trio_free(&t);
+}
+
+/** The server ends while a row is made ready, and while another state is loaded. */
+static void
+test_end_meanwhile(void **state)
+{
+	struct sl_store_txn *x;
+	struct sl_error e;
+	struct trio t;
+
+	trio_new(&t);
+	for (unsigned reload = 0; reload < 2; reload++) {
+		x = sl_store_begin(t.n.store, "test", "test", &e);
+		for (unsigned i = 0; i < 1000; i++) {
+			json_t *body = peer_body(2000 + 1000 * reload + i, "wg0");
+			char id[32];
+
+			snprintf(id, sizeof(id), "p-%u", 2000 + 1000 * reload + i);
+			assert_int_equal(sl_store_put(x, SL_KIND_PEER, id, SL_REV_ANY, body, &e),
+					 0);
+			json_decref(body);
+		}
+		assert_int_equal(sl_store_commit(x, NULL, &e), 0);
+		if (reload)
+			assert_int_equal(sl_publisher_reload(t.n.pub, &e), 0);
+		sl_publisher_kick(t.n.pub);
+		event_base_loop(t.base, EVLOOP_NONBLOCK);
+		node_stop(&t.n);
+		node_start(&t.n);
+	}
+	dial(&t);
+	UNTIL(&t, equal(&t));
+	trio_free(&t);
 }
 
 /** Changes at random, with and without a connection, one op or several in a transaction. */
@@ -384,6 +462,7 @@ main(void)
 		cmocka_unit_test(test_record_live),	cmocka_unit_test(test_disabled),
 		cmocka_unit_test(test_record_away),	cmocka_unit_test(test_record_away_restart),
 		cmocka_unit_test(test_record_large),	cmocka_unit_test(test_record_larger),
+		cmocka_unit_test(test_large_row),	cmocka_unit_test(test_end_meanwhile),
 		cmocka_unit_test(test_random),
 	};
 
