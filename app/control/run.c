@@ -30,6 +30,7 @@
 #define RECHECK_S 60 /* of what ends by itself */
 #define DAY_S 86400
 #define ALARM_S 60
+#define CHECKPOINT_S 5
 #define PATIENCE_MS 25 /* of the loop for the store */
 
 struct run {
@@ -40,9 +41,9 @@ struct run {
 				  writes what comes from the source */
 	struct sl_tasks *upkeep;
 	struct sl_store *upkeep_store;
-	struct sl_task compact;
+	struct sl_task compact, checkpoint;
 	uint64_t keep_from; /* of the log, while it is compacted */
-	bool compacting;
+	bool compacting, checkpointing;
 	struct sl_pepper pepper;
 	struct control_paths paths;
 	int lock;
@@ -166,9 +167,21 @@ compact_run(struct sl_task *t)
 }
 
 static void
+checkpoint_run(struct sl_task *t)
+{
+	sl_store_checkpoint(SL_CONTAINER_OF(t, struct run, checkpoint)->upkeep_store);
+}
+
+static void
 compact_done(struct sl_task *t)
 {
 	SL_CONTAINER_OF(t, struct run, compact)->compacting = false;
+}
+
+static void
+checkpoint_done(struct sl_task *t)
+{
+	SL_CONTAINER_OF(t, struct run, checkpoint)->checkpointing = false;
 }
 
 static void
@@ -182,6 +195,17 @@ on_compact(evutil_socket_t fd, short what, void *arg)
 	r->keep_from = sl_publisher_keep_from(r->publisher);
 	r->compact = (struct sl_task){.run = compact_run, .done = compact_done};
 	sl_tasks_give(r->upkeep, &r->compact);
+}
+
+/** What the loop has committed. */
+static void
+checkpoint(struct run *r)
+{
+	if (r->checkpointing)
+		return;
+	r->checkpointing = true;
+	r->checkpoint = (struct sl_task){.run = checkpoint_run, .done = checkpoint_done};
+	sl_tasks_give(r->upkeep, &r->checkpoint);
 }
 
 static int
@@ -215,6 +239,8 @@ on_second(evutil_socket_t fd, short what, void *arg)
 	if (r->collector != NULL)
 		sl_collector_tick(r->collector, sl_collector_now_s());
 	recheck_logins(r);
+	if (r->seconds % CHECKPOINT_S == 0)
+		checkpoint(r);
 	if (r->seconds++ % ALARM_S == 0)
 		look_at_certificate(r);
 }
@@ -459,8 +485,10 @@ open_all(struct run *r, struct sl_error *e)
 	if (rc == 0)
 		rc = open_upkeep(r, e);
 	/* a moment, for what its own threads write; others are not waited for */
-	if (rc == 0)
+	if (rc == 0) {
 		sl_store_set_patience(r->read, PATIENCE_MS);
+		sl_store_leave_checkpoints(r->read);
+	}
 	return rc == 0 ? add_events(r, e) : rc;
 }
 

@@ -2,7 +2,7 @@
 #include "page.h"
 
 #define LIMIT 100
-#define SCAN 4096 /* objects that one page looks at: others wait meanwhile */
+#define SCAN 1024 /* objects that one page looks at: others wait meanwhile */
 
 struct listing {
 	struct sl_call *c;

@@ -40,6 +40,12 @@ void sl_store_close(struct sl_store *s); /* NULL allowed */
 /** How long this handle waits where another one, of this process or another, holds the write lock
  * (5,000 ms unless told): then it is -EBUSY store_busy. An event loop does not wait. */
 void sl_store_set_patience(struct sl_store *s, unsigned ms);
+/** Commits of this handle move nothing from the WAL to the file: sl_store_checkpoint() of another
+ * one does, and else the WAL grows. */
+void sl_store_leave_checkpoints(struct sl_store *s);
+/** Move what is committed to the file, as far as nobody reads what it replaces. It writes and
+ * syncs. */
+void sl_store_checkpoint(struct sl_store *s);
 enum sl_store_role sl_store_role(struct sl_store *s);
 void sl_store_epoch(struct sl_store *s, struct sl_epoch *out);
 /** Wall clock, injected by tests. */

@@ -243,6 +243,18 @@ sl_store_set_patience(struct sl_store *s, unsigned ms)
 }
 
 void
+sl_store_leave_checkpoints(struct sl_store *s)
+{
+	sqlite3_wal_autocheckpoint(s->db, 0);
+}
+
+void
+sl_store_checkpoint(struct sl_store *s)
+{
+	sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
+void
 sl_store_close(struct sl_store *s)
 {
 	if (s == NULL)

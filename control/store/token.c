@@ -246,7 +246,9 @@ note_use(struct sl_store *s, const char *id, uint64_t now_s)
 	store_bind_text(st, 1, id);
 	sqlite3_bind_int64(st, 2, (sqlite3_int64)now_s);
 	sqlite3_busy_timeout(s->db, 0);
+	store_exec(s->db, "PRAGMA synchronous = NORMAL", NULL); /* the next commit syncs it too */
 	store_run(s, st, NULL);
+	store_exec(s->db, "PRAGMA synchronous = FULL", NULL);
 	sqlite3_busy_timeout(s->db, (int)s->busy_ms);
 }
 
