@@ -268,53 +268,25 @@ sl_acl_classify_tries(const struct sl_acl *a, uint8_t version, const struct sl_a
 	ask_tries(a->ctx[version == 6], data, place, out, n);
 }
 
-/** Keys of small groups, on their way. */
-struct scanned {
-	unsigned n;
-	uint8_t place[SL_ACL_BURST];
-	const struct sl_scan_group *group[SL_ACL_BURST];
-	uint64_t fit[SL_ACL_BURST];
-};
-
-static void
-scan_all(const struct sl_scan *t, const struct sl_acl_key key[], unsigned v6,
-	 const struct scanned *s, uint32_t out[])
-{
-	for (unsigned i = 0; i < s->n; i++) {
-		unsigned at = s->place[i];
-
-		out[at] = v6 ? sl_scan_v6(t, s->group[i], &key[at], s->fit[i])
-			     : sl_scan_v4(t, s->group[i], &key[at], s->fit[i]);
-	}
-}
-
 void
 sl_acl_classify(const struct sl_acl *a, uint8_t version, const struct sl_acl_key key[],
 		uint32_t out[], unsigned n)
 {
-	const unsigned v6 = version == 6, port = SL_KEY_SRC + (v6 ? 32 : 8) + 2;
+	const unsigned v6 = version == 6;
 	const struct sl_scan *t = &a->scan[v6];
 	const uint8_t *data[SL_ACL_BURST];
-	uint8_t place[SL_ACL_BURST];
-	struct scanned s;
-	unsigned left = 0;
+	uint8_t left[SL_ACL_BURST];
+	unsigned n_left;
 
-	s.n = 0;
-	for (unsigned i = 0; i < n; i++) {
-		unsigned group = sl_load_be16(key[i].b + SL_KEY_GROUP);
-
-		if (group < t->n_groups && !t->group[group].large) {
-			s.place[s.n] = (uint8_t)i;
-			s.group[s.n] = &t->group[group];
-			s.fit[s.n] = sl_scan_ports(t, s.group[s.n], sl_load_be16(key[i].b + port));
-			sl_scan_fetch(t, s.group[s.n], s.fit[s.n], v6);
-			s.n++;
-			continue;
-		}
-		data[left] = key[i].b;
-		place[left++] = (uint8_t)i;
+	if (t->n_groups == 0) { /* this CPU cannot */
+		sl_acl_classify_tries(a, version, key, out, n);
+		return;
 	}
-	scan_all(t, key, v6, &s, out);
-	if (left > 0)
-		ask_tries(a->ctx[v6], data, place, out, left);
+	n_left = v6 ? sl_scan_classify_v6(t, key, out, n, left)
+		    : sl_scan_classify_v4(t, key, out, n, left);
+	if (n_left == 0)
+		return;
+	for (unsigned i = 0; i < n_left; i++)
+		data[i] = key[left[i]].b;
+	ask_tries(a->ctx[v6], data, left, out, n_left);
 }

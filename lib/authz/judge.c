@@ -74,6 +74,8 @@ count(struct burst *b, unsigned v6)
 	struct ballots *q = &b->q[v6];
 	uint32_t found[SL_ACL_BURST];
 
+	if (q->n == 0)
+		return;
 	sl_acl_classify(b->v->acl, v6 ? 6 : 4, q->key, found, q->n);
 	for (unsigned k = 0; k < q->n; k++) {
 		if (found[k] != SL_POL_NONE)
@@ -284,6 +286,8 @@ find_where(struct burst *b, unsigned n)
 	uint32_t zone[BURST], target[BURST];
 	struct sl_lookup look[2];
 
+	if (s->n_zones == 0 && s->n_targets == 0)
+		return;
 	sl_lookup_begin(&look[0], zone, BURST);
 	sl_lookup_begin(&look[1], target, BURST);
 	for (unsigned i = 0; i < n; i++) {

@@ -18,6 +18,12 @@
  * fits: vectors of 32-bit lanes, value and mask of (interface, protocol), of each word of the
  * source and of the destination; then 16-bit lanes: lowest source ports, and how far the ranges go.
  */
+static inline unsigned
+block_words(unsigned words)
+{
+	return (2 + 4 * words + 2) * LANES;
+}
+
 static void
 lane_address(uint32_t *b, unsigned lane, unsigned words, uint64_t hi, uint64_t lo, uint64_t mask_hi,
 	     uint64_t mask_lo)
@@ -84,7 +90,7 @@ static void
 fill_group(uint32_t *rows, const struct sl_polset_entry *e, uint32_t n, unsigned words)
 {
 	uint32_t *b = rows + sl_scan_rows(n) * ROW_WORDS;
-	unsigned size = sl_scan_block(words);
+	unsigned size = block_words(words);
 
 	for (uint32_t i = 0; i < n; i++) {
 		dport_fill(rows, i, &e[i]);
@@ -101,7 +107,7 @@ sl_scan_build(struct sl_scan *t, const struct sl_polset *s, unsigned v6, unsigne
 	t->group = calloc(s->n_groups + 1UL, sizeof(*t->group));
 	if (t->group == NULL)
 		return -ENOMEM;
-	t->bytes = plan(t, s->group_first[v6], sl_scan_block(words), max) * sizeof(*t->lanes);
+	t->bytes = plan(t, s->group_first[v6], block_words(words), max) * sizeof(*t->lanes);
 	t->lanes = aligned_alloc(SL_CACHE_LINE, t->bytes + SL_CACHE_LINE);
 	if (t->lanes == NULL)
 		return -ENOMEM;
@@ -143,8 +149,9 @@ sport_fits(const uint32_t *b, uint16_t port)
 	return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(in, in)) & 0xff;
 }
 
-__attribute__((target("avx2"))) uint64_t
-sl_scan_ports(const struct sl_scan *t, const struct sl_scan_group *g, uint16_t dport)
+/** A bit for each entry whose destination ports fit. */
+__attribute__((target("avx2"), always_inline)) static inline uint64_t
+ports_fit(const struct sl_scan *t, const struct sl_scan_group *g, uint16_t dport)
 {
 	const uint32_t *row = t->lanes + g->at;
 	__m256i port = _mm256_set1_epi16((short)dport);
@@ -172,7 +179,7 @@ scan(const struct sl_scan *t, const struct sl_scan_group *g, const struct sl_acl
 
 	while (fit != 0) {
 		unsigned i = (unsigned)__builtin_ctzll(fit) / LANES;
-		const uint32_t *b = blocks + i * sl_scan_block(words), *at = b + 2 * LANES;
+		const uint32_t *b = blocks + i * block_words(words), *at = b + 2 * LANES;
 		__m256i bad = differ(b, who);
 		unsigned hit;
 
@@ -189,16 +196,58 @@ scan(const struct sl_scan *t, const struct sl_scan_group *g, const struct sl_acl
 	return SL_POL_NONE;
 }
 
-__attribute__((target("avx2"))) uint32_t
-sl_scan_v4(const struct sl_scan *t, const struct sl_scan_group *g, const struct sl_acl_key *k,
-	   uint64_t fit)
+/** Bring into the cache what is read first of these entries. */
+static inline void
+fetch(const struct sl_scan *t, const struct sl_scan_group *g, uint64_t fit, unsigned words)
 {
-	return scan(t, g, k, fit, 1);
+	unsigned size = block_words(words), i = (unsigned)__builtin_ctzll(fit | 1ULL << 63);
+	const uint32_t *b = t->lanes + g->at + sl_scan_rows(g->n) * ROW_WORDS;
+
+	if (fit == 0)
+		return;
+	b += i / LANES * size;
+	for (i = 0; i < size; i += SL_CACHE_LINE / sizeof(*b))
+		sl_prefetch(b + i);
 }
 
-__attribute__((target("avx2"))) uint32_t
-sl_scan_v6(const struct sl_scan *t, const struct sl_scan_group *g, const struct sl_acl_key *k,
-	   uint64_t fit)
+/* Two steps, each for all keys, so that their memory accesses overlap. */
+__attribute__((target("avx2"), always_inline)) static inline unsigned
+classify(const struct sl_scan *t, const struct sl_acl_key key[], uint32_t out[], unsigned n,
+	 uint8_t left[], unsigned words)
 {
-	return scan(t, g, k, fit, 4);
+	const struct sl_scan_group *g[SL_ACL_BURST];
+	unsigned n_left = 0, mine = 0;
+	uint64_t fit[SL_ACL_BURST];
+	uint8_t at[SL_ACL_BURST];
+
+	for (unsigned i = 0; i < n; i++) {
+		unsigned group = sl_load_be16(key[i].b + SL_KEY_GROUP);
+
+		if (sl_unlikely(group >= t->n_groups || t->group[group].large)) {
+			left[n_left++] = (uint8_t)i;
+			continue;
+		}
+		g[mine] = &t->group[group];
+		fit[mine] =
+			ports_fit(t, g[mine], sl_load_be16(key[i].b + SL_KEY_SRC + 8 * words + 2));
+		fetch(t, g[mine], fit[mine], words);
+		at[mine++] = (uint8_t)i;
+	}
+	for (unsigned i = 0; i < mine; i++)
+		out[at[i]] = scan(t, g[i], &key[at[i]], fit[i], words);
+	return n_left;
+}
+
+__attribute__((target("avx2"))) unsigned
+sl_scan_classify_v4(const struct sl_scan *t, const struct sl_acl_key key[], uint32_t out[],
+		    unsigned n, uint8_t left[])
+{
+	return classify(t, key, out, n, left, 1);
+}
+
+__attribute__((target("avx2"))) unsigned
+sl_scan_classify_v6(const struct sl_scan *t, const struct sl_acl_key key[], uint32_t out[],
+		    unsigned n, uint8_t left[])
+{
+	return classify(t, key, out, n, left, 4);
 }

@@ -43,16 +43,7 @@ sl_scan_rows(uint32_t entries)
 	return (entries + SL_SCAN_ROW - 1) / SL_SCAN_ROW;
 }
 
-/** Words of a block of lanes. @param words of an address */
-static inline unsigned
-sl_scan_block(unsigned words)
-{
-	return (2 + 4 * words + 2) * SL_SCAN_LANES;
-}
-
-/* Of groups that are not large, in three steps, so that those of many keys overlap. */
-
-/** Bring into the cache what sl_scan_ports() reads. */
+/** Bring into the cache what is read first of a group that is not large. */
 static inline void
 sl_scan_prefetch(const struct sl_scan *t, unsigned group)
 {
@@ -62,27 +53,14 @@ sl_scan_prefetch(const struct sl_scan *t, unsigned group)
 		sl_prefetch(t->lanes + g->at + i * SL_SCAN_ROW_WORDS);
 }
 
-/** @return a bit for each entry whose destination ports fit */
-uint64_t sl_scan_ports(const struct sl_scan *t, const struct sl_scan_group *g, uint16_t dport);
-
-/** Bring into the cache what is read first of these entries. */
-static inline void
-sl_scan_fetch(const struct sl_scan *t, const struct sl_scan_group *g, uint64_t fit, unsigned v6)
-{
-	unsigned size = sl_scan_block(v6 ? 4 : 1), i = (unsigned)__builtin_ctzll(fit | 1ULL << 63);
-	const uint32_t *b = t->lanes + g->at + sl_scan_rows(g->n) * SL_SCAN_ROW_WORDS;
-
-	if (fit == 0)
-		return;
-	b += i / SL_SCAN_LANES * size;
-	for (i = 0; i < size; i += SL_CACHE_LINE / sizeof(*b))
-		sl_prefetch(b + i);
-}
-
-/** First of these entries that matches the key, or SL_POL_NONE. */
-uint32_t sl_scan_v4(const struct sl_scan *t, const struct sl_scan_group *g,
-		    const struct sl_acl_key *k, uint64_t fit);
-uint32_t sl_scan_v6(const struct sl_scan *t, const struct sl_scan_group *g,
-		    const struct sl_acl_key *k, uint64_t fit);
+/**
+ * Answer what the small groups can: first matching entry of each key, or SL_POL_NONE.
+ * @param n at most SL_ACL_BURST; @param left places of the other keys, whose out[] stays as it was
+ * @return how many these are
+ */
+unsigned sl_scan_classify_v4(const struct sl_scan *t, const struct sl_acl_key key[], uint32_t out[],
+			     unsigned n, uint8_t left[]);
+unsigned sl_scan_classify_v6(const struct sl_scan *t, const struct sl_acl_key key[], uint32_t out[],
+			     unsigned n, uint8_t left[]);
 
 #endif
