@@ -187,19 +187,17 @@ sl_agg_add(struct sl_agg *a, const struct sl_agg_key *k, uint32_t rule_id, uint3
 			  now_ns);
 }
 
-/** The next row is this key's. */
+/** The next row is this key's: what identifies it. */
 static inline struct sl_agg_line *
-begin(struct sl_agg_table *t, const struct sl_agg_key *k, uint64_t now_ns)
+begin(struct sl_agg_table *t, const struct sl_agg_key *k, uint32_t hash, struct sl_agg_bucket *b)
 {
+	unsigned place = (unsigned)__builtin_ctz(those(b, 0));
 	struct sl_agg_line *r = &t->line[t->used];
 
+	b->sig[place] = signature(hash, k->flags);
+	b->number[place] = t->used;
 	memcpy(r->src, k->src, 4);
 	memcpy(r->dst, k->dst, 4);
-	key_words(r->key, k);
-	r->flows = 0;
-	r->packets = 0;
-	r->bytes = 0;
-	r->first_ns = now_ns;
 	if (k->version != 4) {
 		memcpy(t->rest[t->used].src, k->src + 4, 12);
 		memcpy(t->rest[t->used].dst, k->dst + 4, 12);
@@ -216,27 +214,29 @@ sl_agg_add_hashed(struct sl_agg *a, const struct sl_agg_key *k, uint32_t hash, u
 	struct sl_agg_table *t = active(a);
 	struct sl_agg_bucket *b;
 	struct sl_agg_line *r = find(t, k, hash, &b);
-	uint64_t lasted;
-	unsigned place;
+	uint64_t lasted = 0, key[2];
 
-	if (r == NULL) {
-		if (t->used == t->max) {
-			t->lost += flows;
-			return;
-		}
-		place = (unsigned)__builtin_ctz(those(b, 0));
-		b->sig[place] = signature(hash, k->flags);
-		b->number[place] = t->used;
-		r = begin(t, k, now_ns);
+	key_words(key, k);
+	if (r != NULL) {
+		flows += r->flows;
+		packets += r->packets;
+		bytes += r->bytes;
+		lasted = SL_MIN(now_ns - r->first_ns, LASTED_MAX);
+	} else if (sl_likely(t->used < t->max)) {
+		r = begin(t, k, hash, b);
+		r->key[0] = key[0];
+		r->first_ns = now_ns;
+	} else {
+		t->lost += flows;
+		return;
 	}
-	r->flows += flows;
+	r->flows = flows;
 	r->rule_id = rule_id;
 	r->role_id = role_id;
-	r->packets += packets;
-	r->bytes += bytes;
-	lasted = SL_MIN(now_ns - r->first_ns, LASTED_MAX);
+	r->packets = packets;
+	r->bytes = bytes;
 	r->lasted = (uint32_t)lasted;
-	r->key[1] = (r->key[1] & KEY_MASK) | (uint64_t)why << KEY_BITS | lasted >> 32 << 48;
+	r->key[1] = key[1] | (uint64_t)why << KEY_BITS | lasted >> 32 << 48;
 }
 
 void

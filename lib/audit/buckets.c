@@ -24,7 +24,7 @@ sl_rec_token(struct sl_rec_buckets *b, enum sl_rec_type t, unsigned role, uint32
 
 	if (passed >= TICKS_PER_S)
 		milli = full;
-	else
+	else if (passed > 0)
 		milli = SL_MIN(milli + passed * b->per_s * (MILLI / TICKS_PER_S), full);
 	b->b[t][i].tick = tick;
 	b->b[t][i].milli = milli < MILLI ? milli : milli - MILLI;

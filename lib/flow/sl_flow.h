@@ -101,6 +101,16 @@ struct sl_flow {
 } SL_ALIGNED(SL_CACHE_LINE);
 _Static_assert(sizeof(struct sl_flow) == 3 * SL_CACHE_LINE, "three lines");
 
+static inline bool
+sl_flow_key_is(const struct sl_flow_key *x, const struct sl_flow_key *y)
+{
+	uint64_t a[5], b[5];
+
+	memcpy(a, x, sizeof(a));
+	memcpy(b, y, sizeof(b));
+	return ((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4])) == 0;
+}
+
 /** Are the packets forwarded, as far as policy goes? Allowed, or only observed. */
 static inline bool
 sl_flow_passes(const struct sl_flow *f)

@@ -57,16 +57,6 @@ matches(const struct bucket *b, uint16_t sig)
 	return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(same, _mm_setzero_si128())) & b->used;
 }
 
-static inline bool
-same_key(const struct sl_flow_key *x, const struct sl_flow_key *y)
-{
-	uint64_t a[5], b[5];
-
-	memcpy(a, x, sizeof(a));
-	memcpy(b, y, sizeof(b));
-	return ((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4])) == 0;
-}
-
 /** @param found bits of the places to look at */
 static inline struct sl_flow *
 look(struct sl_flow_table *t, const struct bucket *b, const struct sl_flow_key *k, unsigned found)
@@ -74,7 +64,7 @@ look(struct sl_flow_table *t, const struct bucket *b, const struct sl_flow_key *
 	for (; found; found &= found - 1) {
 		struct sl_flow *f = &t->entry[b->at[__builtin_ctz(found)]];
 
-		if (sl_likely(same_key(&f->key, k))) /* a signature has 16 bits */
+		if (sl_likely(sl_flow_key_is(&f->key, k))) /* a signature has 16 bits */
 			return f;
 	}
 	return NULL;

@@ -232,7 +232,7 @@ is_same(const struct sl_authz *a, const struct sl_question *q, enum sl_authz_abo
 {
 	if (q->about != about || q->f != f)
 		return false;
-	return f != NULL || memcmp(&a->key[q->first], &a->key[i], sizeof(a->key[i])) == 0;
+	return f != NULL || sl_flow_key_is(&a->key[q->first], &a->key[i]);
 }
 
 /** What the n-th new flow of a round will fill is on its way while policy is asked. */
@@ -652,7 +652,7 @@ look_again(struct sl_authz *a, const struct sl_question *q, uint8_t asked)
 static bool
 is_there(const struct sl_authz *a, const struct sl_question *q)
 {
-	return q->f->used && memcmp(&q->f->key, &a->key[q->first], sizeof(q->f->key)) == 0;
+	return q->f->used && sl_flow_key_is(&q->f->key, &a->key[q->first]);
 }
 
 static uint8_t
