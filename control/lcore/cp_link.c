@@ -267,6 +267,8 @@ schema(void *ctx, unsigned schema)
 {
 	struct sl_cp *cp = ctx;
 
+	if (cp->schema != schema)
+		cp_cache_touch(cp);
 	cp->schema = schema;
 }
 

@@ -265,7 +265,8 @@ changed(void *ctx, const struct sl_replica_obj *was, const struct sl_replica_obj
 	const struct sl_replica_obj *o = is != NULL ? is : was;
 
 	if (is == NULL && cp->shadow_resumes && in_scope(cp, was))
-		cp_tomb_add(cp, was, was->rev, cp->seq);
+		/* it may have changed before it was deleted: all revisions of this epoch */
+		cp_tomb_add(cp, was, sl_epoch_rev_base(cp->epoch.number + 1), cp->seq);
 	else if (is != NULL && cp->shadow_resumes)
 		cp_tomb_clear(cp, is->kind, is->id, is->rev);
 	if (cp_work_add(cp, o->kind, o->id) != 0)

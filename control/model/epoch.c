@@ -1,8 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The name of an epoch as JSON. */
+/* The name of an epoch as JSON, and the revisions that belong to it. */
 #include "sl_object.h"
 
 #define NUMBER_MAX (INT64_C(1) << 53)
+
+#define COUNTED UINT64_C(0x200000) /* larger numbers are seconds since 2024 */
+
+uint64_t
+sl_epoch_rev_base(uint64_t number)
+{
+	if (number < COUNTED)
+		return (number - 1) << 32;
+	return (number / 3600) << 32 | (number % 3600) << 20;
+}
 
 json_t *
 sl_epoch_json(const struct sl_epoch *e)

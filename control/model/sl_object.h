@@ -159,6 +159,9 @@ struct sl_epoch {
 	uint64_t parent_seq;
 };
 /** {number, id, parent_id, parent_seq} */
+/** Where the revisions of an epoch begin: above those of all epochs with a lower number, and below
+ * 2^53, which is as far as a number of JSON reaches. */
+uint64_t sl_epoch_rev_base(uint64_t number);
 json_t *sl_epoch_json(const struct sl_epoch *e);
 int sl_epoch_parse(const json_t *v, struct sl_epoch *out);
 

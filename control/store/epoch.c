@@ -14,16 +14,6 @@ store_epoch_next(struct sl_epoch *e, uint64_t at_least, uint64_t head)
 	store_epoch_id(e->id);
 }
 
-#define COUNTED UINT64_C(0x200000) /* larger numbers are seconds since 2024 */
-
-uint64_t
-store_rev_base(uint64_t number)
-{
-	if (number < COUNTED)
-		return (number - 1) << 32;
-	return (number / 3600) << 32 | (number % 3600) << 20;
-}
-
 static int
 change(struct sl_store *s, bool promote, const char *why, struct sl_error *e)
 {

@@ -116,7 +116,7 @@ struct sl_store_txn *sl_store_begin(struct sl_store *s, const char *actor, const
  * Put whole, with all checks: the object's own (sl_object_check), references, unique values,
  * if_rev. Checks that look at several objects are made at commit, when all puts are there. A put
  * that changes nothing is none: the rev stays. A rev grows with each change of an object, also over
- * its deletion, and over a restore: it begins at store_rev_base().
+ * its deletion, and over a restore: it begins at sl_epoch_rev_base().
  * @return 0; -ENOENT not_found, -EEXIST exists, -ESTALE rev_mismatch, -EINVAL ... with the path
  */
 int sl_store_put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev,

@@ -147,9 +147,6 @@ int store_state_set(struct sl_store *s, const struct store_state *st, struct sl_
 void store_epoch_id(char out[33]);
 /** The next epoch, after this one and after number `at_least`. */
 void store_epoch_next(struct sl_epoch *e, uint64_t at_least, uint64_t head);
-/** Where the revisions of an epoch begin: above those of all epochs with a lower number, and below
- * 2^53, which is as far as a number of JSON reaches. */
-uint64_t store_rev_base(uint64_t number);
 int store_verify(struct sl_store *s, struct sl_store_report *out, struct sl_error *e);
 uint64_t store_now(const struct sl_store *s);
 void store_step(struct sl_store *s, const char *at);

@@ -124,7 +124,7 @@ static uint64_t
 next_rev(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t was)
 {
 	uint64_t dead = store_tombstone_rev(t->s, k, id);
-	uint64_t least = store_rev_base(t->state.epoch.number), rev = SL_MAX(was, dead);
+	uint64_t least = sl_epoch_rev_base(t->state.epoch.number), rev = SL_MAX(was, dead);
 
 	return SL_MAX(rev, least) + 1;
 }

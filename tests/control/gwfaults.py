@@ -451,7 +451,7 @@ class Test:
             return self.history.between(s["epoch_id"], s["serving_seq"], s["seq"])
         was = next(i for i, e in self.history.epochs.items() if e["number"] == s["serving_epoch"])
         self.done["looks: refusing a new epoch"] += 1
-        return self.history.between(was, s["serving_seq"], 1 << 30) + self.history.between(s["epoch_id"], 0, s["seq"])
+        return self.history.between(was, s["serving_seq"], 1 << 60) + self.history.between(s["epoch_id"], 0, s["seq"])
 
     def blocks(self, g, s, blocked):
         """Only who was deleted is blocked, and whoever this gateway saw deleted is."""
@@ -460,17 +460,13 @@ class Test:
         for key in blocked:
             if not any(n <= number for n, _, _ in self.history.deaths[key]):
                 return f"{key} is blocked, but was never deleted"
-        for key, (died, was, q, last_rev) in g.dead.items():
+        for key, (died, _, q, last_rev) in g.dead.items():
             if died < number and key in state and state[key][0] <= last_rev and key not in blocked and \
                gwmodel.in_scope(state, g.name, IFACE, key[0], state[key][1]) and \
                (key[0] != "rule" or state[key][1]["action"] == "allow") and \
-               not any(key in v for v in self.history.between(was, q, 1 << 60)) and not self.put_anew(key, died, number, last_rev):
+               not self.history.put_since(key, died, q, last_rev, number):
                 return f"{key} of rev {state[key][0]} came back, though it was deleted at {died}/{q}"
         return None
-
-    def put_anew(self, key, died, number, last_rev):
-        """Between the two epochs, by an admin?"""
-        return any(died < self.history.epochs[e]["number"] < number and key in v and v[key][0] > last_rev for (e, _), v in self.history.states.items())
 
     def buries(self, g, s):
         """From what it served last to what it serves now: who was deleted while it was this gateway's?"""

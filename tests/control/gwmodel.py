@@ -10,6 +10,7 @@ POLICY = ("policy", "zone", "target", "role", "rule")
 BURIED = ("peer", "role_map", "rule")  # kinds whose deletion a gateway remembers
 EVER = "9999"
 DEFAULT_MTU = 1420
+STATES_MAX = 6000  # gateways are never so far behind
 
 
 class History:
@@ -20,6 +21,7 @@ class History:
         self.states, self.epochs = {}, {}
         self.epoch, self.head = None, 0
         self.deaths = collections.defaultdict(list)  # (kind, id) -> [(epoch number, seq, rev)]
+        self.puts = collections.defaultdict(list)  # the same of what was put
 
     def read(self):
         db = sqlite3.connect(f"file:{self.store}?mode=ro", uri=True, timeout=10)
@@ -51,14 +53,22 @@ class History:
             key = (op["kind"], op["id"])
             if op["op"] == "put":
                 state[key] = (op["rev"], op["obj"])
+                self.puts[key].append((number, seq, op["rev"]))
             else:
                 self.deaths[key].append((number, seq, max(op["rev"], state[key][0])))
                 del state[key]
-        self.head = seq
         self.states[self.epoch, seq] = state
+        self.head = seq
+        while len(self.states) > STATES_MAX:
+            del self.states[next(iter(self.states))]
 
     def between(self, epoch, first, last):
-        return [v for (e, s), v in self.states.items() if e == epoch and first <= s <= last]
+        """Those that are still known; another thread may add some meanwhile."""
+        return [v for (e, s), v in list(self.states.items()) if e == epoch and first <= s <= last]
+
+    def put_since(self, key, number, seq, rev, before):
+        """Was it put again in that epoch after that seq, or anew in a later one before `before`?"""
+        return any(n == number and s > seq or number < n < before and r > rev for n, s, r in self.puts[key])
 
 
 def prefixes(body, gateway):

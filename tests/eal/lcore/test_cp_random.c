@@ -321,6 +321,7 @@ new_epoch(void)
 
 	cx.epoch.number++;
 	snprintf(cx.epoch.id, sizeof(cx.epoch.id), "%032x", (unsigned)cx.epoch.number);
+	rev = sl_epoch_rev_base(cx.epoch.number);
 	json_object_foreach (objects, name, o)
 		json_object_set_new(o, "rev", json_integer((json_int_t)++rev));
 	seq = below(3) + 1;

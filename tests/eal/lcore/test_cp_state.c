@@ -582,6 +582,13 @@ test_snapshot_deletes(void **state)
 	restore_backup(3, CX_BASE);
 	assert_true(cx_has_peer("alice"));
 	assert_false(cx_has_peer("bob"));
+	/* nor as it was changed to unseen, before it was deleted; a new one is let in */
+	restore_backup(4, CX_IFACE CX_POLICY CX_ALICE
+		       "{'kind':'peer','id':'bob','rev':8,'obj':{'interface':'wg0',"
+		       "'public_key':'%2','allowed_ips':['10.7.0.3/32']}}");
+	assert_false(cx_has_peer("bob"));
+	cx_txn(6, BOB(12884901889, ""));
+	assert_true(cx_has_peer("bob"));
 }
 
 static void

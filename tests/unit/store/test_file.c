@@ -260,15 +260,15 @@ test_rev_base(void **state)
 					   91652122, 91655999, 91656000, UINT64_C(7000000000)};
 	uint64_t last = 0, base;
 
-	assert_int_equal(store_rev_base(1), 0);
+	assert_int_equal(sl_epoch_rev_base(1), 0);
 	for (unsigned i = 1; i < SL_ARRAY_SIZE(numbers); i++) {
-		base = store_rev_base(numbers[i]);
+		base = sl_epoch_rev_base(numbers[i]);
 		assert_true(numbers[i] == 91652120 || base >= last + (1U << 20));
 		assert_true(base < UINT64_C(1) << 53);
 		last = base;
 	}
 	/* the former way to take a number from the clock: hours */
-	assert_true(store_rev_base(91652120) > store_rev_base(91652120 / 3600));
+	assert_true(sl_epoch_rev_base(91652120) > sl_epoch_rev_base(91652120 / 3600));
 }
 
 /** A store that cannot be read any more is no reason not to restore. */
