@@ -354,7 +354,7 @@ class Test:
         elif answer[0] >= 300:
             self.done["refused " + answer[1]["type"].rsplit(":", 1)[1]] += 1
         before = self.history.head
-        await asyncio.to_thread(self.history.read)
+        self.history.read()
         self.done["transactions"] += self.history.head - before
         return answer
 
@@ -367,7 +367,7 @@ class Test:
 
     async def primary_back(self):
         await self.primary.restart()
-        await asyncio.to_thread(self.history.read)
+        self.history.read()
 
     async def primary_ready(self):
         answer = await self.call("GET", "/readyz")
@@ -591,7 +591,7 @@ class Test:
             _, err = await p.communicate()
             if p.returncode:
                 raise Failed(f"restore: {err}")
-            await asyncio.to_thread(self.history.read)
+            self.history.read()
             await self.primary.start()
             self.restored_at = time.monotonic()
             self.done["restored"] += 1
@@ -769,7 +769,7 @@ class Test:
             g = self.gateways[name] = Gateway(self, name, links)
             answer = await self.want("POST", "/tokens", {"roles": ["gateway"], "bound": name})
             g.furnish(ca, answer["token"])
-        await asyncio.to_thread(self.history.read)
+        self.history.read()
         for g in self.gateways.values():
             await g.start()
 

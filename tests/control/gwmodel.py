@@ -63,8 +63,8 @@ class History:
             del self.states[next(iter(self.states))]
 
     def between(self, epoch, first, last):
-        """Those that are still known; another thread may add some meanwhile."""
-        return [v for (e, s), v in list(self.states.items()) if e == epoch and first <= s <= last]
+        """Those that are still known."""
+        return [v for (e, s), v in self.states.items() if e == epoch and first <= s <= last]
 
     def put_since(self, key, number, seq, rev, before):
         """Was it put again in that epoch after that seq, or anew in a later one before `before`?"""
