@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The group `audit` of the configuration file: sinks and the rings before them. */
 #include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "config_int.h"
 
-#define SINKS_MAX 16
 #define RING_KIB 256
 #define ROTATE_MB 100
 #define KEEP 5
@@ -200,6 +202,7 @@ load_sink(struct sl_config *c, const config_setting_t *s, unsigned place, struct
 	const char *type = "";
 	int rc;
 
+	c->audit.line[place] = config_setting_source_line(s);
 	if (!config_setting_is_group(s))
 		return sl_config_fail_setting(c, s, e, "param_type", "/audit/sinks",
 					      "a sink is a group { }");
@@ -236,7 +239,7 @@ sl_config_load_audit(struct sl_config *c, const config_setting_t *s, struct sl_e
 	if (c->audit.ring_kib & (c->audit.ring_kib - 1))
 		return sl_config_fail_setting(c, s, e, "param_range", "/audit/ring_kib",
 					      "use a power of two");
-	if (n > SINKS_MAX)
+	if (n > SL_CONFIG_SINKS)
 		return sl_config_fail_setting(c, list, e, "param_range", "/audit/sinks",
 					      "at most 16 sinks");
 	if (n == 0)
@@ -247,6 +250,98 @@ sl_config_load_audit(struct sl_config *c, const config_setting_t *s, struct sl_e
 	for (int i = 0; rc == 0 && i < n; i++) {
 		c->audit.n_sinks = (unsigned)i + 1;
 		rc = load_sink(c, config_setting_get_elem(list, (unsigned)i), (unsigned)i, e);
+	}
+	return rc;
+}
+
+/* --- what they lead to ------------------------------------------------------------------------ */
+
+/** @return the port of "HOST[:PORT]", 0: none, -1: this is neither */
+static long
+port_of(const char *host, size_t n)
+{
+	const char *end = memchr(host, ']', n), *colon;
+	char *rest;
+	long port;
+
+	colon = memchr(end ? end : host, ':', n - (size_t)((end ? end : host) - host));
+	if (!colon)
+		return 0;
+	port = strtol(colon + 1, &rest, 10);
+	return colon == host || rest != host + n || port < 1 || port > UINT16_MAX ? -1 : port;
+}
+
+static bool
+url_ok(const char *url)
+{
+	static const char *const scheme[] = {"http://", "https://"};
+
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(scheme); i++) {
+		const char *host = url + strlen(scheme[i]);
+		size_t n;
+
+		if (strncmp(url, scheme[i], strlen(scheme[i])) != 0)
+			continue;
+		n = strcspn(host, "/?#");
+		return n > 0 && !memchr(host, '@', n) && port_of(host, n) >= 0;
+	}
+	return false;
+}
+
+static int
+check_file(const struct sl_config *c, unsigned at, const char *key, const char *file,
+	   struct sl_error *e)
+{
+	char path[48];
+	int err;
+
+	if (!file || access(file, R_OK) == 0)
+		return 0;
+	err = errno;
+	snprintf(path, sizeof(path), "/audit/sinks/%u/%s", at, key);
+	sl_config_fail(c, c->audit.line[at], e, -err, "sink_file", path, "%s: %.200s: %s", key,
+		       file, strerror(err));
+	sl_hint(e, "the gateway must be able to read it");
+	return -err;
+}
+
+/** The directory of a file that records go to. */
+static int
+check_place(const struct sl_config *c, unsigned at, struct sl_error *e)
+{
+	const char *file = c->audit.sinks[at].path, *slash = strrchr(file, '/');
+	char dir[PATH_MAX], path[48];
+	struct stat st;
+
+	snprintf(dir, sizeof(dir), "%.*s", slash > file ? (int)(slash - file) : 1, file);
+	if (stat(dir, &st) == 0 && S_ISDIR(st.st_mode))
+		return 0;
+	snprintf(path, sizeof(path), "/audit/sinks/%u/path", at);
+	sl_config_fail(c, c->audit.line[at], e, -ENOENT, "sink_file", path,
+		       "%.200s is no directory", dir);
+	sl_hint(e, "make it, writable for the gateway's user");
+	return -ENOENT;
+}
+
+int
+sl_config_check_audit(const struct sl_config *c, struct sl_error *e)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < c->audit.n_sinks && !c->keyless; i++) {
+		const struct sl_sink_conf *k = &c->audit.sinks[i];
+
+		if (k->kind == SL_SINK_HTTP && !url_ok(k->url)) {
+			rc = sl_config_fail(c, c->audit.line[i], e, -EINVAL, "sink_invalid",
+					    "/audit/sinks/url",
+					    "an http sink needs a URL as https://host:9200/_bulk");
+			sl_hint(e, "http or https, no user and password (use auth_file)");
+		}
+		rc = rc ? rc : check_file(c, i, "ca_file", k->ca_file, e);
+		rc = rc ? rc : check_file(c, i, "cert_file", k->cert_file, e);
+		rc = rc ? rc : check_file(c, i, "key_file", k->key_file, e);
+		rc = rc ? rc : check_file(c, i, "auth_file", k->auth_file, e);
+		rc = rc || k->kind != SL_SINK_FILE ? rc : check_place(c, i, e);
 	}
 	return rc;
 }

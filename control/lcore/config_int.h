@@ -47,6 +47,8 @@ int sl_config_load_remote(struct sl_config *c, const config_setting_t *s, struct
 
 /** config_audit.c: the group `audit`; NULL: not there. */
 int sl_config_load_audit(struct sl_config *c, const config_setting_t *s, struct sl_error *e);
+/** What sinks name is there: files to read, directories to write to, URLs. */
+int sl_config_check_audit(const struct sl_config *c, struct sl_error *e);
 void sl_config_audit_clear(struct sl_config_audit *a);
 
 /** config_cp.c: the group `control_plane`; NULL: not there. */

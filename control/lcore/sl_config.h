@@ -32,10 +32,13 @@ struct sl_config_port {
 };
 
 /** Where records of decisions go; strings are the file's own copies. */
+#define SL_CONFIG_SINKS 16
+
 struct sl_config_audit {
 	struct sl_sink_conf *sinks;
 	unsigned n_sinks;
-	unsigned ring_kib; /* of each data lcore; a power of two */
+	unsigned line[SL_CONFIG_SINKS]; /* of each */
+	unsigned ring_kib;		/* of each data lcore; a power of two */
 };
 
 enum sl_config_stale { SL_STALE_SERVE, SL_STALE_DENY_NEW, SL_STALE_DENY };
