@@ -216,7 +216,9 @@ def decommission(c, sub, peers):
     step(f"a gateway with {peers} peers is taken out")
     before, head = len(sub.ops), c.seq()
     with Watch(c, sub, "decommission"):
-        a = c.want(200, "POST", "/gateways/gw-1/decommission", {"reason": "test"}).json()
+        conn = c.connect(timeout=120)
+        a = c.want(200, "POST", "/gateways/gw-1/decommission", {"reason": "test"}, conn=conn).json()
+        conn.close()
     equal("what went", (a["peers"], a["allocations"], a["interfaces"]), (peers, peers, 1))
     c.want(404, "GET", "/gateways/gw-1")
     while sub.seq < a["seq"] - 1 and not c.measure:  # the last one is that of the other's record
