@@ -848,12 +848,22 @@ class Test:
         if self.bad:
             raise Failed("; ".join(self.bad[:3]))
 
+    async def together(self, *work):
+        """Where one fails the others end too, before anything is cleaned up: they would start programs again."""
+        tasks = [asyncio.create_task(w) for w in work]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for t in tasks:
+                t.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
     async def run(self):
         await self.set_up()
         end = time.monotonic() + self.seconds
-        await asyncio.gather(self.committer(end), self.faults(end, LINK_FAULTS), self.faults(end, CONTROL_FAULTS),
-                             *(self.faults(end, GATEWAY_FAULTS, g) for g in self.gateways.values()),
-                             *(self.looker(g, end) for g in self.gateways.values()))
+        await self.together(self.committer(end), self.faults(end, LINK_FAULTS), self.faults(end, CONTROL_FAULTS),
+                            *(self.faults(end, GATEWAY_FAULTS, g) for g in self.gateways.values()),
+                            *(self.looker(g, end) for g in self.gateways.values()))
         begun = time.monotonic()
         await self.settle()
         print(f"all equal {time.monotonic() - begun:.1f} s after the last fault")
