@@ -72,7 +72,7 @@ see(unsigned port)
 
 	assert_true(cx_peer("alice", &alice));
 	k.peer_id = alice.id;
-	sl_agg_add(&agg, &k, 0, 0, 1, 2, 200, cx.f->now_ns);
+	sl_agg_add(&agg, &k, 0, 0, SL_WHY_NO_ROLE, 1, 2, 200, cx.f->now_ns);
 }
 
 /* --- what was told ------------------------------------------------------------------------------
