@@ -5,29 +5,17 @@
 
 #include "call.h"
 #include "collector.h"
+#include "sl_prom.h"
 #include "sl_replica.h"
 #include "sl_tls_alarm.h"
 #include "sl_turns.h"
-
-static void
-head(FILE *f, const char *name, const char *type, const char *help)
-{
-	fprintf(f, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void
-value(FILE *f, const char *name, const char *type, const char *help, unsigned long long v)
-{
-	head(f, name, type, help);
-	fprintf(f, "%s %llu\n", name, v);
-}
 
 /* --- subscribers ------------------------------------------------------------------------------ */
 
 struct family {
 	FILE *f;
 	const char *name;
-	long long (*of)(const struct sl_subscriber_info *i);
+	uint64_t (*of)(const struct sl_subscriber_info *i);
 };
 
 static bool
@@ -35,46 +23,45 @@ each(void *ctx, const struct sl_subscriber_info *i)
 {
 	struct family *x = ctx;
 
-	/* names match [a-z0-9-]: nothing to be escaped */
-	fprintf(x->f, "%s{node=\"%s\",kind=\"%s\"} %lld\n", x->name, i->node,
-		i->follower ? "follower" : "gateway", x->of(i));
+	sl_prom_uint(x->f, x->name, x->of(i), "node", i->node, "kind",
+		     i->follower ? "follower" : "gateway", NULL);
 	return true;
 }
 
-static long long
+static uint64_t
 connected(const struct sl_subscriber_info *i)
 {
 	return i->connected;
 }
 
-static long long
+static uint64_t
 lag(const struct sl_subscriber_info *i)
 {
-	return i->head > i->acked_seq ? (long long)(i->head - i->acked_seq) : 0;
+	return i->head > i->acked_seq ? i->head - i->acked_seq : 0;
 }
 
-static long long
+static uint64_t
 hash_ok(const struct sl_subscriber_info *i)
 {
 	return i->hash_ok;
 }
 
-static long long
+static uint64_t
 refused(const struct sl_subscriber_info *i)
 {
 	return i->nack_code[0] != '\0';
 }
 
-static long long
+static uint64_t
 outbox(const struct sl_subscriber_info *i)
 {
-	return (long long)i->outbox;
+	return i->outbox;
 }
 
-static long long
+static uint64_t
 snapshots(const struct sl_subscriber_info *i)
 {
-	return (long long)i->snapshots;
+	return i->snapshots;
 }
 
 static void
@@ -82,7 +69,7 @@ subscribers(FILE *f, const struct sl_publisher *p)
 {
 	static const struct {
 		const char *name, *type, *help;
-		long long (*of)(const struct sl_subscriber_info *i);
+		uint64_t (*of)(const struct sl_subscriber_info *i);
 	} families[] = {
 		{"sluice_control_subscriber_connected", "gauge", "1: it follows the log now",
 		 connected},
@@ -100,7 +87,7 @@ subscribers(FILE *f, const struct sl_publisher *p)
 	for (unsigned i = 0; p != NULL && i < SL_ARRAY_SIZE(families); i++) {
 		struct family x = {.f = f, .name = families[i].name, .of = families[i].of};
 
-		head(f, families[i].name, families[i].type, families[i].help);
+		sl_prom_head(f, families[i].name, families[i].type, families[i].help);
 		sl_publisher_walk(p, each, &x);
 	}
 }
@@ -110,10 +97,10 @@ subscribers(FILE *f, const struct sl_publisher *p)
 static void
 objects(FILE *f, struct sl_store *s)
 {
-	head(f, "sluice_control_objects", "gauge", "objects of the store by kind");
+	sl_prom_head(f, "sluice_control_objects", "gauge", "objects of the store by kind");
 	for (unsigned k = 0; k < SL_KIND_N; k++)
-		fprintf(f, "sluice_control_objects{kind=\"%s\"} %llu\n", sl_kind_name(k),
-			(unsigned long long)sl_store_count(s, k));
+		sl_prom_uint(f, "sluice_control_objects", sl_store_count(s, k), "kind",
+			     sl_kind_name(k), NULL);
 }
 
 static bool
@@ -127,8 +114,8 @@ each_gateway(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char
 
 	if (!sl_collector_gateway(x->c, id, &g))
 		return true;
-	fprintf(x->f, "sluice_control_clock_skew_seconds{node=\"%s\"} %.3f\n", id,
-		(double)g.skew_ms / 1000);
+	sl_prom_real(x->f, "sluice_control_clock_skew_seconds", (double)g.skew_ms / 1000, "node",
+		     id, NULL);
 	return true;
 }
 
@@ -142,9 +129,11 @@ collected(FILE *f, struct sl_store *s, struct sl_collector *c)
 
 	if (c == NULL)
 		return;
-	value(f, "sluice_control_sessions_open", "gauge", "user sessions that have not ended",
-	      sl_sessions_open(sl_collector_sessions(c)));
-	head(f, "sluice_control_clock_skew_seconds", "gauge", "a gateway's clock less ours");
+	sl_prom_single(f, "sluice_control_sessions_open", "gauge",
+		       "user sessions that have not ended",
+		       sl_sessions_open(sl_collector_sessions(c)));
+	sl_prom_head(f, "sluice_control_clock_skew_seconds", "gauge",
+		     "a gateway's clock less ours");
 	sl_store_walk(s, SL_KIND_GATEWAY, "", each_gateway, &x, NULL);
 }
 
@@ -152,22 +141,26 @@ collected(FILE *f, struct sl_store *s, struct sl_collector *c)
 static void
 turns(FILE *f, const struct sl_turns *t)
 {
-	static const char name[] = "sluice_control_loop_turn_seconds";
+	static const char bucket[] = "sluice_control_loop_turn_seconds_bucket";
 	uint64_t n = 0;
+	char le[24];
 
 	if (t == NULL)
 		return;
-	head(f, name, "histogram", "processor time of a turn of the event loop");
+	sl_prom_head(f, "sluice_control_loop_turn_seconds", "histogram",
+		     "processor time of a turn of the event loop");
 	for (unsigned c = 0; c < SL_TURN_CLASSES; c++) {
 		n += t->n[c];
-		fprintf(f, "%s_bucket{le=\"%g\"} %llu\n", name, sl_turn_us[c] / 1e6,
-			(unsigned long long)n);
+		snprintf(le, sizeof(le), "%g", sl_turn_us[c] / 1e6);
+		sl_prom_uint(f, bucket, n, "le", le, NULL);
 	}
-	fprintf(f, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.6f\n%s_count %llu\n", name,
-		(unsigned long long)t->all, name, (double)t->sum_ns / 1e9, name,
-		(unsigned long long)t->all);
-	head(f, "sluice_control_loop_turn_longest_seconds", "gauge", "the longest one so far");
-	fprintf(f, "sluice_control_loop_turn_longest_seconds %.6f\n", (double)t->longest_ns / 1e9);
+	sl_prom_uint(f, bucket, t->all, "le", "+Inf", NULL);
+	sl_prom_real(f, "sluice_control_loop_turn_seconds_sum", (double)t->sum_ns / 1e9, NULL);
+	sl_prom_uint(f, "sluice_control_loop_turn_seconds_count", t->all, NULL);
+	sl_prom_head(f, "sluice_control_loop_turn_longest_seconds", "gauge",
+		     "the longest one so far");
+	sl_prom_real(f, "sluice_control_loop_turn_longest_seconds", (double)t->longest_ns / 1e9,
+		     NULL);
 }
 
 /** What will stop working by itself. */
@@ -176,12 +169,11 @@ endings(FILE *f, const struct sl_rest *r)
 {
 	int64_t now = (int64_t)(sl_rest_wall_ns() / 1000000000);
 
-	head(f, "sluice_control_certificate_expiry_timestamp_seconds", "gauge",
-	     "when this server's certificate ends");
-	fprintf(f, "sluice_control_certificate_expiry_timestamp_seconds %lld\n",
-		(long long)sl_tls_not_after(r->c.tls));
-	value(f, "sluice_control_tokens_expiring", "gauge", "tokens that end within 14 days",
-	      sl_token_count_ending(r->c.store, now, now + SL_TLS_ALARM_DAYS * 86400));
+	sl_prom_single(f, "sluice_control_certificate_expiry_timestamp_seconds", "gauge",
+		       "when this server's certificate ends", (uint64_t)sl_tls_not_after(r->c.tls));
+	sl_prom_single(f, "sluice_control_tokens_expiring", "gauge",
+		       "tokens that end within 14 days",
+		       sl_token_count_ending(r->c.store, now, now + SL_TLS_ALARM_DAYS * 86400));
 }
 
 int
@@ -196,27 +188,25 @@ sl_op_get_metrics(struct sl_call *c, struct sl_error *e)
 		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
 	sl_rest_stats(c->rest, &st);
 	sl_store_epoch(s, &epoch);
-	head(f, "sluice_build_info", "gauge", "version of the program");
-	fprintf(f, "sluice_build_info{program=\"sluice-control\",version=\"%s\"} 1\n", SL_VERSION);
-	value(f, "sluice_control_oplog_head", "gauge", "newest seq", sl_store_head(s));
-	value(f, "sluice_control_oplog_oldest", "gauge", "oldest seq of the log",
-	      sl_store_oldest(s));
-	value(f, "sluice_control_epoch", "counter",
-	      "number of the epoch; grows by a restore or a promotion", epoch.number);
-	value(f, "sluice_control_primary", "gauge", "1: this is the primary",
-	      sl_store_role(s) == SL_STORE_PRIMARY);
-	value(f, "sluice_control_http_requests_total", "counter", "requests of the REST API",
-	      st.requests);
-	value(f, "sluice_control_http_problems_total", "counter", "of them answered with a problem",
-	      st.problems);
-	head(f, "sluice_control_refused_total", "counter", "requests refused");
-	fprintf(f,
-		"sluice_control_refused_total{reason=\"login\"} %llu\n"
-		"sluice_control_refused_total{reason=\"role\"} %llu\n"
-		"sluice_control_refused_total{reason=\"rate\"} %llu\n",
-		(unsigned long long)st.refused_login, (unsigned long long)st.refused_role,
-		(unsigned long long)st.refused_rate);
-	value(f, "sluice_control_http_connections", "gauge", "open now", st.connections);
+	sl_prom_head(f, "sluice_build_info", "gauge", "version of the program");
+	sl_prom_uint(f, "sluice_build_info", 1, "program", "sluice-control", "version", SL_VERSION,
+		     NULL);
+	sl_prom_single(f, "sluice_control_oplog_head", "gauge", "newest seq", sl_store_head(s));
+	sl_prom_single(f, "sluice_control_oplog_oldest", "gauge", "oldest seq of the log",
+		       sl_store_oldest(s));
+	sl_prom_single(f, "sluice_control_epoch", "counter",
+		       "number of the epoch; grows by a restore or a promotion", epoch.number);
+	sl_prom_single(f, "sluice_control_primary", "gauge", "1: this is the primary",
+		       sl_store_role(s) == SL_STORE_PRIMARY);
+	sl_prom_single(f, "sluice_control_http_requests_total", "counter",
+		       "requests of the REST API", st.requests);
+	sl_prom_single(f, "sluice_control_http_problems_total", "counter",
+		       "of them answered with a problem", st.problems);
+	sl_prom_head(f, "sluice_control_refused_total", "counter", "requests refused");
+	sl_prom_uint(f, "sluice_control_refused_total", st.refused_login, "reason", "login", NULL);
+	sl_prom_uint(f, "sluice_control_refused_total", st.refused_role, "reason", "role", NULL);
+	sl_prom_uint(f, "sluice_control_refused_total", st.refused_rate, "reason", "rate", NULL);
+	sl_prom_single(f, "sluice_control_http_connections", "gauge", "open now", st.connections);
 	turns(f, c->rest->c.turns);
 	endings(f, c->rest);
 	objects(f, s);
