@@ -9,6 +9,7 @@
 #include "sl_cp.h"
 #include "sl_ctl.h"
 #include "sl_log.h"
+#include "sl_metrics.h"
 #include "sl_remote.h"
 #include "sl_rpc_server.h"
 #include "sl_schema.h"
@@ -89,6 +90,10 @@ open_doors(struct loop *l, struct sl_config *c, const struct sluiced_options *o,
 		rc = l->remote ? 0 : e->err;
 		l->ctl.remote = l->remote;
 	}
+	if (rc == 0 && c->metrics.on) {
+		l->ctl.metrics = sl_metrics_new(&l->ctl, l->base);
+		rc = l->ctl.metrics ? 0 : sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+	}
 	if (rc == 0 && c->uapi) {
 		l->uapi = sl_uapi_server_new(l->base, l->a->gw, e);
 		rc = l->uapi ? 0 : e->err;
@@ -139,6 +144,7 @@ static void
 close_doors(struct loop *l)
 {
 	sl_console_free(l->console);
+	sl_metrics_free(l->ctl.metrics);
 	sl_uapi_server_free(l->uapi);
 	sl_rpc_server_free(l->server);
 	sl_remote_free(l->remote);

@@ -679,6 +679,7 @@ load_all(struct loader *l)
 		{"neighbours", KEY_LIST, 0, 0}, {"interfaces", KEY_LIST, 0, 0},
 		{"authz", KEY_GROUP, 0, 0},	{"policy", KEY_GROUP, 0, 0},
 		{"audit", KEY_GROUP, 0, 0},	{"control_plane", KEY_GROUP, 0, 0},
+		{"metrics", KEY_GROUP, 0, 0},
 	};
 	const config_setting_t *root = config_root_setting(&l->cfg);
 	const char *instance = get_string(root, "instance", "default");
@@ -702,6 +703,8 @@ load_all(struct loader *l)
 			     : -ENOMEM;
 	rc = rc ? rc : load_policy(l, config_setting_get_member(root, "policy"));
 	rc = rc ? rc : sl_config_load_audit(l->c, config_setting_get_member(root, "audit"), l->e);
+	rc = rc ? rc
+		: sl_config_load_metrics(l->c, config_setting_get_member(root, "metrics"), l->e);
 	rc = rc ? rc
 		: sl_config_load_cp(l->c, config_setting_get_member(root, "control_plane"), l->e);
 	rc = rc ? rc : load_interfaces(l, config_setting_get_member(root, "interfaces"));

@@ -92,6 +92,7 @@ sl_config_detach(struct sl_config *c, const struct sl_config_detach *d, struct s
 	c->cp = NULL;
 	c->has_rpc_tcp = false;
 	sl_remote_conf_clear(&c->remote);
+	c->metrics.on = false;
 	c->uapi = false;
 	c->hugepages = SL_HUGE_OFF;
 	c->memory_mb = 0;

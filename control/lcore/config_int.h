@@ -51,6 +51,9 @@ int sl_config_load_audit(struct sl_config *c, const config_setting_t *s, struct 
 int sl_config_check_audit(const struct sl_config *c, struct sl_error *e);
 void sl_config_audit_clear(struct sl_config_audit *a);
 
+/** config_metrics.c: the group `metrics`; NULL: not there. */
+int sl_config_load_metrics(struct sl_config *c, const config_setting_t *s, struct sl_error *e);
+
 /** config_cp.c: the group `control_plane`; NULL: not there. */
 int sl_config_load_cp(struct sl_config *c, const config_setting_t *s, struct sl_error *e);
 /** Against the rest of the file. */

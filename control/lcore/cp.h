@@ -391,6 +391,8 @@ int cp_journal_read(struct cp_cache *c, const uint8_t key[32]);
 void cp_stale_poll(struct sl_cp *cp);
 /** A source spoke. */
 void cp_stale_heard(struct sl_cp *cp);
+/** When that was; 0: never. */
+uint64_t cp_heard_wall_ns(const struct sl_cp *cp);
 /** May this peer connect, as far as the control plane's silence goes? */
 bool cp_stale_allows(const struct sl_cp *cp, const char *iface, const struct sl_pubkey *key);
 

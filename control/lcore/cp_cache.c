@@ -170,14 +170,6 @@ cp_cache_append(struct cp_cache *c, const char *fmt, ...)
 	}
 }
 
-static uint64_t
-heard_wall_ns(const struct sl_cp *cp)
-{
-	uint64_t age = gw_mono_ns(cp->gw) - cp->heard_ns, now = gw_wall_ns(cp->gw);
-
-	return cp->heard_ns != 0 && age < now ? now - age : 0;
-}
-
 static int
 begin_copy(struct sl_cp *cp)
 {
@@ -196,8 +188,8 @@ begin_copy(struct sl_cp *cp)
 	head = json_pack("{s:i, s:s, s:o, s:I, s:s, s:s, s:I, s:I, s:i}", "version", 1, "gateway",
 			 cp->config->name, "epoch", sl_epoch_json(&cp->epoch), "seq",
 			 (json_int_t)cp->seq, "chain", cp->chain, "hash", sl_hash_str(&sum, hash),
-			 "alive", (json_int_t)heard_wall_ns(cp), "written", (json_int_t)c->wall_ns,
-			 "schema", (int)cp->schema);
+			 "alive", (json_int_t)cp_heard_wall_ns(cp), "written",
+			 (json_int_t)c->wall_ns, "schema", (int)cp->schema);
 	text = head != NULL ? json_dumps(head, JSON_COMPACT) : NULL;
 	if (text != NULL && c->text != NULL)
 		rc = cp_cache_append(c, "%s\n", text);

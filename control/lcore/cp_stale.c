@@ -16,6 +16,14 @@ silence_ns(const struct sl_cp *cp)
 	return gw_mono_ns(cp->gw) - cp->heard_ns;
 }
 
+uint64_t
+cp_heard_wall_ns(const struct sl_cp *cp)
+{
+	uint64_t age = gw_mono_ns(cp->gw) - cp->heard_ns, now = gw_wall_ns(cp->gw);
+
+	return cp->heard_ns != 0 && age < now ? now - age : 0;
+}
+
 void
 cp_stale_heard(struct sl_cp *cp)
 {

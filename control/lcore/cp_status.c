@@ -69,6 +69,17 @@ add_times(const struct sl_cp *cp, json_t *o)
 		json_object_set_new(o, "refused_epoch", sl_epoch_json(&cp->refused));
 }
 
+void
+sl_cp_progress(const struct sl_cp *cp, struct sl_cp_progress *out)
+{
+	*out = (struct sl_cp_progress){.connected = cp->up,
+				       .hash_ok = cp->hash_ok,
+				       .seq = cp->seq,
+				       .serving_seq = cp->serving_seq,
+				       .head = SL_MAX(cp->head, cp->seq),
+				       .heard_wall_s = cp_heard_wall_ns(cp) / SL_NS_PER_S};
+}
+
 json_t *
 sl_cp_status(struct sl_cp *cp)
 {

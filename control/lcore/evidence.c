@@ -720,3 +720,9 @@ sl_evidence_clear(struct sl_evidence *ev, void (*done)(void *ctx), void *ctx, st
 		ev_save_now(ev);
 	return 0;
 }
+
+unsigned
+sl_evidence_rows(const struct sl_evidence *ev)
+{
+	return ev->used;
+}

@@ -8,6 +8,7 @@
 #include "sl_cp.h"
 #include "sl_gw_policy.h"
 #include "sl_log.h"
+#include "sl_metrics.h"
 #include "sl_json.h"
 
 int
@@ -149,6 +150,7 @@ problems(struct sl_ctl *ctl)
 	if (ctl->cp)
 		sl_cp_problems(ctl->cp, h.problems);
 	sl_remote_problems(ctl->remote, h.problems);
+	sl_metrics_problems(ctl->metrics, h.problems);
 	if (mode.panic)
 		sl_json_say(h.problems, "the panic switch is on: everything is observed, nothing "
 					"enforced");

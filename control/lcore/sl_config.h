@@ -68,6 +68,14 @@ struct sl_config_cp {
 	unsigned line;
 };
 
+/** Where a Prometheus server may ask. */
+struct sl_config_metrics {
+	bool on;
+	struct sl_endpoint listen;
+	bool peers, peer_names;
+	unsigned peer_limit;
+};
+
 struct sl_config {
 	char *path;
 	/* system */
@@ -100,6 +108,7 @@ struct sl_config {
 	struct sl_config_port *ports;
 	unsigned n_ports;
 	struct sl_config_audit audit;
+	struct sl_config_metrics metrics;
 	struct sl_config_cp *cp; /* NULL: nobody above */
 	struct sl_config_call *calls;
 	unsigned n_calls;

@@ -46,6 +46,13 @@ bool sl_cp_poll(struct sl_cp *cp);
  * uses them. What is wrong is logged, and the former stays. */
 void sl_cp_reload(struct sl_cp *cp);
 
+/** How far it is. */
+struct sl_cp_progress {
+	bool connected, hash_ok;
+	uint64_t seq, serving_seq, head;
+	uint64_t heard_wall_s; /* when a control plane was heard last; before that: the start */
+};
+void sl_cp_progress(const struct sl_cp *cp, struct sl_cp_progress *out);
 /** What control.status tells. */
 json_t *sl_cp_status(struct sl_cp *cp);
 /** Sentences about what is wrong, for sys.health. */

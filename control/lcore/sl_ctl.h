@@ -38,6 +38,7 @@ struct sl_ctl {
 	void *uploads;		      /* rpc_policy.c: documents that come in parts */
 	struct sl_cp *cp;	      /* NULL: no control plane */
 	struct sl_remote *remote;     /* NULL: no remote control */
+	struct sl_metrics *metrics;   /* NULL: nobody can scrape */
 	struct sl_rpc *rpc;	      /* filled by sl_ctl_register() */
 };
 

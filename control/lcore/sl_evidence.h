@@ -39,6 +39,9 @@ void sl_evidence_free(struct sl_evidence *ev);
 /** Collect from the lcores, make room, save when due. Call often. @return things done */
 unsigned sl_evidence_poll(struct sl_evidence *ev);
 
+/** How many rows are kept now. */
+unsigned sl_evidence_rows(const struct sl_evidence *ev);
+
 struct sl_evidence_row {
 	struct sl_agg_key key;
 	char peer[64]; /* name at the time */

@@ -11,12 +11,22 @@ control_init
 control_start
 control_furnish gw-1
 LAB_MODE=enforce control_config gw-1
+echo 'metrics = { };' >>"$LAB_DIR/gateway.conf"
 lab_gateway
+# metric NAME: of the gateway, for a Prometheus server
+metric() { ip netns exec "$GW" curl -sS -m 5 http://127.0.0.1:9586/metrics | awk -v n="$1" '$1 == n {print $2}'; }
+metric_is() { [ "$(metric "$1")" = "$2" ]; }
 iperf_server
 
 step "the gateway serves what the control plane has, and tells its key"
 lab_wait 5 served || fail "not served: $(rpc control.status)"
 equal connected "$(status connected)" true
+lab_wait 3 metric_is sluice_repl_connected 1 || fail "the metrics say it is not connected"
+lab_wait 3 metric_is sluice_repl_serving_seq "$(status serving_seq)" || fail "seq in the metrics: $(metric sluice_repl_serving_seq)"
+equal "head in the metrics" "$(metric sluice_repl_head_seq)" "$(status head)"
+equal "hash in the metrics" "$(metric sluice_repl_hash_ok)" 1
+heard=$(metric sluice_repl_last_heartbeat_timestamp_seconds)
+at_most "seconds since it was heard" $(($(date +%s) - heard)) 15
 lab_wait 5 is registered true || fail "not registered"
 equal "its key" "$(rest GET "/gateway-interfaces/gw-1:$LAB_ID" | jq -r '.public_key // .object.public_key')" "$(lab_pub gateway)"
 
@@ -84,6 +94,7 @@ step "kill -9 of the control plane: traffic goes on"
 kill -9 "$CP_PID"
 wait "$CP_PID" 2>/dev/null
 lab_wait 5 is connected false || fail "it still thinks that it is connected"
+lab_wait 3 metric_is sluice_repl_connected 0 || fail "the metrics say it is connected"
 ping_all alice 10.20.0.10 20
 equal "handshakes of alice" "$(peer_of alice handshakes "$LAB_ID")" "$handshakes"
 

@@ -185,6 +185,25 @@ test_example(void **state)
 }
 
 static void
+test_metrics(void **state)
+{
+	char text[SL_ENDPOINT_STR];
+
+	assert_int_equal(load(PORT), 0);
+	assert_false(c->metrics.on);
+	assert_int_equal(load(PORT "metrics = { };\n"), 0);
+	assert_true(c->metrics.on && c->metrics.peers && !c->metrics.peer_names);
+	assert_int_equal(c->metrics.peer_limit, 5000);
+	assert_string_equal(sl_endpoint_str(&c->metrics.listen, text), "127.0.0.1:9586");
+	assert_int_equal(load(PORT "metrics = { listen = \"[::1]:9000\"; peers = false; "
+				   "peer_limit = 7; peer_names = true; };\n"),
+			 0);
+	assert_true(c->metrics.on && !c->metrics.peers && c->metrics.peer_names);
+	assert_int_equal(c->metrics.peer_limit, 7);
+	assert_string_equal(sl_endpoint_str(&c->metrics.listen, text), "[::1]:9000");
+}
+
+static void
 test_audit(void **state)
 {
 	const struct sl_sink_conf *s;
@@ -515,6 +534,11 @@ static const struct bad bad[] = {
 	{PORT "audit = {\n ring_kib = 8; };\n", 3, "param_range", "16 to 65536", ""},
 	{PORT "audit = {\n sinks = ( 1 ); };\n", 3, "param_type", "a group", ""},
 	{PORT "audit = {\n sinks = ( { type = \"fax\"; } ); };\n", 3, "enum_invalid", "syslog", ""},
+	{PORT "metrics = {\n listen = \"localhost\"; };\n", 3, "endpoint_invalid",
+	 "metrics/listen: ADDRESS:PORT", ""},
+	{PORT "metrics = {\n peers = \"on\"; };\n", 3, "param_type", "metrics/peers", "true"},
+	{PORT "metrics = {\n peer_limit = 0; };\n", 3, "param_range", "metrics/peer_limit", ""},
+	{PORT "metrics = {\n port = 9586; };\n", 3, "param_unknown", "metrics/port", "listen"},
 	{PORT "audit = {\n sinks = ( { type = \"file\"; } ); };\n", 3, "path_relative",
 	 "absolute path", ""},
 	{PORT "audit = {\n sinks = ( { type = \"file\"; path = \"/a\"; host = \"h\"; } ); };\n", 3,
@@ -702,6 +726,7 @@ main(void)
 		cmocka_unit_test_teardown(test_example, clean),
 		cmocka_unit_test_teardown(test_control_plane, clean),
 		cmocka_unit_test_teardown(test_no_secret, clean),
+		cmocka_unit_test_teardown(test_metrics, clean),
 		cmocka_unit_test_teardown(test_audit, clean),
 		cmocka_unit_test_teardown(test_audit_places, clean),
 		cmocka_unit_test_teardown(test_defaults, clean),

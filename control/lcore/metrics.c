@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sl_metrics.h"
+
+#include <event2/buffer.h>
+#include <stdlib.h>
+
+#include "metrics_http.h"
+#include "metrics_int.h"
+#include "sl_json.h"
+#include "sl_log.h"
+#include "sl_rpc_server.h"
+
+#define FRESH_NS SL_NS_PER_S
+#define TURN_NS SL_NS_PER_MS
+
+struct sl_metrics {
+	struct sl_ctl *ctl;
+	struct sl_scrape *door; /* NULL: it could not be opened */
+	struct event *turn;
+	struct evbuffer *text; /* what was answered last; NULL: nothing yet */
+	uint64_t made_ns;
+	bool gathering;
+	struct metrics_text head; /* all but the peers */
+	struct metrics_peers peers;
+	char problem[320];
+};
+
+/* --- texts ------------------------------------------------------------------------------------ */
+
+int
+metrics_text_open(struct metrics_text *t)
+{
+	t->f = open_memstream(&t->data, &t->len);
+	return t->f != NULL ? 0 : -ENOMEM;
+}
+
+static void
+release(const void *data, size_t len, void *arg)
+{
+	(void)data;
+	(void)len;
+	free(arg);
+}
+
+int
+metrics_text_move(struct metrics_text *t, struct evbuffer *to)
+{
+	int rc = fclose(t->f);
+
+	t->f = NULL;
+	if (rc == 0 && t->len > 0) {
+		rc = evbuffer_add_reference(to, t->data, t->len, release, t->data);
+		t->data = rc == 0 ? NULL : t->data;
+	}
+	return rc == 0 ? 0 : -ENOMEM;
+}
+
+void
+metrics_text_clear(struct metrics_text *t)
+{
+	if (t->f != NULL)
+		fclose(t->f);
+	free(t->data);
+	*t = (struct metrics_text){0};
+}
+
+/* --- an answer -------------------------------------------------------------------------------- */
+
+static uint64_t
+now_ns(const struct sl_metrics *m)
+{
+	return m->ctl->mono_ns(m->ctl->clock_ctx);
+}
+
+static void
+end(struct sl_metrics *m)
+{
+	metrics_text_clear(&m->head);
+	metrics_peers_clear(&m->peers);
+	m->gathering = false;
+}
+
+static int
+keep(struct sl_metrics *m)
+{
+	struct evbuffer *text = evbuffer_new();
+	int rc = text != NULL ? metrics_text_move(&m->head, text) : -ENOMEM;
+
+	rc = rc ? rc : metrics_peers_move(&m->peers, text);
+	if (rc != 0) {
+		if (text != NULL)
+			evbuffer_free(text);
+		return rc;
+	}
+	if (m->text != NULL)
+		evbuffer_free(m->text);
+	m->text = text;
+	m->made_ns = now_ns(m);
+	return 0;
+}
+
+static void
+on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval soon = {0};
+	struct sl_metrics *m = arg;
+	uint64_t until = now_ns(m) + TURN_NS;
+	bool done;
+
+	(void)fd;
+	(void)what;
+	do
+		done = metrics_peers_step(&m->peers);
+	while (!done && now_ns(m) < until);
+	if (!done) {
+		event_add(m->turn, &soon);
+		return;
+	}
+	sl_scrape_answer(m->door, keep(m) == 0 ? m->text : NULL);
+	end(m);
+}
+
+static int
+begin(struct sl_metrics *m)
+{
+	static const struct timeval soon = {0};
+	int rc = metrics_text_open(&m->head);
+
+	rc = rc ? rc : metrics_gateway(m->head.f, m->ctl);
+	if (rc == 0) {
+		metrics_policy(m->head.f, m->ctl);
+		rc = metrics_peers_begin(&m->peers, m->ctl);
+	}
+	m->gathering = true;
+	return rc ? rc : event_add(m->turn, &soon);
+}
+
+static void
+on_ask(void *ctx)
+{
+	struct sl_metrics *m = ctx;
+
+	if (m->gathering)
+		return;
+	if (m->text != NULL && now_ns(m) - m->made_ns < FRESH_NS) {
+		sl_scrape_answer(m->door, m->text);
+	} else if (begin(m) != 0) {
+		sl_scrape_answer(m->door, NULL);
+		end(m);
+	}
+}
+
+/* --- begin and end ---------------------------------------------------------------------------- */
+
+static void
+listen_at(struct sl_metrics *m, struct event_base *base, const struct sl_endpoint *at)
+{
+	char text[SL_ENDPOINT_STR];
+	struct sl_error e = {0};
+
+	m->door = sl_scrape_new(base, at, on_ask, m, &e);
+	if (m->door == NULL) {
+		snprintf(m->problem, sizeof(m->problem), "%s", e.message);
+		sl_log(SL_LOG_WARN, "metrics", "nobody can scrape: %s: %s; %s", e.path, e.message,
+		       e.hint);
+		return;
+	}
+	sl_endpoint_str(at, text);
+	if (!sl_rpc_is_loopback(&at->ip))
+		sl_log(SL_LOG_WARN, "metrics",
+		       "/metrics/listen: %s is not a loopback address: whoever reaches it reads "
+		       "the metrics, without a login and in clear; let a firewall keep others out",
+		       text);
+	sl_log(SL_LOG_NOTICE, "metrics", "http://%s/metrics, without a login", text);
+}
+
+struct sl_metrics *
+sl_metrics_new(struct sl_ctl *ctl, struct event_base *base)
+{
+	struct sl_metrics *m;
+
+	if (!ctl->config->metrics.on)
+		return NULL;
+	m = calloc(1, sizeof(*m));
+	if (m == NULL)
+		return NULL;
+	m->ctl = ctl;
+	m->turn = evtimer_new(base, on_turn, m);
+	if (m->turn == NULL) {
+		free(m);
+		return NULL;
+	}
+	listen_at(m, base, &ctl->config->metrics.listen);
+	return m;
+}
+
+void
+sl_metrics_problems(const struct sl_metrics *m, json_t *problems)
+{
+	if (m != NULL && m->problem[0] != '\0')
+		sl_json_say(problems, "nobody can scrape the metrics: %s", m->problem);
+}
+
+void
+sl_metrics_free(struct sl_metrics *m)
+{
+	if (m == NULL)
+		return;
+	sl_scrape_free(m->door);
+	event_free(m->turn);
+	end(m);
+	if (m->text != NULL)
+		evbuffer_free(m->text);
+	free(m);
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Decisions, modes, the policy, records, evidence, the control plane. */
+#include "metrics_int.h"
+#include "rpc_int.h"
+#include "sl_cp.h"
+#include "sl_gw_policy.h"
+#include "sl_prom.h"
+
+/* --- records and what they tell of decisions ----------------------------------------------------
+ */
+
+static uint64_t
+number(const json_t *o, const char *name)
+{
+	return (uint64_t)json_integer_value(json_object_get(o, name));
+}
+
+static const char *
+text(const json_t *o, const char *name)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	return s != NULL ? s : "";
+}
+
+/** A counter of one type of records over all data lcores. */
+static uint64_t
+records(const json_t *status, unsigned type, const char *counter)
+{
+	const json_t *ring;
+	uint64_t n = 0;
+	size_t i;
+
+	json_array_foreach (json_object_get(status, "lcores"), i, ring)
+		n += number(json_array_get(json_object_get(ring, "types"), type), counter);
+	return n;
+}
+
+static void
+decisions(FILE *f, struct sl_ctl *ctl, const json_t *status)
+{
+	static const enum sl_drop reasons[] = {SL_DROP_NO_ROLE, SL_DROP_DENIED, SL_DROP_MAP_ERROR,
+					       SL_DROP_TARGET_WITHDRAWN};
+	static const char name[] = "sluice_authz_denied_packets_total";
+
+	sl_prom_head(f, name, "counter",
+		     "packets that policy denies: dropped, or forwarded where it is only observed");
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(reasons); i++) {
+		uint64_t n = 0;
+
+		for (unsigned k = 0; k < ctl->dp->n_lcores; k++)
+			n += __atomic_load_n(&ctl->dp->worker[k]->stats->drops[reasons[i]],
+					     __ATOMIC_RELAXED);
+		sl_prom_uint(f, name, n, "mode", "enforce", "verdict", "deny", "reason",
+			     sl_drop_text(reasons[i]), NULL);
+	}
+	if (status == NULL)
+		return;
+	sl_prom_uint(f, name, records(status, SL_REC_WOULD_DENY, "seen"), "mode", "observe",
+		     "verdict", "allow", "reason", "any", NULL);
+	sl_prom_single(f, "sluice_authz_allowed_flows_total", "counter",
+		       "flows that policy allowed as they began",
+		       records(status, SL_REC_ALLOW, "seen"));
+}
+
+static void
+rings(FILE *f, const json_t *status)
+{
+	static const char *const fates[] = {"recorded", "suppressed", "not_selected",
+					    "overwritten"};
+	const json_t *ring;
+	char lcore[24];
+	size_t i;
+
+	sl_prom_head(f, "sluice_log_records_total", "counter",
+		     "records of decisions: written to a ring; held back by a limit; not wanted; "
+		     "overwritten before they were taken");
+	for (unsigned t = 0; t < SL_REC_TYPES; t++)
+		for (unsigned k = 0; k < SL_ARRAY_SIZE(fates); k++)
+			sl_prom_uint(f, "sluice_log_records_total", records(status, t, fates[k]),
+				     "type", sl_rec_type_text(t), "fate", fates[k], NULL);
+	sl_prom_head(f, "sluice_log_ring_used_ratio", "gauge", "how full the ring of an lcore is");
+	json_array_foreach (json_object_get(status, "lcores"), i, ring) {
+		snprintf(lcore, sizeof(lcore), "%llu", (unsigned long long)number(ring, "lcore"));
+		sl_prom_real(f, "sluice_log_ring_used_ratio",
+			     json_real_value(json_object_get(ring, "used_pct")) / 100, "worker",
+			     lcore, NULL);
+	}
+}
+
+static void
+sinks(FILE *f, const json_t *status)
+{
+	static const struct {
+		const char *name, *help, *of;
+	} counters[] = {
+		{"sluice_log_events_total", "events for the sink", "drained"},
+		{"sluice_log_acked_events_total", "events that the sink has taken", "acked"},
+		{"sluice_log_dropped_events_total", "events that the sink lost", "dropped"},
+		{"sluice_log_errors_total", "errors of the sink", "errors"},
+	};
+	const json_t *list = json_object_get(status, "sinks"), *s;
+	size_t k;
+
+	if (json_array_size(list) == 0)
+		return;
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(counters); i++) {
+		sl_prom_head(f, counters[i].name, "counter", counters[i].help);
+		json_array_foreach (list, k, s)
+			sl_prom_uint(f, counters[i].name, number(s, counters[i].of), "sink",
+				     text(s, "name"), NULL);
+	}
+	sl_prom_head(f, "sluice_log_queue_used_ratio", "gauge",
+		     "how full the queue of the sink is");
+	json_array_foreach (list, k, s)
+		sl_prom_real(f, "sluice_log_queue_used_ratio",
+			     (double)number(s, "queued") /
+				     (double)SL_MAX(number(s, "queue_max"), 1U),
+			     "sink", text(s, "name"), NULL);
+}
+
+/* --- modes and policy ---------------------------------------------------------------------------
+ */
+
+static void
+modes(FILE *f, struct sl_ctl *ctl)
+{
+	struct sl_gw_mode m;
+	uint64_t n[2] = {0};
+
+	sl_gw_mode_get(ctl->gw, &m);
+	for (unsigned i = 0; i < m.n_prefixes; i++)
+		n[m.prefixes[i].mode == SL_MODE_ENFORCE]++;
+	sl_prom_head(f, "sluice_authz_mode", "gauge", "1: the mode of what has none of its own");
+	sl_prom_uint(f, "sluice_authz_mode", m.deflt == SL_MODE_OBSERVE, "target", "default",
+		     "mode", "observe", NULL);
+	sl_prom_uint(f, "sluice_authz_mode", m.deflt == SL_MODE_ENFORCE, "target", "default",
+		     "mode", "enforce", NULL);
+	sl_prom_head(f, "sluice_authz_mode_prefixes", "gauge", "prefixes that have their own mode");
+	sl_prom_uint(f, "sluice_authz_mode_prefixes", n[0], "mode", "observe", NULL);
+	sl_prom_uint(f, "sluice_authz_mode_prefixes", n[1], "mode", "enforce", NULL);
+	sl_prom_single(f, "sluice_authz_panic", "gauge",
+		       "1: the panic switch is on, nothing is enforced", m.panic);
+}
+
+static void
+policy(FILE *f, struct sl_ctl *ctl)
+{
+	struct sl_gw_policy_info i;
+
+	sl_gw_policy_info(ctl->gw, &i);
+	sl_prom_single(f, "sluice_policy_loaded", "gauge", "1: a policy is in force", i.loaded);
+	sl_prom_single(f, "sluice_policy_version", "gauge", "version that its document names",
+		       i.version);
+	sl_prom_single(f, "sluice_policy_generation", "counter", "grows with every policy in force",
+		       i.generation);
+	sl_prom_single(f, "sluice_policy_refused", "gauge", "1: the last one was refused",
+		       i.last_error[0] != '\0');
+	sl_prom_single(f, "sluice_generation", "counter", "grows with every change of the gateway",
+		       sl_gw_generation(ctl->gw));
+}
+
+/* --- the control plane --------------------------------------------------------------------------
+ */
+
+static void
+replication(FILE *f, const struct sl_cp *cp)
+{
+	struct sl_cp_progress p;
+
+	sl_cp_progress(cp, &p);
+	sl_prom_single(f, "sluice_repl_connected", "gauge", "1: it follows a control plane now",
+		       p.connected);
+	sl_prom_single(f, "sluice_repl_seq", "gauge", "newest transaction that was received",
+		       p.seq);
+	sl_prom_single(f, "sluice_repl_serving_seq", "gauge", "newest transaction that is served",
+		       p.serving_seq);
+	sl_prom_single(f, "sluice_repl_head_seq", "gauge", "newest transaction of its scope there",
+		       p.head);
+	sl_prom_single(f, "sluice_repl_hash_ok", "gauge",
+		       "1: its state equals the source's by hash", p.hash_ok);
+	sl_prom_single(f, "sluice_repl_last_heartbeat_timestamp_seconds", "gauge",
+		       "when a control plane was heard last; before that: the start",
+		       p.heard_wall_s);
+}
+
+void
+metrics_policy(FILE *f, struct sl_ctl *ctl)
+{
+	json_t *status = ctl->drain != NULL ? sl_drain_status(ctl->drain) : NULL;
+
+	decisions(f, ctl, status);
+	modes(f, ctl);
+	policy(f, ctl);
+	if (status != NULL) {
+		rings(f, status);
+		sinks(f, status);
+	}
+	if (ctl->evidence != NULL)
+		sl_prom_single(f, "sluice_evidence_rows", "gauge", "flow aggregates that are kept",
+			       sl_evidence_rows(ctl->evidence));
+	if (ctl->cp != NULL)
+		replication(f, ctl->cp);
+	json_decref(status);
+}
