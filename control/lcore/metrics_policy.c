@@ -152,11 +152,11 @@ policy(FILE *f, struct sl_ctl *ctl)
 	sl_prom_single(f, "sluice_policy_loaded", "gauge", "1: a policy is in force", i.loaded);
 	sl_prom_single(f, "sluice_policy_version", "gauge", "version that its document names",
 		       i.version);
-	sl_prom_single(f, "sluice_policy_generation", "counter", "grows with every policy in force",
+	sl_prom_single(f, "sluice_policy_generation", "gauge", "grows with every policy in force",
 		       i.generation);
 	sl_prom_single(f, "sluice_policy_refused", "gauge", "1: the last one was refused",
 		       i.last_error[0] != '\0');
-	sl_prom_single(f, "sluice_generation", "counter", "grows with every change of the gateway",
+	sl_prom_single(f, "sluice_generation", "gauge", "grows with every change of the gateway",
 		       sl_gw_generation(ctl->gw));
 }
 

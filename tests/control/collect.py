@@ -10,6 +10,8 @@ import sqlite3
 import sys
 import time
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from restlib import Control, Page, equal, fail, key, step
 
 DOC = {"version": 1, "zones": {"srv": {"id": 1, "type": "internal", "networks": ["10.20.0.0/16"]}},
@@ -276,6 +278,11 @@ def metrics(c, gw):
                r'^sluice_control_sessions_open 1$', r'^sluice_control_clock_skew_seconds\{node="gw-a"\} -(599|600|601)\.', r'^sluice_control_objects\{kind="peer"\} 2$'):
         if not re.search(rx, text, re.M):
             fail(f"metrics lack {rx}:\n{text}")
+    parsed = {f.name: f for f in text_string_to_metric_families(text)}
+    turns = parsed["sluice_control_loop_turn_seconds"].samples
+    buckets = [x.value for x in turns if x.name.endswith("_bucket")]
+    equal("buckets that grow, up to the count", buckets, sorted(buckets[:-1]) + [x.value for x in turns if x.name.endswith("_count")])
+    equal("families without samples or help", [n for n, f in parsed.items() if not f.samples or not f.documentation], [])
     names = re.findall(r"^# TYPE (\S+)", text, re.M)
     equal("a family is there once", len(names), len(set(names)))
     equal("without a login", c.call("GET", "/metrics", token=None).status, 401)
