@@ -123,11 +123,12 @@ static void
 body_done(struct sl_task *t)
 {
 	struct sl_call *c = call_of(t);
+	int rc = c->rc;
 
-	if (c->rc == 0)
-		c->rc = stage_begin(c, &c->e);
-	if (c->rc != SL_CALL_LATER)
-		sl_call_finish(c, c->rc, &c->e);
+	if (rc == 0)
+		rc = stage_begin(c, &c->e);
+	if (rc != SL_CALL_LATER) /* else a thread has it, rc and all */
+		sl_call_finish(c, rc, &c->e);
 }
 
 static void
