@@ -61,6 +61,8 @@ checked "out of range" 's/workers = 1;/workers = 1000;/' 'workers is 1000' '.'
 checked "wrong type in an interface" 's/listen_port = 51820;/listen_port = "51820";/' "bad.conf:$line: .*listen_port" '.'
 checked "bad enum" 's/mode = "observe"/mode = "watch"/' 'watch' 'observe'
 checked "bad prefix" 's|10.7.0.2/32|10.7.0.300/32|' 'bad.conf:[0-9]+: .*10.7.0.300' '.'
+checked "metrics at no address" 's/^authz = /metrics = { listen = "localhost:9586"; };\nauthz = /' 'bad.conf:[0-9]+: metrics/listen: ADDRESS:PORT' '.'
+checked "unknown key in metrics" 's/^authz = /metrics = { port = 9586; };\nauthz = /' 'bad.conf:[0-9]+: .*metrics/port' 'known are: listen'
 checked "no ports" 's/^ports = \(/ports = ( );\nroutes = (/; /name = "(wan|lan)"; device/d' 'no port' 'ports = '
 rm -f "$LAB_DIR/bad.conf"
 refused "no file" 'bad.conf' '-c FILE'
