@@ -35,6 +35,8 @@ struct conn {
 	struct event *timer;
 	enum state state;
 	bool noted;
+	size_t body; /* bytes of a large body, until its answer is written */
+	char who[SL_PRINCIPAL_NAME];
 	TAILQ_ENTRY(conn) link; /* in the order of their last sign of life */
 };
 
@@ -170,13 +172,36 @@ end_writing(struct bufferevent *bev, void *evcon)
 		shutdown(bufferevent_getfd(bev), SHUT_WR);
 }
 
-static bool
-is_larger(const char *head, size_t len, size_t max)
+static size_t
+body_of(const char *head, size_t len)
 {
 	char text[24];
 	int n = sl_head_get(head, len, "Content-Length", text, sizeof(text));
 
-	return n == -E2BIG || (n > 0 && strtoull(text, NULL, 10) > max);
+	if (n == -E2BIG)
+		return SIZE_MAX;
+	return n > 0 ? (size_t)strtoull(text, NULL, 10) : 0;
+}
+
+/** Is there room for a body beside those of others? Then it is the connection's. */
+static bool
+take_room(struct conn *c, size_t body)
+{
+	size_t all = 0, own = 0;
+	struct conn *o;
+
+	c->body = 0;
+	if (body <= DOOR_BODY_STRANGER)
+		return true;
+	TAILQ_FOREACH (o, &c->d->conns, link) {
+		all += o->body;
+		own += strcmp(o->who, c->who) == 0 ? o->body : 0;
+	}
+	if (body > DOOR_BODIES_EACH - SL_MIN(own, DOOR_BODIES_EACH) ||
+	    body > DOOR_BODIES - SL_MIN(all, DOOR_BODIES))
+		return false;
+	c->body = body;
+	return true;
 }
 
 /** Its end is noticed by evhttp, which frees what is its. */
@@ -200,7 +225,7 @@ static void
 conn_look(struct conn *c)
 {
 	struct evbuffer *in = bufferevent_get_input(c->bev);
-	size_t have = SL_MIN(evbuffer_get_length(in), (size_t)LOOK), len, max;
+	size_t have = SL_MIN(evbuffer_get_length(in), (size_t)LOOK), len, max, body;
 	const char *data = have > 0 ? (const char *)evbuffer_pullup(in, (ev_ssize_t)have) : NULL;
 	struct sl_error e = {0};
 	struct sl_ip from;
@@ -223,10 +248,18 @@ conn_look(struct conn *c)
 	setsockopt(bufferevent_getfd(c->bev), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	conn_from(c, &from);
 	c->noted = false;
-	max = c->d->ops.admit(c->d->ctx, c->bev, data, len, &from, &c->noted);
-	if (is_larger(data, len, max)) {
+	c->who[0] = '\0';
+	max = c->d->ops.admit(c->d->ctx, c->bev, data, len, &from, &c->noted, c->who);
+	body = body_of(data, len);
+	if (body > max) {
 		sl_fail(&e, -EFBIG, "body_too_large", "", "the body may have %zu bytes", max);
 		refuse(c, &e, max);
+		return;
+	}
+	if (!take_room(c, body)) {
+		sl_fail(&e, -EAGAIN, "bodies_busy", "",
+			"other large bodies are on their way: again in a moment");
+		refuse(c, &e, 0);
 		return;
 	}
 	conn_limit(c, max);
@@ -307,6 +340,7 @@ on_complete(struct evhttp_request *req, void *arg)
 {
 	struct conn *c = arg;
 
+	c->body = 0;
 	conn_limit(c, DOOR_BODY_STRANGER);
 	conn_hold(c);
 	conn_expect(c, HEAD, DOOR_TIMEOUT_S);

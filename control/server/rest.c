@@ -129,7 +129,7 @@ on_request(void *ctx, struct evhttp_request *req, struct bufferevent *bev, const
  * call the operation. */
 static size_t
 admit(void *ctx, struct bufferevent *bev, const char *head, size_t len, const struct sl_ip *from,
-      bool *failed)
+      bool *failed, char name[SL_PRINCIPAL_NAME])
 {
 	static const char *const names[SL_METHOD_N] = {"GET", "PUT", "POST", "PATCH", "DELETE"};
 	struct sl_rest *r = ctx;
@@ -160,6 +160,7 @@ admit(void *ctx, struct bufferevent *bev, const char *head, size_t len, const st
 	n = sl_head_get(head, len, "Authorization", auth, sizeof(auth));
 	*failed = sl_rest_login(r, bev, n >= 0 ? auth : NULL, from, true, &who, &e) != 0 && n >= 0;
 	sl_wipe(auth, sizeof(auth));
+	snprintf(name, SL_PRINCIPAL_NAME, "%s", who.name);
 	return sl_service_may(&who, r->roles[op - sl_rest_ops]) ? op->body_max : DOOR_BODY_STRANGER;
 }
 
@@ -183,9 +184,10 @@ refused(void *ctx, const struct sl_error *why, size_t max, struct evbuffer *out)
 	evbuffer_add_printf(out,
 			    "HTTP/1.1 %d %s\r\nContent-Type: "
 			    "application/problem+json\r\nX-Request-Id: %s\r\nConnection: "
-			    "close\r\nContent-Length: %zu\r\n\r\n%s",
-			    status, problem_title(status), id, text != NULL ? strlen(text) : 0,
-			    text != NULL ? text : "");
+			    "close\r\n%sContent-Length: %zu\r\n\r\n%s",
+			    status, problem_title(status), id,
+			    status == 503 ? "Retry-After: 1\r\n" : "",
+			    text != NULL ? strlen(text) : 0, text != NULL ? text : "");
 	free(text);
 }
 

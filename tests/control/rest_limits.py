@@ -189,6 +189,33 @@ def gigabytes(c):
     alive(c, "gigabytes")
 
 
+def large_ones(c):
+    step("large bodies have 256 MiB together, one principal half of it")
+    socks = []
+    def begin(token):
+        """The head of 64 MiB and a little of it. @return the status of a refusal, 0: it is let in"""
+        s = c.tls.wrap_socket(socket.create_connection(("127.0.0.1", c.port), 20), server_hostname="127.0.0.1")
+        socks.append(s)
+        s.sendall(head("POST", "/policy/validate", "Authorization: Bearer " + token, "Content-Type: application/json", f"Content-Length: {64 << 20}") + b" " * 1000)
+        s.settimeout(1)
+        try:
+            answer = s.recv(65536)
+        except TimeoutError:
+            return 0
+        if b"urn:sluice:err:bodies_busy" not in answer or b"\r\nRetry-After: 1\r\n" not in answer:
+            fail(f"no refusal for its moment: {answer!r}")
+        return status(answer)
+    one, other = c.make_token("viewer"), c.make_token("viewer")
+    equal("three of one principal", [begin(one) for _ in range(3)], [0, 0, 503])
+    equal("two of another, then no more", [begin(other), begin(other), begin(c.token)], [0, 0, 503])
+    c.want(200, "POST", "/policy/validate", POLICY)
+    for s in socks:
+        s.close()
+    time.sleep(0.5)
+    c.want(200, "POST", "/policy/validate", text="//" + "x" * (2 << 20) + "\n" + json.dumps(POLICY))
+    alive(c, "large bodies")
+
+
 def slow(c):
     step("600 slow heads: others are served meanwhile, and each is cut in time")
     socks = []
@@ -329,7 +356,7 @@ def main():
         c.init()
         c.start("--public-url", "https://control.example.net:7443")
         furnish(c)
-        for part in (hosts_and_framing, tls_alone, bodies, more_while_waiting, gigabytes, slow, renewal, rates):
+        for part in (hosts_and_framing, tls_alone, bodies, more_while_waiting, gigabytes, large_ones, slow, renewal, rates):
             part(c)
         equal("status", c.stop(), 0)
     except BaseException:
