@@ -77,3 +77,16 @@ sl_rest_login(struct sl_rest *r, struct bufferevent *bev, const char *authorizat
 	throttle_refused(&r->throttle, from, sl_rest_mono_ns());
 	return rc;
 }
+
+bool
+sl_rest_login_still(struct sl_rest *r, struct bufferevent *bev, const struct sl_principal *who,
+		    const struct sl_ip *from)
+{
+	struct sl_principal now = {0};
+	struct sl_error e;
+
+	if (strncmp(who->name, "token:", strlen("token:")) == 0)
+		return sl_token_still(r->c.store, who, from, sl_rest_wall_ns());
+	return bev != NULL && by_certificate(r, bev, &now, &e) == 0 && now.roles == who->roles &&
+	       strcmp(now.name, who->name) == 0;
+}

@@ -22,7 +22,7 @@ static const struct {
 	{"token_too_strong", 403}, {"precondition_required", 428},
 	{"secret_field", 422},	   {"local_only_setting", 422},
 	{"store_busy", 503},	   {"behind", 503},
-	{"bodies_busy", 503},
+	{"bodies_busy", 503},	   {"login_ended", 401},
 };
 
 int

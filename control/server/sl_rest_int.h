@@ -49,6 +49,9 @@ uint64_t sl_rest_wall_ns(void);
 int sl_rest_login(struct sl_rest *r, struct bufferevent *bev, const char *authorization,
 		  const struct sl_ip *from, bool count, struct sl_principal *out,
 		  struct sl_error *e);
+/** Would a login of before be taken now, for the same? @param bev NULL: the client has gone */
+bool sl_rest_login_still(struct sl_rest *r, struct bufferevent *bev, const struct sl_principal *who,
+			 const struct sl_ip *from);
 /** How long the source waits until it may try again. */
 uint32_t sl_rest_login_wait_ms(const struct sl_rest *r, const struct sl_ip *from);
 

@@ -119,6 +119,21 @@ body_run(struct sl_task *t)
 	c->body_read = true;
 }
 
+/** What it waited for may have taken long: a login that was revoked meanwhile changes nothing. From
+ * here on requests are done in the order in which they were given, a revocation among them. */
+static int
+go_on(struct sl_call *c, struct sl_error *e)
+{
+	struct evhttp_connection *conn = evhttp_request_get_connection(c->req);
+
+	if (c->who.name[0] == '\0' || /* it needed none */
+	    sl_rest_login_still(c->rest,
+				conn != NULL ? evhttp_connection_get_bufferevent(conn) : NULL,
+				&c->who, &c->from))
+		return stage_begin(c, e);
+	return sl_fail(e, -EACCES, "login_ended", "", "the login ended while the request waited");
+}
+
 static void
 body_done(struct sl_task *t)
 {
@@ -126,7 +141,7 @@ body_done(struct sl_task *t)
 	int rc = c->rc;
 
 	if (rc == 0)
-		rc = stage_begin(c, &c->e);
+		rc = go_on(c, &c->e);
 	if (rc != SL_CALL_LATER) /* else a thread has it, rc and all */
 		sl_call_finish(c, rc, &c->e);
 }
@@ -164,7 +179,7 @@ try_again(evutil_socket_t fd, short what, void *arg)
 {
 	struct sl_call *c = arg;
 	struct sl_error e = {0};
-	int rc = stage_begin(c, &e);
+	int rc = go_on(c, &e);
 
 	if (rc != SL_CALL_LATER)
 		sl_call_finish(c, rc, &e);

@@ -16,6 +16,7 @@ static struct sl_task *ran; /* what the loop is to be told of */
 static unsigned given;
 static unsigned answers, handled;
 static int rc_of_handler, answer;
+static bool revoked;
 
 /* --- what is around it ------------------------------------------------------------------------ */
 
@@ -24,6 +25,8 @@ int __wrap_request_body(struct sl_call *c, struct sl_error *e);
 void __wrap_sl_call_finish(struct sl_call *c, int rc, const struct sl_error *e);
 int __wrap_kept_find(struct sl_call *c, bool *hit, struct sl_error *e);
 void __wrap_kept_store(struct sl_call *c);
+bool __wrap_sl_rest_login_still(struct sl_rest *r, struct bufferevent *bev,
+				const struct sl_principal *who, const struct sl_ip *from);
 
 void
 __wrap_sl_tasks_give(struct sl_tasks *w, struct sl_task *t)
@@ -58,6 +61,13 @@ __wrap_kept_store(struct sl_call *c)
 {
 }
 
+bool
+__wrap_sl_rest_login_still(struct sl_rest *r, struct bufferevent *bev,
+			   const struct sl_principal *who, const struct sl_ip *from)
+{
+	return !revoked;
+}
+
 static int
 handler(struct sl_call *c, struct sl_error *e)
 {
@@ -81,7 +91,9 @@ set_up(void **state)
 				.op = &op,
 				.req = evhttp_request_new(NULL, NULL),
 				.text_len = 1 << 20,
-				.begun_ns = sl_rest_mono_ns()};
+				.begun_ns = sl_rest_mono_ns(),
+				.who = {.name = "token:test"}};
+	revoked = false;
 	given = answers = handled = 0;
 	return call.req != NULL ? 0 : -1;
 }
@@ -124,11 +136,28 @@ test_large_body(void **state)
 	}
 }
 
+static void
+test_revoked(void **state)
+{
+	struct sl_error e = {0};
+
+	assert_int_equal(stage_begin(&call, &e), SL_CALL_LATER);
+	assert_int_equal(given, 1);
+	revoked = true;
+	tell_the_loop();
+	assert_int_equal(given, 1); /* not to the writer */
+	assert_int_equal(handled, 0);
+	assert_int_equal(answers, 1);
+	assert_int_equal(answer, -EACCES);
+	assert_string_equal(call.e.reason, "login_ended");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_large_body, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_revoked, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
