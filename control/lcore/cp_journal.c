@@ -59,14 +59,21 @@ add_task(struct gw_task *t)
 	free(record);
 }
 
-void
-cp_journal_empty(const char *dir)
+static void
+cut(const char *dir, off_t len)
 {
 	char path[4096];
 
 	snprintf(path, sizeof(path), "%s/" FILE_NAME, dir);
-	if (truncate(path, 0) != 0 && errno != ENOENT)
-		sl_log(SL_LOG_WARN, "control", "%s cannot be emptied: %s", path, strerror(errno));
+	if (truncate(path, len) != 0 && errno != ENOENT)
+		sl_log(SL_LOG_WARN, "control", "%s cannot be cut to %lld bytes: %s", path,
+		       (long long)len, strerror(errno));
+}
+
+void
+cp_journal_empty(const char *dir)
+{
+	cut(dir, 0);
 }
 
 /* --- a transaction (control) --------------------------------------------------------------------
@@ -221,21 +228,39 @@ next_record(struct cp_cache *c, const uint8_t *in, size_t left, const uint8_t ke
 	return HEAD + size;
 }
 
+/* Behind what stays unread nothing that is added would be read either. */
+static void
+drop_rest(const struct cp_cache *c, size_t at, size_t len)
+{
+	sl_log(SL_LOG_WARN, "control",
+	       "%s/" FILE_NAME
+	       ": its last %zu bytes are dropped: not whole, not ours, or they do not "
+	       "follow",
+	       c->dir, len - at);
+	cut(c->dir, (off_t)at);
+}
+
 int
 cp_journal_read(struct cp_cache *c, const uint8_t key[32])
 {
 	char *in = NULL;
-	size_t len = 0, at = 0, n = 1;
+	size_t len = 0, at = 0, n;
 	int rc = gw_file_read(c->dir, FILE_NAME, FILE_MAX, &in, &len, &c->e);
 
 	if (rc == -ENOENT)
 		return 0;
-	for (; rc == 0 && n > 0; at += n)
+	while (rc == 0) {
 		n = next_record(c, (const uint8_t *)in + at, len - at, key, &rc);
+		if (n == 0)
+			break;
+		at += rc == 0 ? n : 0;
+	}
 	free(in);
 	if (rc == -EBADMSG)
 		sl_fail(&c->e, rc, "cache_broken", "",
 			"%s/" FILE_NAME " has a record that cannot be read", c->dir);
+	if (rc >= 0 && at < len)
+		drop_rest(c, at, len);
 	sl_replica_sum(c->r, &c->at.sum);
 	return SL_MIN(rc, 0);
 }

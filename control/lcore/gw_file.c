@@ -153,7 +153,7 @@ gw_file_add(const char *dir, const char *name, const char *text, size_t len, str
 		return -EIO;
 	}
 	close(fd);
-	return 0;
+	return end == 0 ? gw_file_sync_dir(dir, e) : 0; /* it may be new */
 }
 
 int

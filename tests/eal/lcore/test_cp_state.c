@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define HOUR 3600
@@ -351,6 +352,80 @@ test_journal_cut(void **state)
 	assert_true(cx_peer("bob", &i));
 	assert_int_equal(i.keepalive_s, 7);
 	assert_false(cx_has_peer("alice"));
+	/* what comes after that is not added behind the piece */
+	cx_txn(15, BOB(7, ",'enabled':false,'keepalive_s':9"));
+	cx_acked();
+	die();
+	restart();
+	assert_int_equal(cx.cp->seq, 15);
+}
+
+/* As after a disk that was full for one transaction: 14 is missing, 15 is there. */
+static void
+test_journal_gap(void **state)
+{
+	char path[128], text[16384];
+	off_t begin, end;
+	ssize_t rest;
+	int fd;
+
+	cx_snapshot(10, CX_BASE);
+	later(1);
+	cx_turns(1000);
+	cx_txn(11, BOB(5, ",'enabled':false"));
+	cx_acked();
+	begin = size_of("control-journal");
+	cx_txn(14, BOB(6, ""));
+	cx_acked();
+	end = size_of("control-journal");
+	cx_txn(15, BOB(7, ""));
+	cx_acked();
+	die();
+	state_path("control-journal", path);
+	fd = open(path, O_RDWR);
+	rest = pread(fd, text, sizeof(text), end);
+	assert_true(rest > 0);
+	assert_int_equal(pwrite(fd, text, (size_t)rest, begin), rest);
+	assert_int_equal(ftruncate(fd, begin + rest), 0);
+	close(fd);
+	restart();
+	assert_int_equal(cx.cp->seq, 11);
+	cx_txn(14, BOB(6, ",'enabled':false,'keepalive_s':9"));
+	cx_acked();
+	die();
+	restart();
+	assert_int_equal(cx.cp->seq, 14);
+}
+
+static unsigned dirs_synced;
+
+/* In place of libc's. */
+int
+fsync(int fd)
+{
+	struct stat st;
+
+	dirs_synced += fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+	return (int)syscall(SYS_fsync, fd);
+}
+
+/* A file that is new is in its directory before anything in it is acknowledged. */
+static void
+test_journal_is_new(void **state)
+{
+	unsigned before;
+
+	cx_snapshot(10, CX_BASE);
+	later(1);
+	cx_turns(1000);
+	assert_int_equal(size_of("control-journal"), -1);
+	before = dirs_synced;
+	cx_txn(11, BOB(5, ""));
+	cx_acked();
+	assert_int_equal(dirs_synced, before + 1);
+	cx_txn(12, BOB(6, ""));
+	cx_acked();
+	assert_int_equal(dirs_synced, before + 1);
 }
 
 /* A record that is not ours ends it; a cache that was not written meanwhile takes nothing of it. */
@@ -738,6 +813,8 @@ main(int argc, char **argv)
 		T(journal),
 		T(snapshot_is_kept),
 		T(journal_cut),
+		T(journal_gap),
+		T(journal_is_new),
 		T(journal_changed),
 		T(no_room),
 		T(cache_before_a_deletion),
