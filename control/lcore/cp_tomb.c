@@ -280,7 +280,8 @@ cp_tomb_load(struct sl_cp *cp)
 /* --- deaths --------------------------------------------------------------------------------------
  */
 
-/* A rule that denies may well come back. */
+/* A rule that denies may well come back; one that denied at last may not as it was when it allowed.
+ */
 static bool
 gives_access(const struct sl_replica_obj *o)
 {
@@ -298,7 +299,7 @@ cp_tomb_add(struct sl_cp *cp, const struct sl_replica_obj *was, uint64_t rev, ui
 			    .wall_s = SL_MAX(gw_wall_ns(cp->gw), cp->source_wall_ns) / SL_NS_PER_S};
 	char line[LINE_MAX_LEN];
 
-	if (!gives_access(was))
+	if (!keeps(was->kind))
 		return;
 	if (enter(cp, &t, was->id) != 0) {
 		sl_log(SL_LOG_ERR, "control", "no memory to remember that %s %s is deleted",
