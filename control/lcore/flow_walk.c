@@ -6,6 +6,7 @@ static void
 go_on(struct flow_walk *w, const struct sl_flow_view *v)
 {
 	w->asked = false;
+	w->windows++;
 	w->ask.at = v->next;
 	if (!v->end)
 		return;

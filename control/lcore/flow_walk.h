@@ -22,6 +22,7 @@ struct flow_walk {
 	struct sl_flow_ask ask; /* what comes next */
 	bool asked;		/* the window is ours, or at the worker for us */
 	uint32_t i;		/* rows of the window that were taken */
+	uint32_t windows;	/* that were taken whole */
 	uint32_t flows[SL_WORKER_MAX], max[SL_WORKER_MAX]; /* of the workers that are done */
 };
 

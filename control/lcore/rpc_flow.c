@@ -362,6 +362,7 @@ ctl_flows_poll(struct sl_ctl *ctl)
 	struct ctl_flows *all = ctl->flows;
 	enum flow_step step = FLOW_ROW;
 	const struct sl_flow *row;
+	uint32_t windows;
 	struct question *q;
 	bool full = false;
 
@@ -372,13 +373,14 @@ ctl_flows_poll(struct sl_ctl *ctl)
 		return;
 	if (q->heard_ns == 0)
 		q->heard_ns = now;
+	windows = q->walk.windows;
 	for (unsigned i = 0; step == FLOW_ROW && !full && now - begin < SLICE_NS; i++) {
 		step = flow_walk_next(&q->walk, &row);
 		if (step == FLOW_ROW)
 			full = take(ctl, q, row);
 		if (i % SLICE == SLICE - 1)
 			now = ctl->mono_ns(ctl->clock_ctx);
-		if (step == FLOW_ROW)
+		if (step == FLOW_ROW || q->walk.windows != windows)
 			q->heard_ns = now;
 	}
 	if (full || step == FLOW_END)

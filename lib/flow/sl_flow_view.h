@@ -7,6 +7,9 @@
  * and gives it back by the same number in `answered`. Each side touches the rest only while it has
  * the window. Nothing waits, nothing is allocated, and no pointer leaves the table.
  *
+ * The worker gives it back when it is full, at the end of the table, and after SL_FLOW_VIEW_PLACES
+ * places with few rows or none: so that control sees that the worker goes on.
+ *
  * A pass asks from place 0 and then from `next` on until `end`. An entry keeps its place as long as
  * it lives, so a flow that lives during a whole pass is in it, once. One that goes to another
  * worker meanwhile may be missing or seen twice.
@@ -23,6 +26,7 @@
 
 #define SL_FLOW_VIEW_ROWS 256
 #define SL_FLOW_VIEW_STEP 32
+#define SL_FLOW_VIEW_PLACES 65536
 #define SL_FLOW_ANY_PEER UINT32_MAX
 
 /** Which flows. */

@@ -58,6 +58,7 @@ sl_flow_view_step(struct sl_flow_view *v, struct sl_flow_table *t, uint32_t tick
 		}
 		v->next++;
 	}
-	if (v->n == SL_FLOW_VIEW_ROWS || v->next >= t->fresh)
+	if (v->n == SL_FLOW_VIEW_ROWS || v->next >= t->fresh ||
+	    v->next - v->ask.at >= SL_FLOW_VIEW_PLACES)
 		give_back(v, t, tick, now_ns);
 }

@@ -493,6 +493,25 @@ test_gone(void **state)
 	has("{\"verdict\":\"allow\"}", 1, &db);
 }
 
+/* A worker that had nothing to show was not silent. */
+static void
+test_nothing_to_show(void **state)
+{
+	start("flow.count", "{}");
+	turn();
+	deaf = true;
+	r.fx.now_ns += 4 * S;
+	turn(); /* the first one's empty window came; the second one has its own now */
+	r.fx.now_ns += 4 * S;
+	turn();
+	assert_null(answered_text);
+	deaf = false;
+	turn();
+	turn();
+	assert_non_null(answered_text);
+	assert_non_null(strstr(answered_text, "\"result\""));
+}
+
 /* So many may wait; the end of the gateway answers them. */
 static void
 test_queue(void **state)
@@ -520,6 +539,7 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_outdated, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pages, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nothing_to_show, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_queue, setup, teardown),
 	};
 

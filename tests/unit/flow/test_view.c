@@ -137,6 +137,34 @@ steps_are_short(void **state)
 	assert_int_equal(pass(&ask, seen, 1, NULL), 0);
 }
 
+/* However large the table, and however few are wanted: control hears of the worker. */
+static void
+gives_back_in_time(void **state)
+{
+	const unsigned n = 2 * SL_FLOW_VIEW_PLACES + 100, windows = 3;
+	struct sl_flow_ask ask = {.peer_id = 99};
+
+	free(table);
+	table = table_new(4 * SL_FLOW_VIEW_PLACES, 7);
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t src[16] = {10, 7, (uint8_t)(i >> 8), (uint8_t)i}, dst[16] = {10, 20};
+		struct sl_flow_key k;
+
+		sl_flow_key_make(&k, 4, 17, 1, src, dst, (uint16_t)(i >> 16), 443);
+		assert_non_null(sl_flow_add(table, &k, sl_flow_hash(table, &k), TICK, NULL, NULL));
+	}
+	sl_flow_get(table, n - 1)->peer_id = 99;
+	for (unsigned i = 1; i <= windows; i++) {
+		sl_flow_view_ask(view, &ask);
+		for (steps = 0; sl_flow_view_lent(view); steps++)
+			sl_flow_view_step(view, table, TICK, 77);
+		assert_true(steps <= SL_FLOW_VIEW_PLACES / SL_FLOW_VIEW_STEP);
+		assert_int_equal(view->end, i == windows);
+		assert_int_equal(view->n, i == windows);
+		ask.at = view->next;
+	}
+}
+
 static void
 leaves_out(void **state)
 {
@@ -210,6 +238,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(is_the_table, setup, teardown),
 		cmocka_unit_test_setup_teardown(steps_are_short, setup, teardown),
+		cmocka_unit_test_setup_teardown(gives_back_in_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(leaves_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(living_flows_are_in_it, setup, teardown),
 	};
