@@ -57,6 +57,7 @@ cp_log_init(struct sl_cp *cp, struct sl_evidence *ev)
 	}
 	l->ev = ev;
 	l->covered_ns = gw_mono_ns(cp->gw);
+	l->idle_due_ns = l->covered_ns + (uint64_t)cp->config->stats_s * SL_NS_PER_S;
 	cp->log = l;
 	sl_evidence_tap(ev, tap, cp);
 	return 0;
