@@ -162,7 +162,7 @@ put(json_t *ops, const char *kind, const char *id, json_t *body)
 
 	name_of(kind, id, name);
 	assert_non_null(o);
-	json_object_set(objects, name, o);
+	json_object_set_new(objects, name, o);
 	if (ops != NULL) {
 		o = json_copy(o);
 		json_object_set_new(o, "op", json_string("put"));
