@@ -199,25 +199,6 @@ sl_scrape_answer(struct sl_scrape *s, struct evbuffer *text)
 			answer(c, text != NULL ? 200 : 503, text);
 }
 
-static socklen_t
-sockaddr_of(const struct sl_endpoint *at, struct sockaddr_storage *out)
-{
-	struct sockaddr_in6 *s6 = (void *)out;
-	struct sockaddr_in *s4 = (void *)out;
-
-	*out = (struct sockaddr_storage){0};
-	if (at->ip.family == 4) {
-		s4->sin_family = AF_INET;
-		s4->sin_port = htons(at->port);
-		memcpy(&s4->sin_addr, at->ip.b, 4);
-		return sizeof(*s4);
-	}
-	s6->sin6_family = AF_INET6;
-	s6->sin6_port = htons(at->port);
-	memcpy(&s6->sin6_addr, at->ip.b, 16);
-	return sizeof(*s6);
-}
-
 struct sl_scrape *
 sl_scrape_new(struct event_base *base, const struct sl_endpoint *at, void (*ask)(void *ctx),
 	      void *ctx, struct sl_error *e)
@@ -225,7 +206,7 @@ sl_scrape_new(struct event_base *base, const struct sl_endpoint *at, void (*ask)
 	unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
 	struct sl_scrape *s = calloc(1, sizeof(*s));
 	struct sockaddr_storage sa;
-	socklen_t len = sockaddr_of(at, &sa);
+	socklen_t len = sl_endpoint_sockaddr(at, &sa);
 	char text[SL_ENDPOINT_STR];
 
 	if (s == NULL) {

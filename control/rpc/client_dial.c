@@ -36,25 +36,6 @@ client_check(const struct sl_rpc_client_conf *conf, struct sl_error *e)
 	return 0;
 }
 
-static socklen_t
-to_sockaddr(const struct sl_endpoint *at, struct sockaddr_storage *out)
-{
-	struct sockaddr_in6 *s6 = (void *)out;
-	struct sockaddr_in *s4 = (void *)out;
-
-	memset(out, 0, sizeof(*out));
-	if (at->ip.family == 4) {
-		s4->sin_family = AF_INET;
-		s4->sin_port = htons(at->port);
-		memcpy(&s4->sin_addr, at->ip.b, 4);
-		return sizeof(*s4);
-	}
-	s6->sin6_family = AF_INET6;
-	s6->sin6_port = htons(at->port);
-	memcpy(&s6->sin6_addr, at->ip.b, 16);
-	return sizeof(*s6);
-}
-
 void
 client_hang_up(struct sl_rpc_client *c)
 {
@@ -75,7 +56,7 @@ static void
 dial_address(struct sl_rpc_client *c)
 {
 	struct sockaddr_storage sa;
-	socklen_t len = to_sockaddr(&c->address[c->at], &sa);
+	socklen_t len = sl_endpoint_sockaddr(&c->address[c->at], &sa);
 
 	c->bev = c->conf.tls
 			 ? sl_tls_connect(c->conf.tls, c->conf.base, c->host)

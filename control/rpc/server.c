@@ -438,8 +438,8 @@ sl_rpc_is_loopback(const struct sl_ip *ip)
 static int
 bind_ip(struct rpc_listener *l, const struct sl_endpoint *at, const char *path, struct sl_error *e)
 {
-	struct sockaddr_in s4 = {.sin_family = AF_INET, .sin_port = htons(at->port)};
-	struct sockaddr_in6 s6 = {.sin6_family = AF_INET6, .sin6_port = htons(at->port)};
+	struct sockaddr_storage sa;
+	socklen_t len = sl_endpoint_sockaddr(at, &sa);
 	char text[SL_ENDPOINT_STR];
 	int rc;
 
@@ -450,10 +450,7 @@ bind_ip(struct rpc_listener *l, const struct sl_endpoint *at, const char *path, 
 		sl_hint(e, "127.0.0.1:7480; without encryption nothing else is served");
 		return -EINVAL;
 	}
-	memcpy(&s4.sin_addr, at->ip.b, 4);
-	memcpy(&s6.sin6_addr, at->ip.b, 16);
-	rc = at->ip.family == 4 ? listener_bind(l, accept_ip, (struct sockaddr *)&s4, sizeof(s4))
-				: listener_bind(l, accept_ip, (struct sockaddr *)&s6, sizeof(s6));
+	rc = listener_bind(l, accept_ip, (struct sockaddr *)&sa, len);
 	if (rc) {
 		sl_fail(e, rc, "socket", path, "%s: %s", text, strerror(-rc));
 		sl_hint(e, "is the address one of this host, and the port free?");

@@ -381,25 +381,6 @@ door_pause(struct bufferevent *bev)
 
 /* --- the door --------------------------------------------------------------------------------- */
 
-static socklen_t
-sockaddr_of(const struct sl_endpoint *at, struct sockaddr_storage *out)
-{
-	struct sockaddr_in6 *s6 = (void *)out;
-	struct sockaddr_in *s4 = (void *)out;
-
-	*out = (struct sockaddr_storage){0};
-	if (at->ip.family == 4) {
-		s4->sin_family = AF_INET;
-		s4->sin_port = htons(at->port);
-		memcpy(&s4->sin_addr, at->ip.b, 4);
-		return sizeof(*s4);
-	}
-	s6->sin6_family = AF_INET6;
-	s6->sin6_port = htons(at->port);
-	memcpy(&s6->sin6_addr, at->ip.b, 16);
-	return sizeof(*s6);
-}
-
 /** evhttp's own way is by getaddrinfo(), which knows no 127.0.0.1 on a host whose only addresses
  * are of IPv6. */
 static int
@@ -407,7 +388,7 @@ bind_to(struct door *d, const struct sl_endpoint *at, struct sl_error *e)
 {
 	unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
 	struct sockaddr_storage sa;
-	socklen_t len = sockaddr_of(at, &sa);
+	socklen_t len = sl_endpoint_sockaddr(at, &sa);
 	char text[SL_ENDPOINT_STR];
 
 	d->listener = evconnlistener_new_bind(d->base, NULL, NULL, flags, BACKLOG,

@@ -182,6 +182,25 @@ sl_endpoint_parse(const char *s, struct sl_endpoint *e)
 	return 0;
 }
 
+unsigned
+sl_endpoint_sockaddr(const struct sl_endpoint *e, struct sockaddr_storage *out)
+{
+	struct sockaddr_in6 *s6 = (void *)out;
+	struct sockaddr_in *s4 = (void *)out;
+
+	*out = (struct sockaddr_storage){0};
+	if (e->ip.family == 4) {
+		s4->sin_family = AF_INET;
+		s4->sin_port = htons(e->port);
+		memcpy(&s4->sin_addr, e->ip.b, 4);
+		return sizeof(*s4);
+	}
+	s6->sin6_family = AF_INET6;
+	s6->sin6_port = htons(e->port);
+	memcpy(&s6->sin6_addr, e->ip.b, 16);
+	return sizeof(*s6);
+}
+
 const char *
 sl_ip_str(const struct sl_ip *ip, char buf[SL_IP_STR])
 {

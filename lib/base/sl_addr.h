@@ -10,6 +10,8 @@
 
 #include "sl_base.h"
 
+struct sockaddr_storage;
+
 #define SL_IP_STR 46	   /* "ffff:...:255.255.255.255" and a zero */
 #define SL_PREFIX_STR 50   /* address, '/', up to 128, zero */
 #define SL_ENDPOINT_STR 56 /* "[v6]:65535" and a zero */
@@ -55,6 +57,9 @@ int sl_ip_parse(const char *s, struct sl_ip *ip);
 int sl_prefix_parse(const char *s, struct sl_prefix *p);
 /** "1.2.3.4:51820" or "[2001:db8::1]:51820"; port 1-65535. @return 0 or -EINVAL. */
 int sl_endpoint_parse(const char *s, struct sl_endpoint *e);
+
+/** As connect() and bind() take it. @return its length in bytes. */
+unsigned sl_endpoint_sockaddr(const struct sl_endpoint *e, struct sockaddr_storage *out);
 
 const char *sl_ip_str(const struct sl_ip *ip, char buf[SL_IP_STR]);
 const char *sl_prefix_str(const struct sl_prefix *p, char buf[SL_PREFIX_STR]);

@@ -28,7 +28,7 @@ import time
 import urllib.parse
 
 import gwmodel
-from replproxy import Link
+from replproxy import Link, LinkFaults
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(TOP, os.environ.get("SL_BUILD", "build"))
@@ -313,7 +313,7 @@ class Changes:
         return "PUT", "/providers/corp", {"state": r.choice(["up", "down"])}
 
 
-class Test:
+class Test(LinkFaults):
     def __init__(self, seconds, seed):
         self.rng = random.Random(seed)
         self.seconds = seconds
@@ -508,36 +508,6 @@ class Test:
             if self.bad:
                 raise Failed("; ".join(self.bad[:3]))
             await asyncio.sleep(self.rng.choice([0.02, 0.05, 0.2]))
-
-    # --- faults of the links ----------------------------------------------------------------------------------------
-
-    def any_link(self):
-        return self.rng.choice(list(self.links.values()))
-
-    async def f_cut(self):
-        self.any_link().cut()
-
-    async def f_truncate(self):
-        self.any_link().cut_after = self.rng.randrange(1, 20000)
-
-    async def f_flip(self):
-        self.any_link().flip_next = True
-
-    async def f_stall(self):
-        link = self.any_link()
-        link.open.clear()
-        await asyncio.sleep(self.rng.uniform(0.2, 2.0))
-        link.open.set()
-
-    async def f_delay(self):
-        self.any_link().delay = self.rng.choice([0.0, 0.0, 0.01, 0.1])
-
-    async def f_refuse(self):
-        link = self.any_link()
-        link.refuse = True
-        link.cut()
-        await asyncio.sleep(self.rng.uniform(0.2, 1.5))
-        link.refuse = False
 
     # --- faults of the control plane --------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ import tempfile
 import time
 
 from replmodel import Changes, Model
-from replproxy import Link
+from replproxy import Link, LinkFaults
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NODE, SUB = (os.path.join(TOP, "build", "tests", "control", p) for p in ("repl_node", "repl_sub"))
@@ -106,7 +106,7 @@ class Proc:
             pass
 
 
-class Test:
+class Test(LinkFaults):
     def __init__(self, seconds, seed):
         self.rng = random.Random(seed)
         self.seconds = seconds
@@ -208,34 +208,6 @@ class Test:
             return f.read()[-2000:]
 
     # --- faults ----------------------------------------------------------------------------------------------------
-
-    def any_link(self):
-        return self.rng.choice(list(self.links.values()))
-
-    async def f_cut(self):
-        self.any_link().cut()
-
-    async def f_truncate(self):
-        self.any_link().cut_after = self.rng.randrange(1, 20000)
-
-    async def f_flip(self):
-        self.any_link().flip_next = True
-
-    async def f_stall(self):
-        link = self.any_link()
-        link.open.clear()
-        await asyncio.sleep(self.rng.uniform(0.2, 2.0))
-        link.open.set()
-
-    async def f_delay(self):
-        self.any_link().delay = self.rng.choice([0.0, 0.0, 0.01, 0.1])
-
-    async def f_refuse(self):
-        link = self.any_link()
-        link.refuse = True
-        link.cut()
-        await asyncio.sleep(self.rng.uniform(0.2, 1.5))
-        link.refuse = False
 
     async def f_kill_primary(self):
         async with self.lock:

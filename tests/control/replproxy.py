@@ -80,3 +80,35 @@ class Link:
             pass
         for w in both:
             w.close()
+
+
+class LinkFaults:
+    """What may happen to the links of a test that has `rng` and `links` (name -> Link)."""
+
+    def any_link(self):
+        return self.rng.choice(list(self.links.values()))
+
+    async def f_cut(self):
+        self.any_link().cut()
+
+    async def f_truncate(self):
+        self.any_link().cut_after = self.rng.randrange(1, 20000)
+
+    async def f_flip(self):
+        self.any_link().flip_next = True
+
+    async def f_stall(self):
+        link = self.any_link()
+        link.open.clear()
+        await asyncio.sleep(self.rng.uniform(0.2, 2.0))
+        link.open.set()
+
+    async def f_delay(self):
+        self.any_link().delay = self.rng.choice([0.0, 0.0, 0.01, 0.1])
+
+    async def f_refuse(self):
+        link = self.any_link()
+        link.refuse = True
+        link.cut()
+        await asyncio.sleep(self.rng.uniform(0.2, 1.5))
+        link.refuse = False
