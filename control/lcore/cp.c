@@ -157,7 +157,8 @@ boot(struct sl_cp *cp)
 	if (cp->unserved && cp->confirm_ns != 0 && now >= cp->confirm_ns) {
 		cp->booting = false; /* the source goes on where the cache ends */
 		cp_serve(cp);
-	} else if (cp->unserved && now >= cp->boot_until_ns && cp->shadow == NULL) {
+	} else if (cp->unserved && !cp->cache_barred && now >= cp->boot_until_ns &&
+		   cp->shadow == NULL) {
 		cp->booting = false;
 		cp->stale_config = true;
 		cp_event(cp, "stale_config", "failure",

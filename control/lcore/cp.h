@@ -241,6 +241,7 @@ struct sl_cp {
 	/* boot */
 	bool began;
 	bool cache_read;   /* or there was none */
+	bool cache_barred; /* it does not serve: of the wrong time */
 	bool booting;	   /* neither a source nor the cache serves yet */
 	bool stale_config; /* the cache serves */
 	uint64_t boot_until_ns, confirm_ns;

@@ -477,7 +477,8 @@ cp_cache_read(struct sl_cp *cp)
 		cp_give(cp, &cp->reading->task, read_task);
 }
 
-/* May it serve? Age is counted from when a control plane was heard last. */
+/* May it serve? Age is counted from when a control plane was heard last. What only the clock speaks
+ * against serves nobody, but tells where a source goes on and who is deleted since. */
 static int
 judge(struct sl_cp *cp, struct cp_cache *c)
 {
@@ -485,6 +486,10 @@ judge(struct sl_cp *cp, struct cp_cache *c)
 
 	if (c->rc != 0)
 		return c->rc;
+	if (cp->seen.number > c->at.epoch.number)
+		return sl_fail(&c->e, -ESTALE, "cache_old", "",
+			       "the boot cache is of an epoch before the last one");
+	cp->cache_barred = true;
 	if (now < c->wall_ns)
 		return sl_fail(&c->e, -EINVAL, "cache_future", "",
 			       "the boot cache is from the future: the clock is wrong");
@@ -493,9 +498,7 @@ judge(struct sl_cp *cp, struct cp_cache *c)
 			       "the boot cache is %llu hours old, %u are allowed",
 			       (unsigned long long)(age / (3600 * SL_NS_PER_S)),
 			       cp->config->cache_max_age_h);
-	if (cp->seen.number > c->at.epoch.number)
-		return sl_fail(&c->e, -ESTALE, "cache_old", "",
-			       "the boot cache is of an epoch before the last one");
+	cp->cache_barred = false;
 	return 0;
 }
 
@@ -521,15 +524,17 @@ bool
 cp_cache_ready(struct sl_cp *cp)
 {
 	struct cp_cache *c = cp->reading;
+	int rc;
 
 	if (c == NULL)
 		return true;
 	if (!gw_task_done(&c->task))
 		return false;
 	cp->reading = NULL;
-	if (judge(cp, c) == 0) {
+	rc = judge(cp, c);
+	if (rc == 0 || cp->cache_barred)
 		take(cp, c);
-	} else if (c->rc != -ENOENT) {
+	if (rc != 0 && rc != -ENOENT) {
 		snprintf(cp->cache_error, sizeof(cp->cache_error), "%.199s", c->e.message);
 		sl_log(SL_LOG_WARN, "control", "%s: without a control plane nobody is let in",
 		       c->e.message);
