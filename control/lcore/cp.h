@@ -247,6 +247,7 @@ struct sl_cp {
 	uint64_t boot_until_ns, confirm_ns;
 	struct cp_cache *reading, *writing;
 	struct cp_cache *journal; /* a transaction on its way to the disk */
+	bool journal_given;	  /* not before the deletions in it are on the disk */
 	bool cache_now;		  /* a snapshot is acknowledged when it is in the cache */
 	bool copying;		  /* `writing` is being filled: the replica must not change */
 	bool cache_due;

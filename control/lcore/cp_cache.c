@@ -267,6 +267,8 @@ cp_cache_poll(struct sl_cp *cp)
 	if (cp->copying) {
 		if (!copy_some(cp, COPY_BATCH))
 			return true;
+		if (!cp_tomb_poll(cp)) /* before a state without those who are deleted */
+			return false;
 		cp->copying = false;
 		if (cp->writing->rc == 0)
 			cp_give(cp, &cp->writing->task, write_task);
@@ -300,9 +302,9 @@ cp_cache_poll(struct sl_cp *cp)
 void
 cp_cache_save(struct sl_cp *cp)
 {
-	if (cp->journal != NULL && !gw_task_done(&cp->journal->task))
+	cp_tomb_save(cp);
+	while (!cp_journal_done(cp))
 		gw_helper_wait(cp->gw->policy->helper, &cp->journal->task);
-	cp_journal_done(cp);
 	if (cp->writing != NULL && !cp->copying) {
 		if (!gw_task_done(&cp->writing->task))
 			gw_helper_wait(cp->gw->policy->helper, &cp->writing->task);

@@ -126,7 +126,8 @@ cp_journal_add(struct sl_cp *cp, uint64_t from, const json_t *ops)
 		return;
 	}
 	cp->journal = c;
-	cp_give(cp, &c->task, add_task);
+	cp->journal_given = false;
+	cp_journal_done(cp);
 }
 
 bool
@@ -136,6 +137,12 @@ cp_journal_done(struct sl_cp *cp)
 
 	if (c == NULL)
 		return true;
+	if (!cp->journal_given) {
+		if (!cp_tomb_poll(cp)) /* else a crash between the two forgets who was deleted */
+			return false;
+		cp->journal_given = true;
+		cp_give(cp, &c->task, add_task);
+	}
 	if (!gw_task_done(&c->task))
 		return false;
 	cp->journal = NULL;

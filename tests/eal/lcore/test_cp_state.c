@@ -325,6 +325,47 @@ test_journal(void **state)
 	assert_int_equal(cx.cp->seq, 16);
 }
 
+static bool
+revoked_has(const char *id)
+{
+	char path[128], line[256], end[64];
+	bool found = false;
+	FILE *f;
+
+	state_path("control-revoked", path);
+	snprintf(end, sizeof(end), " %s\n", id);
+	f = fopen(path, "r");
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		found |= line[0] == '+' && strstr(line, end) != NULL;
+	if (f != NULL)
+		fclose(f);
+	return found;
+}
+
+/* Whenever the gateway dies: the disk knows of a deletion before it knows that the peer is gone. */
+static void
+test_journal_behind_deletions(void **state)
+{
+	json_t *t = json_pack("{s:I, s:I, s:s, s:[{s:s, s:s, s:s, s:i}]}", "seq", (json_int_t)12,
+			      "prev", (json_int_t)11, "chain", "b2b:01", "ops", "op", "del", "kind",
+			      "peer", "id", "bob", "rev", 9);
+	off_t before;
+
+	cx_snapshot(10, CX_BASE);
+	cx_txn(11, BOB(8, "")); /* the journal begins */
+	before = size_of("control-journal");
+	assert_true(before > 0);
+	assert_int_equal(cp_sub_ops.txn(cx.cp, t, &cx.f->e), 0);
+	json_decref(t);
+	for (unsigned i = 0; i < 500 && size_of("control-journal") == before; i++) {
+		usleep(20000); /* for the helper */
+		assert_true(size_of("control-journal") == before || revoked_has("bob"));
+		sl_cp_poll(cx.cp);
+	}
+	assert_true(size_of("control-journal") > before);
+	assert_true(revoked_has("bob"));
+}
+
 /* A snapshot is acknowledged when it is in the cache: what it revokes is not forgotten either. */
 static void
 test_snapshot_is_kept(void **state)
@@ -859,6 +900,7 @@ main(int argc, char **argv)
 		T(cache_is_sealed),
 		T(cache_off),
 		T(journal),
+		T(journal_behind_deletions),
 		T(snapshot_is_kept),
 		T(journal_cut),
 		T(journal_gap),
