@@ -63,7 +63,7 @@ static int
 insert(struct sl_call *c, const char *outcome, uint64_t seq, const char *diff)
 {
 	bool done = seq > 0; /* else its path is whatever somebody sent */
-	const char *uri = done ? evhttp_request_get_uri(c->req) : c->op->path;
+	const char *uri = done ? c->uri : c->op->path;
 	char from[SL_IP_STR];
 	sqlite3_stmt *st = NULL;
 	int rc;

@@ -10,6 +10,7 @@
 #include "body_schema.h"
 #include "call_int.h"
 #include "head.h"
+#include "kept.h"
 #include "sl_rate.h"
 #include "secret_field.h"
 
@@ -276,6 +277,11 @@ read_conditions(struct sl_call *c, struct sl_error *e)
 	c->none_match = none != NULL && c->op->method == SL_METHOD_PUT;
 	if (c->none_match && strcmp(none, "*") != 0)
 		return sl_fail(e, -EINVAL, "header_invalid", "If-None-Match", "only * is known");
+	if (c->op->method == SL_METHOD_POST && !c->op->reads)
+		c->key = header(c, "Idempotency-Key");
+	if (c->key != NULL && (c->key[0] == '\0' || strlen(c->key) > KEPT_KEY_MAX))
+		return sl_fail(e, -EINVAL, "header_invalid", "Idempotency-Key",
+			       "1 to %d characters", KEPT_KEY_MAX);
 	if (!c->op->if_match || c->has_if_match || c->none_match)
 		return 0;
 	sl_fail(e, -EINVAL, "precondition_required", "If-Match",
@@ -397,6 +403,7 @@ request_read(struct sl_call *c, struct bufferevent *bev, bool noted, struct sl_e
 	enum sl_rest_method m;
 	int rc;
 
+	c->uri = uri != NULL ? uri : "";
 	if (uri == NULL || !method_of(evhttp_request_get_command(c->req), &m))
 		return sl_fail(e, -EINVAL, "request_invalid", "", "no request that is known here");
 	rc = check_twice(c, e);

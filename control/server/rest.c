@@ -13,7 +13,9 @@
 #include "head.h"
 #include "history.h"
 #include "kept.h"
+#include "leaving.h"
 #include "problem.h"
+#include "resume.h"
 #include "sl_rate.h"
 #include "sl_secret.h"
 
@@ -66,7 +68,7 @@ call_new(struct sl_rest *r, struct evhttp_request *req, const struct sl_ip *from
 	c->req = req;
 	c->from = *from;
 	c->begun_ns = sl_rest_mono_ns();
-	c->text = "";
+	c->text = c->uri = "";
 	call_id(c->id);
 	return c;
 }
@@ -78,6 +80,7 @@ tidy_run(struct sl_task *t)
 
 	kept_prune(r->writer_store, sl_rest_wall_ns());
 	history_prune(r->writer_store);
+	leaving_prune(r->writer_store, sl_rest_wall_ns());
 }
 
 static void
@@ -263,6 +266,8 @@ open_all(struct sl_rest *r, const struct sl_rest_conf *c, struct sl_error *e)
 		rc = kept_init(c->store, e);
 		if (rc == 0)
 			rc = history_init(c->store, e);
+		if (rc == 0)
+			rc = leaving_init(c->store, e);
 	}
 	if (rc == 0)
 		rc = open_threads(r, e);
@@ -272,6 +277,8 @@ open_all(struct sl_rest *r, const struct sl_rest_conf *c, struct sl_error *e)
 	if (r->rate == NULL)
 		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the REST API");
 	r->door = door_new(c->base, c->tls, &c->at, &ops, r, e);
+	if (r->door != NULL)
+		resume_now(r);
 	return r->door != NULL ? 0 : e->err;
 }
 
@@ -307,6 +314,8 @@ sl_rest_free(struct sl_rest *r)
 			c->cancel(c);
 		call_free(c);
 	}
+	if (r->resume != NULL)
+		event_free(r->resume);
 	door_free(r->door);
 	sl_rate_free(r->rate);
 	json_decref(r->page);

@@ -35,6 +35,7 @@ struct sl_rest {
 	uint64_t pruned_ns; /* kept answers and the audit were tidied then */
 	bool tidying;
 	struct sl_task tidy;
+	struct event *resume;
 };
 
 uint64_t sl_rest_mono_ns(void);

@@ -247,6 +247,12 @@ def keys_and_dry_runs(c):
     with open(os.path.join(c.dir, "store.db"), "rb") as f, open(os.path.join(c.dir, "store.db-wal"), "rb") as g:
         if t.json()["token"].split("_")[2].encode() in f.read() + g.read():
             fail("the secret of a token stands in the store")
+    step("one backup for one key, at once and in a row")
+    with concurrent.futures.ThreadPoolExecutor(4) as ex:
+        got = list(ex.map(lambda i: c.want(201, "POST", "/backup", headers={"Idempotency-Key": "k-4"}).data, range(4)))
+    got.append(c.want(201, "POST", "/backup", headers={"Idempotency-Key": "k-4"}).data)
+    equal("answers", len(set(got)), 1)
+    equal("files", [os.path.join(c.dir, "backup", f) for f in os.listdir(os.path.join(c.dir, "backup"))], [json.loads(got[0])["file"]])
     step("dry runs change nothing and tell whom it concerns")
     seq = c.seq()
     a = c.want(200, "POST", "/peers?dry_run=true", {"name": "dry", "interface": "wg0", "public_key": key(810)}).json()
