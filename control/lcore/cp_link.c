@@ -52,6 +52,9 @@ epoch(void *ctx, const struct sl_epoch *epoch, struct sl_error *e)
 	if (epoch->number == cp->seen.number && strcmp(epoch->id, cp->seen.id) != 0)
 		return refuse_epoch(cp, epoch, "epoch_diverged",
 				    "has the number of the one we know, and another id", e);
+	if (epoch->number != cp->seen.number && strcmp(epoch->id, cp->seen.id) == 0)
+		return refuse_epoch(cp, epoch, "epoch_diverged",
+				    "has the id of the one we know, and another number", e);
 	return 0;
 }
 

@@ -52,6 +52,12 @@ read_number(const json_t *v, const char *key, uint64_t *out)
 	return json_is_integer(n) && i >= 0 && i < NUMBER_MAX ? 0 : -EINVAL;
 }
 
+bool
+sl_epoch_later(const struct sl_epoch *ours, const struct sl_epoch *theirs)
+{
+	return theirs->number > ours->number && strcmp(theirs->id, ours->id) != 0;
+}
+
 int
 sl_epoch_parse(const json_t *v, struct sl_epoch *out)
 {

@@ -864,7 +864,9 @@ test_epochs(void **state)
 	restore_backup(5, CX_BASE);
 	e = cx.epoch;
 	assert_int_equal(cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), 0);
-	e.number = 6;
+	e.number = 6; /* an id belongs to one number */
+	fx_refused(cx.f, cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), -EPERM, "epoch_diverged", "/epoch");
+	e = (struct sl_epoch){.number = 6, .id = CX_EPOCH2};
 	assert_int_equal(cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), 0);
 	e = (struct sl_epoch){.number = 5, .id = CX_EPOCH2};
 	fx_refused(cx.f, cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), -EPERM, "epoch_diverged", "/epoch");

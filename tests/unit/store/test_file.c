@@ -271,6 +271,22 @@ test_rev_base(void **state)
 	assert_true(sl_epoch_rev_base(91652120) > sl_epoch_rev_base(91652120 / 3600));
 }
 
+static void
+test_epoch_later(void **state)
+{
+	struct sl_epoch a = {.number = 4, .id = "00112233445566778899aabbccddeeff"}, b = a;
+
+	assert_false(sl_epoch_later(&a, &b));
+	b.number = 5; /* an id belongs to one number */
+	assert_false(sl_epoch_later(&a, &b));
+	b.id[0] = '1';
+	assert_true(sl_epoch_later(&a, &b));
+	b.number = 4;
+	assert_false(sl_epoch_later(&a, &b));
+	b.number = 3;
+	assert_false(sl_epoch_later(&a, &b));
+}
+
 /** A store that cannot be read any more is no reason not to restore. */
 static void
 test_restore_over_ruin(void **state)
@@ -338,6 +354,7 @@ main(void)
 		cmocka_unit_test(test_verify),
 		cmocka_unit_test(test_restore),
 		cmocka_unit_test(test_rev_base),
+		cmocka_unit_test(test_epoch_later),
 		cmocka_unit_test(test_restore_refused),
 		cmocka_unit_test(test_restore_over_ruin),
 		cmocka_unit_test(test_restore_wal_copy),
