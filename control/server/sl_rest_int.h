@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 
 #include "sl_rest.h"
+#include "sl_seal.h"
 #include "sl_tasks.h"
 #include "operation.h"
 #include "target.h"
@@ -36,6 +37,11 @@ struct sl_rest {
 	bool tidying;
 	struct sl_task tidy;
 	struct event *resume;
+	struct sl_seal_key seal_key; /* signs the audit; of a follower none */
+	struct event *seal_timer;
+	uint64_t sealed_ns; /* when the audit was last looked at for that */
+	bool sealing;
+	struct sl_task seal;
 };
 
 uint64_t sl_rest_mono_ns(void);
