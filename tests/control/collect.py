@@ -56,6 +56,21 @@ class Gateway:
             if a.get("id") == self.n:
                 return a
 
+    def refused_of(self, count, method, params):
+        """Ask so many times at once. What the error of each is, None where there is none."""
+        first, self.n = self.n + 1, self.n + count
+        calls = [{"jsonrpc": "2.0", "id": i, "method": method, "params": params} for i in range(first, self.n + 1)]
+        self.s.sendall("".join(json.dumps(c) + "\n" for c in calls).encode())
+        errors = {}
+        while len(errors) < count:
+            line = self.f.readline()
+            if not line:
+                fail(f"{self.name}: {count} times {method}: the connection was closed")
+            a = json.loads(line)
+            if first <= a.get("id", 0) <= self.n:
+                errors[a["id"]] = a.get("error")
+        return [errors[c["id"]] for c in calls]
+
     def ask(self, method, params, reason=None):
         a = self.answer(method, params)
         if reason:
