@@ -5,16 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../require.h"
 #include "cp.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool ok)
-{
-	if (!ok)
-		__builtin_trap();
-}
 
 static void
 set_sum(struct cp_cache *c, const char *objects)
