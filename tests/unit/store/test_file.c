@@ -180,7 +180,7 @@ test_restore(void **state)
 	struct sl_store_report r;
 	struct fixture f;
 	char text[PEER_TEXT], backup[128], kept[128];
-	uint64_t rev = 0;
+	uint64_t rev = 0, again = 0;
 	struct stat st;
 
 	fixture_begin(&f, SL_STORE_PRIMARY);
@@ -219,9 +219,12 @@ test_restore(void **state)
 	assert_int_equal(sl_store_tombstones(f.s, find_tomb, &tomb, &f.e), 0);
 	assert_int_equal(tomb.rev, 2);
 	assert_true(rev <= tomb.rev);
-	put_one(&f, SL_KIND_PEER, "alice", peer_text(1, "'keepalive_s': 6", text));
+	put_one(&f, SL_KIND_PEER, "alice", peer_text(1, "", text)); /* as it is */
 	sl_store_get(f.s, SL_KIND_PEER, "alice", &rev, NULL);
 	assert_true(rev > tomb.rev);
+	put_one(&f, SL_KIND_PEER, "alice", peer_text(1, "", text)); /* that was enough */
+	sl_store_get(f.s, SL_KIND_PEER, "alice", &again, NULL);
+	assert_int_equal(again, rev);
 	/* and what was there can be looked at */
 	assert_int_equal(sl_store_verify(kept, &r, &f.e), 0);
 	assert_int_equal(r.head, 5);
