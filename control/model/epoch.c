@@ -14,6 +14,12 @@ sl_epoch_rev_base(uint64_t number)
 	return (number / 3600) << 32 | (number % 3600) << 20;
 }
 
+bool
+sl_epoch_same(const struct sl_epoch *a, const struct sl_epoch *b)
+{
+	return a->number == b->number && strcmp(a->id, b->id) == 0;
+}
+
 json_t *
 sl_epoch_json(const struct sl_epoch *e)
 {
