@@ -99,6 +99,8 @@ subscribe(struct sl_cp *cp, unsigned first)
 	s->sub = sl_sub_new(&sc, &cp->last_error);
 	if (s->sub == NULL)
 		sl_log(SL_LOG_ERR, "control", "no source is dialled: %s", cp->last_error.message);
+	else if (cp->cache_hole)
+		sl_sub_resync(s->sub, "resync");
 }
 
 static unsigned
