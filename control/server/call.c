@@ -259,6 +259,8 @@ call_end(struct sl_call *c, int rc, const struct sl_error *e)
 		if (rc < 0)
 			to_problem(c, rc, e);
 		transmit(c);
+		rest_counts_answer(&c->rest->counts, c->op, c->status,
+				   sl_rest_mono_ns() - c->begun_ns);
 	}
 	call_publish(c);
 	log_it(c);

@@ -153,6 +153,24 @@ check_rate(struct sl_call *c, const char *who, struct sl_error *e)
 	return -EAGAIN;
 }
 
+/** Who is it? Counted. */
+static int
+login(struct sl_call *c, struct bufferevent *bev, bool noted, struct sl_error *e)
+{
+	const char *authorization = header(c, "Authorization");
+	int rc = sl_rest_login(c->rest, bev, authorization, &c->from, !noted, &c->who, e);
+	enum rest_login_method m = REST_LOGIN_CERTIFICATE;
+
+	if (authorization != NULL)
+		m = REST_LOGIN_TOKEN;
+	else if (rc != 0 && strcmp(e->reason, "unauthenticated") == 0)
+		m = REST_LOGIN_NONE;
+	c->rest->counts.logins[m][rc == 0	  ? REST_LOGIN_OK
+				  : rc == -EAGAIN ? REST_LOGIN_DELAYED
+						  : REST_LOGIN_REFUSED]++;
+	return rc;
+}
+
 static int
 find_and_admit(struct sl_call *c, struct bufferevent *bev, enum sl_rest_method m, bool noted,
 	       struct sl_error *e)
@@ -165,7 +183,7 @@ find_and_admit(struct sl_call *c, struct bufferevent *bev, enum sl_rest_method m
 	at = c->op != NULL ? (unsigned)(c->op - sl_rest_ops) : 0;
 	if (c->op != NULL && c->rest->open[at])
 		return check_rate(c, sl_ip_str(&c->from, from), e);
-	rc = sl_rest_login(c->rest, bev, header(c, "Authorization"), &c->from, !noted, &c->who, e);
+	rc = login(c, bev, noted, e);
 	if (rc != 0) {
 		c->rest->stats.refused_login++;
 		c->op = NULL;

@@ -170,6 +170,7 @@ on_request(void *ctx, struct evhttp_request *req, struct bufferevent *bev, const
 
 	r->stats.requests++;
 	if (c == NULL) {
+		rest_counts_answer(&r->counts, NULL, 503, 0);
 		evhttp_send_error(req, 503, NULL);
 		return;
 	}
@@ -236,6 +237,7 @@ refused(void *ctx, const struct sl_error *why, size_t max, struct evbuffer *out)
 
 	r->stats.requests++;
 	r->stats.problems++;
+	rest_counts_answer(&r->counts, NULL, status, 0);
 	call_id(id);
 	if (max == DOOR_BODY_STRANGER)
 		sl_hint(&e, "more is taken from whoever is logged in and may call the operation");
@@ -332,7 +334,7 @@ open_all(struct sl_rest *r, const struct sl_rest_conf *c, struct sl_error *e)
 	if (rc != 0)
 		return rc;
 	r->rate = sl_rate_new(RATE, BURST, PLACES);
-	if (r->rate == NULL)
+	if (r->rate == NULL || rest_counts_init(&r->counts) != 0)
 		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the REST API");
 	r->door = door_new(c->base, c->tls, &c->at, &ops, r, e);
 	if (r->door != NULL)
@@ -381,6 +383,7 @@ sl_rest_free(struct sl_rest *r)
 		event_free(r->resume);
 	door_free(r->door);
 	sl_rate_free(r->rate);
+	rest_counts_clear(&r->counts);
 	json_decref(r->page);
 	free(r->roles);
 	free(r->open);

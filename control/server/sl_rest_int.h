@@ -10,6 +10,7 @@
 #include "sl_seal.h"
 #include "sl_tasks.h"
 #include "operation.h"
+#include "rest_count.h"
 #include "target.h"
 #include "throttle.h"
 
@@ -30,6 +31,7 @@ struct sl_rest {
 	bool *open;		     /* it needs no login */
 	struct sl_call_list waiting; /* calls that are answered later */
 	struct sl_rest_stats stats;
+	struct rest_counts counts;
 	struct sl_tasks *writer; /* of the store; NULL: a follower's */
 	struct sl_tasks *helper;
 	struct sl_store *writer_store, *helper_store; /* their handles */
