@@ -263,6 +263,14 @@ wall_s(const struct sl_cp *cp)
 	return (int64_t)(gw_wall_ns(cp->gw) / SL_NS_PER_S);
 }
 
+int64_t
+sl_cp_certificate_until(const struct sl_cp *cp)
+{
+	const struct source *s = cp->link;
+
+	return s != NULL && s->tls != NULL ? sl_tls_not_after(s->tls) : 0;
+}
+
 void
 cp_source_poll(struct sl_cp *cp)
 {
