@@ -10,11 +10,15 @@
 #include <event2/event.h>
 
 #include "sl_base.h"
-#include "sl_prom.h"
+
+#define SL_TURN_CLASSES 6
+
+/** Bounds of the classes but the last, in microseconds. */
+extern const unsigned sl_turn_us[SL_TURN_CLASSES];
 
 struct sl_turns {
-	struct sl_prom_times times;
-	uint64_t longest_ns;
+	uint64_t n[SL_TURN_CLASSES + 1]; /* turns of at most so long; the last: longer */
+	uint64_t all, sum_ns, longest_ns;
 };
 
 /** As event_base_dispatch(), and counts. @return as that */

@@ -53,6 +53,14 @@ struct sl_peer_path {
 };
 _Static_assert(sizeof(struct sl_peer_path) % 4 == 0, "latched by words");
 
+/** The inner source of a peer that was found to be its own the last time, by the AllowedIPs of one
+ * root: its next packet most likely has the same. All zero: none, as nobody sends from 0.0.0.0. */
+struct sl_peer_source {
+	uint64_t root_generation;
+	uint8_t v4[4];
+	uint8_t pad[4];
+};
+
 /** The way of a peer's outer packets as it follows from path, root and next hop: made and kept by
  * the home (pipeline, stage seal), void when one of them has changed. */
 struct sl_peer_way {
@@ -105,10 +113,9 @@ struct sl_peer {
 	/* lines 2-3: the path, latched (sl_latch.h); w: home, which alone may read `path` itself */
 	_Atomic uint32_t path_seq SL_ALIGNED(SL_CACHE_LINE);
 	struct sl_peer_path path;
-	/* counters that control and UAPI show; w: hs */
-	_Atomic uint64_t last_handshake_wall_ns;
-	_Atomic uint64_t handshakes; /* completed */
-	struct sl_peer_path path_odd SL_ALIGNED(4);
+	struct sl_peer_source source; /* w: home */
+	struct sl_peer_path path_odd SL_ALIGNED(SL_CACHE_LINE);
+	uint8_t source6[16]; /* w: home; as source.v4, of the same root */
 
 	/* lines 4-5: w: home; an IPv4 endpoint needs the first one alone */
 	struct sl_peer_way way SL_ALIGNED(SL_CACHE_LINE);
@@ -124,6 +131,9 @@ struct sl_peer {
 	_Atomic uint64_t auth_failures, replays; /* w: home */
 	/* w: hs; bytes of accepted and of sent handshake messages, which wg counts as traffic */
 	_Atomic uint64_t hs_rx_bytes, hs_tx_bytes;
+	/* counters that control and UAPI show; w: hs */
+	_Atomic uint64_t last_handshake_wall_ns;
+	_Atomic uint64_t handshakes; /* completed */
 	unsigned n_tx;
 	struct sl_peer_tx tx[] SL_ALIGNED(SL_CACHE_LINE); /* one per worker */
 } SL_ALIGNED(SL_CACHE_LINE);

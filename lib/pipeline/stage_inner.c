@@ -3,7 +3,7 @@
  * Decrypted packets: inner header, padding, and whether this peer may use this source at all. These
  * checks hold in every authz mode.
  */
-#include "pipeline_int.h"
+#include "send_int.h"
 
 #define FIRST_FRAG_L4_MIN 20 /* bytes of transport header that a first fragment must show (D40) */
 
@@ -13,8 +13,6 @@ struct inner {
 	unsigned n;
 	struct rte_mbuf *m[SL_BURST];
 	const struct sl_iface_view *f[SL_BURST];
-	const struct sl_lpm *peers[SL_BURST];
-	const uint8_t *src[SL_BURST];
 	struct sl_ip_info info[SL_BURST];
 };
 
@@ -156,6 +154,60 @@ check(const struct sl_worker *w, struct inner *b, unsigned i, uint32_t owner)
 	return SL_DROP_NONE;
 }
 
+static bool
+is_known(const struct sl_worker *w, const struct sl_peer *p, const struct sl_ip_info *info)
+{
+	if (sl_unlikely(p->source.root_generation != w->root->generation)) /* a new one */
+		return false;
+	return info->version == 4 ? memcmp(p->source.v4, info->src, 4) == 0
+				  : memcmp(p->source6, info->src, 16) == 0;
+}
+
+static void
+know(const struct sl_worker *w, struct sl_peer *p, const struct sl_ip_info *info)
+{
+	if (p->source.root_generation != w->root->generation) {
+		p->source = (struct sl_peer_source){.root_generation = w->root->generation};
+		memset(p->source6, 0, sizeof(p->source6));
+	}
+	if (info->version == 4)
+		memcpy(p->source.v4, info->src, 4);
+	else
+		memcpy(p->source6, info->src, 16);
+}
+
+/** Whose AllowedIPs hold the sources: most peers have one address, and it was asked before. */
+static void
+find_owners(struct sl_worker *w, const struct inner *b, uint32_t owner[])
+{
+	struct sl_peer *p[SL_BURST];
+	struct sl_lookup look;
+	uint32_t asked = 0;
+	unsigned i;
+
+	sl_lookup_begin(&look, owner, b->n);
+	for (i = 0; i < b->n; i++) {
+		uint32_t id = sl_meta(b->m[i])->peer_id;
+
+		p[i] = sl_peer_get(w->dp->peers, id);
+		if (sl_likely(p[i] != NULL && is_known(w, p[i], &b->info[i]))) { /* see above */
+			owner[i] = id;
+			continue;
+		}
+		asked |= UINT32_C(1) << i;
+		sl_lookup_add(&look, sl_iface_peers(b->f[i], b->version), b->version,
+			      b->info[i].src, i);
+	}
+	if (sl_likely(asked == 0))
+		return;
+	sl_lookup_run(&look);
+	for (; asked != 0; asked &= asked - 1) {
+		i = (unsigned)__builtin_ctz(asked);
+		if (p[i] != NULL && owner[i] == p[i]->id)
+			know(w, p[i], &b->info[i]);
+	}
+}
+
 static void
 flush(struct sl_worker *w, struct inner *b, struct sl_vec out[])
 {
@@ -163,7 +215,7 @@ flush(struct sl_worker *w, struct inner *b, struct sl_vec out[])
 	enum sl_drop why;
 	unsigned i;
 
-	sl_lpm_lookup_burst(b->peers, b->src, owner, b->n);
+	find_owners(w, b, owner);
 	for (i = 0; i < b->n; i++) {
 		why = check(w, b, i, owner[i]);
 		if (sl_likely(why == SL_DROP_NONE)) /* see check() */
@@ -190,8 +242,6 @@ add(struct sl_worker *w, struct inner *b4, struct inner *b6, struct rte_mbuf *m,
 		return why;
 	b->m[b->n] = m;
 	b->f[b->n] = f;
-	b->peers[b->n] = sl_iface_peers(f, b->version);
-	b->src[b->n] = b->info[b->n].src;
 	if (++b->n == SL_BURST)
 		flush(w, b, out);
 	return SL_DROP_NONE;

@@ -132,6 +132,52 @@ test_source(void **state)
 	pass(*state, &inner, 0, &out);
 }
 
+static void
+give(struct gw *g, const char *prefix, unsigned len, uint32_t peer)
+{
+	struct sl_iface_view *f = &g->iface[1];
+	struct sl_ip ip;
+
+	assert_int_equal(sl_ip_parse(prefix, &ip), 0);
+	assert_int_equal(ip.family == 4
+				 ? sl_lpm_set(&f->peers4, &f->peers4, ip.b, len, peer, &g->garbage)
+				 : sl_lpm_set(&f->peers6, &f->peers6, ip.b, len, peer, &g->garbage),
+			 0);
+	sl_lpm_seal(&g->garbage);
+	g->root.generation++;
+}
+
+/* What is remembered of a source ends with the AllowedIPs that it was found in. */
+static void
+test_source_moves(void **state)
+{
+	static const char *const src[] = {"10.8.50.1", "fd00:8::2"};
+	static const char *const dst[] = {GW_SERVER4, GW_SERVER6};
+	static const unsigned len[] = {24, 128};
+	struct gw_pkt inner, out;
+	struct gw *g = *state;
+	unsigned i, k;
+
+	g->root.generation = 1;
+	open_session(g);
+	for (i = 0; i < 2; i++) {
+		for (k = 0; k < 3; k++) {
+			gw_udp(&inner, src[i], dst[i], 1, 2, "x", 1);
+			pass(g, &inner, 0, &out);
+			gw_udp(&inner, "10.8.0.2", GW_SERVER4, 1, 2, "x", 1);
+			pass(g, &inner, 0, &out);
+			gw_udp(&inner, "fd00:8::3", GW_SERVER6, 1, 2, "x", 1);
+			drop(g, &inner, SL_DROP_SPOOFED_SOURCE);
+			gw_udp(&inner, src[i], dst[i], 1, 2, "x", 1);
+			pass(g, &inner, 0, &out);
+			give(g, src[i], len[i], 2);
+			drop(g, &inner, SL_DROP_SPOOFED_SOURCE);
+			drop(g, &inner, SL_DROP_SPOOFED_SOURCE);
+			give(g, src[i], len[i], 1);
+		}
+	}
+}
+
 /* A peer whose AllowedIPs hold the gateway's own address still cannot speak for it. */
 static void
 test_own_source(void **state)
@@ -297,9 +343,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_version),	   CASE(test_length), CASE(test_source),
-		CASE(test_own_source),	   CASE(test_nested), CASE(test_ecn),
-		CASE(test_first_fragment), CASE(test_v6_ext), CASE(test_burst),
+		CASE(test_version),	 CASE(test_length),	    CASE(test_source),
+		CASE(test_source_moves), CASE(test_own_source),	    CASE(test_nested),
+		CASE(test_ecn),		 CASE(test_first_fragment), CASE(test_v6_ext),
+		CASE(test_burst),
 	};
 
 	eal_start("test_pipeline_rx_inner");

@@ -3,7 +3,6 @@
  * come back from its own canonical form, and be compiled and tested without harm. */
 #include <stdlib.h>
 
-#include "../require.h"
 #include "sl_policy_doc.h"
 
 #define NOW UINT64_C(1800000000000000000)
@@ -20,7 +19,8 @@ iface_id(void *ctx, const char *name)
 static void
 note(void *ctx, const char *code, const char *path, const char *text)
 {
-	require(code[0] != '\0' && path[0] == '/' && text[0] != '\0');
+	if (code[0] == '\0' || path[0] != '/' || text[0] == '\0')
+		abort();
 	++*(unsigned *)ctx;
 }
 
@@ -35,12 +35,14 @@ use(const struct sl_policy *p)
 	unsigned n = 0;
 
 	sl_policy_use(p, NULL, &u);
-	require(u.prefixes <= u.prefixes_cap && u.roles <= u.roles_cap &&
-		u.rules_max <= u.rules_cap);
+	if (u.prefixes > u.prefixes_cap || u.roles > u.roles_cap || u.rules_max > u.rules_cap)
+		abort();
 	sl_policy_lint(p, NOW, note, &n);
-	require(sl_policy_next_change(p, NOW) == 0 || sl_policy_next_change(p, NOW) > NOW);
+	if (sl_policy_next_change(p, NOW) != 0 && sl_policy_next_change(p, NOW) <= NOW)
+		abort();
 	s = sl_polset_compile(p, &penv, &e);
-	require(s != NULL || e.err != 0);
+	if (s == NULL && e.err == 0)
+		abort();
 	if (s != NULL)
 		sl_policy_doc_test(p, s, &tenv, &n, &e);
 	sl_polset_free(s);
@@ -53,7 +55,8 @@ canonical(const struct sl_policy *p)
 	json_t *v = sl_policy_doc_emit(p);
 	char *text;
 
-	require(v != NULL);
+	if (v == NULL)
+		abort();
 	text = json_dumps(v, JSON_SORT_KEYS);
 	json_decref(v);
 	return text;
@@ -67,15 +70,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *first, *second;
 
 	if (sl_policy_doc_parse((const char *)data, size, &p, &e) < 0) {
-		require(p == NULL && e.err != 0 && e.reason[0] != '\0' && e.message[0] != '\0');
+		if (p != NULL || e.err == 0 || e.reason[0] == '\0' || e.message[0] == '\0')
+			abort();
 		return 0;
 	}
 	if (sl_policy_check(p, NULL, NOW, &e) == 0) {
 		use(p);
 		first = canonical(p);
-		require(sl_policy_doc_parse(first, strlen(first), &again, &e) >= 0);
+		if (sl_policy_doc_parse(first, strlen(first), &again, &e) < 0)
+			abort();
 		second = canonical(again);
-		require(strcmp(first, second) == 0 && sl_policy_check(again, NULL, NOW, &e) >= 0);
+		if (strcmp(first, second) != 0 || sl_policy_check(again, NULL, NOW, &e) < 0)
+			abort();
 		sl_policy_free(again);
 		free(first);
 		free(second);
