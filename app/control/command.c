@@ -64,13 +64,13 @@ int
 control_simple_options(const struct control_command *c, int argc, char **argv, int least, int most,
 		       struct control_simple *out, char ***words)
 {
-	static const struct option longs[] = {{"state-dir", required_argument, NULL, 'S'},
-					      {"json", no_argument, NULL, 'j'},
-					      {"help", no_argument, NULL, 'h'},
-					      {NULL, 0, NULL, 0}};
+	const struct option longs[] = {{"state-dir", required_argument, NULL, 'S'},
+				       {"json", no_argument, NULL, 'j'},
+				       {"help", no_argument, NULL, 'h'},
+				       {out->flag_name, no_argument, NULL, 'f'},
+				       {NULL, 0, NULL, 0}};
 	int opt;
 
-	*out = (struct control_simple){0};
 	while ((opt = getopt_long(argc, argv, "jh", longs, NULL)) != -1) {
 		if (opt == 'h') {
 			fputs(c->usage, stdout);
@@ -80,6 +80,8 @@ control_simple_options(const struct control_command *c, int argc, char **argv, i
 			out->state_dir = optarg;
 		else if (opt == 'j')
 			out->json = true;
+		else if (opt == 'f')
+			out->flag = true;
 		else
 			return control_misuse(c);
 	}

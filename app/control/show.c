@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* sluice-control status and export. */
-#include <getopt.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -84,7 +83,7 @@ print_status(const json_t *o)
 int
 control_status(const struct control_command *c, int argc, char **argv)
 {
-	struct control_simple o;
+	struct control_simple o = {0};
 	struct control_paths p;
 	struct sl_store *s;
 	json_t *status;
@@ -157,34 +156,18 @@ export_all(struct sl_store *s, bool with_tokens)
 int
 control_export(const struct control_command *c, int argc, char **argv)
 {
-	static const struct option longs[] = {{"state-dir", required_argument, NULL, 'S'},
-					      {"with-tokens", no_argument, NULL, 't'},
-					      {"help", no_argument, NULL, 'h'},
-					      {NULL, 0, NULL, 0}};
-	const char *state_dir = NULL;
-	bool with_tokens = false;
+	struct control_simple o = {.flag_name = "with-tokens"};
 	struct control_paths p;
 	struct sl_store *s;
-	int opt, rc;
+	char **words;
+	int rc = control_simple_options(c, argc, argv, 0, 0, &o, &words);
 
-	while ((opt = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
-		if (opt == 'h') {
-			fputs(c->usage, stdout);
-			return 0;
-		}
-		if (opt == 'S')
-			state_dir = optarg;
-		else if (opt == 't')
-			with_tokens = true;
-		else
-			return control_misuse(c);
-	}
-	if (control_words(c, argc, argv, 0, 0) != 0)
-		return 2;
-	s = control_open(state_dir, SL_STORE_READ, &p);
+	if (rc >= 0)
+		return rc;
+	s = control_open(o.state_dir, SL_STORE_READ, &p);
 	if (s == NULL)
 		return 1;
-	rc = export_all(s, with_tokens);
+	rc = export_all(s, o.flag);
 	sl_store_close(s);
 	return rc;
 }

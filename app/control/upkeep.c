@@ -45,7 +45,7 @@ const char control_compact_usage[] =
 int
 control_backup(const struct control_command *c, int argc, char **argv)
 {
-	struct control_simple o;
+	struct control_simple o = {0};
 	struct control_paths p;
 	struct sl_error e = {0};
 	char **words;
@@ -99,7 +99,7 @@ verify(const char *path, bool json)
 int
 control_verify(const struct control_command *c, int argc, char **argv)
 {
-	struct control_simple o;
+	struct control_simple o = {0};
 	struct control_paths p;
 	struct sl_error e = {0};
 	char **words;
@@ -117,7 +117,7 @@ control_verify(const struct control_command *c, int argc, char **argv)
 /* --- restore and promote ---------------------------------------------------------------------- */
 
 static int
-restore(const char *state_dir, const char *file)
+restore(const char *state_dir, const char *file, bool json)
 {
 	struct control_paths p;
 	struct sl_store_report r;
@@ -136,42 +136,26 @@ restore(const char *state_dir, const char *file)
 		close(fd);
 	if (rc < 0)
 		return control_fail(&e);
-	print_report(&r, false);
+	print_report(&r, json);
 	return 0;
 }
 
 int
 control_restore(const struct control_command *c, int argc, char **argv)
 {
-	static const struct option longs[] = {{"state-dir", required_argument, NULL, 'S'},
-					      {"verify", no_argument, NULL, 'v'},
-					      {"help", no_argument, NULL, 'h'},
-					      {NULL, 0, NULL, 0}};
-	const char *state_dir = NULL;
-	bool only = false;
-	int opt;
+	struct control_simple o = {.flag_name = "verify"};
+	char **words;
+	int rc = control_simple_options(c, argc, argv, 1, 1, &o, &words);
 
-	while ((opt = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
-		if (opt == 'h') {
-			fputs(c->usage, stdout);
-			return 0;
-		}
-		if (opt == 'S')
-			state_dir = optarg;
-		else if (opt == 'v')
-			only = true;
-		else
-			return control_misuse(c);
-	}
-	if (control_words(c, argc, argv, 1, 1) != 0)
-		return 2;
-	return only ? verify(argv[optind], false) : restore(state_dir, argv[optind]);
+	if (rc >= 0)
+		return rc;
+	return o.flag ? verify(words[0], o.json) : restore(o.state_dir, words[0], o.json);
 }
 
 int
 control_promote(const struct control_command *c, int argc, char **argv)
 {
-	struct control_simple o;
+	struct control_simple o = {0};
 	struct control_paths p;
 	struct sl_error e = {0};
 	struct sl_epoch epoch;
