@@ -22,12 +22,13 @@ import signal
 import ssl
 import struct
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.parse
 
+import faultrun
 import gwmodel
+from faultrun import Failed, free_port, together, until
 from replproxy import Link, LinkFaults
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -45,17 +46,6 @@ LINK_FAULTS = ["f_cut", "f_truncate", "f_flip", "f_stall", "f_delay", "f_refuse"
 CONTROL_FAULTS = ["f_kill_primary", "f_kill_in_commit", "f_kill_follower", "f_compact", "f_backup", "f_backup", "f_restore", "f_restore", "f_refused",
                   "f_refused", "f_gateway_out", "f_many", "f_clock"]
 GATEWAY_FAULTS = ["g_kill", "g_stop", "g_slow", "g_resync", "g_kill_in_snapshot", "g_kill_at_cache", "g_alone", "g_alone", "g_disk_full", "g_clock"]
-
-
-def free_port():
-    import socket
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class Failed(Exception):
-    pass
 
 
 class Gone(Exception):
@@ -502,8 +492,8 @@ class Test(LinkFaults):
         if answer and answer[0] == 200 and "acked_seq" in answer[1]:
             g.promised = max(g.promised, (self.history.epochs[self.history.epoch]["number"], answer[1]["acked_seq"]))
 
-    async def looker(self, g, end):
-        while time.monotonic() < end:
+    async def looker(self, g, over):
+        while not over():
             await self.look(g)
             if self.bad:
                 raise Failed("; ".join(self.bad[:3]))
@@ -766,14 +756,14 @@ class Test(LinkFaults):
         for n in range(PEERS // 2):
             await self.want("PUT", f"/peers/p-{n}", self.changes.peer(n), If_None_Match="*")
 
-    async def committer(self, end):
-        while time.monotonic() < end:
+    async def committer(self, over):
+        while not over():
             for _ in range(self.rng.choice([1, 1, 5, 30])):
                 await self.commit()
             await asyncio.sleep(self.rng.choice([0, 0.05, 0.3, 1]))
 
-    async def faults(self, end, names, *args):
-        while time.monotonic() < end:
+    async def faults(self, over, names, *args):
+        while not over():
             name = self.rng.choice(names)
             self.done[name] += 1
             await getattr(self, name)(*args)
@@ -818,32 +808,25 @@ class Test(LinkFaults):
         if self.bad:
             raise Failed("; ".join(self.bad[:3]))
 
-    async def together(self, *work):
-        """Where one fails the others end too, before anything is cleaned up: they would start programs again."""
-        tasks = [asyncio.create_task(w) for w in work]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for t in tasks:
-                t.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+    def enough(self):
+        return self.done["looks"] >= 50 and self.done["transactions"] >= 50
 
     async def run(self):
         await self.set_up()
-        end = time.monotonic() + self.seconds
-        await self.together(self.committer(end), self.faults(end, LINK_FAULTS), self.faults(end, CONTROL_FAULTS),
-                            *(self.faults(end, GATEWAY_FAULTS, g) for g in self.gateways.values()),
-                            *(self.looker(g, end) for g in self.gateways.values()))
+        over = until(self.seconds, self.enough)
+        await together(self.committer(over), self.faults(over, LINK_FAULTS), self.faults(over, CONTROL_FAULTS),
+                       *(self.faults(over, GATEWAY_FAULTS, g) for g in self.gateways.values()),
+                       *(self.looker(g, over) for g in self.gateways.values()))
         begun = time.monotonic()
         await self.settle()
         print(f"all equal {time.monotonic() - begun:.1f} s after the last fault")
         print(f"{self.done['transactions']} transactions, {self.done['looks']} looks at what gateways serve, {len(self.history.epochs)} epochs, "
               f"{sum(l.flips for l in self.links.values())} flipped bits, {sum(g.runs for g in self.gateways.values())} runs of gateways")
         print(", ".join(f"{k} {v}" for k, v in sorted(self.done.items())))
-        if self.done["looks"] < 50 or self.done["transactions"] < 50:
+        if not self.enough():
             raise Failed("too little happened to mean anything")
 
-    async def stop(self):
+    async def stop(self, ok):
         for p in [getattr(self, "primary", None), getattr(self, "follower", None), *self.gateways.values()]:
             if p and p.alive():
                 os.kill(p.proc.pid, signal.SIGCONT)
@@ -851,29 +834,10 @@ class Test(LinkFaults):
         for l in self.links.values():
             await l.stop()
         for g in self.gateways.values():
-            shutil.copytree(g.state, os.path.join(self.dir, "last-" + g.name))
+            if not ok:
+                shutil.copytree(g.state, os.path.join(self.dir, "last-" + g.name))
             subprocess.run(["umount", g.state], check=False, stderr=subprocess.DEVNULL)
         shutil.rmtree(self.shm, ignore_errors=True)
 
 
-async def main():
-    seconds = float(sys.argv[1])
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1 << 32)
-    print(f"seed {seed}: gwfaults.py {seconds:g} {seed} makes the same choices", flush=True)
-    t = Test(seconds, seed)
-    ok = False
-    try:
-        await t.run()
-        ok = True
-    except Failed as e:
-        print("FAIL:", e)
-    finally:
-        await t.stop()
-        if ok:
-            shutil.rmtree(t.dir)
-        else:
-            print("kept:", t.dir)
-    return 0 if ok else 1
-
-
-sys.exit(asyncio.run(main()))
+faultrun.main(Test)

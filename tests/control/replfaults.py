@@ -19,10 +19,11 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
 
+import faultrun
+from faultrun import Failed, free_port, together, until
 from replmodel import Changes, Model
 from replproxy import Link, LinkFaults
 
@@ -31,17 +32,6 @@ NODE, SUB = (os.path.join(TOP, "build", "tests", "control", p) for p in ("repl_n
 GATEWAYS = ["gw-a", "gw-b", "gw-c"]
 OLDER = ["gw-b"]  # of the schema before
 STEPS = ["begin", "put", "log", "state", "commit"]
-
-
-def free_port():
-    import socket
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class Failed(Exception):
-    pass
 
 
 class Proc:
@@ -354,8 +344,8 @@ class Test(LinkFaults):
         for p in self.followers + list(self.subs.values()):
             await p.start()
 
-    async def committer(self, end):
-        while time.monotonic() < end:
+    async def committer(self, over):
+        while not over():
             for _ in range(self.rng.choice([1, 1, 5, 30])):
                 await self.commit()
             await asyncio.sleep(self.rng.choice([0, 0.01, 0.05, 0.2]))
@@ -365,11 +355,11 @@ class Test(LinkFaults):
         self.done["f_" + name] += 1
         await getattr(self, "f_" + name)()
 
-    async def faults(self, end):
+    async def faults(self, over):
         often = ["cut", "truncate", "flip", "stall", "delay", "refuse"] * 2
         rarely = ["kill_primary", "die_at", "kill_follower", "follower_dies_at", "kill_gateway", "resync", "compact", "clock",
                   "backup", "backup", "restore", "roll_back", "disk_full"]
-        while time.monotonic() < end:
+        while not over():
             await self.one_fault(often + rarely)
             await asyncio.sleep(self.rng.uniform(0.02, 0.4))
 
@@ -420,10 +410,13 @@ class Test(LinkFaults):
         if self.bad:
             raise Failed(f"{len(self.bad)} times: " + "; ".join(self.bad[:3]))
 
+    def enough(self):
+        return len(self.seen) >= 100 and self.done["transactions"] >= 100
+
     async def run(self):
         await self.set_up()
-        end = time.monotonic() + self.seconds
-        await asyncio.gather(self.committer(end), self.faults(end), self.faults(end))
+        over = until(self.seconds, self.enough)
+        await together(self.committer(over), self.faults(over), self.faults(over))
         begun = time.monotonic()
         await self.settle()
         print(f"all equal {time.monotonic() - begun:.1f} s after the last fault")
@@ -433,12 +426,12 @@ class Test(LinkFaults):
         print(f"{self.done['transactions']} transactions, {len(self.seen)} states of subscribers looked at, {len(self.epochs)} epochs, "
               f"{flips} flipped bits")
         print(", ".join(f"{k} {v}" for k, v in sorted(self.done.items())))
-        if len(self.seen) < 100 or self.done["transactions"] < 100:
+        if not self.enough():
             raise Failed("too little happened to mean anything")
         if not table["table"]:
             raise Failed("the primary knows no subscriber")
 
-    async def stop(self):
+    async def stop(self, ok):
         for p in [getattr(self, "primary", None), *getattr(self, "followers", []), *self.subs.values()]:
             if p:
                 await p.kill()
@@ -446,28 +439,9 @@ class Test(LinkFaults):
             await l.stop()
         if hasattr(self, "small"):
             subprocess.run(["umount", self.small], check=False)
+        if not ok:
+            with open(os.path.join(self.dir, "table.json"), "w", encoding="utf-8") as f:
+                json.dump([[*k, v] for k, v in self.table.items()], f, indent=1)
 
 
-async def main():
-    seconds = float(sys.argv[1])
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1 << 32)
-    print(f"seed {seed}: replfaults.py {seconds:g} {seed} makes the same choices", flush=True)
-    t = Test(seconds, seed)
-    ok = False
-    try:
-        await t.run()
-        ok = True
-    except Failed as e:
-        print("FAIL:", e)
-    finally:
-        await t.stop()
-        if ok:
-            shutil.rmtree(t.dir)
-        else:
-            with open(os.path.join(t.dir, "table.json"), "w", encoding="utf-8") as f:
-                json.dump([[*k, v] for k, v in t.table.items()], f, indent=1)
-            print("kept:", t.dir)
-    return 0 if ok else 1
-
-
-sys.exit(asyncio.run(main()))
+faultrun.main(Test)
