@@ -10,6 +10,7 @@
 #include "evidence_rows.h"
 #include "evidence_suggest.h"
 #include "rpc_int.h"
+#include "rpc_queue.h"
 #include "sl_crypto.h"
 #include "sl_gw_policy.h"
 #include "sl_log.h"
@@ -25,10 +26,9 @@
 enum kind { Q_DENY, Q_REPLAY, Q_SUGGEST, Q_LIST, Q_READY };
 
 struct question {
-	struct question *next;
+	struct ctl_asked asked;
 	enum kind kind;
-	uint8_t key[32]; /* equal: the same question */
-	struct sl_rpc_later *later;
+	uint8_t key[32];    /* equal: the same question */
 	ctl_ready_fn ready; /* answers instead */
 	void *ready_ctx;
 	/* of a replay: its document until the candidate has it */
@@ -50,8 +50,7 @@ struct question {
 };
 
 struct ctl_questions {
-	struct question *first;
-	unsigned n;
+	struct ctl_queue queue;
 	struct question *kept; /* answered; for its further pages */
 };
 
@@ -556,32 +555,15 @@ questions(struct sl_ctl *ctl)
 
 /** It comes to nothing. */
 static void
-cancel(struct question *q, const struct sl_error *e)
+cancel(struct ctl_asked *asked, const struct sl_error *e)
 {
+	struct question *q = (struct question *)asked;
+
 	if (q->ready != NULL)
 		q->ready(q->ready_ctx, e->err, e, NULL);
 	else
-		sl_rpc_answer(q->later, e->err, NULL, e);
+		sl_rpc_answer(asked->later, e->err, NULL, e);
 	question_free(q);
-}
-
-/** Questions whose askers have gone make room. */
-static void
-drop_unwanted(struct ctl_questions *all)
-{
-	struct question **at = &all->first, *q;
-	struct sl_error e;
-
-	sl_fail(&e, -ECANCELED, "cancelled", "", "nobody listens");
-	while ((q = *at) != NULL) {
-		if (sl_rpc_wanted(q->later)) {
-			at = &q->next;
-			continue;
-		}
-		*at = q->next;
-		all->n--;
-		cancel(q, &e);
-	}
 }
 
 static int
@@ -590,8 +572,8 @@ room(struct sl_ctl *ctl, struct sl_error *e)
 	struct ctl_questions *all = questions(ctl);
 
 	if (all != NULL)
-		drop_unwanted(all);
-	if (all != NULL && all->n < QUEUE_MAX)
+		ctl_queue_drop_unwanted(&all->queue, cancel);
+	if (all != NULL && all->queue.n < QUEUE_MAX)
 		return 0;
 	sl_fail(e, -EBUSY, "busy", "", "%u questions are under way", QUEUE_MAX);
 	return -EBUSY;
@@ -612,12 +594,10 @@ ctl_ask_ready(struct sl_ctl *ctl, struct sl_rpc_later *later, const struct ev_fi
 		question_free(q);
 		return rc != 0 ? rc : sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
 	}
-	q->later = later;
+	q->asked.later = later;
 	q->ready = done;
 	q->ready_ctx = ctx;
-	q->next = ((struct ctl_questions *)ctl->questions)->first;
-	((struct ctl_questions *)ctl->questions)->first = q;
-	((struct ctl_questions *)ctl->questions)->n++;
+	ctl_queue_push(&((struct ctl_questions *)ctl->questions)->queue, &q->asked);
 	return 0;
 }
 
@@ -641,7 +621,6 @@ ask(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, struct question *q,
     const struct ev_filter *f, json_t **result, struct sl_error *e)
 {
 	struct ctl_questions *all = questions(ctl);
-	struct question **end;
 	int rc;
 
 	if (q->kind != Q_REPLAY && is_kept(ctl, q)) {
@@ -660,8 +639,8 @@ ask(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, struct question *q,
 		question_free(q);
 		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
 	}
-	q->later = sl_rpc_later(caller);
-	if (q->later == NULL) {
+	q->asked.later = sl_rpc_later(caller);
+	if (q->asked.later == NULL) {
 		*e = (struct sl_error){0};
 		while (!step(ctl, q, e)) {
 			if (q->cand != NULL)
@@ -671,10 +650,7 @@ ask(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, struct question *q,
 		}
 		return finish(ctl, q, result, e);
 	}
-	for (end = &all->first; *end != NULL; end = &(*end)->next)
-		;
-	*end = q;
-	all->n++;
+	ctl_queue_add(&all->queue, &q->asked);
 	return SL_RPC_LATER;
 }
 
@@ -695,21 +671,20 @@ ctl_questions_poll(struct sl_ctl *ctl)
 		all->kept = NULL;
 	}
 	if (all != NULL)
-		drop_unwanted(all);
-	q = all != NULL ? all->first : NULL;
+		ctl_queue_drop_unwanted(&all->queue, cancel);
+	q = all != NULL ? (struct question *)all->queue.first : NULL;
 	while (q != NULL && !done && now - begin < SLICE_NS && !waits(q)) {
 		done = step(ctl, q, &e);
 		now = ctl->mono_ns(ctl->clock_ctx);
 	}
 	if (!done)
 		return;
-	all->first = q->next;
-	all->n--;
+	ctl_queue_take(&all->queue);
 	if (q->ready != NULL) {
 		finish_ready(q, &e);
 		return;
 	}
-	later = q->later;
+	later = q->asked.later;
 	rc = finish(ctl, q, &o, &e);
 	sl_rpc_answer(later, rc, o, &e);
 }
@@ -718,17 +693,10 @@ void
 ctl_questions_free(struct sl_ctl *ctl)
 {
 	struct ctl_questions *all = ctl->questions;
-	struct sl_error e;
 
 	if (all == NULL)
 		return;
-	sl_fail(&e, -ECANCELED, "ending", "", "the gateway ends");
-	while (all->first != NULL) {
-		struct question *q = all->first;
-
-		all->first = q->next;
-		cancel(q, &e);
-	}
+	ctl_queue_end(&all->queue, cancel);
 	question_free(all->kept);
 	free(all);
 	ctl->questions = NULL;

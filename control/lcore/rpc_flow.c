@@ -5,6 +5,7 @@
 
 #include "flow_live.h"
 #include "rpc_int.h"
+#include "rpc_queue.h"
 #include "sl_gw_policy.h"
 
 #define QUEUE_MAX 8
@@ -27,8 +28,7 @@ struct filter {
 };
 
 struct question {
-	struct question *next;
-	struct sl_rpc_later *later;
+	struct ctl_asked asked;
 	struct filter f;
 	char *rule; /* what f.rule_role points to */
 	struct flow_walk walk;
@@ -39,8 +39,7 @@ struct question {
 };
 
 struct ctl_flows {
-	struct question *first;
-	unsigned n;
+	struct ctl_queue queue;
 };
 
 static void
@@ -299,52 +298,22 @@ answer(struct question *q, bool more)
 	if (o && more)
 		json_object_set_new(o, "next",
 				    json_integer((json_int_t)flow_walk_cursor(&q->walk)));
-	sl_rpc_answer(q->later, o ? 0 : no_memory(&e), o, &e);
+	sl_rpc_answer(q->asked.later, o ? 0 : no_memory(&e), o, &e);
 	question_free(q);
 }
 
 static void
-cancel(struct question *q, const struct sl_error *e)
+cancel(struct ctl_asked *asked, const struct sl_error *e)
 {
-	sl_rpc_answer(q->later, e->err, NULL, e);
-	question_free(q);
-}
-
-/** Questions whose askers have gone make room. */
-static void
-drop_unwanted(struct ctl_flows *all)
-{
-	struct question **at = &all->first, *q;
-	struct sl_error e;
-
-	sl_fail(&e, -ECANCELED, "cancelled", "", "nobody listens");
-	while ((q = *at) != NULL) {
-		if (sl_rpc_wanted(q->later)) {
-			at = &q->next;
-			continue;
-		}
-		*at = q->next;
-		all->n--;
-		cancel(q, &e);
-	}
-}
-
-/** The first one is answered, or has failed. */
-static struct question *
-remove_first(struct ctl_flows *all)
-{
-	struct question *q = all->first;
-
-	all->first = q->next;
-	all->n--;
-	return q;
+	sl_rpc_answer(asked->later, e->err, NULL, e);
+	question_free((struct question *)asked);
 }
 
 /** A data lcore that does not turn has no time for packets either. */
 static void
 check_silence(struct ctl_flows *all, uint64_t now_ns)
 {
-	struct question *q = all->first;
+	const struct question *q = (struct question *)all->queue.first;
 	struct sl_error e;
 
 	if (now_ns - q->heard_ns < SILENT_NS)
@@ -352,7 +321,7 @@ check_silence(struct ctl_flows *all, uint64_t now_ns)
 	sl_fail(&e, -EBUSY, "worker_silent", "", "worker %u has not answered for 5 s",
 		q->walk.worker);
 	sl_hint(&e, "sys.lcores shows what the lcores do");
-	cancel(remove_first(all), &e);
+	cancel(ctl_queue_take(&all->queue), &e);
 }
 
 void
@@ -367,8 +336,8 @@ ctl_flows_poll(struct sl_ctl *ctl)
 	bool full = false;
 
 	if (all)
-		drop_unwanted(all);
-	q = all ? all->first : NULL;
+		ctl_queue_drop_unwanted(&all->queue, cancel);
+	q = all ? (struct question *)all->queue.first : NULL;
 	if (!q)
 		return;
 	if (q->heard_ns == 0)
@@ -384,7 +353,7 @@ ctl_flows_poll(struct sl_ctl *ctl)
 			q->heard_ns = now;
 	}
 	if (full || step == FLOW_END)
-		answer(remove_first(all), full);
+		answer((struct question *)ctl_queue_take(&all->queue), full);
 	else if (step == FLOW_WAITS)
 		check_silence(all, now);
 }
@@ -393,11 +362,9 @@ void
 ctl_flows_free(struct sl_ctl *ctl)
 {
 	struct ctl_flows *all = ctl->flows;
-	struct sl_error e;
 
-	sl_fail(&e, -ECANCELED, "ending", "", "the gateway ends");
-	while (all && all->first)
-		cancel(remove_first(all), &e);
+	if (all)
+		ctl_queue_end(&all->queue, cancel);
 	free(all);
 	ctl->flows = NULL;
 }
@@ -414,8 +381,8 @@ room(struct sl_ctl *ctl, struct sl_error *e)
 		all = ctl->flows = calloc(1, sizeof(*all));
 	if (!all)
 		return no_memory(e);
-	drop_unwanted(all);
-	if (all->n < QUEUE_MAX)
+	ctl_queue_drop_unwanted(&all->queue, cancel);
+	if (all->queue.n < QUEUE_MAX)
 		return 0;
 	sl_fail(e, -EBUSY, "busy", "", "%u questions about flows are under way", QUEUE_MAX);
 	return -EBUSY;
@@ -426,11 +393,8 @@ static int
 ask(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, struct question *q, uint64_t after,
     struct sl_error *e)
 {
-	struct ctl_flows *all = ctl->flows;
-	struct question **end;
-
-	q->later = sl_rpc_later(caller);
-	if (!q->later) {
+	q->asked.later = sl_rpc_later(caller);
+	if (!q->asked.later) {
 		question_free(q);
 		sl_fail(e, -EBUSY, "cannot_wait", "",
 			"workers are asked, and this caller does not wait for them");
@@ -439,10 +403,7 @@ ask(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, struct question *q, 
 	}
 	flow_walk_begin(&q->walk, ctl->dp, after,
 			q->f.n_peers == 1 ? q->f.peer[0] : SL_FLOW_ANY_PEER, q->f.iface);
-	for (end = &all->first; *end; end = &(*end)->next)
-		;
-	*end = q;
-	all->n++;
+	ctl_queue_add(&((struct ctl_flows *)ctl->flows)->queue, &q->asked);
 	return SL_RPC_LATER;
 }
 
