@@ -182,10 +182,9 @@ rx_close(struct rx *r)
 	sl_log_set_sink(NULL, NULL);
 }
 
-void
-rx_init(struct rx *r)
+static void
+open_with_alice(struct rx *r)
 {
-	fx_init(&r->fx);
 	rx_open(r);
 	rx_do(r, "interface.set",
 	      "{\"interface\":\"wg0\",\"listen_port\":51820,\"key_store\":\"memory\","
@@ -196,6 +195,21 @@ rx_init(struct rx *r)
 	      "\"allowed_ips\":[\"10.7.0.2/32\",\"fd00:7::2/128\"]}");
 	fx_turn(&r->fx);
 	r->log[0] = 0;
+}
+
+void
+rx_init(struct rx *r)
+{
+	fx_init(&r->fx);
+	open_with_alice(r);
+}
+
+void
+rx_init_lockstep(struct rx *r)
+{
+	fx_init(&r->fx);
+	r->fx.conf.lockstep = true;
+	open_with_alice(r);
 }
 
 void

@@ -39,6 +39,8 @@ void rx_open(struct rx *r);
 void rx_close(struct rx *r);
 /** fx_init() and rx_open(), then wg0 and alice. */
 void rx_init(struct rx *r);
+/** The same, where policies are compiled within the call that loads them. */
+void rx_init_lockstep(struct rx *r);
 void rx_fini(struct rx *r);
 
 /** A flow of alice (TCP, from the tunnel) is seen, and merged. */

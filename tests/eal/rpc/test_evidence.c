@@ -21,15 +21,7 @@ static struct rx r;
 static int
 setup(void **state)
 {
-	fx_init(&r.fx);
-	r.fx.conf.lockstep = true;
-	rx_open(&r);
-	rx_do(&r, "interface.set",
-	      "{\"interface\":\"wg0\",\"listen_port\":51820,\"key_store\":\"memory\","
-	      "\"inside\":{\"port\":\"lan\",\"prefixes\":[\"10.20.0.0/24\"]}}");
-	rx_do(&r, "peer.set",
-	      "{\"interface\":\"wg0\",\"public_key\":\"" ALICE "\",\"name\":\"alice\","
-	      "\"allowed_ips\":[\"10.7.0.2/32\"]}");
+	rx_init_lockstep(&r);
 	rx_do(&r, "policy.load", "{\"text\":\"" POLICY "\"}");
 	fx_turn(&r.fx);
 	r.log[0] = 0;

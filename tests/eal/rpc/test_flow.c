@@ -23,15 +23,7 @@ static bool deaf; /* the workers do not turn */
 static int
 setup(void **state)
 {
-	fx_init(&r.fx);
-	r.fx.conf.lockstep = true;
-	rx_open(&r);
-	rx_do(&r, "interface.set",
-	      "{\"interface\":\"wg0\",\"listen_port\":51820,\"key_store\":\"memory\","
-	      "\"inside\":{\"port\":\"lan\",\"prefixes\":[\"10.20.0.0/24\"]}}");
-	rx_do(&r, "peer.set",
-	      "{\"interface\":\"wg0\",\"public_key\":\"" ALICE "\",\"name\":\"alice\","
-	      "\"allowed_ips\":[\"10.7.0.2/32\"]}");
+	rx_init_lockstep(&r);
 	rx_do(&r, "interface.set",
 	      "{\"interface\":\"wg1\",\"listen_port\":51900,\"key_store\":\"memory\","
 	      "\"addresses\":[\"10.9.0.1/24\"]}");
