@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "audit.h"
 #include "control.h"
 #include "sl_ca.h"
 #include "sl_secret.h"
@@ -21,6 +22,7 @@ const char control_init_usage[] =
 	"  store.db            objects and their log; see backup, restore, verify\n"
 	"  pepper              the key that token secrets are hashed with. Keep a copy apart from\n"
 	"                      backups: without it no token is known any more\n"
+	"  audit.key           signs the audit; its public part: sluice-control audit key\n"
 	"  ca/                 a small certificate authority (sluicectl ca --help)\n"
 	"  tls/control.pem, .key, ca.pem   what the server shows, and whom it believes\n"
 	"and prints a token of an admin that ends in one hour, once. Make lasting ones with it, "
@@ -191,15 +193,22 @@ make_certificates(struct init *o, struct sl_error *e)
 /* --- store and first token -------------------------------------------------------------------- */
 
 static int
-put_token(struct sl_store *s, const char *id, json_t *body, struct sl_error *e)
+put_token(struct init *o, struct sl_store *s, const char *id, json_t *body, struct sl_error *e)
 {
 	char actor[32];
-	struct sl_store_txn *t = sl_store_begin(s, control_actor(actor), "init", e);
-	int rc = t != NULL ? sl_store_put(t, SL_KIND_TOKEN, id, SL_REV_NONE, body, e) : e->err;
+	struct control_audit audit = {0};
+	struct sl_store_txn *t = NULL;
+	int rc = control_audit_open(&audit, s, &o->p, e);
 
+	if (rc == 0) {
+		t = sl_store_begin(s, control_actor(actor), "init", e);
+		rc = t != NULL ? sl_store_put(t, SL_KIND_TOKEN, id, SL_REV_NONE, body, e) : e->err;
+	}
 	if (rc == 0)
-		return sl_store_commit(t, NULL, e);
-	sl_store_abort(t);
+		rc = control_audit_commit(&audit, t, "init", e);
+	else
+		sl_store_abort(t);
+	control_audit_close(&audit);
 	return rc;
 }
 
@@ -220,7 +229,7 @@ fill_store(struct init *o, const struct sl_pepper *pepper, char text[SL_TOKEN_TE
 				   control_wall_ns() + SETUP_S * UINT64_C(1000000000), NULL,
 				   "first token, of init", id, text, &body, e);
 	if (rc == 0 && body != NULL)
-		rc = put_token(s, id, body, e);
+		rc = put_token(o, s, id, body, e);
 	json_decref(body);
 	sl_store_close(s);
 	return rc;

@@ -23,6 +23,8 @@ static const struct control_command commands[] = {
 	{"promote", "make a follower the primary", control_promote_usage, control_promote},
 	{"compact", "drop old rows of the log", control_compact_usage, control_compact},
 	{"export", "print all objects as lines of JSON", control_export_usage, control_export},
+	{"audit", "the audit's public key; is the audit whole?", control_audit_usage,
+	 control_audit},
 };
 
 static void

@@ -459,6 +459,7 @@ open_rest(struct run *r, struct sl_error *e)
 				 .state_dir = r->paths.dir,
 				 .public_url = r->o->public_url,
 				 .turns = &r->turns,
+				 .stream = r->server,
 				 .source = r->follower ? source_info : NULL,
 				 .ctx = r};
 

@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 
+#include "audit.h"
 #include "control.h"
 #include "sl_secret.h"
 
@@ -102,6 +103,7 @@ create(struct sl_store *s, const struct control_paths *p, const struct wish *w,
 {
 	uint64_t end =
 		w->expires_s != 0 ? control_wall_ns() + w->expires_s * UINT64_C(1000000000) : 0;
+	struct control_audit audit = {0};
 	struct sl_store_txn *t = NULL;
 	struct sl_pepper pepper;
 	char id[SL_TOKEN_ID], actor[32];
@@ -112,6 +114,8 @@ create(struct sl_store *s, const struct control_paths *p, const struct wish *w,
 		rc = sl_token_make(&pepper, NULL, w->roles, w->bound, end, w->source,
 				   w->description, id, text, &body, e);
 	sl_wipe(&pepper, sizeof(pepper));
+	if (rc == 0 && sl_store_role(s) == SL_STORE_PRIMARY) /* a follower says no by itself */
+		rc = control_audit_open(&audit, s, p, e);
 	if (rc == 0) {
 		t = sl_store_begin(s, control_actor(actor), "token create", e);
 		rc = t != NULL ? 0 : e->err;
@@ -119,9 +123,10 @@ create(struct sl_store *s, const struct control_paths *p, const struct wish *w,
 	if (rc == 0)
 		rc = sl_store_put(t, SL_KIND_TOKEN, id, SL_REV_NONE, body, e);
 	if (rc == 0)
-		rc = sl_store_commit(t, NULL, e);
+		rc = control_audit_commit(&audit, t, "token create", e);
 	else
 		sl_store_abort(t);
+	control_audit_close(&audit);
 	json_decref(body);
 	return rc;
 }
@@ -226,18 +231,24 @@ do_revoke(const struct wish *w, const char *id)
 	struct control_paths p;
 	struct sl_error e = {0};
 	struct sl_store *s = control_open(w->state_dir, SL_STORE_WRITE, &p);
-	struct sl_store_txn *t;
+	struct control_audit audit = {0};
+	struct sl_store_txn *t = NULL;
 	char actor[32];
-	int rc;
+	int rc = 0;
 
 	if (s == NULL)
 		return 1;
-	t = sl_store_begin(s, control_actor(actor), "token revoke", &e);
-	rc = t != NULL ? sl_token_revoke(t, id, &e) : e.err;
+	if (sl_store_role(s) == SL_STORE_PRIMARY)
+		rc = control_audit_open(&audit, s, &p, &e);
+	if (rc == 0) {
+		t = sl_store_begin(s, control_actor(actor), "token revoke", &e);
+		rc = t != NULL ? sl_token_revoke(t, id, &e) : e.err;
+	}
 	if (rc == 0)
-		rc = sl_store_commit(t, NULL, &e);
+		rc = control_audit_commit(&audit, t, "token revoke", &e);
 	else
 		sl_store_abort(t);
+	control_audit_close(&audit);
 	sl_store_close(s);
 	return rc < 0 ? control_fail(&e) : 0;
 }

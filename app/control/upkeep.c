@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "audit.h"
 #include "control.h"
 
 const char control_backup_usage[] =
@@ -116,6 +117,35 @@ control_verify(const struct control_command *c, int argc, char **argv)
 
 /* --- restore and promote ---------------------------------------------------------------------- */
 
+/** @param restored the audit goes on behind what the backup has, as a chain of another name */
+static int
+note(struct sl_store *s, const struct control_paths *p, const char *operation, const char *path,
+     bool restored, struct sl_error *e)
+{
+	struct control_audit audit = {0};
+	int rc;
+
+	if (sl_store_role(s) != SL_STORE_PRIMARY)
+		return 0;
+	rc = control_audit_open(&audit, s, p, e);
+	if (rc == 0 && restored)
+		rc = sl_trail_restored(s, &audit.key, e);
+	if (rc == 0)
+		rc = control_audit_note(&audit, operation, path, e);
+	control_audit_close(&audit);
+	return rc;
+}
+
+static int
+note_restore(const struct control_paths *p, const char *file, struct sl_error *e)
+{
+	struct sl_store *s = sl_store_open(p->store, SL_STORE_WRITE, e);
+	int rc = s != NULL ? note(s, p, "restore", file, true, e) : e->err;
+
+	sl_store_close(s);
+	return rc;
+}
+
 static int
 restore(const char *state_dir, const char *file, bool json)
 {
@@ -132,6 +162,8 @@ restore(const char *state_dir, const char *file, bool json)
 	}
 	if (rc == 0)
 		rc = sl_store_verify(p.store, &r, &e);
+	if (rc == 0)
+		rc = note_restore(&p, file, &e);
 	if (fd >= 0)
 		close(fd);
 	if (rc < 0)
@@ -170,6 +202,8 @@ control_promote(const struct control_command *c, int argc, char **argv)
 		return 1;
 	fd = control_lock(&p, &e);
 	rc = fd < 0 ? fd : sl_store_promote(s, &e);
+	if (rc == 0)
+		rc = note(s, &p, "promote", "-", false, &e);
 	if (rc == 0) {
 		sl_store_epoch(s, &epoch);
 		printf("this is the primary now: epoch %" PRIu64 ", seq %" PRIu64 "\n",
@@ -198,7 +232,7 @@ control_compact(const struct control_command *c, int argc, char **argv)
 	struct sl_store *s;
 	char *end = NULL;
 	int64_t n;
-	int opt;
+	int opt, rc;
 
 	while ((opt = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		if (opt == 'h') {
@@ -223,6 +257,8 @@ control_compact(const struct control_command *c, int argc, char **argv)
 	if (s == NULL)
 		return 1;
 	n = sl_store_compact(s, days * 86400, rows, UINT64_MAX, &e);
+	if (n > 0 && (rc = note(s, &p, "compact", "-", false, &e)) != 0)
+		n = rc;
 	sl_store_close(s);
 	if (n < 0)
 		return control_fail(&e);

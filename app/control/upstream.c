@@ -7,6 +7,7 @@
 #include "sl_env.h"
 #include "sl_log.h"
 #include "sl_rate.h"
+#include "sl_trail.h"
 
 static bool
 serves(const json_t *gateway, const char *iface)
@@ -77,6 +78,12 @@ gateway_register(struct sl_store *s, const char *node, json_t *params, json_t **
 		 struct sl_error *e)
 {
 	char actor[96];
+	struct sl_trail_row row = {.actor = actor,
+				   .source = "-",
+				   .operation = "gateway.register",
+				   .path = "-",
+				   .request_id = "-",
+				   .outcome = "done"};
 	struct sl_store_txn *t;
 	uint64_t seq = 0;
 	int rc;
@@ -86,6 +93,8 @@ gateway_register(struct sl_store *s, const char *node, json_t *params, json_t **
 	if (t == NULL)
 		return e->err;
 	rc = put_all(t, node, params, e);
+	if (rc == 0)
+		rc = sl_trail_change(s, t, &row, e);
 	if (rc != 0) {
 		sl_store_abort(t);
 		return rc;

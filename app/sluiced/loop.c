@@ -27,6 +27,7 @@ struct loop {
 	struct sl_uapi_server *uapi;
 	struct sl_console *console;
 	struct sl_ctl ctl;
+	struct sl_turns turns;
 	struct event *timer, *term, *intr, *hup;
 };
 
@@ -135,6 +136,7 @@ fill_ctl(struct loop *l, struct sl_config *c)
 				 .mono_ns = l->a->env.mono_ns,
 				 .clock_ctx = l->a->env.ctx,
 				 .hugepages = l->a->hugepages,
+				 .turns = &l->turns,
 				 .quit = quit,
 				 .quit_ctx = l};
 	memcpy(l->ctl.boot_id, l->a->boot_id, sizeof(l->ctl.boot_id));
@@ -197,7 +199,7 @@ sluiced_loop(struct sl_assembly *a, struct sl_config *c, const struct sluiced_op
 	sl_log(SL_LOG_NOTICE, "start", "gateway \"%s\" is ready: %u worker%s, %u port%s, RPC at %s",
 	       c->instance, a->plan.n_workers, a->plan.n_workers == 1 ? "" : "s", a->n_ports,
 	       a->n_ports == 1 ? "" : "s", c->rpc_socket);
-	event_base_dispatch(l.base);
+	sl_turns_dispatch(l.base, &l.turns);
 	sl_ctl_end_control(&l.ctl);
 	sl_assembly_stop(a);
 	rc = 0;

@@ -125,6 +125,8 @@ sl_queue_take(struct sl_queue *q, struct sl_line **out, unsigned max, size_t byt
 		q->n--;
 		q->bytes -= l->len;
 	}
+	if (q->held == 0)
+		q->begun_ns = sl_clock_mono_ns();
 	q->held += k;
 	q->since_ns = now_ns;
 	pthread_mutex_unlock(&q->lock);
@@ -170,9 +172,22 @@ settle(struct sl_queue *q, struct sl_line *const *l, unsigned n, uint64_t *count
 		sl_line_unref(l[i]);
 }
 
+static void
+note_push(struct sl_queue *q)
+{
+	uint64_t now = sl_clock_mono_ns();
+
+	pthread_mutex_lock(&q->lock);
+	sl_prom_time(&q->pushes, now - q->begun_ns);
+	q->begun_ns = now;
+	pthread_mutex_unlock(&q->lock);
+}
+
 void
 sl_queue_ack(struct sl_queue *q, struct sl_line *const *l, unsigned n)
 {
+	if (n > 0)
+		note_push(q);
 	settle(q, l, n, &q->c.acked);
 }
 
@@ -214,5 +229,13 @@ sl_queue_counts(struct sl_queue *q, struct sl_queue_counts *out)
 	pthread_mutex_lock(&q->lock);
 	*out = q->c;
 	out->queued = q->n + q->held;
+	pthread_mutex_unlock(&q->lock);
+}
+
+void
+sl_queue_pushes(struct sl_queue *q, struct sl_prom_times *out)
+{
+	pthread_mutex_lock(&q->lock);
+	*out = q->pushes;
 	pthread_mutex_unlock(&q->lock);
 }

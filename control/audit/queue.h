@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 
 #include "sl_base.h"
+#include "sl_prom.h"
 
 #define SL_LINE_ACTION 32
 
@@ -63,6 +64,8 @@ struct sl_queue {
 	size_t bytes;	  /* of those that wait */
 	bool kicked;
 	uint64_t since_ns; /* since when the first one waits */
+	uint64_t begun_ns; /* when what is held began to be delivered */
+	struct sl_prom_times pushes;
 	struct sl_queue_counts c;
 };
 
@@ -88,5 +91,7 @@ void sl_queue_drop_waiting(struct sl_queue *q, enum sl_dropped why);
 /** Lines that wait; *since_ns: since when the first of them; *bytes: of all. Both may be NULL. */
 unsigned sl_queue_waiting(struct sl_queue *q, uint64_t *since_ns, size_t *bytes);
 void sl_queue_counts(struct sl_queue *q, struct sl_queue_counts *out);
+/** How long deliveries took: from the take, or the delivery before, to the ack. */
+void sl_queue_pushes(struct sl_queue *q, struct sl_prom_times *out);
 
 #endif

@@ -17,6 +17,7 @@
 #include <jansson.h>
 
 #include "sl_polset.h"
+#include "sl_prom.h"
 #include "sl_record.h"
 #include "sl_secret.h"
 
@@ -90,6 +91,10 @@ void sl_drain_event(struct sl_drain *d, const char *action, const char *outcome,
 
 /** Sinks and lcores with all counters of the accounting equations; new reference. */
 json_t *sl_drain_status(struct sl_drain *d);
+/** Names of the reasons under which sinks drop, in their order; NULL behind the last one. */
+const char *sl_drain_drop_reason(unsigned i);
+/** How long the deliveries of a sink took. @return its name; NULL behind the last one */
+const char *sl_drain_pushes(struct sl_drain *d, unsigned sink, struct sl_prom_times *out);
 /** The last records, newest last, at most `limit`, those whose event.action begins with `action`
  * (NULL: all). */
 json_t *sl_drain_recent(struct sl_drain *d, unsigned limit, const char *action);

@@ -53,6 +53,21 @@ sl_drain_status(struct sl_drain *d)
 	return o;
 }
 
+const char *
+sl_drain_drop_reason(unsigned i)
+{
+	return i < SL_DROPPED_MAX ? sl_dropped_text(i) : NULL;
+}
+
+const char *
+sl_drain_pushes(struct sl_drain *d, unsigned sink, struct sl_prom_times *out)
+{
+	if (sink >= d->n_sinks)
+		return NULL;
+	sl_queue_pushes(&d->sink[sink]->q, out);
+	return d->sink[sink]->conf.name;
+}
+
 json_t *
 sl_drain_recent(struct sl_drain *d, unsigned limit, const char *action)
 {

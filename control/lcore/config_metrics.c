@@ -13,10 +13,11 @@ sl_config_load_metrics(struct sl_config *c, const config_setting_t *s, struct sl
 		{"peers", KEY_BOOL, 0, 0},
 		{"peer_limit", KEY_INT, 1, SL_PEER_MAX},
 		{"peer_names", KEY_BOOL, 0, 0},
+		{"compat", KEY_STRING, 0, 0},
 	};
 	int peers = true, names = false, limit = PEER_LIMIT, rc;
 	struct sl_config_metrics *m = &c->metrics;
-	const char *listen = LISTEN;
+	const char *listen = LISTEN, *compat = NULL;
 
 	if (!s)
 		return 0;
@@ -27,10 +28,20 @@ sl_config_load_metrics(struct sl_config *c, const config_setting_t *s, struct sl
 	config_setting_lookup_bool(s, "peers", &peers);
 	config_setting_lookup_bool(s, "peer_names", &names);
 	config_setting_lookup_int(s, "peer_limit", &limit);
+	config_setting_lookup_string(s, "compat", &compat);
 	*m = (struct sl_config_metrics){.on = true,
 					.peers = peers,
 					.peer_names = names,
+					.mindflavor = compat != NULL,
 					.peer_limit = (unsigned)limit};
+	if (compat != NULL && strcmp(compat, "mindflavor") != 0)
+		return sl_config_fail_setting(c, config_setting_get_member(s, "compat"), e,
+					      "enum_invalid", "/metrics/compat",
+					      "\"mindflavor\" is the one that is known");
+	if (compat != NULL && !peers)
+		return sl_config_fail_setting(c, config_setting_get_member(s, "compat"), e,
+					      "compat_needs_peers", "/metrics/compat",
+					      "its series are of peers: not with peers = false");
 	if (sl_endpoint_parse(listen, &m->listen) == 0 && m->listen.port != 0)
 		return 0;
 	return sl_config_fail_setting(c, config_setting_get_member(s, "listen"), e,

@@ -154,7 +154,7 @@ boot(struct sl_cp *cp)
 	}
 	if (!cp->booting)
 		return;
-	if (cp->unserved && cp->confirm_ns != 0 && now >= cp->confirm_ns) {
+	if (cp->unserved && !cp->cache_hole && cp->confirm_ns != 0 && now >= cp->confirm_ns) {
 		cp->booting = false; /* the source goes on where the cache ends */
 		cp_serve(cp);
 	} else if (cp->unserved && !cp->cache_barred && now >= cp->boot_until_ns &&

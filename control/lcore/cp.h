@@ -126,6 +126,7 @@ struct cp_cache {
 	struct sl_replica_cursor cursor;
 	bool awaited; /* an acknowledgement waits for it */
 	/* read */
+	bool hole; /* in the journal: what was acknowledged is not all there */
 	struct sl_replica *r;
 	struct sl_position at;
 	uint64_t alive_wall_ns; /* when a control plane was heard last */
@@ -181,9 +182,9 @@ struct sl_cp {
 	struct sl_replica *diff_from; /* what was received before; NULL: nothing */
 	struct sl_replica *diff_old;  /* for a second pass: all there is */
 	struct sl_replica_diff diff;
-	bool unserved;		 /* the replica came from the boot cache and serves nobody yet */
-	struct sl_epoch refused; /* number 0: none */
-	char accepted[33];	 /* by an operator, "" */
+	bool unserved;		  /* the replica came from the boot cache and serves nobody yet */
+	struct sl_epoch refused;  /* number 0: none */
+	struct sl_epoch accepted; /* by an operator; number 0: none */
 
 	/* work */
 	enum cp_phase phase;
@@ -241,7 +242,8 @@ struct sl_cp {
 	/* boot */
 	bool began;
 	bool cache_read;   /* or there was none */
-	bool cache_barred; /* it does not serve: of the wrong time */
+	bool cache_barred; /* it does not serve: of the wrong time, or with a hole */
+	bool cache_hole;   /* then not before a source has sent all of it */
 	bool booting;	   /* neither a source nor the cache serves yet */
 	bool stale_config; /* the cache serves */
 	uint64_t boot_until_ns, confirm_ns;
@@ -330,9 +332,10 @@ json_t *cp_policy_reduce(json_t *serving, const struct cp_text *v, unsigned n);
 void cp_tomb_load(struct sl_cp *cp);
 /** An object was deleted in the present epoch. */
 void cp_tomb_add(struct sl_cp *cp, const struct sl_replica_obj *was, uint64_t rev, uint64_t seq);
-/** It is there: put anew if that is in the epoch of its deletion, or of a higher revision. Else it
- * is the one that was deleted, which an older backup has and which came into our scope. */
-void cp_tomb_clear(struct sl_cp *cp, enum sl_kind k, const char *id, uint64_t rev);
+/** It is there at this seq: put anew if that is in the epoch of its deletion and behind it, or of a
+ * higher revision. Else it is the one that was deleted, which an older backup has, or a source that
+ * goes on from before the deletion. */
+void cp_tomb_clear(struct sl_cp *cp, enum sl_kind k, const char *id, uint64_t rev, uint64_t seq);
 /** Does one block this object? Never a rule that denies, whatever its id stood for before. */
 bool cp_tomb_blocks(const struct sl_cp *cp, const struct sl_replica_obj *o);
 /** The source told its time: where ours is the same, what is too old is forgotten. */
@@ -379,12 +382,13 @@ int cp_cache_object(struct cp_cache *c, char *line);
 void cp_journal_add(struct sl_cp *cp, uint64_t from, const json_t *ops);
 /** @return true when it is there, or cannot be brought there */
 bool cp_journal_done(struct sl_cp *cp);
-/** One record as it was before it was sealed. @return 0: taken, or older than what the cache has;
- * 1: it does not follow; -EBADMSG, -ENOMEM */
+/** One record as it was before it was sealed; c->hole: it is taken, but does not follow. @return 0:
+ * taken, or older than what the cache has; -EBADMSG, -ENOMEM */
 int cp_journal_take(struct cp_cache *c, char *text);
 /** Helper: the cache has it all. */
 void cp_journal_empty(const char *dir);
-/** Helper: go on from what the cache has. @return 0, -EBADMSG, -ENOMEM, those of gw_file_read() */
+/** Helper: go on from what the cache has; c->hole: not all of it. @return 0, -EBADMSG, -ENOMEM,
+ * those of gw_file_read() */
 int cp_journal_read(struct cp_cache *c, const uint8_t key[32]);
 
 /* --- cp_stale.c ---------------------------------------------------------------------------------

@@ -480,7 +480,8 @@ cp_cache_read(struct sl_cp *cp)
 }
 
 /* May it serve? Age is counted from when a control plane was heard last. What only the clock speaks
- * against serves nobody, but tells where a source goes on and who is deleted since. */
+ * against, or a hole in what came since, serves nobody, but tells where a source goes on and who is
+ * deleted since. */
 static int
 judge(struct sl_cp *cp, struct cp_cache *c)
 {
@@ -491,7 +492,17 @@ judge(struct sl_cp *cp, struct cp_cache *c)
 	if (cp->seen.number > c->at.epoch.number)
 		return sl_fail(&c->e, -ESTALE, "cache_old", "",
 			       "the boot cache is of an epoch before the last one");
+	if (cp->seen.number == c->at.epoch.number && strcmp(cp->seen.id, c->at.epoch.id) != 0)
+		return sl_fail(&c->e, -ESTALE, "cache_old", "",
+			       "the boot cache is of another epoch of the same number as the last "
+			       "one");
 	cp->cache_barred = true;
+	cp->cache_hole = c->hole;
+	if (c->hole)
+		return sl_fail(&c->e, -EBADMSG, "journal_hole", "",
+			       "what was acknowledged since the boot cache is not all there any "
+			       "more (%s/control-journal is damaged)",
+			       c->dir);
 	if (now < c->wall_ns)
 		return sl_fail(&c->e, -EINVAL, "cache_future", "",
 			       "the boot cache is from the future: the clock is wrong");

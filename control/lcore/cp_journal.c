@@ -2,7 +2,12 @@
 /* What was received since the boot cache was written: each transaction is added to a file, and on
  * the disk before it is acknowledged, so that a gateway that dies knows at its start whatever it
  * said that it knew. Sealed as the cache is, one record a transaction: length, nonce, lines. The
- * next cache empties the file. */
+ * next cache empties the file.
+ *
+ * A last record that was not written to its end was never acknowledged, and goes. One that was
+ * harmed later may have revoked something: what follows it is taken, for it tells how far the
+ * gateway had come and who is gone, but the whole serves nobody until a source has sent all of it
+ * anew. */
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +23,8 @@
 #define NONCE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define SEAL crypto_aead_xchacha20poly1305_ietf_ABYTES
 #define HEAD (sizeof(uint32_t) + NONCE)
+#define MARK                                                                                       \
+	UINT32_C(0x4c4a4c53) /* the nonce begins with this and the length: a record begins here */
 static_assert(SL_CHAIN_STR == 69, "as cp_journal_take() reads it");
 
 /* --- writing (helper) ---------------------------------------------------------------------------
@@ -27,17 +34,17 @@ static uint8_t *
 seal(const struct cp_cache *c, const uint8_t key[32], size_t *len)
 {
 	uint8_t *out = malloc(HEAD + c->len + SEAL);
+	uint32_t size = (uint32_t)(c->len + SEAL), mark = size ^ MARK;
 	unsigned long long n;
-	uint32_t size;
 
 	if (out == NULL)
 		return NULL;
-	randombytes_buf(out + sizeof(size), NONCE);
+	memcpy(out, &size, sizeof(size));
+	memcpy(out + sizeof(size), &mark, sizeof(mark));
+	randombytes_buf(out + sizeof(size) + sizeof(mark), NONCE - sizeof(mark));
 	crypto_aead_xchacha20poly1305_ietf_encrypt(out + HEAD, &n, (const uint8_t *)c->text, c->len,
 						   (const uint8_t *)LABEL, LABEL_LEN, NULL,
 						   out + sizeof(size), key);
-	size = (uint32_t)n;
-	memcpy(out, &size, sizeof(size));
 	*len = HEAD + n;
 	return out;
 }
@@ -191,8 +198,7 @@ cp_journal_take(struct cp_cache *c, char *text)
 		return -EBADMSG;
 	if (strcmp(epoch, c->at.epoch.id) != 0 || seq <= c->at.seq)
 		return 0;
-	if (from != c->at.seq)
-		return 1;
+	c->hole |= from != c->at.seq;
 	for (line = end + 1; rc == 0 && *line != '\0'; line = end + 1) {
 		end = strchr(line, '\n');
 		if (end == NULL)
@@ -205,9 +211,35 @@ cp_journal_take(struct cp_cache *c, char *text)
 	return rc;
 }
 
-/* A last record that is not whole was never acknowledged. @return bytes of it, 0: that is all */
+static bool
+begins(const uint8_t *in, size_t left, uint32_t *size)
+{
+	uint32_t mark;
+
+	if (left < HEAD)
+		return false;
+	memcpy(size, in, sizeof(*size));
+	memcpy(&mark, in + sizeof(*size), sizeof(mark));
+	return *size >= SEAL && mark == (*size ^ MARK);
+}
+
+/* A disk that lost its power gives a beginning, or zeros for what it had no time to write. */
+static bool
+is_unfinished(const uint8_t *in, size_t left)
+{
+	uint32_t size;
+
+	if (left < HEAD || sodium_is_zero(in, left))
+		return true;
+	if (!begins(in, left, &size))
+		return false;
+	return size > left - HEAD ||
+	       (size == left - HEAD && sodium_is_zero(in + left - SEAL, SEAL));
+}
+
+/* @return bytes of a record that is whole and ours, 0: there is none */
 static size_t
-next_record(struct cp_cache *c, const uint8_t *in, size_t left, const uint8_t key[32], int *rc)
+read_record(struct cp_cache *c, const uint8_t *in, size_t left, const uint8_t key[32], int *rc)
 {
 	unsigned long long n;
 	uint32_t size;
@@ -240,34 +272,51 @@ static void
 drop_rest(const struct cp_cache *c, size_t at, size_t len)
 {
 	sl_log(SL_LOG_WARN, "control",
-	       "%s/" FILE_NAME
-	       ": its last %zu bytes are dropped: not whole, not ours, or they do not "
-	       "follow",
+	       "%s/" FILE_NAME ": its last %zu bytes were not written to the end: they are dropped",
 	       c->dir, len - at);
 	cut(c->dir, (off_t)at);
+}
+
+/* Where a record that follows what is known comes behind a harmed one, nothing is missing: the
+ * cache has that one. */
+static void
+read_all(struct cp_cache *c, const uint8_t *in, size_t len, const uint8_t key[32], int *rc)
+{
+	size_t at = 0, n, harmed = 0;
+	uint32_t size;
+
+	while (*rc == 0 && at < len) {
+		n = read_record(c, in + at, len - at, key, rc);
+		if (n > 0) {
+			at += n;
+			harmed = 0;
+		} else if (harmed == 0 && is_unfinished(in + at, len - at)) {
+			drop_rest(c, at, len);
+			return;
+		} else {
+			do {
+				at++;
+				harmed++;
+			} while (at < len && !begins(in + at, len - at, &size));
+		}
+	}
+	c->hole |= harmed > 0;
 }
 
 int
 cp_journal_read(struct cp_cache *c, const uint8_t key[32])
 {
 	char *in = NULL;
-	size_t len = 0, at = 0, n;
+	size_t len = 0;
 	int rc = gw_file_read(c->dir, FILE_NAME, FILE_MAX, &in, &len, &c->e);
 
-	if (rc == -ENOENT)
-		return 0;
-	while (rc == 0) {
-		n = next_record(c, (const uint8_t *)in + at, len - at, key, &rc);
-		if (n == 0)
-			break;
-		at += rc == 0 ? n : 0;
-	}
+	if (rc != 0)
+		return rc == -ENOENT ? 0 : rc;
+	read_all(c, (const uint8_t *)in, len, key, &rc);
 	free(in);
 	if (rc == -EBADMSG)
 		sl_fail(&c->e, rc, "cache_broken", "",
 			"%s/" FILE_NAME " has a record that cannot be read", c->dir);
-	if (rc >= 0 && at < len)
-		drop_rest(c, at, len);
 	sl_replica_sum(c->r, &c->at.sum);
-	return SL_MIN(rc, 0);
+	return rc;
 }

@@ -26,7 +26,7 @@ static int
 refuse_epoch(struct sl_cp *cp, const struct sl_epoch *epoch, const char *reason, const char *text,
 	     struct sl_error *e)
 {
-	bool known = strcmp(cp->refused.id, epoch->id) == 0;
+	bool known = sl_epoch_same(&cp->refused, epoch);
 
 	sl_fail(e, -EPERM, reason, "/epoch", "epoch %llu (%.8s...) %s",
 		(unsigned long long)epoch->number, epoch->id, text);
@@ -45,13 +45,16 @@ epoch(void *ctx, const struct sl_epoch *epoch, struct sl_error *e)
 {
 	struct sl_cp *cp = ctx;
 
-	if (strcmp(cp->accepted, epoch->id) == 0)
+	if (sl_epoch_same(&cp->accepted, epoch))
 		return 0;
 	if (epoch->number < cp->seen.number)
 		return refuse_epoch(cp, epoch, "epoch_lower", "is older than the one we know", e);
 	if (epoch->number == cp->seen.number && strcmp(epoch->id, cp->seen.id) != 0)
 		return refuse_epoch(cp, epoch, "epoch_diverged",
 				    "has the number of the one we know, and another id", e);
+	if (epoch->number != cp->seen.number && strcmp(epoch->id, cp->seen.id) == 0)
+		return refuse_epoch(cp, epoch, "epoch_diverged",
+				    "has the id of the one we know, and another number", e);
 	return 0;
 }
 
@@ -64,7 +67,7 @@ sl_cp_epoch_accept(struct sl_cp *cp, const char *id, struct sl_error *e)
 		sl_hint(e, "control.status tells the refused one");
 		return -ENOENT;
 	}
-	snprintf(cp->accepted, sizeof(cp->accepted), "%s", id);
+	cp->accepted = cp->refused;
 	cp->refused = (struct sl_epoch){0};
 	cp_event(cp, "epoch_accepted", "success", json_pack("{s:s}", "id", id));
 	sl_cp_resync(cp);
@@ -74,13 +77,13 @@ sl_cp_epoch_accept(struct sl_cp *cp, const char *id, struct sl_error *e)
 static void
 enter_epoch(struct sl_cp *cp, const struct sl_epoch *epoch)
 {
-	if (cp->epoch.number != 0 && strcmp(cp->epoch.id, epoch->id) != 0)
+	if (cp->epoch.number != 0 && !sl_epoch_same(&cp->epoch, epoch))
 		cp_event(cp, "epoch_changed", "success",
 			 json_pack("{s:I, s:I, s:s}", "from", (json_int_t)cp->epoch.number, "to",
 				   (json_int_t)epoch->number, "id", epoch->id));
 	cp->epoch = *epoch;
-	cp->accepted[0] = '\0';
-	if (cp->seen.number == epoch->number && strcmp(cp->seen.id, epoch->id) == 0)
+	cp->accepted = (struct sl_epoch){0};
+	if (sl_epoch_same(&cp->seen, epoch))
 		return;
 	cp->seen = *epoch;
 	cp_tomb_epoch(cp);
@@ -212,7 +215,7 @@ static void
 take_shadow(struct sl_cp *cp)
 {
 	struct sl_replica *before = cp->r;
-	bool same_epoch = strcmp(cp->epoch.id, cp->shadow_epoch.id) == 0;
+	bool same_epoch = sl_epoch_same(&cp->epoch, &cp->shadow_epoch);
 
 	cp->r = cp->shadow;
 	cp->shadow = NULL;
@@ -222,6 +225,7 @@ take_shadow(struct sl_cp *cp)
 	cp->shadow_resumes = same_epoch;
 	cp->in_op = true;
 	cp->cache_now = cp_cache_is_on(cp);
+	cp->cache_hole = false;
 	fresh(cp);
 	if (compare_with(cp, before) != 0)
 		cp_round(cp); /* without memory for a list: what is known is served */
@@ -276,7 +280,8 @@ schema(void *ctx, unsigned schema)
  */
 
 static int
-fold_put(struct sl_cp *cp, enum sl_kind k, const char *id, const json_t *op, struct sl_error *e)
+fold_put(struct sl_cp *cp, enum sl_kind k, const char *id, const json_t *op, uint64_t seq,
+	 struct sl_error *e)
 {
 	json_t *body = json_object_get(op, "obj");
 	uint64_t rev = (uint64_t)json_integer_value(json_object_get(op, "rev"));
@@ -286,7 +291,7 @@ fold_put(struct sl_cp *cp, enum sl_kind k, const char *id, const json_t *op, str
 		return rc == -ENOMEM ? gw_no_memory(e)
 				     : sl_fail(e, -EBADMSG, "object_invalid", "/ops", "%s/%.100s",
 					       sl_kind_name(k), id);
-	cp_tomb_clear(cp, k, id, rev);
+	cp_tomb_clear(cp, k, id, rev, seq);
 	return 0;
 }
 
@@ -336,7 +341,7 @@ fold_op(struct sl_cp *cp, const json_t *op, uint64_t seq, struct sl_error *e)
 		return 0;
 	}
 	if (put)
-		rc = fold_put(cp, k, id, op, e);
+		rc = fold_put(cp, k, id, op, seq, e);
 	else
 		fold_del(cp, k, id, op, seq);
 	if (rc == 0 && cp_work_add(cp, k, id) != 0)
@@ -376,6 +381,9 @@ txn(void *ctx, json_t *txn, struct sl_error *e)
 {
 	struct sl_cp *cp = ctx;
 
+	if (cp->cache_hole)
+		return sl_fail(e, -EBADMSG, "journal_hole", "",
+			       "a snapshot was asked for: what came before is not all known");
 	if (!cp->copying && cp->phase == CP_IDLE)
 		return take_txn(cp, txn, e);
 	cp->held = json_incref(txn);

@@ -99,6 +99,8 @@ subscribe(struct sl_cp *cp, unsigned first)
 	s->sub = sl_sub_new(&sc, &cp->last_error);
 	if (s->sub == NULL)
 		sl_log(SL_LOG_ERR, "control", "no source is dialled: %s", cp->last_error.message);
+	else if (cp->cache_hole)
+		sl_sub_resync(s->sub, "resync");
 }
 
 static unsigned
@@ -259,6 +261,14 @@ static int64_t
 wall_s(const struct sl_cp *cp)
 {
 	return (int64_t)(gw_wall_ns(cp->gw) / SL_NS_PER_S);
+}
+
+int64_t
+sl_cp_certificate_until(const struct sl_cp *cp)
+{
+	const struct source *s = cp->link;
+
+	return s != NULL && s->tls != NULL ? sl_tls_not_after(s->tls) : 0;
 }
 
 void

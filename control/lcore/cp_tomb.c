@@ -321,11 +321,11 @@ forget(struct sl_cp *cp, struct cp_tomb *t)
 }
 
 void
-cp_tomb_clear(struct sl_cp *cp, enum sl_kind k, const char *id, uint64_t rev)
+cp_tomb_clear(struct sl_cp *cp, enum sl_kind k, const char *id, uint64_t rev, uint64_t seq)
 {
 	struct cp_tomb *t = keeps(k) ? find(cp, k, id) : NULL;
 
-	if (t != NULL && (t->epoch == cp->epoch.number || rev > t->rev))
+	if (t != NULL && ((t->epoch == cp->epoch.number && seq > t->seq) || rev > t->rev))
 		forget(cp, t);
 }
 

@@ -268,7 +268,7 @@ changed(void *ctx, const struct sl_replica_obj *was, const struct sl_replica_obj
 		/* it may have changed before it was deleted: all revisions of this epoch */
 		cp_tomb_add(cp, was, sl_epoch_rev_base(cp->epoch.number + 1), cp->seq);
 	else if (is != NULL && cp->shadow_resumes)
-		cp_tomb_clear(cp, is->kind, is->id, is->rev);
+		cp_tomb_clear(cp, is->kind, is->id, is->rev, cp->seq);
 	if (cp_work_add(cp, o->kind, o->id) != 0)
 		sl_log(SL_LOG_ERR, "control", "no memory for %s %s", sl_kind_name(o->kind), o->id);
 }

@@ -446,10 +446,13 @@ merge_table(struct sl_evidence *ev, unsigned i, struct sl_agg_table *t, unsigned
 	struct sl_agg_row row;
 	unsigned n = 0;
 
+	if (ev->at[i] < end)
+		rule_counts_sync(ev->rules);
 	for (; ev->at[i] < end; ev->at[i]++) {
 		sl_agg_row_get(t, ev->at[i], &row);
 		if (!merge_row(ev, &row, offset, last))
 			break;
+		rule_counts_add(ev->rules, row.role_id, row.rule_id, row.flows, row.packets);
 		n++;
 	}
 	*more = ev->at[i] < t->used;
@@ -544,7 +547,8 @@ init(struct sl_evidence *ev, const struct sl_evidence_conf *c)
 	ev->last = malloc(ev->max * sizeof(*ev->last));
 	ev->bucket = malloc(size * sizeof(*ev->bucket));
 	ev->dir = c->state_dir != NULL ? strdup(c->state_dir) : NULL;
-	if (ev->row == NULL || ev->last == NULL || ev->bucket == NULL ||
+	ev->rules = rule_counts_new(ev->gw);
+	if (ev->rules == NULL || ev->row == NULL || ev->last == NULL || ev->bucket == NULL ||
 	    (c->state_dir != NULL && ev->dir == NULL))
 		return -ENOMEM;
 	for (i = 0; i < size; i++)
@@ -558,6 +562,7 @@ static void
 release(struct sl_evidence *ev)
 {
 	gw_helper_free(ev->helper);
+	rule_counts_free(ev->rules);
 	free(ev->job.rows);
 	free(ev->row);
 	free(ev->last);
@@ -719,6 +724,19 @@ sl_evidence_clear(struct sl_evidence *ev, void (*done)(void *ctx), void *ctx, st
 	if (done == NULL)
 		ev_save_now(ev);
 	return 0;
+}
+
+unsigned
+sl_evidence_rules(struct sl_evidence *ev, uint64_t *generation, unsigned *omitted)
+{
+	rule_counts_sync(ev->rules);
+	return rule_counts_n(ev->rules, generation, omitted);
+}
+
+void
+sl_evidence_rule(const struct sl_evidence *ev, unsigned i, uint64_t *flows, uint64_t *packets)
+{
+	rule_counts_get(ev->rules, i, flows, packets);
 }
 
 unsigned

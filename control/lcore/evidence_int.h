@@ -10,6 +10,7 @@
 
 #include "gw.h"
 #include "gw_helper.h"
+#include "rule_count.h"
 #include "sl_evidence.h"
 
 #define EV_NONE UINT32_MAX
@@ -114,6 +115,7 @@ struct sl_evidence {
 	void (*clear_done)(void *ctx); /* NULL: nobody waits for a clearing */
 	void *clear_ctx;
 	unsigned scans; /* under way: places of names must not move */
+	struct rule_counts *rules;
 };
 
 /* --- evidence.c ---------------------------------------------------------------------------------

@@ -47,9 +47,27 @@ gw_job_free(struct gw_job *j)
 	free(j->ifaces);
 	free(j->test_peers);
 	free(j->touch);
+	free(j->marks);
 	free(j->state_dir);
 	free(j->file);
 	free(j);
+}
+
+int
+gw_job_mark(struct sl_gw *gw, struct gw_job *j)
+{
+	const struct sl_policy *p = gw->policy->doc != NULL ? gw->policy->doc->policy : NULL;
+	unsigned i;
+
+	if (p == NULL || gw->n_managed == 0)
+		return 0;
+	j->marks = calloc(p->n_targets + 1, sizeof(*j->marks));
+	if (j->marks == NULL)
+		return -ENOMEM;
+	for (i = 0; i < p->n_targets; i++)
+		if (p->targets[i].withdrawn)
+			memcpy(j->marks[j->n_marks++], p->targets[i].name, SL_POL_NAME);
+	return 0;
 }
 
 bool
@@ -215,6 +233,24 @@ look_at(struct gw_doc *d)
 }
 
 static int
+by_mark(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static void
+withdraw(const struct gw_job *j, struct sl_policy *p)
+{
+	unsigned i;
+
+	if (j->n_marks > 1)
+		qsort(j->marks, j->n_marks, sizeof(*j->marks), by_mark);
+	for (i = 0; j->n_marks > 0 && i < p->n_targets; i++)
+		p->targets[i].withdrawn |= bsearch(p->targets[i].name, j->marks, j->n_marks,
+						   sizeof(*j->marks), by_mark) != NULL;
+}
+
+static int
 read_document(struct gw_job *j)
 {
 	struct gw_doc *d = j->doc;
@@ -230,6 +266,7 @@ read_document(struct gw_job *j)
 				     &j->e);
 	if (rc != 0)
 		return rc;
+	withdraw(j, d->policy);
 	look_at(d);
 	d->lints = json_array();
 	sl_policy_lint(d->policy, j->when.wall_ns, add_lint, d);

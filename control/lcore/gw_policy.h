@@ -259,7 +259,9 @@ struct gw_job {
 	char *file;	    /* that it is to be read from; NULL: the text is there */
 	struct gw_rules *tables;
 	struct gw_who *who;
-	bool no_acl; /* a candidate */
+	bool no_acl;		    /* a candidate */
+	char (*marks)[SL_POL_NAME]; /* targets that are withdrawn, whatever its document says */
+	unsigned n_marks;
 	struct sl_policy_limits limits;
 	struct gw_when when;
 	uint64_t generation;
@@ -293,6 +295,8 @@ bool gw_job_take_document(struct gw_job *j, const struct sl_gw_policy_load *l);
 /** Take a fresh look at interfaces and clocks. @return 0, -ENOMEM */
 int gw_job_snapshot(struct sl_gw *gw, struct gw_job *j);
 void gw_job_free(struct gw_job *j);
+/** Under a control plane: what its ledger withdrew is so in a candidate too. @return 0, -ENOMEM */
+int gw_job_mark(struct sl_gw *gw, struct gw_job *j);
 /** The two parts of the helper; rc and e of the job tell how it went. */
 void gw_job_build(struct gw_task *t);
 void gw_job_test(struct gw_task *t);

@@ -12,15 +12,20 @@
 
 #define FRESH_NS SL_NS_PER_S
 #define TURN_NS SL_NS_PER_MS
+#define RETRY_S 1
+#define RETRY_MAX_S 60
 
 struct sl_metrics {
 	struct sl_ctl *ctl;
-	struct sl_scrape *door; /* NULL: it could not be opened */
-	struct event *turn;
+	struct event_base *base;
+	struct sl_scrape *door; /* NULL: it could not be opened yet */
+	struct event *turn, *retry;
+	unsigned retry_s;      /* until the next try; 0: none was needed */
 	struct evbuffer *text; /* what was answered last; NULL: nothing yet */
 	uint64_t made_ns;
 	bool gathering;
-	struct metrics_text head; /* all but the peers */
+	struct metrics_text head; /* all but rules and peers */
+	struct metrics_rules rules;
 	struct metrics_peers peers;
 	char problem[320];
 };
@@ -76,6 +81,7 @@ static void
 end(struct sl_metrics *m)
 {
 	metrics_text_clear(&m->head);
+	metrics_rules_clear(&m->rules);
 	metrics_peers_clear(&m->peers);
 	m->gathering = false;
 }
@@ -86,6 +92,7 @@ keep(struct sl_metrics *m)
 	struct evbuffer *text = evbuffer_new();
 	int rc = text != NULL ? metrics_text_move(&m->head, text) : -ENOMEM;
 
+	rc = rc ? rc : metrics_rules_move(&m->rules, text);
 	rc = rc ? rc : metrics_peers_move(&m->peers, text);
 	if (rc != 0) {
 		if (text != NULL)
@@ -110,7 +117,7 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	do
-		done = metrics_peers_step(&m->peers);
+		done = metrics_rules_step(&m->rules) && metrics_peers_step(&m->peers);
 	while (!done && now_ns(m) < until);
 	if (!done) {
 		event_add(m->turn, &soon);
@@ -129,8 +136,9 @@ begin(struct sl_metrics *m)
 	rc = rc ? rc : metrics_gateway(m->head.f, m->ctl);
 	if (rc == 0) {
 		metrics_policy(m->head.f, m->ctl);
-		rc = metrics_peers_begin(&m->peers, m->ctl);
+		rc = metrics_rules_begin(&m->rules, m->ctl);
 	}
+	rc = rc ? rc : metrics_peers_begin(&m->peers, m->ctl);
 	m->gathering = true;
 	return rc ? rc : event_add(m->turn, &soon);
 }
@@ -152,19 +160,35 @@ on_ask(void *ctx)
 
 /* --- begin and end ---------------------------------------------------------------------------- */
 
+/** Said once; tried again, for as long as it takes. */
 static void
-listen_at(struct sl_metrics *m, struct event_base *base, const struct sl_endpoint *at)
+cannot_listen(struct sl_metrics *m, const struct sl_error *e)
 {
+	struct timeval tv;
+
+	snprintf(m->problem, sizeof(m->problem), "%s", e->message);
+	if (m->retry_s == 0)
+		sl_log(SL_LOG_WARN, "metrics",
+		       "nobody can scrape: %s: %s; it is tried again, or: %s", e->path, e->message,
+		       e->hint);
+	m->retry_s = m->retry_s == 0 ? RETRY_S : SL_MIN(2 * m->retry_s, (unsigned)RETRY_MAX_S);
+	tv = (struct timeval){.tv_sec = m->retry_s};
+	event_add(m->retry, &tv);
+}
+
+static void
+begin_to_listen(struct sl_metrics *m)
+{
+	const struct sl_endpoint *at = &m->ctl->config->metrics.listen;
 	char text[SL_ENDPOINT_STR];
 	struct sl_error e = {0};
 
-	m->door = sl_scrape_new(base, at, on_ask, m, &e);
+	m->door = sl_scrape_new(m->base, at, on_ask, m, &e);
 	if (m->door == NULL) {
-		snprintf(m->problem, sizeof(m->problem), "%s", e.message);
-		sl_log(SL_LOG_WARN, "metrics", "nobody can scrape: %s: %s; %s", e.path, e.message,
-		       e.hint);
+		cannot_listen(m, &e);
 		return;
 	}
+	m->problem[0] = '\0';
 	sl_endpoint_str(at, text);
 	if (!sl_rpc_is_loopback(&at->ip))
 		sl_log(SL_LOG_WARN, "metrics",
@@ -172,6 +196,14 @@ listen_at(struct sl_metrics *m, struct event_base *base, const struct sl_endpoin
 		       "the metrics, without a login and in clear; let a firewall keep others out",
 		       text);
 	sl_log(SL_LOG_NOTICE, "metrics", "http://%s/metrics, without a login", text);
+}
+
+static void
+on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	begin_to_listen(arg);
 }
 
 struct sl_metrics *
@@ -185,12 +217,14 @@ sl_metrics_new(struct sl_ctl *ctl, struct event_base *base)
 	if (m == NULL)
 		return NULL;
 	m->ctl = ctl;
+	m->base = base;
 	m->turn = evtimer_new(base, on_turn, m);
-	if (m->turn == NULL) {
-		free(m);
+	m->retry = evtimer_new(base, on_retry, m);
+	if (m->turn == NULL || m->retry == NULL) {
+		sl_metrics_free(m);
 		return NULL;
 	}
-	listen_at(m, base, &ctl->config->metrics.listen);
+	begin_to_listen(m);
 	return m;
 }
 
@@ -207,7 +241,10 @@ sl_metrics_free(struct sl_metrics *m)
 	if (m == NULL)
 		return;
 	sl_scrape_free(m->door);
-	event_free(m->turn);
+	if (m->turn != NULL)
+		event_free(m->turn);
+	if (m->retry != NULL)
+		event_free(m->retry);
 	end(m);
 	if (m->text != NULL)
 		evbuffer_free(m->text);

@@ -11,10 +11,18 @@ static void
 build(FILE *f, struct sl_ctl *ctl)
 {
 	sl_prom_head(f, "sluice_build_info", "gauge", "version of the program");
-	sl_prom_uint(f, "sluice_build_info", 1, "program", "sluiced", "version", SL_VERSION, "dpdk",
-		     rte_version(), NULL);
+	sl_prom_uint(f, "sluice_build_info", 1, "program", "sluiced", "version", SL_VERSION,
+		     "commit", sl_prom_commit, "dpdk", rte_version(), NULL);
 	sl_prom_single(f, "sluice_uptime_seconds", "gauge", "since the start",
 		       ctl_uptime_ns(ctl) / SL_NS_PER_S);
+	if (ctl->turns == NULL)
+		return;
+	sl_prom_head(f, "sluice_loop_turn_seconds", "histogram",
+		     "processor time of a turn of control's event loop");
+	sl_prom_times(f, "sluice_loop_turn_seconds", &ctl->turns->times, NULL, NULL);
+	sl_prom_head(f, "sluice_loop_turn_longest_seconds", "gauge", "the longest one so far");
+	sl_prom_real(f, "sluice_loop_turn_longest_seconds", (double)ctl->turns->longest_ns / 1e9,
+		     NULL);
 }
 
 /* --- ports ------------------------------------------------------------------------------------ */
@@ -200,6 +208,7 @@ metrics_gateway(FILE *f, struct sl_ctl *ctl)
 	build(f, ctl);
 	ports(f, ctl, span.now);
 	lcores(f, ctl, &span);
+	metrics_dataplane(f, ctl, span.now, &sum);
 	drops(f, &sum);
 	stages(f, &sum);
 	if (ctl->hs != NULL)

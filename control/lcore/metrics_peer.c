@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Peers by state, and the series of each of the first ones. A removal puts the last peer of an
- * interface into the gap, so a peer may be missed once, but none is told twice.
+ * Peers by state, and series of those with most traffic since the gateway's start: so which ones
+ * have series changes seldom. All are looked at first, then those that were picked are told. A
+ * removal puts the last peer of an interface into the gap, so a peer may be missed once, but none
+ * is told twice.
  */
 #include <sodium.h>
 #include <stdlib.h>
@@ -11,9 +13,11 @@
 #include "sl_prom.h"
 
 #define STEP 64
+#define TELL_STEP 16 /* they have a good deal of text */
 #define LABEL_BYTES 6
+#define ALLOWED_MAX 64 /* prefixes in a label */
 
-enum { STATES, RX, TX, HANDSHAKE, INFO };
+enum { STATES, RX, TX, HANDSHAKE, INFO, FLAVOR_SENT, FLAVOR_RECEIVED, FLAVOR_HANDSHAKE };
 
 static const struct {
 	const char *name, *type, *help;
@@ -26,14 +30,25 @@ static const struct {
 	[HANDSHAKE] = {"sluice_peer_last_handshake_timestamp_seconds", "gauge",
 		       "when the last handshake ended; 0: there was none"},
 	[INFO] = {"sluice_peer_info", "gauge", "the name of a peer"},
+	/* as MindFlavor's prometheus_wireguard_exporter has them */
+	[FLAVOR_SENT] = {"wireguard_sent_bytes_total", "counter", "Bytes sent to the peer"},
+	[FLAVOR_RECEIVED] = {"wireguard_received_bytes_total", "counter",
+			     "Bytes received from the peer"},
+	[FLAVOR_HANDSHAKE] = {"wireguard_latest_handshake_seconds", "gauge",
+			      "UNIX timestamp seconds of the last handshake"},
 };
+_Static_assert(SL_ARRAY_SIZE(families) == METRICS_PEER_FAMILIES, "a text each");
 
 static bool
 is_wanted(const struct metrics_peers *p, unsigned family)
 {
 	const struct sl_config_metrics *c = &p->ctl->config->metrics;
 
-	return family == STATES || (c->peers && (family != INFO || c->peer_names));
+	if (family == STATES)
+		return true;
+	if (family >= FLAVOR_SENT)
+		return c->mindflavor;
+	return c->peers && (family != INFO || c->peer_names);
 }
 
 static void
@@ -51,6 +66,9 @@ metrics_peers_begin(struct metrics_peers *p, struct sl_ctl *ctl)
 	if (p->iface == NULL)
 		return -ENOMEM;
 	sl_gw_iface_walk(ctl->gw, add_iface, p);
+	if (metrics_top_init(&p->top,
+			     ctl->config->metrics.peers ? ctl->config->metrics.peer_limit : 0) != 0)
+		return -ENOMEM;
 	for (unsigned i = 0; i < SL_ARRAY_SIZE(p->family); i++) {
 		if (!is_wanted(p, i))
 			continue;
@@ -74,35 +92,71 @@ label_of(const struct sl_pubkey *key, char out[2 * LABEL_BYTES + 1])
 }
 
 static void
-show(struct metrics_peers *p, const struct sl_gw_peer_info *i)
+tell(struct metrics_peers *p, unsigned family, uint64_t v, const char *iface, const char *peer)
+{
+	sl_prom_uint(p->family[family].f, families[family].name, v, "interface", iface, "peer",
+		     peer, NULL);
+}
+
+#define ALLOWED_STR (ALLOWED_MAX * SL_PREFIX_STR + sizeof("..."))
+
+/** Comma between them; "..." behind the first ones of very many. */
+static void
+allowed_text(const struct sl_gw_peer_info *i, char out[ALLOWED_STR])
+{
+	unsigned shown = SL_MIN(i->n_allowed, (unsigned)ALLOWED_MAX);
+	char prefix[SL_PREFIX_STR];
+	size_t n = 0;
+
+	out[0] = '\0';
+	for (unsigned k = 0; k < shown; k++)
+		n += (size_t)snprintf(out + n, ALLOWED_STR - n, "%s%s", k > 0 ? "," : "",
+				      sl_prefix_str(&i->allowed[k], prefix));
+	if (shown < i->n_allowed)
+		snprintf(out + n, ALLOWED_STR - n, "...");
+}
+
+static void
+tell_flavor(struct metrics_peers *p, const struct sl_gw_peer_info *i)
+{
+	const uint64_t v[] = {i->tx_bytes, i->rx_bytes, i->last_handshake_wall_ns / SL_NS_PER_S};
+	char key[SL_KEY_B64_LEN + 1], allowed[ALLOWED_STR];
+
+	sl_key_to_base64(i->public_key.b, key);
+	allowed_text(i, allowed);
+	for (unsigned k = 0; k < SL_ARRAY_SIZE(v); k++)
+		sl_prom_uint(p->family[FLAVOR_SENT + k].f, families[FLAVOR_SENT + k].name, v[k],
+			     "interface", i->iface, "public_key", key, "allowed_ips", allowed,
+			     "friendly_name", i->name, NULL);
+}
+
+static void
+tell_peer(struct metrics_peers *p, const struct sl_gw_peer_info *i)
 {
 	char peer[2 * LABEL_BYTES + 1];
 
 	label_of(&i->public_key, peer);
-	sl_prom_uint(p->family[RX].f, families[RX].name, i->rx_bytes, "interface", i->iface, "peer",
-		     peer, NULL);
-	sl_prom_uint(p->family[TX].f, families[TX].name, i->tx_bytes, "interface", i->iface, "peer",
-		     peer, NULL);
-	sl_prom_uint(p->family[HANDSHAKE].f, families[HANDSHAKE].name,
-		     i->last_handshake_wall_ns / SL_NS_PER_S, "interface", i->iface, "peer", peer,
-		     NULL);
+	tell(p, RX, i->rx_bytes, i->iface, peer);
+	tell(p, TX, i->tx_bytes, i->iface, peer);
+	tell(p, HANDSHAKE, i->last_handshake_wall_ns / SL_NS_PER_S, i->iface, peer);
 	if (p->family[INFO].f != NULL)
 		sl_prom_uint(p->family[INFO].f, families[INFO].name, 1, "interface", i->iface,
 			     "peer", peer, "name", i->name, NULL);
+	if (p->family[FLAVOR_SENT].f != NULL)
+		tell_flavor(p, i);
 }
 
 static bool
 each_peer(void *ctx, const struct sl_gw_peer_info *i)
 {
 	struct metrics_peers *p = ctx;
+	const struct metrics_pick pick = {.bytes = i->rx_bytes + i->tx_bytes,
+					  .iface = p->at,
+					  .key = i->public_key};
 
 	p->state[(unsigned)i->state < SL_ARRAY_SIZE(p->state) ? i->state : SL_HS_ERROR]++;
-	if (!p->ctl->config->metrics.peers || p->shown == p->ctl->config->metrics.peer_limit) {
-		p->omitted++;
-	} else {
-		p->shown++;
-		show(p, i);
-	}
+	p->seen++;
+	metrics_top_offer(&p->top, &pick);
 	return --p->room > 0;
 }
 
@@ -118,17 +172,32 @@ end_iface(struct metrics_peers *p)
 	p->at++;
 }
 
-bool
-metrics_peers_step(struct metrics_peers *p)
+static void
+look(struct metrics_peers *p)
 {
-	if (p->at == p->n_ifaces)
-		return true;
 	p->room = STEP;
 	sl_gw_peer_walk(p->ctl->gw, p->iface[p->at], p->after, each_peer, p);
 	p->after += STEP - p->room;
 	if (p->room > 0)
 		end_iface(p);
-	return p->at == p->n_ifaces;
+}
+
+bool
+metrics_peers_step(struct metrics_peers *p)
+{
+	struct sl_gw_peer_info i;
+
+	if (p->at < p->n_ifaces) {
+		look(p);
+		return false;
+	}
+	for (unsigned k = 0; k < TELL_STEP && p->told < p->top.n; k++) {
+		const struct metrics_pick *t = &p->top.v[p->told++];
+
+		if (sl_gw_peer_info(p->ctl->gw, p->iface[t->iface], &t->key, &i) == 0)
+			tell_peer(p, &i);
+	}
+	return p->told == p->top.n;
 }
 
 int
@@ -138,7 +207,7 @@ metrics_peers_move(struct metrics_peers *p, struct evbuffer *to)
 	int rc = 0;
 
 	sl_prom_single(last, "sluice_metrics_peers_omitted", "gauge",
-		       "peers without series of their own", p->omitted);
+		       "peers without series of their own", p->seen - p->top.n);
 	for (unsigned i = 0; rc == 0 && i < SL_ARRAY_SIZE(p->family); i++)
 		if (p->family[i].f != NULL)
 			rc = metrics_text_move(&p->family[i], to);
@@ -150,6 +219,7 @@ metrics_peers_clear(struct metrics_peers *p)
 {
 	for (unsigned i = 0; i < SL_ARRAY_SIZE(p->family); i++)
 		metrics_text_clear(&p->family[i]);
+	metrics_top_clear(&p->top);
 	free(p->iface);
 	*p = (struct metrics_peers){0};
 }

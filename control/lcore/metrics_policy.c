@@ -88,15 +88,44 @@ rings(FILE *f, const json_t *status)
 	}
 }
 
+/** Of all reasons, those of which there was none too. */
 static void
-sinks(FILE *f, const json_t *status)
+sink_drops(FILE *f, const json_t *sink)
+{
+	const json_t *drops = json_object_get(sink, "drops"), *d;
+	const char *reason;
+	size_t k;
+
+	for (unsigned i = 0; (reason = sl_drain_drop_reason(i)) != NULL; i++) {
+		uint64_t n = 0;
+
+		json_array_foreach (drops, k, d)
+			n += strcmp(text(d, "reason"), reason) == 0 ? number(d, "records") : 0;
+		sl_prom_uint(f, "sluice_log_dropped_events_total", n, "sink", text(sink, "name"),
+			     "reason", reason, NULL);
+	}
+}
+
+static void
+pushes(FILE *f, struct sl_drain *d)
+{
+	struct sl_prom_times t;
+	const char *name;
+
+	sl_prom_head(f, "sluice_log_push_seconds", "histogram",
+		     "time of a delivery to the sink, with what was tried again");
+	for (unsigned i = 0; (name = sl_drain_pushes(d, i, &t)) != NULL; i++)
+		sl_prom_times(f, "sluice_log_push_seconds", &t, "sink", name);
+}
+
+static void
+sinks(FILE *f, struct sl_drain *drain, const json_t *status)
 {
 	static const struct {
 		const char *name, *help, *of;
 	} counters[] = {
 		{"sluice_log_events_total", "events for the sink", "drained"},
 		{"sluice_log_acked_events_total", "events that the sink has taken", "acked"},
-		{"sluice_log_dropped_events_total", "events that the sink lost", "dropped"},
 		{"sluice_log_errors_total", "errors of the sink", "errors"},
 	};
 	const json_t *list = json_object_get(status, "sinks"), *s;
@@ -110,6 +139,10 @@ sinks(FILE *f, const json_t *status)
 			sl_prom_uint(f, counters[i].name, number(s, counters[i].of), "sink",
 				     text(s, "name"), NULL);
 	}
+	sl_prom_head(f, "sluice_log_dropped_events_total", "counter", "events that the sink lost");
+	json_array_foreach (list, k, s)
+		sink_drops(f, s);
+	pushes(f, drain);
 	sl_prom_head(f, "sluice_log_queue_used_ratio", "gauge",
 		     "how full the queue of the sink is");
 	json_array_foreach (list, k, s)
@@ -154,6 +187,9 @@ policy(FILE *f, struct sl_ctl *ctl)
 		       i.version);
 	sl_prom_single(f, "sluice_policy_generation", "gauge", "grows with every policy in force",
 		       i.generation);
+	sl_prom_head(f, "sluice_policy_apply_seconds", "gauge",
+		     "from the order of the policy in force to its service");
+	sl_prom_real(f, "sluice_policy_apply_seconds", (double)i.publish_ns / 1e9, NULL);
 	sl_prom_single(f, "sluice_policy_refused", "gauge", "1: the last one was refused",
 		       i.last_error[0] != '\0');
 	sl_prom_single(f, "sluice_generation", "gauge", "grows with every change of the gateway",
@@ -184,6 +220,28 @@ replication(FILE *f, const struct sl_cp *cp)
 		       p.heard_wall_s);
 }
 
+static void
+certificate(FILE *f, const char *use, int64_t until_s)
+{
+	if (until_s > 0)
+		sl_prom_uint(f, "sluice_certificate_expiry_timestamp_seconds", (uint64_t)until_s,
+			     "use", use, NULL);
+}
+
+static void
+certificates(FILE *f, const struct sl_ctl *ctl)
+{
+	int64_t above = ctl->cp != NULL ? sl_cp_certificate_until(ctl->cp) : 0;
+	int64_t remote = ctl->remote != NULL ? sl_remote_certificate_until(ctl->remote) : 0;
+
+	if (above == 0 && remote == 0)
+		return;
+	sl_prom_head(f, "sluice_certificate_expiry_timestamp_seconds", "gauge",
+		     "when a certificate of the gateway ends");
+	certificate(f, "control_plane", above);
+	certificate(f, "remote", remote);
+}
+
 void
 metrics_policy(FILE *f, struct sl_ctl *ctl)
 {
@@ -194,12 +252,13 @@ metrics_policy(FILE *f, struct sl_ctl *ctl)
 	policy(f, ctl);
 	if (status != NULL) {
 		rings(f, status);
-		sinks(f, status);
+		sinks(f, ctl->drain, status);
 	}
 	if (ctl->evidence != NULL)
 		sl_prom_single(f, "sluice_evidence_rows", "gauge", "flow aggregates that are kept",
 			       sl_evidence_rows(ctl->evidence));
 	if (ctl->cp != NULL)
 		replication(f, ctl->cp);
+	certificates(f, ctl);
 	json_decref(status);
 }

@@ -105,6 +105,12 @@ sl_remote_poll(struct sl_remote *r)
 		look(r);
 }
 
+int64_t
+sl_remote_certificate_until(const struct sl_remote *r)
+{
+	return sl_tls_not_after(r->tls);
+}
+
 void
 sl_remote_problems(const struct sl_remote *r, json_t *problems)
 {

@@ -73,6 +73,7 @@ struct sl_config_metrics {
 	bool on;
 	struct sl_endpoint listen;
 	bool peers, peer_names;
+	bool mindflavor; /* the series of that exporter too, with names and public keys */
 	unsigned peer_limit;
 };
 

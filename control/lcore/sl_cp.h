@@ -53,6 +53,8 @@ struct sl_cp_progress {
 	uint64_t heard_wall_s; /* when a control plane was heard last; before that: the start */
 };
 void sl_cp_progress(const struct sl_cp *cp, struct sl_cp_progress *out);
+/** When its certificate ends, wall seconds; 0: it has none. */
+int64_t sl_cp_certificate_until(const struct sl_cp *cp);
 /** What control.status tells. */
 json_t *sl_cp_status(struct sl_cp *cp);
 /** Sentences about what is wrong, for sys.health. */

@@ -15,6 +15,7 @@
 #include "sl_plan.h"
 #include "sl_remote.h"
 #include "sl_rpc.h"
+#include "sl_turns.h"
 
 struct sl_ctl {
 	struct sl_gw *gw;
@@ -39,6 +40,7 @@ struct sl_ctl {
 	struct sl_cp *cp;	      /* NULL: no control plane */
 	struct sl_remote *remote;     /* NULL: no remote control */
 	struct sl_metrics *metrics;   /* NULL: nobody can scrape */
+	const struct sl_turns *turns; /* of the loop; NULL: not counted */
 	struct sl_rpc *rpc;	      /* filled by sl_ctl_register() */
 };
 

@@ -42,6 +42,15 @@ unsigned sl_evidence_poll(struct sl_evidence *ev);
 /** How many rows are kept now. */
 unsigned sl_evidence_rows(const struct sl_evidence *ev);
 
+/**
+ * What the rules of the policy in force decided since the start, by their order in it.
+ * @param generation changes with the policy; @param omitted rules beyond the first 5,000
+ * @return how many rules are counted
+ */
+unsigned sl_evidence_rules(struct sl_evidence *ev, uint64_t *generation, unsigned *omitted);
+/** @param i below that number. A row of a flow counts for the rule that decided last. */
+void sl_evidence_rule(const struct sl_evidence *ev, unsigned i, uint64_t *flows, uint64_t *packets);
+
 struct sl_evidence_row {
 	struct sl_agg_key key;
 	char peer[64]; /* name at the time */

@@ -28,6 +28,8 @@ struct sl_remote *sl_remote_new(struct sl_rpc_server *server, const struct sl_re
 void sl_remote_reload(struct sl_remote *r);
 /** Now and then: does our certificate end? It is logged in time. NULL allowed. */
 void sl_remote_poll(struct sl_remote *r);
+/** When our certificate ends, wall seconds. */
+int64_t sl_remote_certificate_until(const struct sl_remote *r);
 /** A sentence where it ends soon, for sys.health. NULL allowed. */
 void sl_remote_problems(const struct sl_remote *r, json_t *problems);
 /** After the server was freed; NULL allowed. */

@@ -14,6 +14,12 @@ sl_epoch_rev_base(uint64_t number)
 	return (number / 3600) << 32 | (number % 3600) << 20;
 }
 
+bool
+sl_epoch_same(const struct sl_epoch *a, const struct sl_epoch *b)
+{
+	return a->number == b->number && strcmp(a->id, b->id) == 0;
+}
+
 json_t *
 sl_epoch_json(const struct sl_epoch *e)
 {
@@ -50,6 +56,12 @@ read_number(const json_t *v, const char *key, uint64_t *out)
 	if (n == NULL)
 		return 0;
 	return json_is_integer(n) && i >= 0 && i < NUMBER_MAX ? 0 : -EINVAL;
+}
+
+bool
+sl_epoch_later(const struct sl_epoch *ours, const struct sl_epoch *theirs)
+{
+	return theirs->number > ours->number && strcmp(theirs->id, ours->id) != 0;
 }
 
 int

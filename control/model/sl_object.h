@@ -158,10 +158,14 @@ struct sl_epoch {
 	char parent_id[33]; /* "" none */
 	uint64_t parent_seq;
 };
-/** {number, id, parent_id, parent_seq} */
 /** Where the revisions of an epoch begin: above those of all epochs with a lower number, and below
  * 2^53, which is as far as a number of JSON reaches. */
 uint64_t sl_epoch_rev_base(uint64_t number);
+/** Is `theirs` one that may follow `ours`: of a higher number, and of an id of its own? */
+bool sl_epoch_later(const struct sl_epoch *ours, const struct sl_epoch *theirs);
+/** The same number and the same id: one without the other names no epoch. */
+bool sl_epoch_same(const struct sl_epoch *a, const struct sl_epoch *b);
+/** {number, id, parent_id, parent_seq} */
 json_t *sl_epoch_json(const struct sl_epoch *e);
 int sl_epoch_parse(const json_t *v, struct sl_epoch *out);
 

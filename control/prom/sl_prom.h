@@ -22,4 +22,23 @@ void sl_prom_real(FILE *f, const char *name, double v, ...) __attribute__((senti
 /** A family of one sample without labels. */
 void sl_prom_single(FILE *f, const char *name, const char *type, const char *help, uint64_t v);
 
+#define SL_PROM_CLASSES 8
+
+/** Upper bounds of the classes, in nanoseconds: 1 ms to 5 s. */
+extern const uint64_t sl_prom_class_ns[SL_PROM_CLASSES];
+
+/** How long things took. One writer; zeroed at the begin. */
+struct sl_prom_times {
+	uint64_t n[SL_PROM_CLASSES + 1]; /* of at most so long; the last: longer */
+	uint64_t all, sum_ns;
+};
+
+void sl_prom_time(struct sl_prom_times *t, uint64_t ns);
+/** The samples of a histogram in seconds. @param label NULL: none */
+void sl_prom_times(FILE *f, const char *name, const struct sl_prom_times *t, const char *label,
+		   const char *value);
+
+/** The commit that the program was built from, as git describes it, or "unknown". */
+extern const char sl_prom_commit[];
+
 #endif

@@ -69,7 +69,7 @@ op_epoch(void *ctx, const struct sl_epoch *epoch, struct sl_error *e)
 	struct sl_epoch ours;
 
 	sl_store_epoch(committed(f), &ours);
-	if (epoch->number > ours.number || sl_store_head(committed(f)) == 0)
+	if (sl_epoch_later(&ours, epoch) || sl_store_head(committed(f)) == 0)
 		return 0;
 	if (f->conf.confirmed && f->conf.confirmed(f->conf.ctx, epoch))
 		return 0;

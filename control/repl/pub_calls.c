@@ -242,7 +242,9 @@ is_past(const struct sl_publisher *p, bool has, const json_t *epoch)
 	uint64_t number;
 	char id[33];
 
-	return has && epoch && (wire_epoch(epoch, &number, id) < 0 || strcmp(id, p->epoch.id) != 0);
+	return has && epoch &&
+	       (wire_epoch(epoch, &number, id) < 0 || number != p->epoch.number ||
+		strcmp(id, p->epoch.id) != 0);
 }
 
 /** Is its sum the one of what it should have? Comparable where nothing is on the way to it. */

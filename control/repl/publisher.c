@@ -31,7 +31,7 @@ epoch_changed(struct sl_publisher *p)
 	struct sl_epoch epoch;
 
 	sl_store_epoch(p->conf.store, &epoch);
-	return strcmp(epoch.id, p->epoch.id) != 0;
+	return !sl_epoch_same(&epoch, &p->epoch);
 }
 
 int
@@ -121,7 +121,7 @@ void
 pub_anew(struct sl_publisher *p, const struct sl_epoch *was)
 {
 	pub_feed_drop(p);
-	if (strcmp(was->id, p->epoch.id) != 0)
+	if (!sl_epoch_same(was, &p->epoch))
 		pub_rows_forget(p);
 	PUB_EACH (s, p) {
 		pub_scope_free(&s->scope);

@@ -61,7 +61,7 @@ struct sl_position {
  */
 struct sl_sub_ops {
 	void (*position)(void *ctx, struct sl_position *out);
-	/** May we take this epoch? -EPERM: lower, or the same number with another id, and nobody
+	/** May we take this epoch? -EPERM: lower, or only one of number and id is ours, and nobody
 	 * confirmed it: the subscriber tries the next source. */
 	int (*epoch)(void *ctx, const struct sl_epoch *epoch, struct sl_error *e);
 	int (*snapshot_begin)(void *ctx, const struct sl_epoch *epoch, uint64_t seq,

@@ -29,12 +29,6 @@ number(const json_t *o, const char *name)
 }
 
 static bool
-epoch_same(const struct sl_epoch *a, const struct sl_epoch *b)
-{
-	return a->number == b->number && strcmp(a->id, b->id) == 0;
-}
-
-static bool
 epoch_is(const json_t *o, const struct sl_epoch *e)
 {
 	uint64_t n;
@@ -139,7 +133,7 @@ epoch_taken(struct sl_sub *s, const struct sl_epoch *epoch)
 {
 	struct sl_error e = {0};
 
-	if (epoch_same(&s->epoch, epoch))
+	if (sl_epoch_same(&s->epoch, epoch))
 		return true;
 	if (s->conf.ops->epoch(s->conf.ctx, epoch, &e) == 0)
 		return true;
@@ -208,7 +202,7 @@ stand(struct sl_sub *s)
 	struct sl_position pos = {0};
 
 	s->conf.ops->position(s->conf.ctx, &pos);
-	if (s->known && epoch_same(&pos.epoch, &s->epoch) && pos.seq == s->seq)
+	if (s->known && sl_epoch_same(&pos.epoch, &s->epoch) && pos.seq == s->seq)
 		return;
 	s->epoch = pos.epoch;
 	s->seq = pos.seq;
@@ -345,7 +339,7 @@ op_failed(struct sl_sub *s, enum sub_op op, int rc, json_t *more, const struct s
 
 	s->conf.ops->position(s->conf.ctx, &pos);
 	folded = rc != -EPROTO && rc != -EBADMSG && (op == SUB_OP_TXN || op == SUB_OP_END) &&
-		 pos.seq == s->msg_seq && epoch_same(&pos.epoch, &s->msg_epoch);
+		 pos.seq == s->msg_seq && sl_epoch_same(&pos.epoch, &s->msg_epoch);
 	if (folded)
 		advance(s, op);
 	nack(s, s->msg_seq, e, more);
@@ -435,13 +429,13 @@ on_snapshot(struct sl_sub *s, json_t *p)
 	if (!json_is_array(json_object_get(p, "objects")) ||
 	    sl_epoch_parse(json_object_get(p, "epoch"), &epoch) ||
 	    number(p, "part") != (first ? 1 : s->part + 1) ||
-	    (!first && (seq != s->msg_seq || !epoch_same(&epoch, &s->msg_epoch)))) {
+	    (!first && (seq != s->msg_seq || !sl_epoch_same(&epoch, &s->msg_epoch)))) {
 		desync(s, "a part of a snapshot does not fit");
 		return;
 	}
 	if (first && !epoch_taken(s, &epoch))
 		return;
-	if (first && epoch_same(&epoch, &s->epoch) && seq < SL_MAX(s->seq, s->head)) {
+	if (first && sl_epoch_same(&epoch, &s->epoch) && seq < SL_MAX(s->seq, s->head)) {
 		desync(s, "a snapshot of the same epoch would go back");
 		return;
 	}

@@ -10,6 +10,7 @@
 #include "call_int.h"
 #include "kept.h"
 #include "problem.h"
+#include "resume.h"
 #include "sl_log.h"
 #include "sl_secret.h"
 
@@ -146,14 +147,12 @@ static void
 to_problem(struct sl_call *c, int rc, const struct sl_error *e)
 {
 	const char *primary = primary_for(c, e);
-	const char *path = evhttp_request_get_uri(c->req);
 	char instance[256];
 
 	c->status = problem_status(rc, e);
 	if (c->status == 500)
 		sl_log(SL_LOG_ERR, "rest", "%s: %s [%s]", c->id, e->message, e->reason);
-	snprintf(instance, sizeof(instance), "%.*s", path ? (int)strcspn(path, "?") : 0,
-		 path ? path : "");
+	snprintf(instance, sizeof(instance), "%.*s", (int)strcspn(c->uri, "?"), c->uri);
 	problem_headers(c, c->status, e);
 	c->location[0] = '\0';
 	c->etag = 0;
@@ -237,6 +236,7 @@ call_free(struct sl_call *c)
 		event_free(c->timer);
 	json_decref(c->body);
 	json_decref(c->out);
+	json_decref(c->row);
 	free(c->out_text);
 	free(c);
 }
@@ -249,22 +249,54 @@ call_publish(struct sl_call *c)
 	c->changed = false;
 }
 
-void
+static void
 call_end(struct sl_call *c, int rc, const struct sl_error *e)
 {
-	if (rc < 0)
-		to_problem(c, rc, e);
-	else if (c->op != NULL && !c->kept)
-		kept_store(c);
+	if (c->req == NULL) { /* nobody waits for it */
+		sl_log(SL_LOG_NOTICE, "rest", "%s: %s of before the restart: %s", c->uri, c->op->id,
+		       rc < 0 ? e->message : "done");
+	} else {
+		if (rc < 0)
+			to_problem(c, rc, e);
+		transmit(c);
+		rest_counts_answer(&c->rest->counts, c->op, c->status,
+				   sl_rest_mono_ns() - c->begun_ns);
+	}
 	call_publish(c);
-	transmit(c);
 	log_it(c);
 	call_free(c);
+}
+
+static void
+kept_run(struct sl_task *t)
+{
+	kept_store(SL_CONTAINER_OF(t, struct sl_call, task));
+}
+
+static void
+kept_done(struct sl_task *t)
+{
+	struct sl_call *c = SL_CONTAINER_OF(t, struct sl_call, task);
+
+	sl_call_finish(c, c->rc, &c->e);
 }
 
 void
 sl_call_finish(struct sl_call *c, int rc, const struct sl_error *e)
 {
-	TAILQ_REMOVE(&c->rest->waiting, c, link);
+	struct sl_rest *r = c->rest;
+
+	if (rc == 0 && !c->kept && r->writer != NULL && kept_wanted(c)) {
+		c->kept = true;
+		c->rc = rc;
+		c->e = *e;
+		c->store = r->writer_store;
+		c->task = (struct sl_task){.run = kept_run, .done = kept_done};
+		sl_tasks_give(r->writer, &c->task);
+		return;
+	}
+	TAILQ_REMOVE(&r->waiting, c, link);
+	if (rc < 0 && c->part > 0)
+		resume_later(r);
 	call_end(c, rc, e);
 }

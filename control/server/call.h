@@ -29,7 +29,8 @@
 
 struct sl_call {
 	struct sl_rest *rest;
-	struct evhttp_request *req;
+	struct evhttp_request *req;  /* NULL: it came before the server was started anew */
+	json_t *row;		     /* then what was noted of it, else NULL */
 	const struct sl_rest_op *op; /* NULL: none was found */
 	struct sl_store *store;	     /* of the thread that works on the call */
 	struct sl_principal who;     /* name "" before the login */
@@ -42,6 +43,8 @@ struct sl_call {
 	json_t *body;	       /* checked against its schema; NULL: none */
 	const char *text;      /* the bytes of the body */
 	size_t text_len;
+	const char *uri; /* as it came */
+	const char *key; /* Idempotency-Key of a change, NULL: none */
 	bool has_if_match, if_any, none_match;
 	uint64_t if_rev;
 	uint64_t begun_ns;
@@ -62,7 +65,9 @@ struct sl_call {
 	/* on its way (stage.c) */
 	bool body_read;
 	bool refused;	     /* to the role: that is a row of the audit */
+	bool begun;	     /* its handler has it, or had it */
 	unsigned part;	     /* of a handler that asks to be called again: how often it was */
+	uint64_t on_rev;     /* of such a handler: the revision that its first part made */
 	struct sl_task task; /* what a thread does, and what it gave: */
 	int rc;
 	struct sl_error e;

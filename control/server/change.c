@@ -5,6 +5,7 @@
 
 #include "history.h"
 #include "kept.h"
+#include "sl_trail.h"
 
 /* --- whom it concerns ------------------------------------------------------------------------- */
 
@@ -124,7 +125,7 @@ plain_diff(struct sl_store_txn *t)
 	json_t *shared = sl_store_diff(t), *diff = json_deep_copy(shared);
 
 	json_decref(shared);
-	history_clean(diff);
+	sl_trail_clean(diff);
 	return diff;
 }
 

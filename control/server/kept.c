@@ -9,7 +9,6 @@
 #include "sl_log.h"
 
 #define HASH 32
-#define KEY_MAX 128
 
 int
 kept_init(struct sl_store *s, struct sl_error *e)
@@ -23,23 +22,14 @@ kept_init(struct sl_store *s, struct sl_error *e)
 		e);
 }
 
-static const char *
-key_of(const struct sl_call *c)
-{
-	if (c->op->method != SL_METHOD_POST || c->op->reads)
-		return NULL;
-	return evhttp_find_header(evhttp_request_get_input_headers(c->req), "Idempotency-Key");
-}
-
 /** Of what was asked: target and body. */
 static void
 request_hash(const struct sl_call *c, uint8_t out[HASH])
 {
-	const char *uri = evhttp_request_get_uri(c->req);
 	crypto_generichash_state st;
 
 	crypto_generichash_init(&st, NULL, 0, HASH);
-	crypto_generichash_update(&st, (const uint8_t *)uri, strlen(uri) + 1);
+	crypto_generichash_update(&st, (const uint8_t *)c->uri, strlen(c->uri) + 1);
 	crypto_generichash_update(&st, (const uint8_t *)c->text, c->text_len);
 	crypto_generichash_final(&st, out, HASH);
 }
@@ -84,23 +74,19 @@ replay(struct sl_call *c, sqlite3_stmt *st, struct sl_error *e)
 int
 kept_find(struct sl_call *c, bool *hit, struct sl_error *e)
 {
-	const char *key = key_of(c);
 	sqlite3_stmt *st = NULL;
 	int rc = 0;
 
 	*hit = false;
-	if (key == NULL)
+	if (c->key == NULL)
 		return 0;
-	if (key[0] == '\0' || strlen(key) > KEY_MAX)
-		return sl_fail(e, -EINVAL, "header_invalid", "Idempotency-Key",
-			       "1 to %d characters", KEY_MAX);
 	if (sqlite3_prepare_v2(sl_store_db(c->store),
 			       "SELECT request, status, seq, rev, location, body FROM rest_kept "
 			       "WHERE who = ?1 AND key = ?2 AND at > ?3",
 			       -1, &st, NULL) != SQLITE_OK)
 		return sl_fail(e, -EIO, "store_io", "", "kept answers cannot be read");
 	sqlite3_bind_text(st, 1, c->who.name, -1, SQLITE_STATIC);
-	sqlite3_bind_text(st, 2, key, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 2, c->key, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(st, 3, (sqlite3_int64)(sl_rest_wall_ns() / 1000000000 - KEPT_S));
 	if (sqlite3_step(st) == SQLITE_ROW) {
 		rc = replay(c, st, e);
@@ -112,7 +98,7 @@ kept_find(struct sl_call *c, bool *hit, struct sl_error *e)
 
 /** @param body NULL: none */
 static int
-put(struct sl_call *c, const char *key, int status, const char *body)
+put(struct sl_call *c, int status, const char *body)
 {
 	sqlite3_stmt *st = NULL;
 	uint8_t hash[HASH];
@@ -125,7 +111,7 @@ put(struct sl_call *c, const char *key, int status, const char *body)
 			       -1, &st, NULL) != SQLITE_OK)
 		return -EIO;
 	sqlite3_bind_text(st, 1, c->who.name, -1, SQLITE_STATIC);
-	sqlite3_bind_text(st, 2, key, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 2, c->key, -1, SQLITE_STATIC);
 	sqlite3_bind_blob(st, 3, hash, HASH, SQLITE_STATIC);
 	sqlite3_bind_int64(st, 4, (sqlite3_int64)(sl_rest_wall_ns() / 1000000000));
 	sqlite3_bind_int(st, 5, status);
@@ -141,24 +127,27 @@ put(struct sl_call *c, const char *key, int status, const char *body)
 int
 kept_claim(struct sl_call *c, struct sl_error *e)
 {
-	const char *key = key_of(c);
-
-	if (key == NULL || put(c, key, 0, NULL) == 0)
+	if (c->key == NULL || put(c, 0, NULL) == 0)
 		return 0;
 	return sl_fail(e, -EIO, "store_io", "", "the request cannot be noted: %s",
 		       sqlite3_errmsg(sl_store_db(c->store)));
 }
 
+bool
+kept_wanted(const struct sl_call *c)
+{
+	return c->key != NULL && c->status < 300 && c->out != NULL && !sl_call_dry_run(c);
+}
+
 void
 kept_store(struct sl_call *c)
 {
-	const char *key = c->status < 300 ? key_of(c) : NULL;
 	char *body;
 
-	if (key == NULL || c->out == NULL || sl_call_dry_run(c))
+	if (!kept_wanted(c))
 		return;
 	body = c->keep_secret ? NULL : json_dumps(c->out, JSON_COMPACT);
-	if (put(c, key, c->status, body) != 0)
+	if (put(c, c->status, body) != 0)
 		sl_log(SL_LOG_WARN, "rest", "%s: the answer could not be kept: %s", c->id,
 		       sqlite3_errmsg(sl_store_db(c->store)));
 	free(body);

@@ -7,6 +7,7 @@
 
 #include "evidence.h"
 #include "sl_log.h"
+#include "sl_trail.h"
 #include "sl_json.h"
 
 #define DAY_S 86400
@@ -443,6 +444,12 @@ each_to_follow(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const ch
 void
 migration_follow(struct sl_store *s, struct sl_collector *c)
 {
+	static const struct sl_trail_row row = {.actor = "gateways",
+						.source = "-",
+						.operation = "modes",
+						.path = "-",
+						.request_id = "-",
+						.outcome = "done"};
 	struct follow f = {.s = s, .c = c, .moved = json_object()};
 	struct sl_error e = {0};
 	struct sl_store_txn *t;
@@ -458,6 +465,8 @@ migration_follow(struct sl_store *s, struct sl_collector *c)
 			if (rc == 0)
 				rc = sl_store_put(t, SL_KIND_MIGRATION, id, SL_REV_ANY, entry, &e);
 		}
+		if (rc == 0)
+			rc = sl_trail_change(s, t, &row, &e);
 		if (t != NULL && rc == 0)
 			rc = sl_store_commit(t, &seq, &e);
 		else if (t != NULL)

@@ -4,11 +4,23 @@
 #include <stdio.h>
 
 #include "change.h"
+#include "leaving.h"
 #include "repl_view.h"
 
 /* Objects of one transaction while a gateway is taken out: subscribers, and whoever else changes
  * something, have their turn between them. */
 #define PART 128
+
+static json_t *
+status(const struct sl_call *c)
+{
+	json_t *o = repl_view_node(c->rest->c.publisher, c->arg[0]), *leaves;
+
+	leaves = c->rest->writer != NULL ? leaving_show(c->store, c->arg[0]) : NULL;
+	if (leaves != NULL)
+		json_object_set_new(o, "decommission", leaves);
+	return o;
+}
 
 int
 sl_op_get_gateway_status(struct sl_call *c, struct sl_error *e)
@@ -17,8 +29,7 @@ sl_op_get_gateway_status(struct sl_call *c, struct sl_error *e)
 
 	if (rc == 0 && sl_store_get(c->store, SL_KIND_GATEWAY, c->arg[0], NULL, NULL) != 0)
 		rc = sl_call_not_found("gateway", c->arg[0], e);
-	return rc != 0 ? rc
-		       : sl_call_answer(c, 200, repl_view_node(c->rest->c.publisher, c->arg[0]), e);
+	return rc != 0 ? rc : sl_call_answer(c, 200, status(c), e);
 }
 
 /* --- taking one out --------------------------------------------------------------------------- */
@@ -100,44 +111,122 @@ shut_out(struct sl_call *c, struct sl_store_txn *t, struct sl_error *e)
 	return rc;
 }
 
-/** A part of it. @param[out] all that is the last one; a dry run is one transaction */
 static int
-take_out(struct sl_call *c, struct sl_store_txn *t, bool *all, struct sl_error *e)
+dry_run(struct sl_call *c, struct sl_store_txn *t, struct sl_error *e)
 {
-	int n = 0, rc = 0;
+	int rc = revoke_certificates(c, t, e);
 
-	if (!sl_call_dry_run(c))
-		n = sl_store_del_dependents(t, SL_KIND_GATEWAY, c->arg[0], NULL, PART, e);
-	*all = n < PART;
-	if (n < 0)
-		return n;
-	if (!*all)
-		return c->part == 0 ? shut_out(c, t, e) : 0;
-	if (c->part == 0)
-		rc = revoke_certificates(c, t, e);
 	if (rc == 0)
 		rc = sl_store_del(t, SL_KIND_GATEWAY, c->arg[0], SL_REV_ANY, e);
-	return rc == -ENOENT && c->part > 0 ? 0 : rc; /* somebody was quicker: it is gone */
+	return change_end(c, t, rc, e);
+}
+
+/** Where it stands, as this transaction sees it. */
+struct stand {
+	struct leaving l;
+	uint64_t rev; /* of the record */
+	bool there;   /* the record is */
+	bool begun;   /* and it was shut by a part before, this call's or another's */
+};
+
+static int
+look(struct sl_call *c, struct sl_store_txn *t, struct stand *s, struct sl_error *e)
+{
+	int rc = leaving_get(c->store, c->arg[0], &s->l, e);
+
+	s->rev = 0;
+	s->there = sl_store_txn_get(t, SL_KIND_GATEWAY, c->arg[0], &s->rev, NULL) == 0;
+	s->begun = rc == 0 && s->there && !s->l.done && s->l.rev == s->rev;
+	return rc == -ENOENT ? 0 : rc;
+}
+
+/** A part of it. What is gone with it and those before is the answer. */
+static int
+take_part(struct sl_call *c, struct sl_store_txn *t, struct stand *s, bool *all, struct sl_error *e)
+{
+	int rc, n = sl_store_del_dependents(t, SL_KIND_GATEWAY, c->arg[0], NULL, PART, e);
+
+	*all = n >= 0 && n < PART;
+	rc = SL_MIN(n, 0);
+	if (rc == 0 && !s->begun && !*all) {
+		rc = shut_out(c, t, e);
+		if (rc == 0)
+			rc = sl_store_txn_get(t, SL_KIND_GATEWAY, c->arg[0], &s->rev, NULL);
+		if (rc == 0)
+			rc = leaving_begin(c, s->rev, e);
+	} else if (rc == 0 && c->part == 0) {
+		rc = revoke_certificates(c, t, e);
+	}
+	if (rc == 0 && *all)
+		rc = sl_store_del(t, SL_KIND_GATEWAY, c->arg[0], SL_REV_ANY, e);
+	if (rc != 0)
+		return rc;
+	c->on_rev = s->rev;
+	json_decref(c->out);
+	c->out = s->begun ? json_incref(s->l.gone) : NULL;
+	count(c, t);
+	if (*all)
+		json_object_set_new(c->out, "seq",
+				    json_integer((json_int_t)sl_store_head(c->store) + 1));
+	return *all && !s->begun ? 0 : leaving_note(c, c->out, *all, e);
+}
+
+/** Between two parts somebody else took the rest, or the record is not the one that was shut. */
+static int
+was_ended(struct sl_call *c, const struct stand *s, struct sl_error *e)
+{
+	c->status = 200;
+	if (s->l.done && s->l.rev == c->on_rev) { /* another call like this one */
+		json_decref(c->out);
+		c->out = json_incref(s->l.gone);
+		return 0;
+	}
+	if (s->l.gone != NULL && !s->l.done && s->l.rev == c->on_rev) {
+		json_decref(c->out);
+		c->out = json_incref(s->l.gone);
+		leaving_drop(c->store, c->arg[0]);
+	}
+	if (!s->there) {
+		json_object_set_new(c->out, "seq",
+				    json_integer((json_int_t)sl_store_head(c->store)));
+		return 0;
+	}
+	sl_fail(e, -EEXIST, "gateway_changed", "",
+		"gateway \"%.63s\" was changed or made anew while it was taken out: what is left "
+		"of "
+		"it stays",
+		c->arg[0]);
+	sl_hint(e, "look at it, and decommission it again if it shall go");
+	return -EEXIST;
 }
 
 int
 sl_op_decommission_gateway(struct sl_call *c, struct sl_error *e)
 {
 	struct sl_store_txn *t = change_begin(c, e);
-	bool all;
+	struct stand s = {0};
+	bool all = false;
 	int rc;
 
 	if (t == NULL)
 		return e->err;
-	rc = take_out(c, t, &all, e);
-	if (rc == 0 && !sl_call_dry_run(c))
-		count(c, t);
-	rc = all ? change_end(c, t, rc, e) : change_part(c, t, rc, e);
-	if (rc != 0 || c->done)
+	if (sl_call_dry_run(c))
+		return dry_run(c, t, e);
+	rc = look(c, t, &s, e);
+	if (rc == 0 && !s.there && c->part == 0)
+		rc = sl_call_not_found("gateway", c->arg[0], e);
+	if (rc == 0 && c->part > 0 && (!s.begun || s.rev != c->on_rev)) {
+		sl_store_abort(t);
+		rc = was_ended(c, &s, e);
+		json_decref(s.l.gone);
 		return rc;
-	if (!all)
-		return SL_CALL_AGAIN;
-	json_object_set_new(c->out, "seq", json_integer((json_int_t)c->seq));
+	}
+	if (rc == 0)
+		rc = take_part(c, t, &s, &all, e);
+	json_decref(s.l.gone);
+	rc = all ? change_end(c, t, rc, e) : change_part(c, t, rc, e);
+	if (rc != 0)
+		return rc;
 	c->status = 200;
-	return 0;
+	return all ? 0 : SL_CALL_AGAIN;
 }

@@ -7,6 +7,7 @@
 #include "collector.h"
 #include "sl_prom.h"
 #include "sl_replica.h"
+#include "sl_rpc_server.h"
 #include "sl_tls_alarm.h"
 #include "sl_turns.h"
 
@@ -141,22 +142,12 @@ collected(FILE *f, struct sl_store *s, struct sl_collector *c)
 static void
 turns(FILE *f, const struct sl_turns *t)
 {
-	static const char bucket[] = "sluice_control_loop_turn_seconds_bucket";
-	uint64_t n = 0;
-	char le[24];
+	static const char name[] = "sluice_control_loop_turn_seconds";
 
 	if (t == NULL)
 		return;
-	sl_prom_head(f, "sluice_control_loop_turn_seconds", "histogram",
-		     "processor time of a turn of the event loop");
-	for (unsigned c = 0; c < SL_TURN_CLASSES; c++) {
-		n += t->n[c];
-		snprintf(le, sizeof(le), "%g", sl_turn_us[c] / 1e6);
-		sl_prom_uint(f, bucket, n, "le", le, NULL);
-	}
-	sl_prom_uint(f, bucket, t->all, "le", "+Inf", NULL);
-	sl_prom_real(f, "sluice_control_loop_turn_seconds_sum", (double)t->sum_ns / 1e9, NULL);
-	sl_prom_uint(f, "sluice_control_loop_turn_seconds_count", t->all, NULL);
+	sl_prom_head(f, name, "histogram", "processor time of a turn of the event loop");
+	sl_prom_times(f, name, &t->times, NULL, NULL);
 	sl_prom_head(f, "sluice_control_loop_turn_longest_seconds", "gauge",
 		     "the longest one so far");
 	sl_prom_real(f, "sluice_control_loop_turn_longest_seconds", (double)t->longest_ns / 1e9,
@@ -167,13 +158,69 @@ turns(FILE *f, const struct sl_turns *t)
 static void
 endings(FILE *f, const struct sl_rest *r)
 {
+	static const char name[] = "sluice_control_token_expiry_timestamp_seconds";
 	int64_t now = (int64_t)(sl_rest_wall_ns() / 1000000000);
+	struct sl_token_endings t;
+	unsigned n = 0;
 
+	sl_token_endings(r->c.store, now, now + SL_TLS_ALARM_DAYS * 86400, &t);
 	sl_prom_single(f, "sluice_control_certificate_expiry_timestamp_seconds", "gauge",
 		       "when this server's certificate ends", (uint64_t)sl_tls_not_after(r->c.tls));
 	sl_prom_single(f, "sluice_control_tokens_expiring", "gauge",
-		       "tokens that end within 14 days",
-		       sl_token_count_ending(r->c.store, now, now + SL_TLS_ALARM_DAYS * 86400));
+		       "tokens that end within 14 days", t.soon);
+	for (unsigned i = 0; i < SL_SR_N; i++) {
+		if (t.next_s[i] == 0)
+			continue;
+		if (n++ == 0)
+			sl_prom_head(f, name, "gauge", "when the next token with that role ends");
+		sl_prom_uint(f, name, (uint64_t)t.next_s[i], "kind", sl_service_role_name(i), NULL);
+	}
+}
+
+struct provider_family {
+	FILE *f;
+	bool begun;
+};
+
+static bool
+each_provider(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
+{
+	json_t *body = json_loadb(text, len, 0, NULL);
+	const char *state = json_string_value(json_object_get(body, "state"));
+	struct provider_family *x = ctx;
+
+	if (!x->begun)
+		sl_prom_head(x->f, "sluice_control_idp_up", "gauge",
+			     "1: the identity provider answers, as its object says");
+	x->begun = true;
+	sl_prom_uint(x->f, "sluice_control_idp_up", state != NULL && strcmp(state, "up") == 0,
+		     "issuer", id, NULL);
+	json_decref(body);
+	return true;
+}
+
+static void
+providers(FILE *f, struct sl_store *s)
+{
+	struct provider_family x = {.f = f};
+
+	sl_store_walk(s, SL_KIND_PROVIDER, "", each_provider, &x, NULL);
+}
+
+static void
+stream(FILE *f, const struct sl_rpc_server *server)
+{
+	static const char name[] = "sluice_control_stream_logins_total";
+	struct sl_rpc_server_stats st;
+
+	if (server == NULL)
+		return;
+	sl_rpc_server_stats(server, &st);
+	sl_prom_head(f, name, "counter", "logins of gateways and followers for replication");
+	sl_prom_uint(f, name, st.logins, "result", "ok", NULL);
+	sl_prom_uint(f, name, st.logins_refused, "result", "refused", NULL);
+	sl_prom_uint(f, name, st.logins_delayed, "result", "delayed", NULL);
+	sl_prom_single(f, "sluice_control_stream_connections", "gauge", "open now", st.connections);
 }
 
 int
@@ -190,7 +237,7 @@ sl_op_get_metrics(struct sl_call *c, struct sl_error *e)
 	sl_store_epoch(s, &epoch);
 	sl_prom_head(f, "sluice_build_info", "gauge", "version of the program");
 	sl_prom_uint(f, "sluice_build_info", 1, "program", "sluice-control", "version", SL_VERSION,
-		     NULL);
+		     "commit", sl_prom_commit, NULL);
 	sl_prom_single(f, "sluice_control_oplog_head", "gauge", "newest seq", sl_store_head(s));
 	sl_prom_single(f, "sluice_control_oplog_oldest", "gauge", "oldest seq of the log",
 		       sl_store_oldest(s));
@@ -198,18 +245,19 @@ sl_op_get_metrics(struct sl_call *c, struct sl_error *e)
 		       "number of the epoch; grows by a restore or a promotion", epoch.number);
 	sl_prom_single(f, "sluice_control_primary", "gauge", "1: this is the primary",
 		       sl_store_role(s) == SL_STORE_PRIMARY);
-	sl_prom_single(f, "sluice_control_http_requests_total", "counter",
-		       "requests of the REST API", st.requests);
+	rest_counts_put(f, &c->rest->counts);
 	sl_prom_single(f, "sluice_control_http_problems_total", "counter",
-		       "of them answered with a problem", st.problems);
+		       "answers that told a problem", st.problems);
 	sl_prom_head(f, "sluice_control_refused_total", "counter", "requests refused");
 	sl_prom_uint(f, "sluice_control_refused_total", st.refused_login, "reason", "login", NULL);
 	sl_prom_uint(f, "sluice_control_refused_total", st.refused_role, "reason", "role", NULL);
 	sl_prom_uint(f, "sluice_control_refused_total", st.refused_rate, "reason", "rate", NULL);
 	sl_prom_single(f, "sluice_control_http_connections", "gauge", "open now", st.connections);
 	turns(f, c->rest->c.turns);
+	stream(f, c->rest->c.stream);
 	endings(f, c->rest);
 	objects(f, s);
+	providers(f, s);
 	subscribers(f, c->rest->c.publisher);
 	collected(f, s, c->rest->c.collector);
 	if (fclose(f) != 0)

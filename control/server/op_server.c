@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "call.h"
-#include "history.h"
+#include "sl_trail.h"
 #include "sl_repl.h"
 
 int
@@ -90,7 +90,7 @@ sl_op_list_audit(struct sl_call *c, struct sl_error *e)
 	next = strtoull(after, &end, 10);
 	if (*end != '\0' || after[0] < '0' || after[0] > '9')
 		return sl_fail(e, -EINVAL, "param_invalid", "?after", "a number of the audit");
-	rc = history_list(c->store, next, c->q[SL_Q_ACTOR], limit, &rows, &next, e);
+	rc = sl_trail_list(c->store, next, c->q[SL_Q_ACTOR], limit, &rows, &next, e);
 	if (rc != 0)
 		return rc;
 	o = json_pack("{s:o}", "items", rows);
@@ -98,5 +98,25 @@ sl_op_list_audit(struct sl_call *c, struct sl_error *e)
 		snprintf(text, sizeof(text), "%" PRIu64, next);
 		json_object_set_new(o, "next", json_string(text));
 	}
+	return sl_call_answer(c, 200, o, e);
+}
+
+int
+sl_op_get_audit_key(struct sl_call *c, struct sl_error *e)
+{
+	struct sl_seal_chain at;
+	int rc;
+	json_t *o;
+
+	if (c->rest->writer == NULL) {
+		sl_call_not_primary(c, "an audit", e);
+		return e->err;
+	}
+	rc = sl_trail_head(c->store, &at, e);
+	if (rc != 0)
+		return rc;
+	o = sl_seal_place_json(&at);
+	if (o != NULL)
+		json_object_set_new(o, "key", json_string(c->rest->seal_key.text));
 	return sl_call_answer(c, 200, o, e);
 }

@@ -10,6 +10,7 @@
 #include "body_schema.h"
 #include "call_int.h"
 #include "head.h"
+#include "kept.h"
 #include "sl_rate.h"
 #include "secret_field.h"
 
@@ -152,6 +153,24 @@ check_rate(struct sl_call *c, const char *who, struct sl_error *e)
 	return -EAGAIN;
 }
 
+/** Who is it? Counted. */
+static int
+login(struct sl_call *c, struct bufferevent *bev, bool noted, struct sl_error *e)
+{
+	const char *authorization = header(c, "Authorization");
+	int rc = sl_rest_login(c->rest, bev, authorization, &c->from, !noted, &c->who, e);
+	enum rest_login_method m = REST_LOGIN_CERTIFICATE;
+
+	if (authorization != NULL)
+		m = REST_LOGIN_TOKEN;
+	else if (rc != 0 && strcmp(e->reason, "unauthenticated") == 0)
+		m = REST_LOGIN_NONE;
+	c->rest->counts.logins[m][rc == 0	  ? REST_LOGIN_OK
+				  : rc == -EAGAIN ? REST_LOGIN_DELAYED
+						  : REST_LOGIN_REFUSED]++;
+	return rc;
+}
+
 static int
 find_and_admit(struct sl_call *c, struct bufferevent *bev, enum sl_rest_method m, bool noted,
 	       struct sl_error *e)
@@ -164,7 +183,7 @@ find_and_admit(struct sl_call *c, struct bufferevent *bev, enum sl_rest_method m
 	at = c->op != NULL ? (unsigned)(c->op - sl_rest_ops) : 0;
 	if (c->op != NULL && c->rest->open[at])
 		return check_rate(c, sl_ip_str(&c->from, from), e);
-	rc = sl_rest_login(c->rest, bev, header(c, "Authorization"), &c->from, !noted, &c->who, e);
+	rc = login(c, bev, noted, e);
 	if (rc != 0) {
 		c->rest->stats.refused_login++;
 		c->op = NULL;
@@ -276,6 +295,11 @@ read_conditions(struct sl_call *c, struct sl_error *e)
 	c->none_match = none != NULL && c->op->method == SL_METHOD_PUT;
 	if (c->none_match && strcmp(none, "*") != 0)
 		return sl_fail(e, -EINVAL, "header_invalid", "If-None-Match", "only * is known");
+	if (c->op->method == SL_METHOD_POST && !c->op->reads)
+		c->key = header(c, "Idempotency-Key");
+	if (c->key != NULL && (c->key[0] == '\0' || strlen(c->key) > KEPT_KEY_MAX))
+		return sl_fail(e, -EINVAL, "header_invalid", "Idempotency-Key",
+			       "1 to %d characters", KEPT_KEY_MAX);
 	if (!c->op->if_match || c->has_if_match || c->none_match)
 		return 0;
 	sl_fail(e, -EINVAL, "precondition_required", "If-Match",
@@ -397,6 +421,7 @@ request_read(struct sl_call *c, struct bufferevent *bev, bool noted, struct sl_e
 	enum sl_rest_method m;
 	int rc;
 
+	c->uri = uri != NULL ? uri : "";
 	if (uri == NULL || !method_of(evhttp_request_get_command(c->req), &m))
 		return sl_fail(e, -EINVAL, "request_invalid", "", "no request that is known here");
 	rc = check_twice(c, e);

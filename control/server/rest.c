@@ -11,16 +11,21 @@
 #include "call_int.h"
 #include "door.h"
 #include "head.h"
-#include "history.h"
 #include "kept.h"
+#include "leaving.h"
 #include "problem.h"
+#include "resume.h"
+#include "sl_log.h"
 #include "sl_rate.h"
 #include "sl_secret.h"
+#include "sl_trail.h"
+#include "settings.h"
 
 #define RATE 50
 #define BURST 100
 #define PLACES 4096
 #define PRUNE_NS (600ULL * 1000000000)
+#define SECOND_NS 1000000000ULL
 
 static uint64_t
 clock_ns(clockid_t id)
@@ -66,7 +71,7 @@ call_new(struct sl_rest *r, struct evhttp_request *req, const struct sl_ip *from
 	c->req = req;
 	c->from = *from;
 	c->begun_ns = sl_rest_mono_ns();
-	c->text = "";
+	c->text = c->uri = "";
 	call_id(c->id);
 	return c;
 }
@@ -75,9 +80,12 @@ static void
 tidy_run(struct sl_task *t)
 {
 	struct sl_rest *r = SL_CONTAINER_OF(t, struct sl_rest, tidy);
+	struct sl_error e = {0};
 
 	kept_prune(r->writer_store, sl_rest_wall_ns());
-	history_prune(r->writer_store);
+	if (sl_trail_prune(r->writer_store, &r->seal_key, SL_TRAIL_ROWS, &e) < 0)
+		sl_log(SL_LOG_WARN, "rest", "%s", e.message);
+	leaving_prune(r->writer_store, sl_rest_wall_ns());
 }
 
 static void
@@ -99,6 +107,59 @@ tidy(struct sl_rest *r, uint64_t now)
 }
 
 static void
+seal_audit(struct sl_rest *r, const char *why)
+{
+	struct sl_error e = {0};
+
+	if (sl_trail_seal(r->writer_store, &r->seal_key, why, &e) < 0)
+		sl_log(SL_LOG_WARN, "rest", "%s", e.message);
+}
+
+static void
+seal_run(struct sl_task *t)
+{
+	seal_audit(SL_CONTAINER_OF(t, struct sl_rest, seal), "checkpoint");
+}
+
+static void
+seal_done(struct sl_task *t)
+{
+	SL_CONTAINER_OF(t, struct sl_rest, seal)->sealing = false;
+}
+
+/** What is new in the audit is signed once in a while. */
+static void
+on_second(evutil_socket_t fd, short what, void *arg)
+{
+	struct sl_rest *r = arg;
+	uint64_t now = sl_rest_mono_ns();
+
+	if (r->sealing ||
+	    now - r->sealed_ns < (uint64_t)sl_setting_get(r->c.store, "audit_seal_s") * SECOND_NS)
+		return;
+	r->sealed_ns = now;
+	r->sealing = true;
+	r->seal = (struct sl_task){.run = seal_run, .done = seal_done};
+	sl_tasks_give(r->writer, &r->seal);
+}
+
+static int
+open_audit(struct sl_rest *r, struct sl_error *e)
+{
+	struct timeval second = {.tv_sec = 1};
+	int rc = sl_trail_key(r->state_dir, &r->seal_key, e);
+
+	if (rc == 0)
+		rc = sl_trail_open(r->c.store, &r->seal_key, e);
+	if (rc != 0)
+		return rc;
+	r->seal_timer = event_new(r->c.base, -1, EV_PERSIST, on_second, r);
+	if (r->seal_timer == NULL || event_add(r->seal_timer, &second) != 0)
+		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the REST API");
+	return 0;
+}
+
+static void
 on_request(void *ctx, struct evhttp_request *req, struct bufferevent *bev, const struct sl_ip *from,
 	   bool noted)
 {
@@ -109,6 +170,7 @@ on_request(void *ctx, struct evhttp_request *req, struct bufferevent *bev, const
 
 	r->stats.requests++;
 	if (c == NULL) {
+		rest_counts_answer(&r->counts, NULL, 503, 0);
 		evhttp_send_error(req, 503, NULL);
 		return;
 	}
@@ -175,6 +237,7 @@ refused(void *ctx, const struct sl_error *why, size_t max, struct evbuffer *out)
 
 	r->stats.requests++;
 	r->stats.problems++;
+	rest_counts_answer(&r->counts, NULL, status, 0);
 	call_id(id);
 	if (max == DOOR_BODY_STRANGER)
 		sl_hint(&e, "more is taken from whoever is logged in and may call the operation");
@@ -262,16 +325,20 @@ open_all(struct sl_rest *r, const struct sl_rest_conf *c, struct sl_error *e)
 	if (rc == 0 && sl_store_role(c->store) == SL_STORE_PRIMARY) {
 		rc = kept_init(c->store, e);
 		if (rc == 0)
-			rc = history_init(c->store, e);
+			rc = open_audit(r, e);
+		if (rc == 0)
+			rc = leaving_init(c->store, e);
 	}
 	if (rc == 0)
 		rc = open_threads(r, e);
 	if (rc != 0)
 		return rc;
 	r->rate = sl_rate_new(RATE, BURST, PLACES);
-	if (r->rate == NULL)
+	if (r->rate == NULL || rest_counts_init(&r->counts) != 0)
 		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the REST API");
 	r->door = door_new(c->base, c->tls, &c->at, &ops, r, e);
+	if (r->door != NULL)
+		resume_now(r);
 	return r->door != NULL ? 0 : e->err;
 }
 
@@ -301,14 +368,22 @@ sl_rest_free(struct sl_rest *r)
 		return;
 	sl_tasks_free(r->writer); /* they end with what they are doing */
 	sl_tasks_free(r->helper);
+	if (r->seal_timer != NULL)
+		event_free(r->seal_timer);
+	if (r->writer != NULL)
+		seal_audit(r, "stop");
+	sl_seal_key_wipe(&r->seal_key);
 	while ((c = TAILQ_FIRST(&r->waiting)) != NULL) {
 		TAILQ_REMOVE(&r->waiting, c, link);
 		if (c->cancel != NULL)
 			c->cancel(c);
 		call_free(c);
 	}
+	if (r->resume != NULL)
+		event_free(r->resume);
 	door_free(r->door);
 	sl_rate_free(r->rate);
+	rest_counts_clear(&r->counts);
 	json_decref(r->page);
 	free(r->roles);
 	free(r->open);

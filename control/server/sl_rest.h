@@ -17,6 +17,7 @@
 
 struct sl_rest;
 struct sl_collector;
+struct sl_rpc_server;
 struct sl_turns;
 
 struct sl_rest_conf {
@@ -28,10 +29,11 @@ struct sl_rest_conf {
 	struct sl_tls *tls;
 	const struct sl_allow_cert *certs;
 	struct sl_endpoint at;
-	const char *name;	      /* of this server */
-	const char *state_dir;	      /* backups go to DIR/backup */
-	const char *public_url;	      /* its host is taken in Host; NULL: none */
-	const struct sl_turns *turns; /* of the loop, for the metrics; NULL: not counted */
+	const char *name;		    /* of this server */
+	const char *state_dir;		    /* backups go to DIR/backup */
+	const char *public_url;		    /* its host is taken in Host; NULL: none */
+	const struct sl_turns *turns;	    /* of the loop, for the metrics; NULL: not counted */
+	const struct sl_rpc_server *stream; /* replication's, for the metrics; NULL: none */
 	/** Follower: its subscription; `at` names the source. false: there is none. NULL: primary.
 	 */
 	bool (*source)(void *ctx, struct sl_sub_info *info, char at[160]);

@@ -7,8 +7,10 @@
 #include <sys/queue.h>
 
 #include "sl_rest.h"
+#include "sl_seal.h"
 #include "sl_tasks.h"
 #include "operation.h"
+#include "rest_count.h"
 #include "target.h"
 #include "throttle.h"
 
@@ -29,12 +31,19 @@ struct sl_rest {
 	bool *open;		     /* it needs no login */
 	struct sl_call_list waiting; /* calls that are answered later */
 	struct sl_rest_stats stats;
+	struct rest_counts counts;
 	struct sl_tasks *writer; /* of the store; NULL: a follower's */
 	struct sl_tasks *helper;
 	struct sl_store *writer_store, *helper_store; /* their handles */
 	uint64_t pruned_ns; /* kept answers and the audit were tidied then */
 	bool tidying;
 	struct sl_task tidy;
+	struct event *resume;
+	struct sl_seal_key seal_key; /* signs the audit; of a follower none */
+	struct event *seal_timer;
+	uint64_t sealed_ns; /* when the audit was last looked at for that */
+	bool sealing;
+	struct sl_task seal;
 };
 
 uint64_t sl_rest_mono_ns(void);

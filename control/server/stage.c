@@ -57,7 +57,7 @@ give(struct sl_call *c, struct sl_tasks *to, void (*run)(struct sl_task *t),
 static void
 settle(struct sl_call *c)
 {
-	struct evbuffer *in = evhttp_request_get_input_buffer(c->req);
+	struct evbuffer *in = c->req != NULL ? evhttp_request_get_input_buffer(c->req) : NULL;
 
 	if (c->out != NULL) {
 		c->out_text = json_dumps(c->out, JSON_COMPACT);
@@ -68,7 +68,8 @@ settle(struct sl_call *c)
 	json_decref(c->body);
 	c->body = NULL;
 	c->text = "";
-	evbuffer_drain(in, evbuffer_get_length(in));
+	if (in != NULL)
+		evbuffer_drain(in, evbuffer_get_length(in));
 }
 
 static void
@@ -219,6 +220,28 @@ work_here(struct sl_call *c, struct sl_error *e)
 	return wait(c, e);
 }
 
+/** Is the same request, by its Idempotency-Key, on its way already? */
+static bool
+has_twin(const struct sl_call *c)
+{
+	const struct sl_call *o;
+
+	TAILQ_FOREACH (o, &c->rest->waiting, link) {
+		if (o != c && o->begun && c->key != NULL && o->key != NULL &&
+		    strcmp(o->key, c->key) == 0 && strcmp(o->who.name, c->who.name) == 0)
+			return true;
+	}
+	return false;
+}
+
+void
+stage_resume(struct sl_call *c)
+{
+	c->begun = true;
+	c->store = c->rest->writer_store;
+	give(c, c->rest->writer, write_run, work_done);
+}
+
 int
 stage_begin(struct sl_call *c, struct sl_error *e)
 {
@@ -230,6 +253,9 @@ stage_begin(struct sl_call *c, struct sl_error *e)
 			       ? wait(c, e)
 			       : sl_fail(e, -EAGAIN, "behind", "?at_seq",
 					 "this server has not received that seq yet");
+	if (has_twin(c)) /* its answer is this one's */
+		return wait(c, e);
+	c->begun = true;
 	if (place == SL_RUNS_HELPER) {
 		c->store = r->helper_store;
 		return give(c, r->helper, work_run, work_done);

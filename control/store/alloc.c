@@ -230,3 +230,81 @@ sl_alloc_agent(struct sl_store_txn *t, const char *pool, const char *iface, stru
 	free(p.reserved);
 	return rc;
 }
+
+/* --- agents that are there -------------------------------------------------------------------- */
+
+static bool
+routes(struct sl_store *s, const char *peer)
+{
+	json_t *body = NULL;
+	bool yes = sl_store_get(s, SL_KIND_PEER, peer, NULL, &body) == 0 &&
+		   json_is_true(json_object_get(body, "subnet_router"));
+
+	json_decref(body);
+	return yes;
+}
+
+/** A prefix of a peer as the plan gives it: its number in a network, or all of one that it routes
+ * for. @param[in,out] x then that network */
+static bool
+is_agents(struct sl_store *s, const struct plan *p, const char *peer, struct sl_prefix *x)
+{
+	struct sl_prefix net = {.ip = x->ip, .len = p->len};
+	struct sl_error e;
+	struct sl_ip own;
+	bool yes;
+
+	sl_prefix_mask(&net);
+	if (x->len == p->len)
+		yes = routes(s, peer);
+	else
+		yes = x->len == sl_ip_bytes(&x->ip) * 8 &&
+		      sl_alloc_host(&net, SL_ALLOC_AGENT_HOST, &own, &e) == 0 &&
+		      sl_ip_equal(&own, &x->ip);
+	*x = net;
+	return yes;
+}
+
+static int
+agents_in(struct sl_store *s, const struct plan *p, const char *iface, const struct sl_prefix *in,
+	  json_t *out, struct sl_error *e)
+{
+	sqlite3_stmt *st = store_stmt(s, ST_NET_PEERS);
+	struct sl_ip last = store_net_last(in);
+	uint8_t lo[17], hi[17];
+	char text[SL_PREFIX_STR];
+	int rc;
+
+	if (st == NULL)
+		return store_run(s, st, e);
+	store_net_key(&in->ip, lo);
+	store_net_key(&last, hi);
+	store_bind_text(st, 1, iface);
+	sqlite3_bind_blob(st, 2, lo, sizeof(lo), SQLITE_STATIC);
+	sqlite3_bind_blob(st, 3, hi, sizeof(hi), SQLITE_STATIC);
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		const uint8_t *key = sqlite3_column_blob(st, 0);
+		const char *peer = (const char *)sqlite3_column_text(st, 2);
+		struct sl_prefix x = {.ip.family = in->ip.family,
+				      .len = (uint8_t)sqlite3_column_int(st, 1)};
+
+		memcpy(x.ip.b, key + 1, sl_ip_bytes(&x.ip));
+		if (is_agents(s, p, peer, &x))
+			json_object_set_new(out, sl_prefix_str(&x, text), json_string(peer));
+	}
+	sqlite3_reset(st);
+	return rc == SQLITE_DONE ? 0 : store_sql_error(s->db, rc, "read", e);
+}
+
+int
+alloc_agents(struct sl_store *s, const char *iface, json_t *out, struct sl_error *e)
+{
+	struct plan p = {0};
+	int rc = read_plan(s, SL_ALLOC_AGENTS, &p, e);
+
+	for (unsigned i = 0; rc == 0 && i < p.n; i++)
+		rc = agents_in(s, &p, iface, &p.prefixes[i], out, e);
+	free(p.prefixes);
+	free(p.reserved);
+	return rc;
+}

@@ -97,6 +97,35 @@ sl_alloc_gateways(struct sl_store_txn *t, const char *iface, const struct sl_pre
 	return rc;
 }
 
+/** Who has an address in the network: the peer itself (`own`), or another one. @return 1, 0 */
+static int
+who_is_in(struct sl_store *s, const char *iface, const struct sl_prefix *net, const char *peer,
+	  bool own, char other[SL_OBJ_ID], struct sl_error *e)
+{
+	sqlite3_stmt *st = store_stmt(s, ST_NET_PEER_IN);
+	struct sl_prefix masked = *net;
+	struct sl_ip last;
+	uint8_t lo[17], hi[17];
+	int rc;
+
+	if (st == NULL)
+		return store_run(s, st, e);
+	sl_prefix_mask(&masked);
+	last = store_net_last(&masked);
+	store_net_key(&masked.ip, lo);
+	store_net_key(&last, hi);
+	store_bind_text(st, 1, iface);
+	sqlite3_bind_blob(st, 2, lo, sizeof(lo), SQLITE_STATIC);
+	sqlite3_bind_blob(st, 3, hi, sizeof(hi), SQLITE_STATIC);
+	store_bind_text(st, 4, peer);
+	sqlite3_bind_int(st, 5, own);
+	rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW)
+		store_column(st, 0, other, SL_OBJ_ID);
+	sqlite3_reset(st);
+	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : store_sql_error(s->db, rc, "read", e);
+}
+
 /** What another gateway has for agents, in `body`, this one (`id`) gets too. */
 static int
 join_networks(struct sl_store_txn *t, const char *id, const char *other, const json_t *body,
@@ -122,14 +151,50 @@ join_networks(struct sl_store_txn *t, const char *id, const char *other, const j
 	return rc;
 }
 
+/** The first gateway with an index: agents were made when none had an address to give them. Where
+ * others have come into such a network, it is nobody's plan any more. */
+static int
+join_agents(struct sl_store_txn *t, const char *id, const char *iface, struct sl_error *e)
+{
+	json_t *nets = json_object(), *peer;
+	char other[SL_OBJ_ID];
+	struct sl_prefix net;
+	const char *text;
+	int rc = nets != NULL ? alloc_agents(t->s, iface, nets, e) : store_no_memory(e);
+
+	json_object_foreach (nets, text, peer) {
+		if (rc < 0 || sl_prefix_parse(text, &net) != 0)
+			continue;
+		rc = who_is_in(t->s, iface, &net, json_string_value(peer), false, other, e);
+		if (rc == 0)
+			rc = give(t, id, &net, json_string_value(peer), e);
+	}
+	json_decref(nets);
+	return SL_MIN(rc, 0);
+}
+
+static bool
+has_index(struct sl_store *s, const char *id)
+{
+	json_t *body = NULL;
+	bool yes = sl_store_get(s, SL_KIND_GATEWAY_INTERFACE, id, NULL, &body) == 0 &&
+		   json_object_get(body, "index") != NULL;
+
+	json_decref(body);
+	return yes;
+}
+
 int
 sl_alloc_join(struct sl_store_txn *t, const char *id, struct sl_error *e)
 {
-	const char *iface = strchr(id, ':');
+	const char *iface = has_index(t->s, id) ? strchr(id, ':') : NULL;
 	json_t *ids = iface != NULL ? alloc_gateways(t->s, iface + 1, e) : NULL, *v, *body;
+	bool first = true;
 	size_t i;
 	int rc = ids != NULL ? 0 : -EIO;
 
+	if (iface == NULL)
+		return 0;
 	json_array_foreach (ids, i, v) {
 		if (rc < 0 || strcmp(json_string_value(v), id) == 0)
 			continue;
@@ -137,10 +202,11 @@ sl_alloc_join(struct sl_store_txn *t, const char *id, struct sl_error *e)
 		if (sl_store_get(t->s, SL_KIND_GATEWAY_INTERFACE, json_string_value(v), NULL,
 				 &body) == 0)
 			rc = join_networks(t, id, json_string_value(v), body, e);
+		first &= json_object_get(body, "index") == NULL;
 		json_decref(body);
 	}
 	json_decref(ids);
-	return rc;
+	return rc == 0 && first ? join_agents(t, id, iface + 1, e) : rc;
 }
 
 /* --- taken back ------------------------------------------------------------------------------- */
@@ -169,35 +235,6 @@ find_address(const json_t *body, const struct sl_ip *ip, struct sl_prefix *net)
 		    sl_ip_equal(&net->ip, ip))
 			return (int)i;
 	return -1;
-}
-
-/** Who has an address in the network: the peer itself (`own`), or another one. @return 1, 0 */
-static int
-who_is_in(struct sl_store *s, const char *iface, const struct sl_prefix *net, const char *peer,
-	  bool own, char other[SL_OBJ_ID], struct sl_error *e)
-{
-	sqlite3_stmt *st = store_stmt(s, ST_NET_PEER_IN);
-	struct sl_prefix masked = *net;
-	struct sl_ip last;
-	uint8_t lo[17], hi[17];
-	int rc;
-
-	if (st == NULL)
-		return store_run(s, st, e);
-	sl_prefix_mask(&masked);
-	last = store_net_last(&masked);
-	store_net_key(&masked.ip, lo);
-	store_net_key(&last, hi);
-	store_bind_text(st, 1, iface);
-	sqlite3_bind_blob(st, 2, lo, sizeof(lo), SQLITE_STATIC);
-	sqlite3_bind_blob(st, 3, hi, sizeof(hi), SQLITE_STATIC);
-	store_bind_text(st, 4, peer);
-	sqlite3_bind_int(st, 5, own);
-	rc = sqlite3_step(st);
-	if (rc == SQLITE_ROW)
-		store_column(st, 0, other, SL_OBJ_ID);
-	sqlite3_reset(st);
-	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : store_sql_error(s->db, rc, "read", e);
 }
 
 /** Nobody is left in the network: the gateway needs no address there. */

@@ -12,6 +12,9 @@ alloc_int128 alloc_value(const struct sl_ip *ip);
 struct sl_ip alloc_ip(uint8_t family, alloc_int128 v);
 /** Ids of the gateway_interfaces of an interface, in order. NULL with an error. */
 json_t *alloc_gateways(struct sl_store *s, const char *iface, struct sl_error *e);
+/** Networks of the plan of agents that hold a peer of the interface as the plan gives it: {NETWORK:
+ * PEER} into `out`. */
+int alloc_agents(struct sl_store *s, const char *iface, json_t *out, struct sl_error *e);
 /** Ids of the allocations of a peer, as names of `out`. */
 int alloc_kept(struct sl_store *s, const char *peer, json_t *out, struct sl_error *e);
 /**
@@ -22,6 +25,10 @@ int alloc_kept(struct sl_store *s, const char *peer, json_t *out, struct sl_erro
  */
 int alloc_release(struct sl_store_txn *t, const char *id, const char *peer, bool stays,
 		  struct sl_error *e);
+/** A gateway_interface is put anew. @return 0; -EBUSY index_in_use, pool_in_use: what it gave
+ * addresses by would change under them */
+int alloc_check_change(struct sl_store *s, const char *id, const char *was, const json_t *is,
+		       struct sl_error *e);
 /** Before a peer is deleted: its allocations go or become another's. */
 int alloc_leave(struct sl_store_txn *t, const char *peer, struct sl_error *e);
 

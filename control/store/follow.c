@@ -52,7 +52,7 @@ check_epoch(const struct store_state *st, const json_t *txn, struct sl_error *e)
 	if (json_is_string(v) && strcmp(json_string_value(v), st->epoch.id) == 0)
 		return 0;
 	if (!json_is_string(v) && sl_epoch_parse(v, &epoch) == 0 &&
-	    strcmp(epoch.id, st->epoch.id) == 0)
+	    sl_epoch_same(&epoch, &st->epoch))
 		return 0;
 	return sl_fail(e, -EPROTO, "epoch_changed", "/epoch", "the source is in another epoch");
 }

@@ -41,7 +41,9 @@ int sl_alloc_gateways(struct sl_store_txn *t, const char *iface, const struct sl
 
 /**
  * After a gateway_interface was put: one with an index gets its address in every network of an
- * agent in which another gateway of the interface has one.
+ * agent in which another gateway of the interface has one; the first one with an index in every
+ * network of the plan in which one peer alone is, as the plan gives it: .100, or all of it with
+ * subnet_router.
  * @param id "GATEWAY:INTERFACE". @return as sl_alloc_gateways()
  */
 int sl_alloc_join(struct sl_store_txn *t, const char *id, struct sl_error *e);

@@ -41,8 +41,13 @@ int sl_token_check(struct sl_store *s, const struct sl_pepper *p, const char *te
 		   const struct sl_ip *from, uint64_t now_wall_ns, struct sl_principal *out);
 /** When it ends, wall seconds; 0: never, or there is no such token. */
 int64_t sl_token_until(struct sl_store *s, const char *id);
-/** Tokens that end before `wall_s` and have not ended at `now_s`. */
-unsigned sl_token_count_ending(struct sl_store *s, int64_t now_s, int64_t wall_s);
+/** Of tokens that have not ended, wall seconds. */
+struct sl_token_endings {
+	unsigned soon;		 /* end before `soon_s` */
+	int64_t next_s[SL_SR_N]; /* when the next one with that role ends; 0: none does */
+};
+void sl_token_endings(struct sl_store *s, int64_t now_s, int64_t soon_s,
+		      struct sl_token_endings *out);
 /** When it was last taken, wall seconds; 0: never, or not on this node. */
 uint64_t sl_token_last_used(struct sl_store *s, const char *id);
 /** End it: the object goes, a crl object tells everybody. @return as sl_store_del() */

@@ -42,6 +42,8 @@ static const char *const texts[ST_N] = {
 			   "kind = 'peer' LIMIT 1",
 	[ST_NET_PEER_IN] = "SELECT id FROM net WHERE iface = ?1 AND ip BETWEEN ?2 AND ?3 AND "
 			   "kind = 'peer' AND len > 0 AND (id = ?4) = ?5 LIMIT 1",
+	[ST_NET_PEERS] = "SELECT ip, len, id FROM net WHERE iface = ?1 AND ip BETWEEN ?2 AND ?3 "
+			 "AND kind = 'peer' AND gateway = '' ORDER BY ip, len",
 	[ST_NET_LAST] = "SELECT ip, len FROM net WHERE iface = ?1 AND ip BETWEEN ?2 AND ?3 AND "
 			"gateway = ?4 AND kind = 'allocation' ORDER BY ip DESC LIMIT 1",
 	[ST_NET_RANGE] = "SELECT ip, len FROM net WHERE iface = ?1 AND ip BETWEEN ?2 AND ?3 AND "

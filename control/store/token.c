@@ -170,30 +170,39 @@ sl_token_until(struct sl_store *s, const char *id)
 	return end;
 }
 
-struct ending {
-	int64_t from_s, to_s;
-	unsigned n;
+struct endings {
+	int64_t now_s, soon_s;
+	struct sl_token_endings *out;
 };
 
 static bool
-count_ending(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
+note_end(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
 {
-	json_t *body = json_loadb(text, len, 0, NULL);
-	struct ending *x = ctx;
+	json_t *body = json_loadb(text, len, 0, NULL), *v;
+	struct endings *x = ctx;
 	int64_t end = until_s(body);
+	enum sl_service_role r;
+	size_t i;
 
-	x->n += end > x->from_s && end < x->to_s;
+	if (end > x->now_s) {
+		x->out->soon += end < x->soon_s;
+		json_array_foreach (json_object_get(body, "roles"), i, v) {
+			if (sl_service_role_parse(json_string_value(v), &r) == 0 &&
+			    (x->out->next_s[r] == 0 || end < x->out->next_s[r]))
+				x->out->next_s[r] = end;
+		}
+	}
 	json_decref(body);
 	return true;
 }
 
-unsigned
-sl_token_count_ending(struct sl_store *s, int64_t now_s, int64_t wall_s)
+void
+sl_token_endings(struct sl_store *s, int64_t now_s, int64_t soon_s, struct sl_token_endings *out)
 {
-	struct ending x = {.from_s = now_s, .to_s = wall_s};
+	struct endings x = {.now_s = now_s, .soon_s = soon_s, .out = out};
 
-	sl_store_walk(s, SL_KIND_TOKEN, "", count_ending, &x, NULL);
-	return x.n;
+	memset(out, 0, sizeof(*out));
+	sl_store_walk(s, SL_KIND_TOKEN, "", note_end, &x, NULL);
 }
 
 /** A socket for both families tells an IPv4 address as ::ffff:192.0.2.1. */

@@ -203,6 +203,45 @@ write_put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t was_r
 	return 0;
 }
 
+/** Who makes a peer wants it let in. One that is there may be ended at any time, and put as it is.
+ */
+static int
+check_end(const struct sl_store_txn *t, const json_t *peer, struct sl_error *e)
+{
+	const char *at = json_string_value(json_object_get(peer, "expires_at"));
+	char now[SL_TIME_STR];
+	uint64_t ns;
+
+	if (at == NULL || sl_time_parse(at, &ns) != 0 || ns > t->wall_ns)
+		return 0;
+	sl_fail(e, -EINVAL, "expires_past", "/expires_at",
+		"\"%.40s\" is not in the future: here it is %s", at, sl_time_str(t->wall_ns, now));
+	sl_hint(e, "choose a later time, or leave it out for a peer without an end");
+	return -EINVAL;
+}
+
+/** What the object before this one allows. @param was NULL: there is none */
+static int
+check_was(struct sl_store_txn *t, enum sl_kind k, const char *id, const char *was,
+	  const json_t *body, struct sl_error *e)
+{
+	if (k == SL_KIND_PEER && was == NULL)
+		return check_end(t, body, e);
+	if (k == SL_KIND_GATEWAY_INTERFACE && was != NULL)
+		return alloc_check_change(t->s, id, was, body, e);
+	return 0;
+}
+
+/** A peer or role mapping that came with a restore, and is put as it is, is confirmed: gateways
+ * that saw it deleted block it until its revision is of this epoch. Rules come as whole documents,
+ * which confirms none of them. */
+static bool
+confirms(const struct sl_store_txn *t, enum sl_kind k, uint64_t rev)
+{
+	return (k == SL_KIND_PEER || k == SL_KIND_ROLE_MAP) &&
+	       rev <= sl_epoch_rev_base(t->state.epoch.number);
+}
+
 static int
 put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev, json_t *body,
     struct sl_error *e)
@@ -219,8 +258,11 @@ put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev, jso
 	rc = check_rev(if_rev, rc == 0, rev, k, id, e);
 	if (rc == 0)
 		rc = store_body_make(body, &is, e);
-	if (rc == 0 && !(was != NULL && len == is.len && memcmp(was, is.text, len) == 0)) {
+	if (rc == 0 && (was == NULL || len != is.len || memcmp(was, is.text, len) != 0 ||
+			confirms(t, k, rev))) {
 		rc = store_index_check(t->s, k, id, body, e);
+		if (rc == 0)
+			rc = check_was(t, k, id, was, body, e);
 		if (rc == 0) {
 			rc = write_put(t, k, id, rev, was, &is, e);
 			was = NULL;

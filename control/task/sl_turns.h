@@ -10,15 +10,11 @@
 #include <event2/event.h>
 
 #include "sl_base.h"
-
-#define SL_TURN_CLASSES 6
-
-/** Bounds of the classes but the last, in microseconds. */
-extern const unsigned sl_turn_us[SL_TURN_CLASSES];
+#include "sl_prom.h"
 
 struct sl_turns {
-	uint64_t n[SL_TURN_CLASSES + 1]; /* turns of at most so long; the last: longer */
-	uint64_t all, sum_ns, longest_ns;
+	struct sl_prom_times times;
+	uint64_t longest_ns;
 };
 
 /** As event_base_dispatch(), and counts. @return as that */

@@ -3,8 +3,6 @@
 
 #include <time.h>
 
-const unsigned sl_turn_us[SL_TURN_CLASSES] = {1000, 5000, 20000, 50000, 200000, 1000000};
-
 static uint64_t
 worked_ns(void)
 {
@@ -17,13 +15,7 @@ worked_ns(void)
 static void
 count(struct sl_turns *t, uint64_t ns)
 {
-	unsigned c = 0;
-
-	while (c < SL_TURN_CLASSES && ns > sl_turn_us[c] * UINT64_C(1000))
-		c++;
-	t->n[c]++;
-	t->all++;
-	t->sum_ns += ns;
+	sl_prom_time(&t->times, ns);
 	t->longest_ns = SL_MAX(t->longest_ns, ns);
 }
 

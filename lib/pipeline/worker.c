@@ -292,6 +292,7 @@ account(struct sl_worker *w, unsigned packets, uint64_t cycles)
 		row->latency_sum_ns += ns * row->total; /* flushed once a poll */
 		row->latency_count += row->total;
 	}
+	w->delta.lcore.latency_sum_ns += ns * packets;
 	sl_hist_record(&w->stats->latency, ns, packets);
 }
 

@@ -20,6 +20,17 @@ sl_hist_count(const struct sl_hist *h)
 	return sum;
 }
 
+uint64_t
+sl_hist_below(const struct sl_hist *h, uint64_t bound)
+{
+	unsigned end = sl_hist_bucket(bound);
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < end; i++)
+		sum += h->n[i];
+	return sum;
+}
+
 /* The middle of a bucket: at most half its width, 1/32 of its lower end, from all it holds. */
 static uint64_t
 bucket_middle(unsigned bucket)

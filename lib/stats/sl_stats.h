@@ -45,7 +45,8 @@ enum sl_stats_stage {
 	X(polls,		"rounds of the loop") \
 	X(busy_polls,		"rounds that found work") \
 	X(busy_cycles,		"TSC cycles of rounds that found work") \
-	X(total_cycles,		"TSC cycles of the loop, sleep included")
+	X(total_cycles,		"TSC cycles of the loop, sleep included") \
+	X(latency_sum_ns,	"sum of what is in the histogram")
 /* clang-format on */
 
 struct sl_stats_stage_counts {
@@ -163,6 +164,7 @@ sl_stats_latency(struct sl_stats_lcore *s, struct sl_stats_delta *d, enum sl_sta
 {
 	d->stage[stage].latency_sum_ns += ns * n;
 	d->stage[stage].latency_count += n;
+	d->lcore.latency_sum_ns += ns * n;
 	sl_hist_record(&s->latency, ns, n);
 }
 
@@ -193,6 +195,10 @@ void sl_hist_merge(struct sl_hist *to, const struct sl_hist *from);
 
 /** Number of recorded values. */
 uint64_t sl_hist_count(const struct sl_hist *h);
+
+/** Number of recorded values below a bound. @param bound a whole number of sixteenths of a power of
+ * two, so that no bucket lies on both sides of it */
+uint64_t sl_hist_below(const struct sl_hist *h, uint64_t bound);
 
 /**
  * The value below or at which a share of the records lies (nearest rank).

@@ -61,6 +61,17 @@ at export | grep -q "\"id\":\"token:$id\"" || fail "no revocation for $id"
 at export | grep -q '"kind":"token"' && fail "export prints tokens unasked"
 at export --with-tokens | grep -q '"kind":"token"' || fail "export --with-tokens prints none"
 
+step "the audit has what the command line did, signed"
+rows() { sqlite3 "$1/store.db" "SELECT operation || ' ' || actor || ' ' || json_array_length(diff) FROM rest_audit WHERE seal IS NULL AND n > ${2:-0}"; }
+equal "mode of the key" "$(stat -c %a "$S/audit.key")" 600
+equal "rows" "$(rows "$S" | tr '\n' ,)" "init uid:$UID 1,token create uid:$UID 1,token revoke uid:$UID 2,"
+audit_key=$(at audit key)
+at audit verify --key "$audit_key" | grep -q '^whole: rows 1 to 7, 4 of them signed' || fail "$(at audit verify)"
+refused 1 'row 1: the seal is of a foreign key' at audit verify --key "$(head -c 32 /dev/zero | base64)"
+refused 1 'no public key' at audit verify --key "$S/pepper"
+refused 2 'key or verify' at audit frob
+grep -qF "$(cat "$S/audit.key")" "$S/store.db" && fail "the secret key is in the store"
+
 step "backup, verify and restore"
 at backup "$DIR/b1" || fail backup
 equal "mode of a backup" "$(stat -c %a "$DIR/b1")" 600
@@ -73,7 +84,10 @@ exec 9>"$S/lock"
 flock 9
 refused 1 'stop it first' at restore "$DIR/b1"
 exec 9>&-
+chain=$(at audit verify --json | jq -r .chain_id)
 at restore "$DIR/b1" >/dev/null || fail restore
+equal "rows after restore" "$(rows "$S" 7)" "restore uid:$UID 0"
+equal "another chain behind that of the backup" "$(at audit verify --json | jq -c --arg c "$chain" '[.chain_n, .unsigned, .chain_id == $c]')" '[10,0,false]'
 equal "seq after restore" "$(at status --json | jq '[.head, .epoch.number, .epoch.parent_seq]' -c)" "[$((seq - 1)),2,$((seq - 1))]"
 equal "seq of what was there" "$(sc verify "$S/store.db.before-restore" --json | jq .head)" "$seq"
 cp "$DIR/b1" "$DIR/b2"
@@ -120,7 +134,24 @@ equal "epoch of the promoted one" "$(sc status --state-dir "$F" --json | jq '[.r
 refused 1 'primary already' sc promote --state-dir "$F"
 sc token create --role admin --state-dir "$F" >/dev/null || fail "token on the promoted one"
 
+equal "rows of the promoted one" "$(rows "$F" 7 | tr '\n' ,)" "promote uid:$UID 0,token create uid:$UID 1,"
+refused 1 'foreign key' sc audit verify --state-dir "$F"
+sc audit verify --key "$audit_key" --key "$(sc audit key --state-dir "$F")" --state-dir "$F" >/dev/null || fail "two keys"
+
+step "a store of before: its rows stay, the chain begins behind them"
+for c in chain seal signature; do echo "ALTER TABLE rest_audit DROP COLUMN $c;"; done |
+	sqlite3 "$S/store.db" "DROP INDEX rest_audit_seal" '.read /dev/stdin' || fail "no old store"
+refused 1 'no chain yet' at audit verify
+n=$(sqlite3 "$S/store.db" 'SELECT max(n) FROM rest_audit')
+at token create --role viewer >/dev/null || fail "token create"
+at audit verify >"$DIR/out" || fail "the audit of an old store"
+grep -q "^whole: rows $((n + 1)) to $((n + 3))" "$DIR/out" || fail "$(cat "$DIR/out")"
+grep -q "^not proved: $n rows" "$DIR/out" || fail "$(cat "$DIR/out")"
+
 step "others may not look"
+chmod 640 "$S/audit.key"
+refused 1 'chmod 600' at token create --role viewer
+chmod 600 "$S/audit.key"
 chmod 755 "$S"
 refused 1 'chmod 700' at status
 chmod 700 "$S"

@@ -14,12 +14,15 @@ LAB_MODE=enforce control_config gw-1
 lab_gateway
 add_peer alice 2
 add_peer bob 3
+lab_keys carol
+add_peer carol 4
 lab_client alice 2
 lab_client bob 3
 reach alice 10.20.0.10
 reach bob 10.20.0.10
 "$SLUICE_CONTROL" backup "$LAB_DIR/backup.db" --state-dir "$CP_DIR" >/dev/null || fail "backup"
 rest DELETE /peers/bob >/dev/null
+rest DELETE /peers/carol >/dev/null
 lab_wait 5 served || fail "not served"
 handshakes=$(peer_of alice handshakes "$LAB_ID")
 epoch=$(status epoch)
@@ -41,8 +44,8 @@ equal "handshakes of alice" "$(peer_of alice handshakes "$LAB_ID")" "$handshakes
 step "bob is there again, at the control plane; here he is blocked"
 rest GET /peers/bob >/dev/null
 ping_none bob 10.20.0.10 1
-equal blocked "$(status blocked)" 1
-equal tombstone "$(rpc control.tombstones | jq -r '.tombstones[] | select(.blocks) | .kind + "/" + .id')" peer/bob
+equal blocked "$(status blocked)" 2
+equal tombstone "$(rpc control.tombstones | jq -r '.tombstones[] | select(.blocks) | .kind + "/" + .id' | sort | xargs)" "peer/bob peer/carol"
 [[ $(rpc sys.health) == *blocked* ]] || fail "sys.health does not tell"
 equal hash_ok "$(status hash_ok)" true
 
@@ -51,10 +54,15 @@ lab_gateway_stop
 lab_gateway
 lab_wait 10 is connected true || fail "not connected"
 lab_wait 5 served || fail "not served"
-equal blocked "$(status blocked)" 1
+equal blocked "$(status blocked)" 2
 reach alice 10.20.0.10 20
 
-step "somebody says so at the gateway"
+step "an administrator puts one anew, as it is"
+rest PUT /peers/carol "$(rest GET /peers/carol | jq -c 'del(.name, .rev)')" >/dev/null
+lab_wait 5 served || fail "not served"
+equal blocked "$(status blocked)" 1
+
+step "somebody says so of the other one at the gateway"
 rpc control.tombstone.confirm '{"kind":"peer","id":"bob"}' >/dev/null
 lab_wait 30 in_client bob ping -c 1 -W 1 10.20.0.10 || fail "bob does not pass"
 equal blocked "$(status blocked)" 0

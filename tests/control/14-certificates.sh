@@ -18,7 +18,7 @@ ca issue --kind gateway --name gw-1 --days 2 --out "$LAB_DIR/gw-1"
 LAB_MODE=enforce lab_config "" "control_plane = {
 	name = \"gw-1\"; sources = ( { host = \"127.0.0.1\"; port = 7444; } ); ca_file = \"$CP_DIR/tls/ca.pem\";
 	cert_file = \"$LAB_DIR/gw-1.pem\"; key_file = \"$LAB_DIR/gw-1.key\"; interfaces = [ \"$LAB_ID\" ]; stats_s = 1;
-};"
+}; metrics = { };"
 lab_gateway
 lab_client alice 2
 add_peer alice 2
@@ -28,6 +28,8 @@ lab_wait 5 served || fail "not served: $(rpc control.status)"
 step "it ends in 2 days: log and health tell"
 health | grep -q "certificate_expires: $LAB_DIR/gw-1.pem for the control plane ends in" || fail "health: $(health)"
 grep -q 'certificate_expires: the certificate of .*gw-1.pem ends in' "$LAB_DIR/gateway.log" || fail "the log does not tell"
+metric() { ip netns exec "$GW" curl -sS -m 5 http://127.0.0.1:9586/metrics | awk '$1 == "sluice_certificate_expiry_timestamp_seconds{use=\"control_plane\"}" {print $2}'; }
+equal "its end in the metrics" "$(metric)" "$(date +%s -d "$(openssl x509 -in "$LAB_DIR/gw-1.pem" -noout -enddate | cut -d= -f2)")"
 
 step "renewed, SIGHUP: nothing is interrupted, the next connection uses it"
 equal "logins" "$(logins)" 1

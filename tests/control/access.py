@@ -230,6 +230,9 @@ def renewal(c, a):
     text = c.make_token("viewer", expires_in_s=86400)
     c.make_token("viewer", expires_in_s=20 * 86400)
     equal("tokens that end soon", metric(c, "sluice_control_tokens_expiring"), n + 1)
+    end = metric(c, r'sluice_control_token_expiry_timestamp_seconds\{kind="viewer"\}')
+    if not 86300 <= end - time.time() <= 86400:
+        fail(f"the next token ends at {end}")
     if text.split("_")[1] in c.want(200, "GET", "/metrics").data.decode():
         fail("a token's id is in the metrics")
 

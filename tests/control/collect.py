@@ -7,7 +7,9 @@ import os
 import re
 import socket
 import sqlite3
+import subprocess
 import sys
+import tempfile
 import time
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -55,6 +57,21 @@ class Gateway:
             a = json.loads(line)
             if a.get("id") == self.n:
                 return a
+
+    def refused_of(self, count, method, params):
+        """Ask so many times at once. What the error of each is, None where there is none."""
+        first, self.n = self.n + 1, self.n + count
+        calls = [{"jsonrpc": "2.0", "id": i, "method": method, "params": params} for i in range(first, self.n + 1)]
+        self.s.sendall("".join(json.dumps(c) + "\n" for c in calls).encode())
+        errors = {}
+        while len(errors) < count:
+            line = self.f.readline()
+            if not line:
+                fail(f"{self.name}: {count} times {method}: the connection was closed")
+            a = json.loads(line)
+            if first <= a.get("id", 0) <= self.n:
+                errors[a["id"]] = a.get("error")
+        return [errors[c["id"]] for c in calls]
 
     def ask(self, method, params, reason=None):
         a = self.answer(method, params)
@@ -272,10 +289,12 @@ def metrics(c, gw):
     db.close()
     step("metrics, a clock that is off, and no outer address anywhere")
     gw[0].ask("stats.report", {"boot": gw[0].boot, "now": at(600), "peers": []})
+    c.make_token("viewer", expires_in_s=86400)
+    c.want(201, "POST", "/providers", {"name": "corp", "state": "down"})
     a = c.want(200, "GET", "/metrics")
     text = a.data.decode()
     for rx in (r'^sluice_control_oplog_head \d+$', r'^sluice_control_gateway_lag\{node="gw-a",kind="gateway"\} \d+$', r'^sluice_control_hash_ok\{node="gw-b"',
-               r'^sluice_control_sessions_open 1$', r'^sluice_control_clock_skew_seconds\{node="gw-a"\} -(599|600|601)\.', r'^sluice_control_objects\{kind="peer"\} 2$'):
+               r'^sluice_control_sessions_open 1$', r'^sluice_control_clock_skew_seconds\{node="gw-a"\} -(599|600|601)\.', r'^sluice_control_objects\{kind="peer"\} 2$', r'^sluice_control_idp_up\{issuer="corp"\} 0$'):
         if not re.search(rx, text, re.M):
             fail(f"metrics lack {rx}:\n{text}")
     parsed = {f.name: f for f in text_string_to_metric_families(text)}
@@ -285,7 +304,23 @@ def metrics(c, gw):
     equal("families without samples or help", [n for n, f in parsed.items() if not f.samples or not f.documentation], [])
     names = re.findall(r"^# TYPE (\S+)", text, re.M)
     equal("a family is there once", len(names), len(set(names)))
+    doc = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/metrics.md")
+    check = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../smoke/metrics_doc.py")
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as f:
+        f.write(text)
+        f.flush()
+        wanted = ("", "/Gateways and followers", "/Collected by a primary", "/Tokens that end", "/Identity providers")
+        run = subprocess.run(["/usr/bin/python3", check, "scrape", doc, ",".join("Control plane" + w for w in wanted), f.name], capture_output=True, text=True)
+    equal("docs/metrics.md and the metrics", (run.returncode, run.stderr), (0, ""))
     equal("without a login", c.call("GET", "/metrics", token=None).status, 401)
+    equal("a token of nobody", c.call("GET", "/metrics", token="slt_aaaaaaaaaa_" + "a" * 43).status, 401)
+    after = c.want(200, "GET", "/metrics").data.decode()
+    for name, labels, more in (("http_requests", 'operation="none",code="401"', 2), ("http_requests", 'operation="getMetrics",code="200"', 1),
+                               ("login", 'method="none",result="refused"', 1), ("login", 'method="token",result="refused"', 1),
+                               ("login", 'method="token",result="ok"', 1)):
+        old, new = (re.search(rf"^sluice_control_{name}_total\{{{labels}\}} (\d+)$", t, re.M) for t in (text, after))
+        equal(f"{name} {labels}", int(new[1]) - (int(old[1]) if old else 0), more)
+    equal("requests of which the time is known", re.search(r"^sluice_control_http_request_seconds_count (\d+)$", after, re.M)[1] > "0", True)
     if "clock_skew" not in open(c.log, encoding="utf-8").read():
         fail("no alarm about the clock of gw-a")
 

@@ -5,9 +5,11 @@ waits are told; what fails is an answer that does not come for seconds, or a lar
     loop.py PEERS RULES
 """
 
+import http.client
 import json
 import os
 import re
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -230,6 +232,59 @@ def decommission(c, sub, peers):
         fail("a peer has an address at it")
 
 
+def in_parts(c, key_of=None):
+    """Begin to take gw-2 out, and come back in the middle. Returns the thread and where its answer will be."""
+    got = []
+
+    def ask():
+        try:
+            got.append(c.call("POST", "/gateways/gw-2/decommission", {"reason": "test"}, headers={"Idempotency-Key": key_of} if key_of else None))
+        except (OSError, http.client.HTTPException):
+            pass  # it was killed
+
+    t = threading.Thread(target=ask)
+    t.start()
+    for _ in range(3000):
+        a = c.call("GET", "/gateways/gw-2/status")
+        gone = a.json().get("decommission", {}).get("gone", {}).get("peers", 0) if a.status == 200 else fail("it went before anybody looked: more peers are needed")
+        if gone:
+            return t, got
+        time.sleep(0.01)
+    fail("nothing of it is gone")
+
+
+def interrupted(c):
+    step("a gateway is changed while it is taken out: it stays")
+    t, got = in_parts(c)
+    c.want(200, "PATCH", "/gateways/gw-2", {"enabled": True})
+    t.join()
+    equal("who changed it wins", (got[0].status, got[0].reason), (409, "gateway_changed"))
+    equal("it is there", c.want(200, "GET", "/gateways/gw-2").json()["enabled"], True)
+    if "decommission" in c.want(200, "GET", "/gateways/gw-2/status").json():
+        fail("it still leaves")
+    left = refers(c, "peer"), refers(c, "allocation")
+    step("kill -9 while a gateway is taken out: it goes on by itself")
+    t, got = in_parts(c, "gone-1")
+    c.stop(signal.SIGKILL)
+    t.join()
+    c.start()
+    for _ in range(6000):
+        if c.call("GET", "/gateways/gw-2").status == 404:
+            break
+        time.sleep(0.01)
+    a = c.want(200, "POST", "/gateways/gw-2/decommission", {"reason": "test"}, headers={"Idempotency-Key": "gone-1"}).json()
+    equal("what went, over both", (a["peers"], a["allocations"]), left)
+    equal("and the log ends with it", a["seq"], c.seq())
+
+
+def refers(c, kind):
+    """How many of a kind refer to gw-2."""
+    with sqlite3.connect(os.path.join(c.dir, "store.db"), timeout=5) as db:
+        n = db.execute("SELECT count(DISTINCT id) FROM ref WHERE to_kind = 'gateway' AND to_id = 'gw-2' AND kind = ?", (kind,)).fetchone()[0]
+    db.close()
+    return n
+
+
 def locked(c, sub):
     step("another process holds the store's write lock")
     db = sqlite3.connect(os.path.join(c.dir, "store.db"), isolation_level=None)
@@ -260,6 +315,8 @@ def main():
         transaction(c, sub)
         locked(c, sub)
         decommission(c, sub, peers + 1000)
+        if not c.measure:
+            interrupted(c)
         equal("it ends cleanly", c.stop(), 0)
     finally:
         c.clean()

@@ -6,11 +6,14 @@ import concurrent.futures
 import os
 import json
 import re
+import sqlite3
 import ssl
 import subprocess
 import sys
+import time
 
 import restlib
+import seals
 from restlib import POLICY, equal, fail, furnish, key, step
 
 ROLES = ["admin", "operator", "approver", "auditor", "viewer", "follower", "gateway", "agent", "peer"]
@@ -90,7 +93,7 @@ def valid_calls(c):
         "testPolicy": ("POST", "/policy/test"), "simulatePolicy": ("POST", "/policy/simulate", {"subject": {"peer": "alice"}, "dst": "10.20.0.10", "dport": 5432}),
         "listPolicyVersions": ("GET", "/policy/versions"), "getPolicyVersion": ("GET", "/policy/versions/1"),
         "rollbackPolicy": ("POST", "/policy/versions/1/rollback"),
-        "getReplication": ("GET", "/replication"), "waitApplied": ("GET", "/wait?seq=0&timeout=0"), "createBackup": ("POST", "/backup"), "listAudit": ("GET", "/audit"),
+        "getReplication": ("GET", "/replication"), "waitApplied": ("GET", "/wait?seq=0&timeout=0"), "createBackup": ("POST", "/backup"), "listAudit": ("GET", "/audit"), "getAuditKey": ("GET", "/audit/key"),
         "putSetting": ("PUT", "/settings/flow_days", {"value": 30}), "listSettings": ("GET", "/settings"), "getSetting": ("GET", "/settings/flow_days"),
         "deleteSetting": ("DELETE", "/settings/flow_days"),
         "putRevocation": ("PUT", "/revocations/cert:1f09c3", {"reason": "laptop lost"}), "listRevocations": ("GET", "/revocations"),
@@ -247,6 +250,12 @@ def keys_and_dry_runs(c):
     with open(os.path.join(c.dir, "store.db"), "rb") as f, open(os.path.join(c.dir, "store.db-wal"), "rb") as g:
         if t.json()["token"].split("_")[2].encode() in f.read() + g.read():
             fail("the secret of a token stands in the store")
+    step("one backup for one key, at once and in a row")
+    with concurrent.futures.ThreadPoolExecutor(4) as ex:
+        got = list(ex.map(lambda i: c.want(201, "POST", "/backup", headers={"Idempotency-Key": "k-4"}).data, range(4)))
+    got.append(c.want(201, "POST", "/backup", headers={"Idempotency-Key": "k-4"}).data)
+    equal("answers", len(set(got)), 1)
+    equal("files", [os.path.join(c.dir, "backup", f) for f in os.listdir(os.path.join(c.dir, "backup"))], [json.loads(got[0])["file"]])
     step("dry runs change nothing and tell whom it concerns")
     seq = c.seq()
     a = c.want(200, "POST", "/peers?dry_run=true", {"name": "dry", "interface": "wg0", "public_key": key(810)}).json()
@@ -490,7 +499,101 @@ def audit(c):
     equal("diff", (row["diff"][0]["was"].get("description"), row["diff"][0]["obj"]["description"]), (None, "audited"))
     equal("refused", (rows[-1]["operation"], rows[-1]["outcome"]), ("patchPeer", "forbidden"))
     want = {r["seq"] for r in rows if r["outcome"] == "done" and r["diff"]}
-    equal("a row for each change since the first", sorted(want), list(range(2, c.seq() + 1)))
+    equal("a row for each change, also that of init", sorted(want), list(range(1, c.seq() + 1)))
+
+
+def ctl(c, *words, status=0):
+    env = {**os.environ, "SLUICE_CONTROL": f"https://127.0.0.1:{c.port}", "SLUICE_CA_FILE": c.ca(), "SLUICE_TOKEN_FILE": os.path.join(c.dir, "audit.token")}
+    p = subprocess.run([restlib.SLUICECTL, *words], env=env, capture_output=True, text=True, check=False)
+    equal(f"sluicectl {' '.join(words)}: {p.stdout}{p.stderr}", p.returncode, status)
+    return p.stdout if status == 0 else p.stderr
+
+
+def rows_of(c):
+    rows, after = [], "0"
+    while after:
+        page = c.want(200, "GET", f"/audit?limit=1000&after={after}").json()
+        rows += page["items"]
+        after = page.get("next")
+    return rows
+
+
+def chain(c):
+    step("the audit is a chain, signed once in a while; what was done to it is found")
+    with open(os.open(os.path.join(c.dir, "audit.token"), os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as f:
+        f.write(c.token)
+    c.want(201, "PUT", "/settings/audit_seal_s", {"value": 1})
+    for _ in range(600):
+        rows = rows_of(c)
+        if "seal" in rows[-1]:
+            break
+        time.sleep(0.1)
+    equal("the newest row is a checkpoint", (rows[-1]["operation"], rows[-1]["seal"]["why"]), ("audit-checkpoint", "checkpoint"))
+    c.want(200, "PUT", "/settings/audit_seal_s", {"value": 3600})
+    rows = rows_of(c)
+    key = c.want(200, "GET", "/audit/key", token=c.make_token("viewer")).json()["key"]
+    equal("its key", subprocess.run([restlib.CONTROL, "audit", "key", "--state-dir", c.dir], capture_output=True, text=True, check=True).stdout.strip(), key)
+    equal("all rows, by another program", seals.check(rows, key)[0], len(rows))
+    mode = os.stat(os.path.join(c.dir, "audit.key")).st_mode & 0o777
+    equal("mode of the secret key", mode, 0o600)
+    if not ctl(c, "audit", "verify", "--key", key).startswith(f"whole: records 1 to {rows[-1]['n'] + 1}"):
+        fail(ctl(c, "audit", "verify", "--key", key))
+    kept = os.path.join(c.dir, "kept.json")
+    with open(kept, "w", encoding="utf-8") as f:
+        f.write(ctl(c, "-j", "audit", "key"))
+    if "kept: 1 are here" not in ctl(c, "audit", "verify", "--key", key, "--kept", kept):
+        fail("the checkpoint that was kept is not found")
+    other = "A" * 42 + "E="
+    if "row 1: the seal is of a foreign key" not in ctl(c, "audit", "verify", "--key", other, status=1):
+        fail("a foreign key was taken")
+    ctl(c, "audit", "verify", "some.json", status=2)
+    by_hand(c, rows, key, kept)
+    c.want(204, "DELETE", "/settings/audit_seal_s")
+
+
+def by_hand(c, rows, key, kept):
+    """Somebody with the database and without the key."""
+    db = sqlite3.connect(os.path.join(c.dir, "store.db"), timeout=30, isolation_level=None)
+    mid = [r["n"] for r in rows if r.get("diff")][3]
+    last = c.want(200, "GET", "/audit/key").json()["chain_n"]
+    seal = [r["n"] for r in rows if "seal" in r and r["n"] > 3][-1]
+    cases = [
+        ("a byte", [f"UPDATE rest_audit SET actor = actor || 'x' WHERE n = {mid}"], f"row {mid}: record {mid} does not fit"),
+        ("a diff", [f"UPDATE rest_audit SET diff = '[]' WHERE n = {mid}"], f"row {mid}: record {mid} does not fit"),
+        ("no JSON", [f"UPDATE rest_audit SET diff = 'x' WHERE n = {mid}"], f"row {mid}: "),
+        ("a row less", [f"DELETE FROM rest_audit WHERE n = {mid}"], f"row {mid + 1}: records {mid} to {mid} are missing"),
+        ("two rows in each other's place", [f"UPDATE rest_audit SET n = -1 WHERE n = {mid}", f"UPDATE rest_audit SET n = {mid} WHERE n = {mid + 1}",
+                                            f"UPDATE rest_audit SET n = {mid + 1} WHERE n = -1"], f"row {mid}: record {mid} does not fit"),
+        ("a chain less", [f"UPDATE rest_audit SET chain = NULL WHERE n = {mid}"], f"row {mid}: record {mid} has no chain"),
+        ("a row more", ["INSERT INTO rest_audit(at, actor, source, operation, path, request_id, outcome, diff) VALUES(1, 'a', '-', 'x', '-', '-', 'done', '[]')"],
+         f"row {last + 1}: record {last + 1} has no chain"),
+        ("a signature", [f"UPDATE rest_audit SET signature = NULL WHERE n = {seal}"], f"row {seal}: the seal has no signature"),
+        ("a checkpoint less", [f"DELETE FROM rest_audit WHERE n = {seal}"], f"records {seal} to {seal} are missing"),
+        ("the front", [f"DELETE FROM rest_audit WHERE n < {seal}"], f"row {seal}: records before {seal} are missing"),
+        ("the end, with what was kept", [f"DELETE FROM rest_audit WHERE n > {seal - 1}"], "the end is missing: a checkpoint of record"),
+    ]
+    for what, sql, want in cases:
+        db.execute("CREATE TEMP TABLE was AS SELECT * FROM rest_audit")
+        for text in sql:
+            db.execute(text)
+        found = ctl(c, "audit", "verify", "--key", key, "--kept", kept, status=1)
+        if want not in found:
+            fail(f"{what}: wanted {want!r}, found {found!r}")
+        if "kept" not in what:
+            try:
+                seals.check(rows_of(c), key)
+                if what != "the front":
+                    fail(f"{what}: the second verifier finds nothing")
+            except (seals.Broken, KeyError):
+                pass
+        db.execute("BEGIN")
+        db.execute("DELETE FROM rest_audit")
+        db.execute("INSERT INTO rest_audit SELECT * FROM was")
+        db.execute("UPDATE sqlite_sequence SET seq = (SELECT max(n) FROM rest_audit) WHERE name = 'rest_audit'")
+        db.execute("COMMIT")
+        db.execute("DROP TABLE was")
+    db.close()
+    ctl(c, "audit", "verify", "--key", key, "--kept", kept)
 
 
 def settings(c):
@@ -541,10 +644,13 @@ def main():
         c.init()
         c.start("--allow-cert", "dora=operator", "--public-url", "https://control.example.net:7443")
         furnish(c)
-        for part in (scoping, conditions, keys_and_dry_runs, pages, problems, policy, tokens, allocations, audit, limits, matrix, settings, certificates):
+        for part in (scoping, conditions, keys_and_dry_runs, pages, problems, policy, tokens, allocations, audit, chain, limits, matrix, settings, certificates):
             part(c)
         step("it ends cleanly")
         equal("status", c.stop(), 0)
+        step("and the audit is signed to its end")
+        whole = json.loads(subprocess.run([restlib.CONTROL, "audit", "verify", "--json", "--state-dir", c.dir], capture_output=True, text=True, check=True).stdout)
+        equal("rows after the last seal", (whole["ok"], whole["unsigned"]), (True, 0))
     except BaseException:
         if os.path.exists(c.log):
             sys.stdout.write(open(c.log, encoding="utf-8", errors="replace").read()[-1500:])

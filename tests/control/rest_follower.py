@@ -105,6 +105,7 @@ def reads_and_writes(p, f, g):
                              ("POST", "/backup")):
             c.want(403, method, path, {} if method != "DELETE" else None, "readonly")
         equal("audit", c.want(200, "GET", "/audit").json()["items"], [])
+        c.want(403, "GET", "/audit/key", reason="not_primary")
         r = c.want(200, "GET", "/replication").json()
         equal("role and source", (r["role"], r["source"]["up"]), ("follower", True))
     step("a read after a write waits for it")

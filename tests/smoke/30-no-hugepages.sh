@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
+# alone: it asks for more hugepages than are free
 # Without hugepages: a clear warning with its remedy, and the gateway works.
 . "$(dirname "$0")/lib.sh"
 

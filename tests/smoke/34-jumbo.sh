@@ -29,6 +29,6 @@ tcp_ok alice 10.20.0.10
 tcp_ok alice 10.20.0.10 -R
 tcp_ok alice fd00:20::10
 capture "$SRV" eth0 'tcp[tcpflags] & tcp-syn != 0'
-tcp_ok alice 10.20.0.10 -t 1
+tcp_ok alice 10.20.0.10
 equal "largest MSS that the server sees" "$(capture_stop | sed -n 's/.*mss \([0-9]*\).*/\1/p' | sort -n | head -n 1)" 8880
 no_fatal_drops

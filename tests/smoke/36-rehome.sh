@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
+# alone: at 100 Mbit/s through four threads
 # Two workers with two queues a port; the client's address and port keep changing under load, so that its packets reach
 # now the one, now the other. Pings beside it lose nothing that the move itself does not cost.
 . "$(dirname "$0")/lib.sh"
@@ -28,6 +29,7 @@ wait $transfer || fail "the transfer broke: $(jq -c .error "$LAB_DIR/move.json")
 mbit=$(jq '.end.sum_received.bits_per_second / 1e6 | floor' "$LAB_DIR/move.json")
 echo "   $mbit Mbit/s, homes $homes"
 at_least "Mbit/s over 14 moves" "$mbit" 60
+reach alice 10.20.0.10
 equal "endpoint" "$(peer_of alice endpoint)" 198.18.5.12:41014
 ping_end bob
 ping_all alice 10.20.0.10 20

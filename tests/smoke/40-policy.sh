@@ -17,8 +17,8 @@ mode() { rpc authz.mode.set "$1" >/dev/null || fail "authz.mode.set $1"; }
 # load DOCUMENT: from standard input.
 load() { sed "s/@IFACE/@$LAB_ID/" >"$LAB_DIR/policy.json" && lab_ctl policy load "$LAB_DIR/policy.json" >"$LAB_DIR/load.out" 2>&1 || fail "policy load: $(cat "$LAB_DIR/load.out")"; }
 # tcp CLIENT ADDRESS PORT: a connection opens.
-tcp() { in_client "$1" timeout 3 bash -c "exec 3<>/dev/tcp/$2/$3" 2>/dev/null; }
-open() { lab_wait 5 tcp "$@" || fail "$* is closed"; }
+tcp() { in_client "$1" timeout 0.9 bash -c "exec 3<>/dev/tcp/$2/$3" 2>/dev/null; }
+open() { lab_wait 10 tcp "$@" || fail "$* is closed"; }
 closed() { ! tcp "$@" || fail "$* is open"; }
 # decision CLIENT TO PROTOCOL PORT: what explain says of the same packet.
 decision() { rpc policy.explain "{\"interface\":\"$LAB_ID\",\"peer\":\"$1\",\"dst\":\"$2\",\"protocol\":\"$3\",\"dport\":${4:-0}}" | jq -r .verdict; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Metrics for Prometheus: read by its own parser they equal what the RPC tells and grow with traffic; nothing but GET /metrics is
-# served; names, keys and outer addresses stay in; a port that is taken and an address that is not of loopback are told.
+# Metrics for Prometheus: read by its own parser they equal what the RPC tells and what docs/metrics.md lists, and grow with
+# traffic; nothing but GET /metrics is served; names, keys and outer addresses stay in; a port that is taken is told and tried again.
 . "$(dirname "$0")/lib.sh"
 
 /usr/bin/python3 -c 'import prometheus_client' 2>/dev/null || skip "no python3-prometheus-client"
@@ -9,8 +9,9 @@ AT=127.0.0.1:9586
 lab_start
 lab_keys alice bob
 # gateway SETTINGS: (again) with these metrics
+FIRST="alice bob"
 gateway() {
-	lab_config "$(peers_text alice bob)" "audit = { sinks = ( { type = \"file\"; path = \"$LAB_DIR/audit.json\"; } ); }; metrics = { $1 };"
+	lab_config "$(peers_text $FIRST)" "audit = { sinks = ( { type = \"file\"; path = \"$LAB_DIR/audit.json\"; } ); }; metrics = { $1 };"
 	: >"$LAB_DIR/gateway.log"
 	lab_gateway
 }
@@ -22,6 +23,11 @@ scrape() {
 # sample SERIES: its value in the last scrape, by plain text
 sample() { awk -v s="$1" '$1 == s {print $2}' "$LAB_DIR/scrape"; }
 agrees() { ip netns exec "$GW" /usr/bin/python3 "$SMOKE/metrics.py" "$LAB_RUN/mgmt.sock" "$AT" >"$LAB_DIR/agrees" || fail "metrics and RPC differ"; }
+# listed SECTION...: the last scrape has what docs/metrics.md lists in them, with these types and labels, and nothing else of it
+listed() {
+	local IFS=,
+	/usr/bin/python3 "$SMOKE/metrics_doc.py" scrape "$SMOKE/../../docs/metrics.md" "$*" "$LAB_DIR/scrape" || fail "docs/metrics.md and the metrics differ"
+}
 status() { get -o /dev/null -w '%{http_code}' "$@"; }
 
 gateway ""
@@ -32,8 +38,15 @@ step "the metrics equal what the RPC tells"
 agrees
 echo "   $(cat "$LAB_DIR/agrees") samples"
 
-step "they grow with traffic, to the packet"
+step "they are those of docs/metrics.md"
 scrape >"$LAB_DIR/scrape"
+listed Gateway "Gateway/Sinks of records" Gateway/Peers
+grep -Eq '^sluice_build_info\{program="sluiced",version="[0-9.]+",commit="([0-9a-f]{12}|unknown)",dpdk="DPDK [^"]+"\} 1$' "$LAB_DIR/scrape" || fail "build: $(grep build_info "$LAB_DIR/scrape")"
+at_least "packets of which the time is known" "$(sample 'sluice_forward_latency_seconds_count{worker="0"}')" 1
+at_least "buffers" "$(sample 'sluice_mempool_size{pool="packets"}')" 1000
+at_most "buffers in use" "$(sample 'sluice_mempool_in_use{pool="packets"}')" "$(sample 'sluice_mempool_size{pool="packets"}')"
+
+step "they grow with traffic, to the packet"
 opened='sluice_wg_decrypt_packets_total{result="ok"}' a=$(sample "$opened")
 sealed='sluice_wg_encrypt_packets_total{result="ok"}' b=$(sample "$sealed")
 denied='sluice_authz_denied_packets_total{mode="observe",verdict="allow",reason="any"}' c=$(sample "$denied")
@@ -51,6 +64,28 @@ ping_none alice 10.20.0.10 2
 scrape >"$LAB_DIR/scrape"
 equal "enforce" "$(sample 'sluice_authz_mode{target="default",mode="enforce"}')" 1
 at_least "denied, enforced" "$(sample 'sluice_authz_denied_packets_total{mode="enforce",verdict="deny",reason="no_role"}')" 2
+agrees
+
+step "what each rule decided; another policy keeps the counts of those that stay"
+# policy ROLES RULES
+policy() {
+	rpc policy.load "$(jq -cn --arg t '{"version": 1, "zones": {"servers": {"id": 1, "type": "internal", "networks": ["10.20.0.0/16"]}},
+		"roles": {'"$1"'}, "rules": ['"$2"']}' '{text: $t}')" >/dev/null || fail "policy"
+}
+matches() { scrape >"$LAB_DIR/scrape" && [ "$(sample "sluice_rule_matches_total{role=\"$1\",rule=\"$2\"}")" = "$3" ]; }
+staff='"staff": {"members": ["peer:alice"]}'
+ping='{"id": 7, "role": "staff", "to": ["10.20.0.10/32"], "protocol": "icmp", "action": "allow"}'
+web='{"id": 9, "role": "staff", "to": ["10.20.0.10/32"], "protocol": "tcp", "ports": [80], "action": "allow"}'
+policy "$staff" "$ping, $web"
+for i in 1 2 3; do ping_all alice 10.20.0.10 2 -i 0.05; done # each has an identifier of its own: a flow
+lab_wait 10 matches staff 7 3 || fail "flows of the rule: $(grep rule_ "$LAB_DIR/scrape")"
+packets() { scrape >"$LAB_DIR/scrape" && [ "$(sample 'sluice_rule_packets_total{role="staff",rule="7"}')" = 12 ]; }
+lab_wait 15 packets || fail "packets of the rule, both ways: $(grep rule_ "$LAB_DIR/scrape")"
+equal "a rule that decided nothing" "$(sample 'sluice_rule_matches_total{role="staff",rule="9"}')" 0
+policy "\"early\": {\"members\": []}, $staff" "$web, $ping"
+lab_wait 10 matches staff 7 3 || fail "after another policy: $(grep rule_ "$LAB_DIR/scrape")"
+ping_all alice 10.20.0.10 2 -i 0.05
+lab_wait 10 matches staff 7 4 || fail "under another policy: $(grep rule_ "$LAB_DIR/scrape")"
 agrees
 
 step "an answer is kept for a second"
@@ -84,22 +119,39 @@ lab_ctl health | grep -q 'nobody can scrape' || fail "not in health: $(lab_ctl h
 rpc authz.mode.set '{"default":"observe"}' >/dev/null || fail "mode"
 client_forgets alice 2
 reach alice 10.20.0.10
+
+step "it is tried again, and works when the port is free"
 stop_pid "$holder"
+lab_wait 30 listens "$GW" 9586 || fail "it does not listen"
+scrape >"$LAB_DIR/scrape"
+lab_ctl health | grep -q 'nobody can scrape' && fail "still in health"
+equal "how often it was told" "$(grep -c 'nobody can scrape' "$LAB_DIR/gateway.log")" 1
 lab_gateway_stop
 
 step "names where they are wanted; a limit; an address that is not of loopback"
 ip -n "$GW" addr add 192.0.2.1/32 dev lo
 AT=192.0.2.1:9600
-gateway "listen = \"$AT\"; peer_limit = 1; peer_names = true;"
+FIRST="bob alice"
+gateway "listen = \"$AT\"; peer_limit = 1; peer_names = true; compat = \"mindflavor\";"
+client_forgets alice 2
+ping_none alice 10.20.0.99 2 # nobody there, but alice has traffic, and bob, who is the first one, none
 grep -q '192.0.2.1:9600 is not a loopback address' "$LAB_DIR/gateway.log" || fail "not warned: $(cat "$LAB_DIR/gateway.log")"
 scrape >"$LAB_DIR/scrape"
 equal "series of peers" "$(grep -c '^sluice_peer_receive_bytes_total{' "$LAB_DIR/scrape")" 1
 equal "names" "$(grep -c '^sluice_peer_info{.*name="alice"} 1$' "$LAB_DIR/scrape")" 1
 equal "omitted" "$(sample sluice_metrics_peers_omitted)" 1
+listed Gateway "Gateway/Sinks of records" Gateway/Peers "Gateway/Names of peers" "Gateway/Like MindFlavor's exporter"
+labels="{interface=\"$LAB_ID\",public_key=\"$(lab_pub alice)\",allowed_ips=\"$(peer_of alice 'allowed_ips | join(",")')\",friendly_name=\"alice\"}"
+equal "handshake, as wg tells it" "$(sample "wireguard_latest_handshake_seconds$labels")" "$(ip netns exec "$GW" wg show "$LAB_ID" latest-handshakes | awk -v k="$(lab_pub alice)" '$1 == k {print $2}')"
+at_least "received" "$(sample "wireguard_received_bytes_total$labels")" 148
+at_least "sent" "$(sample "wireguard_sent_bytes_total$labels")" 92
+for secret in "$(cat "$LAB_DIR/gateway.key")" "$(lab_pub gateway)" 198.18.5.; do
+	! grep -qF -- "$secret" "$LAB_DIR/scrape" || fail "in the metrics: $secret"
+done
 lab_gateway_stop
 
 step "without peers"
-AT=127.0.0.1:9586
+AT=127.0.0.1:9586 FIRST="alice bob"
 gateway "peers = false;"
 scrape >"$LAB_DIR/scrape"
 equal "series of peers" "$(grep -c '^sluice_peer_' "$LAB_DIR/scrape")" 0

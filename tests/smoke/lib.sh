@@ -81,11 +81,10 @@ peer_of() { rpc peer.get "{\"interface\":\"${3:-$LAB_ID}\",\"peer\":\"$1\"}" | j
 session_of() { rpc session.list | jq -r ".sessions[] | select(.peer == \"$1\").$2 // empty"; }
 # no_drops REASON...: none of these may have happened.
 no_drops() {
-	local r n
-	for r in "$@"; do
-		n=$(drop "$r")
-		[ "$n" = 0 ] || fail "$n packets dropped as $r"
-	done
+	local got
+	got=$(rpc drops.get '{"all":true}' | jq -r --arg reasons "$*" '[.drops[] | select(.packets > 0 and (.reason | IN($reasons | splits(" +")))) |
+		"\(.packets) packets dropped as \(.reason)"] | if . == [] then "none" else join(", ") end')
+	[ "$got" = none ] || fail "${got:-the gateway does not tell its drops}"
 }
 # Reasons that show a mistake of the gateway's own wherever stock clients talk to it.
 FATAL_DROPS="auth_fail replay wg_index wrong_interface wg_length hs_mac1 hs_invalid hs_unknown_peer hs_no_key hs_stale
@@ -98,33 +97,29 @@ no_fatal_drops() {
 
 # --- traffic ----------------------------------------------------------------------------------------------------
 
-# reach CLIENT ADDRESS [SECONDS]: wait until a ping is answered.
-reach() { lab_wait "${3:-10}" in_client "$1" ping -c 1 -W 1 "$2" || fail "$1 does not reach $2"; }
+# reach CLIENT ADDRESS [SECONDS]: wait until a ping is answered. A gateway that is short of CPU asks a client for a cookie,
+# which comes with the next handshake, five seconds later.
+reach() { lab_wait "${3:-20}" in_client "$1" ping -c 1 -W 1 "$2" || fail "$1 does not reach $2"; }
 # ping_all CLIENT ADDRESS [COUNT [OPTIONS]]: every ping is answered. server_ping_all ADDRESS [COUNT [OPTIONS]]
 ping_all() { pings "$LAB_ID-$1" "${@:2}"; }
 server_ping_all() { pings "$SRV" "$@"; }
-# answered FILE COUNT: ping's output shows COUNT answers, or all but the last, for which ping waits only as long as for the
-# slowest before.
-answered() {
-	awk -v n="$2" '/icmp_seq=.*time=/ {got++; split($0, a, "icmp_seq="); if (a[2] + 0 > last) last = a[2] + 0}
-		END {exit !(got == n || (got == n - 1 && last == got))}' "$1"
-}
+# A busy machine loses packets in its sockets, and ping waits for the last answer only as long as for the slowest before:
+# then they are asked again, more slowly.
 pings() {
-	local ns=$1 address=$2 count=${3:-5} out
+	local ns=$1 address=$2 count=${3:-5} out interval
 	shift $(($# < 3 ? $# : 3))
-	out=$(ip netns exec "$ns" ping -c "$count" -i 0.05 -W 2 "$@" "$address" 2>&1)
-	grep -q " $count received" <<<"$out" && return
-	if answered - "$count" <<<"$out"; then # all but the last: ask again more slowly
-		out=$(ip netns exec "$ns" ping -c "$count" -i 0.4 -W 2 "$@" "$address" 2>&1)
+	for interval in 0.05 0.4 0.4; do
+		out=$(ip netns exec "$ns" ping -c "$count" -i $interval -W 2 "$@" "$address" 2>&1)
 		grep -q " $count received" <<<"$out" && return
-	fi
+		echo "   ping $* $address from ${ns#*-}: $(grep transmitted <<<"$out")"
+	done
 	fail "ping $* $address from ${ns#*-}: $(tail -n 3 <<<"$out")"
 }
 # ping_none CLIENT ADDRESS [COUNT [OPTIONS]]: none is.
 ping_none() {
 	local name=$1 address=$2 count=${3:-3}
 	shift $(($# < 3 ? $# : 3))
-	in_client "$name" ping -c "$count" -i 0.2 -W 1 "$@" "$address" >/dev/null 2>&1 &&
+	in_client "$name" ping -c "$count" -i 0.1 -W 0.6 "$@" "$address" >/dev/null 2>&1 &&
 		fail "$name reaches $address and must not"
 	return 0
 }
@@ -142,11 +137,11 @@ ping_end() {
 	awk '/transmitted/ {exit !($4 > 0 && $1 - $4 <= 1)}' "$LAB_DIR/ping-$1" || fail "$1 lost pings: $(tail -n 3 "$LAB_DIR/ping-$1")"
 	echo "   $1: $(grep transmitted "$LAB_DIR/ping-$1")"
 }
-# tcp_mbit CLIENT ADDRESS [IPERF OPTIONS]: Mbit/s that arrived, 0 on failure.
+# tcp_mbit CLIENT ADDRESS [IPERF OPTIONS]: Mbit/s that arrived of TCP_SIZE (16M bytes), 0 on failure.
 tcp_mbit() {
 	local name=$1 address=$2
 	shift 2
-	in_client "$name" timeout 40 iperf3 -c "$address" -J --connect-timeout 3000 -t "${SECONDS_TCP:-1}" "$@" |
+	in_client "$name" timeout 40 iperf3 -c "$address" -J --connect-timeout 3000 -n "${TCP_SIZE:-16M}" "$@" |
 		jq '(.end.sum_received.bits_per_second // 0) / 1e6 | floor'
 }
 # tcp_ok CLIENT ADDRESS [IPERF OPTIONS]: at least TCP_MIN (20) Mbit/s.
@@ -156,13 +151,13 @@ tcp_ok() {
 	[ "${mbit:-0}" -ge "${TCP_MIN:-20}" ] || fail "TCP $*: ${mbit:-no} Mbit/s"
 	echo "   TCP $*: $mbit Mbit/s"
 }
-# udp_ok CLIENT ADDRESS [IPERF OPTIONS]: 1 s at 10 Mbit/s, at most UDP_LOSS (1) percent lost. A busy machine loses
+# udp_ok CLIENT ADDRESS [IPERF OPTIONS]: 500 kB at 10 Mbit/s, at most UDP_LOSS (1) percent lost. A busy machine loses
 # datagrams in its sockets: one of five runs must pass.
 udp_ok() {
 	local name=$1 address=$2 out lost try
 	shift 2
 	for try in 1 2 3 4 5; do
-		out=$(in_client "$name" timeout 40 iperf3 -c "$address" -J --connect-timeout 3000 -u -b 10M -t 1 "$@")
+		out=$(in_client "$name" timeout 40 iperf3 -c "$address" -J --connect-timeout 3000 -u -b 10M -n 500K "$@")
 		lost=$(jq '.end.sum | if (.packets // 0) > 20 then .lost_percent | ceil else 100 end' <<<"$out" 2>/dev/null)
 		[ "${lost:-100}" -le "${UDP_LOSS:-1}" ] && break
 		echo "   UDP $name $address $*: try $try lost ${lost:-all} %"
@@ -200,7 +195,9 @@ capture() {
 	lab_wait 5 grep -q 'listening on' "$CAPTURE.err" || fail "tcpdump: $(cat "$CAPTURE.err")"
 }
 capture_stop() {
-	sleep 0.2
+	local size=-1
+	# what passed is in the file when that grows no more
+	while sleep 0.3; [ "$size" != "$(stat -c %s "$CAPTURE")" ]; do size=$(stat -c %s "$CAPTURE"); done
 	stop_pid "$CAPTURE_PID"
 	tcpdump -n -v -r "$CAPTURE" 2>/dev/null
 }
@@ -211,7 +208,7 @@ ten_clients_traffic() {
 	reach "$1" 10.20.0.10 # the server's address is resolved: only a few packets wait for that
 	step "handshakes and first packets of $# clients at once"
 	for c in "$@"; do
-		in_client "$c" ping -c 1 -W 5 10.20.0.10 >/dev/null 2>&1 &
+		in_client "$c" ping -c 1 -W 15 10.20.0.10 >/dev/null 2>&1 &
 		pid+=($!)
 	done
 	for c in "$@"; do wait "${pid[i++]}" || fail "$c: its first packet is not answered"; done
@@ -224,13 +221,15 @@ ten_clients_traffic() {
 		pid+=($!)
 	done
 	# at a pace that leaves room: the rings of packet sockets overflow when a CPU is short
-	(TCP_MIN=4 tcp_ok "$1" 10.20.0.10 -p 5201 -b 10M) & pid+=($!)
-	(TCP_MIN=4 tcp_ok "$2" 10.20.0.10 -p 5202 -b 10M -R) & pid+=($!)
-	(TCP_MIN=4 tcp_ok "$3" fd00:20::10 -p 5203 -b 10M) & pid+=($!)
+	local -x TCP_MIN=4 TCP_SIZE=1M
+	tcp_ok "$1" 10.20.0.10 -p 5201 -b 10M & pid+=($!)
+	tcp_ok "$2" 10.20.0.10 -p 5202 -b 10M -R & pid+=($!)
+	tcp_ok "$3" fd00:20::10 -p 5203 -b 10M & pid+=($!)
 	for ((i = 0; i < ${#pid[@]}; i++)); do wait "${pid[i]}" || fail "a transfer failed: $(grep -h received "$LAB_DIR"/ping?-*)"; done
 	for c in "$@"; do
 		for i in 4 6; do
-			answered "$LAB_DIR/ping$i-$c" $n || fail "$c lost pings: $(cat "$LAB_DIR/ping$i-$c")"
+			# of so many at once a busy machine may lose one
+			at_least "answers of $n to $c, IPv$i" "$(grep -c 'icmp_seq=.*time=' "$LAB_DIR/ping$i-$c")" $((n - 1))
 		done
 	done
 }

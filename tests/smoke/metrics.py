@@ -22,6 +22,26 @@ def call(method, **params):
     return answer["result"]
 
 
+def check_buckets(family):
+    """Buckets grow up to the count, and the sum lies between what they allow."""
+    series = {}
+    for s in family.samples:
+        labels = dict(s.labels)
+        le = float(labels.pop("le", "nan"))
+        series.setdefault(tuple(sorted(labels.items())), {})[s.name.removeprefix(family.name), le] = s.value
+    for labels, v in series.items():
+        at = {le: n for (_, le), n in v.items() if le == le}
+        count = next(n for (name, _), n in v.items() if name == "_count")
+        total = next(n for (name, _), n in v.items() if name == "_sum")
+        grow = [at[le] for le in sorted(at)]
+        bounds = sorted(at)
+        most = [b - a for a, b in zip([0] + grow, grow)]
+        low = sum(n * le for n, le in zip(most, [0] + bounds))
+        high = sum(n * le for n, le in zip(most, bounds) if n)
+        if grow != sorted(grow) or grow[-1] != count or not low * 0.999 - 1e-5 <= total <= high * 1.001 + 1e-5:
+            sys.exit(f"{family.name}{labels}: {at}, count {count}, sum {total}, which lies between {low} and {high}")
+
+
 def scrape():
     with urllib.request.urlopen(f"http://{sys.argv[2]}/metrics", timeout=10) as r:
         if r.headers["Content-Type"] != "text/plain; version=0.0.4; charset=utf-8":
@@ -29,8 +49,10 @@ def scrape():
         text = r.read().decode()
     found = {}
     for family in text_string_to_metric_families(text):
-        if not family.documentation or family.type not in ("counter", "gauge") or not family.name.startswith("sluice_"):
+        if not family.documentation or family.type not in ("counter", "gauge", "histogram", "summary"):
             sys.exit(f"family {family.name}: type {family.type}, help {family.documentation!r}")
+        if family.type == "histogram":
+            check_buckets(family)
         for s in family.samples:
             if (family.type == "counter") != s.name.endswith("_total"):
                 sys.exit(f"{s.name}: a {family.type}")
@@ -86,8 +108,10 @@ def by_rpc():
             if t["type"] == "allow":
                 put("sluice_authz_allowed_flows_total", t["seen"])
     for s in audit["sinks"]:
-        for name, field in (("events", "drained"), ("acked_events", "acked"), ("dropped_events", "dropped"), ("errors", "errors")):
+        for name, field in (("events", "drained"), ("acked_events", "acked"), ("errors", "errors")):
             put(f"sluice_log_{name}_total", s[field], sink=s["name"])
+        for d in s["drops"]:
+            put("sluice_log_dropped_events_total", d["records"], sink=s["name"], reason=d["reason"])
     policy = call("policy.status")
     put("sluice_policy_version", policy.get("version", 0))
     for peer in call("peer.list")["peers"]:

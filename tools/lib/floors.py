@@ -8,7 +8,7 @@ import subprocess
 ORDER = ["base", "crypto", "aead", "wire", "replay", "noise", "cookie", "timers", "uapi", "lpm", "plan", "stats", "policy", "audit", "flow",
          "rcu", "mbox", "session", "ident", "route", "neigh", "port", "pkt", "authz", "pipeline", "hs"]
 NO_DPDK = set(ORDER[:ORDER.index("flow") + 1])
-UPPER = ["control/json", "control/prom", "control/task", "control/ca", "control/rpc", "control/policy", "control/audit", "control/model", "control/store", "control/collect", "control/ledger", "control/repl", "control/lcore", "control/server", "app"]
+UPPER = ["control/json", "control/prom", "control/task", "control/ca", "control/rpc", "control/policy", "control/model", "control/seal", "control/audit", "control/store", "control/collect", "control/ledger", "control/repl", "control/lcore", "control/server", "app"]
 
 headers = {}
 files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.c", "*.h"], capture_output=True, text=True,

@@ -67,6 +67,8 @@ const struct control_verb control_verbs[] = {
 	{"wait", "waitApplied", {"seq", "gateways", "timeout"}, NULL, "SEQ [GATEWAYS] [TIMEOUT]", "until gateways have applied it", false, NULL},
 	{"backup", "createBackup", {0}, NULL, "", "a backup in the server's state directory", false, NULL},
 	{"audit", "listAudit", {0}, NULL, "[actor=NAME]", "who changed what", false, NULL},
+	{"audit key", "getAuditKey", {0}, NULL, "", "the key that signs the audit: keep it elsewhere", false, NULL},
+	{"audit verify", "listAudit", {0}, NULL, "[--key FILE|BASE64]... [--kept FILE]...", "are all rows there, and as they were written?", false, audit_rows_command},
 	{"sessions", "listSessions", {"peer"}, NULL, "[PEER] [open=yes]", "user sessions", false, NULL},
 	{"usage", "getPeerUsage", {"name"}, NULL, "PEER [days=N]", "its bytes by the hour", false, NULL},
 	{"unused", "listUnusedPeers", {"days"}, NULL, "[DAYS]", "peers that nobody uses", false, NULL},

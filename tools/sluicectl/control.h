@@ -58,6 +58,8 @@ int replay_command(struct rest *r, int argc, char **argv, bool json, struct sl_e
 int migration_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
 
 int double_tunnel_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
+/** audit verify: all rows are read. */
+int audit_rows_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
 int routes_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
 
 #endif

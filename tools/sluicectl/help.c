@@ -39,6 +39,8 @@ help_all(void)
 	       "certificates (no gateway is asked)");
 	printf("  %-44s %s\n", "token new FILE --role ROLE [--days N]",
 	       "a token of a gateway's own file (no gateway is asked)");
+	printf("  %-44s %s\n", "audit verify FILE... [--key F|KEY] [--kept F]",
+	       "are the admin records of files whole? (no gateway is asked)");
 	puts("\nMethods (docs/rpc.md):");
 	for (unsigned i = 0; i < sl_schema_gateway_n; i++)
 		printf("  %-20s %s\n", sl_schema_gateway[i].name, sl_schema_gateway[i].summary);

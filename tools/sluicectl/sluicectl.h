@@ -99,6 +99,12 @@ int ca_command(int argc, char **argv, bool json, struct sl_error *e);
 /** sluicectl token ...: needs no gateway. @param argv[0] "token"; @return an exit code */
 int token_command(int argc, char **argv, struct sl_error *e);
 
+/* --- audit_cmd.c ---------------------------------------------------------------------------- */
+
+/** sluicectl audit verify FILE...: needs no gateway. @param argv behind these words
+ * @return an exit code */
+int audit_files_command(int argc, char **argv, bool json, struct sl_error *e);
+
 /* --- help.c --------------------------------------------------------------------------------- */
 
 void help_all(void);

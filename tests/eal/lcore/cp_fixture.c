@@ -293,3 +293,46 @@ cx_allows(unsigned key, const char *src, uint16_t port)
 {
 	return px_allows(cx.f, "wg0", key, src, "10.20.0.10", port);
 }
+
+/* --- what a state directory holds ----------------------------------------------------------------
+ */
+
+void
+cx_restart(void)
+{
+	cx_stop();
+	fx_close(cx.f);
+	fx_open(cx.f);
+	fx_ports(cx.f);
+	fx_iface(cx.f, "wg0", 51820);
+	cx_start();
+	cx_turns(100);
+}
+
+void
+cx_later(uint64_t seconds)
+{
+	cx.f->now_ns += seconds * S;
+	cx.f->wall_ns += seconds * S;
+}
+
+void
+cx_state_path(const char *name, char out[128])
+{
+	snprintf(out, 128, "%.60s/%s", px_state_dir, name);
+}
+
+void
+cx_restore_backup(uint64_t number, const char *objects)
+{
+	cx.epoch = (struct sl_epoch){.number = number};
+	snprintf(cx.epoch.id, sizeof(cx.epoch.id), "%032llx", (unsigned long long)number * 0x1111);
+	cx_snapshot(5, objects);
+	cx_acked();
+}
+
+void
+cx_die(void)
+{
+	cx.cp->cache_due = false;
+}

@@ -56,6 +56,15 @@ bool cx_peer(const char *name, struct sl_gw_peer_info *out);
 /** The peer shook hands now. */
 void cx_handshake(unsigned key);
 void cx_advance(unsigned seconds);
+/** Both clocks, without a turn. */
+void cx_later(uint64_t seconds);
+/** The gateway starts anew with what the state directory holds. */
+void cx_restart(void);
+/** It is killed just after it acknowledged: before the next cache is written. */
+void cx_die(void);
+void cx_state_path(const char *name, char out[128]);
+/** An older backup is put in place: a new epoch of this number, at seq 5. */
+void cx_restore_backup(uint64_t number, const char *objects);
 
 /* Interface, policy with role eng for db1 by TCP, peers alice (key 1, eng) and bob (key 2). */
 #define CX_IFACE "{'kind':'interface','id':'wg0','rev':1,'obj':{'listen_port':51820,'mtu':1400}},"
@@ -76,6 +85,9 @@ void cx_advance(unsigned seconds);
 #define CX_BOB                                                                                     \
 	"{'kind':'peer','id':'bob','rev':4,'obj':{'interface':'wg0','public_key':'%2',"            \
 	"'allowed_ips':['10.7.0.3/32']}}"
+#define CX_PUT_BOB(rev, more)                                                                      \
+	"{'op':'put','kind':'peer','id':'bob','rev':" #rev ",'obj':{'interface':'wg0',"            \
+	"'public_key':'%2','allowed_ips':['10.7.0.3/32']" more "}}"
 #define CX_BASE CX_IFACE CX_POLICY CX_ALICE CX_BOB
 
 /** May the peer reach db1 on a port? */

@@ -4,30 +4,9 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define HOUR 3600
-
-/* The gateway starts anew with what the state directory holds. */
-static void
-restart(void)
-{
-	cx_stop();
-	fx_close(cx.f);
-	fx_open(cx.f);
-	fx_ports(cx.f);
-	fx_iface(cx.f, "wg0", 51820);
-	cx_start();
-	cx_turns(100);
-}
-
-static void
-later(uint64_t seconds)
-{
-	cx.f->now_ns += seconds * S;
-	cx.f->wall_ns += seconds * S;
-}
 
 /* The control plane lives, and tells its time. */
 static void
@@ -36,12 +15,6 @@ beat(uint64_t wall_ns)
 	struct sl_hash_sum sum = {0};
 
 	cp_sub_ops.heartbeat(cx.cp, cx.cp->seq + 1, cx.cp->seq + 1, &sum, wall_ns);
-}
-
-static void
-state_path(const char *name, char out[128])
-{
-	snprintf(out, 128, "%.60s/%s", px_state_dir, name);
 }
 
 /* --- the boot cache ------------------------------------------------------------------------------
@@ -54,15 +27,15 @@ test_cache(void **state)
 
 	cx_snapshot(10, CX_BASE);
 	cp_sub_ops.schema(cx.cp, 2);
-	restart();
+	cx_restart();
 	cp_sub_ops.position(cx.cp, &pos);
 	assert_int_equal(pos.schema, 2);
 	assert_false(cx_has_peer("alice")); /* a source may still answer */
 	assert_int_equal(cx.cp->seq, 10);
-	later(2);
+	cx_later(2);
 	cx_turns(1000);
 	assert_false(cx_has_peer("alice"));
-	later(2);
+	cx_later(2);
 	cx_turns(1000);
 	assert_true(cx.cp->stale_config);
 	assert_true(cx_has_peer("alice"));
@@ -82,15 +55,15 @@ static void
 test_cache_confirmed(void **state)
 {
 	cx_snapshot(10, CX_BASE);
-	restart();
+	cx_restart();
 	cp_sub_ops.state(cx.cp, true, 0, NULL);
-	later(1);
+	cx_later(1);
 	cx_turns(1000);
 	assert_true(cx_has_peer("alice"));
 	assert_false(cx.cp->stale_config);
 	/* and where it has more, that comes first */
 	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':9}");
-	restart();
+	cx_restart();
 	cp_sub_ops.state(cx.cp, true, 0, NULL);
 	cx_txn(12, "{'op':'del','kind':'peer','id':'alice','rev':9}");
 	cx_acked();
@@ -105,8 +78,8 @@ not_served_after(void (*harm)(void))
 	cx_stop();
 	harm();
 	cx_start();
-	restart();
-	later(4);
+	cx_restart();
+	cx_later(4);
 	cx_turns(1000);
 	assert_int_equal(cx.cp->n_peers, 0);
 	assert_true(cx.cp->cache_error[0] != '\0');
@@ -122,7 +95,7 @@ refused_after(void (*harm)(void))
 static void
 grow_old(void)
 {
-	later(168 * HOUR + 60);
+	cx_later(168 * HOUR + 60);
 }
 
 static void
@@ -150,7 +123,7 @@ flip_a_bit(void)
 	uint8_t b;
 	int fd;
 
-	state_path("control-cache", path);
+	cx_state_path("control-cache", path);
 	fd = open(path, O_RDWR);
 	assert_true(fd >= 0);
 	assert_int_equal(pread(fd, &b, 1, 200), 1);
@@ -171,7 +144,7 @@ cut(void)
 	char path[128];
 	struct stat st;
 
-	state_path("control-cache", path);
+	cx_state_path("control-cache", path);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(truncate(path, st.st_size - 20), 0);
 }
@@ -187,7 +160,7 @@ open_key(void)
 {
 	char path[128];
 
-	state_path("control-cache.key", path);
+	cx_state_path("control-cache.key", path);
 	assert_int_equal(chmod(path, 0644), 0);
 }
 
@@ -198,7 +171,7 @@ test_cache_key_readable(void **state)
 	char path[128];
 
 	refused_after(open_key);
-	state_path("control-cache.key", path);
+	cx_state_path("control-cache.key", path);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_size, 32);
 }
@@ -225,16 +198,16 @@ test_cache_is_sealed(void **state)
 	size_t len;
 
 	cx_snapshot(10, CX_BASE);
-	later(1);
+	cx_later(1);
 	cx_turns(1000); /* written while it runs too */
-	state_path("control-cache", path);
+	cx_state_path("control-cache", path);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	assert_int_equal(gw_file_read(px_state_dir, "control-cache", 1 << 20, &text, &len, &e), 0);
 	assert_null(memmem(text, len, "alice", 5));
 	assert_null(memmem(text, len, "10.7.0", 6));
 	free(text);
-	state_path("control-cache.key", path);
+	cx_state_path("control-cache.key", path);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0400);
 }
@@ -246,288 +219,12 @@ test_cache_off(void **state)
 
 	cx.config.boot_cache = false;
 	cx_snapshot(10, CX_BASE);
-	restart();
-	later(4);
+	cx_restart();
+	cx_later(4);
 	cx_turns(1000);
 	assert_int_equal(cx.cp->n_peers, 0);
-	state_path("control-cache", path);
+	cx_state_path("control-cache", path);
 	assert_int_equal(access(path, F_OK), -1);
-}
-
-/* --- the journal ---------------------------------------------------------------------------------
- */
-
-/* It is killed just after it acknowledged: before the next cache is written. */
-static void
-die(void)
-{
-	cx.cp->cache_due = false;
-}
-
-#define BOB(rev, more)                                                                             \
-	"{'op':'put','kind':'peer','id':'bob','rev':" #rev ",'obj':{'interface':'wg0',"            \
-	"'public_key':'%2','allowed_ips':['10.7.0.3/32']" more "}}"
-
-static void
-four_transactions(void)
-{
-	cx_snapshot(10, CX_BASE);
-	later(1);
-	cx_turns(1000);
-	cx_txn(11, BOB(5, ",'enabled':false"));
-	cx_txn(12, BOB(6, ",'enabled':false,'keepalive_s':7"));
-	cx_txn(14, "{'op':'del','kind':'peer','id':'alice','rev':9}");
-	cx_acked();
-	cx_txn(15, BOB(7, ",'enabled':false,'keepalive_s':8"));
-	cx_acked();
-	die();
-}
-
-static void
-serve_from_cache(void)
-{
-	later(4);
-	cx_turns(1000);
-	assert_true(cx.cp->stale_config);
-}
-
-static off_t
-size_of(const char *name)
-{
-	struct stat st;
-	char path[128];
-
-	state_path(name, path);
-	return stat(path, &st) == 0 ? st.st_size : -1;
-}
-
-/* What was acknowledged is known after a crash: a suspension, a deletion, whatever it was. */
-static void
-test_journal(void **state)
-{
-	struct sl_gw_peer_info i;
-
-	four_transactions();
-	assert_true(size_of("control-journal") > 0);
-	restart();
-	assert_int_equal(cx.cp->seq, 15);
-	serve_from_cache();
-	assert_true(cx_peer("bob", &i));
-	assert_false(i.enabled);
-	assert_int_equal(i.keepalive_s, 8);
-	assert_false(cx_has_peer("alice"));
-	/* it goes on where it was, and the next cache holds it all */
-	cx_txn(16, BOB(8, ""));
-	later(1);
-	cx_turns(1000);
-	assert_int_equal(size_of("control-journal"), 0);
-	restart();
-	assert_int_equal(cx.cp->seq, 16);
-}
-
-static bool
-revoked_has(const char *id)
-{
-	char path[128], line[256], end[64];
-	bool found = false;
-	FILE *f;
-
-	state_path("control-revoked", path);
-	snprintf(end, sizeof(end), " %s\n", id);
-	f = fopen(path, "r");
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-		found |= line[0] == '+' && strstr(line, end) != NULL;
-	if (f != NULL)
-		fclose(f);
-	return found;
-}
-
-/* Whenever the gateway dies: the disk knows of a deletion before it knows that the peer is gone. */
-static void
-test_journal_behind_deletions(void **state)
-{
-	json_t *t = json_pack("{s:I, s:I, s:s, s:[{s:s, s:s, s:s, s:i}]}", "seq", (json_int_t)12,
-			      "prev", (json_int_t)11, "chain", "b2b:01", "ops", "op", "del", "kind",
-			      "peer", "id", "bob", "rev", 9);
-	off_t before;
-
-	cx_snapshot(10, CX_BASE);
-	cx_txn(11, BOB(8, "")); /* the journal begins */
-	before = size_of("control-journal");
-	assert_true(before > 0);
-	assert_int_equal(cp_sub_ops.txn(cx.cp, t, &cx.f->e), 0);
-	json_decref(t);
-	for (unsigned i = 0; i < 500 && size_of("control-journal") == before; i++) {
-		usleep(20000); /* for the helper */
-		assert_true(size_of("control-journal") == before || revoked_has("bob"));
-		sl_cp_poll(cx.cp);
-	}
-	assert_true(size_of("control-journal") > before);
-	assert_true(revoked_has("bob"));
-}
-
-/* A snapshot is acknowledged when it is in the cache: what it revokes is not forgotten either. */
-static void
-test_snapshot_is_kept(void **state)
-{
-	cx_snapshot(10, CX_BASE);
-	die();
-	restart();
-	assert_int_equal(cx.cp->seq, 10);
-	cx_snapshot(20, CX_IFACE CX_POLICY CX_ALICE);
-	die();
-	restart();
-	assert_int_equal(cx.cp->seq, 20);
-	serve_from_cache();
-	assert_true(cx_has_peer("alice"));
-	assert_false(cx_has_peer("bob"));
-}
-
-/* Cut off in the middle of the last record, which was not acknowledged then. */
-static void
-test_journal_cut(void **state)
-{
-	struct sl_gw_peer_info i;
-	char path[128];
-
-	four_transactions();
-	state_path("control-journal", path);
-	assert_int_equal(truncate(path, size_of("control-journal") - 3), 0);
-	restart();
-	assert_int_equal(cx.cp->seq, 14);
-	serve_from_cache();
-	assert_true(cx_peer("bob", &i));
-	assert_int_equal(i.keepalive_s, 7);
-	assert_false(cx_has_peer("alice"));
-	/* what comes after that is not added behind the piece */
-	cx_txn(15, BOB(7, ",'enabled':false,'keepalive_s':9"));
-	cx_acked();
-	die();
-	restart();
-	assert_int_equal(cx.cp->seq, 15);
-}
-
-/* As after a disk that was full for one transaction: 14 is missing, 15 is there. */
-static void
-test_journal_gap(void **state)
-{
-	char path[128], text[16384];
-	off_t begin, end;
-	ssize_t rest;
-	int fd;
-
-	cx_snapshot(10, CX_BASE);
-	later(1);
-	cx_turns(1000);
-	cx_txn(11, BOB(5, ",'enabled':false"));
-	cx_acked();
-	begin = size_of("control-journal");
-	cx_txn(14, BOB(6, ""));
-	cx_acked();
-	end = size_of("control-journal");
-	cx_txn(15, BOB(7, ""));
-	cx_acked();
-	die();
-	state_path("control-journal", path);
-	fd = open(path, O_RDWR);
-	rest = pread(fd, text, sizeof(text), end);
-	assert_true(rest > 0);
-	assert_int_equal(pwrite(fd, text, (size_t)rest, begin), rest);
-	assert_int_equal(ftruncate(fd, begin + rest), 0);
-	close(fd);
-	restart();
-	assert_int_equal(cx.cp->seq, 11);
-	cx_txn(14, BOB(6, ",'enabled':false,'keepalive_s':9"));
-	cx_acked();
-	die();
-	restart();
-	assert_int_equal(cx.cp->seq, 14);
-}
-
-static unsigned dirs_synced;
-
-/* In place of libc's. */
-int
-fsync(int fd)
-{
-	struct stat st;
-
-	dirs_synced += fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
-	return (int)syscall(SYS_fsync, fd);
-}
-
-/* A file that is new is in its directory before anything in it is acknowledged. */
-static void
-test_journal_is_new(void **state)
-{
-	unsigned before;
-
-	cx_snapshot(10, CX_BASE);
-	later(1);
-	cx_turns(1000);
-	assert_int_equal(size_of("control-journal"), -1);
-	before = dirs_synced;
-	cx_txn(11, BOB(5, ""));
-	cx_acked();
-	assert_int_equal(dirs_synced, before + 1);
-	cx_txn(12, BOB(6, ""));
-	cx_acked();
-	assert_int_equal(dirs_synced, before + 1);
-}
-
-/* A record that is not ours ends it; a cache that was not written meanwhile takes nothing of it. */
-static void
-test_journal_changed(void **state)
-{
-	char path[128];
-	uint8_t b;
-	int fd;
-
-	four_transactions();
-	state_path("control-journal", path);
-	fd = open(path, O_RDWR);
-	assert_int_equal(pread(fd, &b, 1, 60), 1);
-	b ^= 4;
-	assert_int_equal(pwrite(fd, &b, 1, 60), 1);
-	close(fd);
-	restart();
-	assert_int_equal(cx.cp->seq, 10);
-	serve_from_cache();
-	assert_false(cx_has_peer("alice")); /* what was deleted is remembered apart */
-}
-
-/* Nothing can be written: it goes on, says so, and makes up for it when there is room. */
-static void
-test_no_room(void **state)
-{
-	json_t *problems = json_array();
-	char journal[128], revoked[128];
-
-	cx_snapshot(10, CX_BASE);
-	later(1);
-	cx_turns(1000);
-	state_path("control-journal", journal);
-	state_path("control-revoked", revoked);
-	unlink(journal);
-	unlink(revoked);
-	assert_int_equal(mkdir(journal, 0700), 0);
-	assert_int_equal(mkdir(revoked, 0700), 0);
-	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':9}");
-	cx_acked();
-	cx_txn(12, "{'op':'del','kind':'peer','id':'alice','rev':9}");
-	cx_acked();
-	assert_true(cx.cp->cache_error[0] != '\0');
-	sl_cp_problems(cx.cp, problems);
-	assert_true(json_array_size(problems) >= 2);
-	json_decref(problems);
-	assert_int_equal(rmdir(journal), 0);
-	assert_int_equal(rmdir(revoked), 0);
-	later(2);
-	cx_turns(1000);
-	assert_int_equal(cx.cp->cache_error[0], '\0');
-	restart();
-	assert_int_equal(cx.cp->seq, 12);
-	assert_int_equal(cx.cp->n_tombs, 2);
 }
 
 /* Deleted after the cache was written, and the gateway was killed: nobody comes back. */
@@ -537,33 +234,33 @@ test_cache_before_a_deletion(void **state)
 	char path[128];
 
 	cx_snapshot(10, CX_BASE);
-	later(1);
+	cx_later(1);
 	cx_turns(1000);
-	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':9}");
-	die();
+	cx_txn(11, CX_PUT_BOB(8, ""));
+	cx_txn(12, "{'op':'del','kind':'peer','id':'bob','rev':9}");
+	cx_die();
 	cx_stop();
-	state_path("control-journal", path);
+	cx_state_path("control-journal", path);
 	assert_int_equal(unlink(path), 0);
 	cx_start();
-	restart();
+	cx_restart();
 	assert_int_equal(cx.cp->seq, 10);
-	later(4);
+	cx_later(4);
 	cx_turns(1000);
 	assert_true(cx_has_peer("alice"));
 	assert_false(cx_has_peer("bob"));
+	/* a source goes on from there: what it says of bob before his end does not bring him back
+	 */
+	cx_txn(11, CX_PUT_BOB(8, ""));
+	cx_acked();
+	assert_false(cx_has_peer("bob"));
+	cx_txn(12, "{'op':'del','kind':'peer','id':'bob','rev':9}");
+	cx_txn(13, CX_PUT_BOB(10, ""));
+	assert_true(cx_has_peer("bob"));
 }
 
 /* --- tombstones ----------------------------------------------------------------------------------
  */
-
-static void
-restore_backup(uint64_t number, const char *objects)
-{
-	cx.epoch = (struct sl_epoch){.number = number};
-	snprintf(cx.epoch.id, sizeof(cx.epoch.id), "%032llx", (unsigned long long)number * 0x1111);
-	cx_snapshot(5, objects);
-	cx_acked();
-}
 
 static void
 test_backup_brings_nobody_back(void **state)
@@ -573,11 +270,11 @@ test_backup_brings_nobody_back(void **state)
 	cx_snapshot(10, CX_BASE);
 	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':5},"
 		   "{'op':'del','kind':'rule','id':'guest/1','rev':2}");
-	restart();
-	later(4);
+	cx_restart();
+	cx_later(4);
 	cx_turns(1000);
 	assert_int_equal(cx.cp->n_tombs, 2);
-	restore_backup(2, CX_BASE);
+	cx_restore_backup(2, CX_BASE);
 	assert_true(cx_has_peer("alice"));
 	assert_false(cx_has_peer("bob"));
 	assert_int_equal(sl_replica_count(cx.cp->r), 10); /* it stays in the replica: the sum */
@@ -610,16 +307,16 @@ test_scope_brings_nobody_back(void **state)
 {
 	cx_snapshot(10, CX_BASE);
 	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':5}");
-	restore_backup(2, CX_BASE);
+	cx_restore_backup(2, CX_BASE);
 	cx_txn(6, "{'op':'del','kind':'peer','id':'bob','rev':4,'left':true}");
-	cx_txn(7, BOB(4, ""));
+	cx_txn(7, CX_PUT_BOB(4, ""));
 	cx_acked();
 	assert_false(cx_has_peer("bob"));
 	cx_txn(8, "{'op':'del','kind':'peer','id':'bob','rev':4,'left':true}");
 	cx_snapshot(9, CX_BASE);
 	assert_false(cx_has_peer("bob"));
 	assert_int_equal(cx.cp->n_tombs, 1);
-	cx_txn(10, BOB(6, ""));
+	cx_txn(10, CX_PUT_BOB(6, ""));
 	assert_true(cx_has_peer("bob"));
 	assert_int_equal(cx.cp->n_tombs, 0);
 }
@@ -636,9 +333,9 @@ test_put_again(void **state)
 	assert_true(cx_has_peer("bob"));
 	assert_int_equal(cx.cp->n_tombs, 0);
 	cx_txn(13, "{'op':'del','kind':'peer','id':'bob','rev':7}");
-	restore_backup(2, CX_IFACE CX_POLICY CX_ALICE
-		       "{'kind':'peer','id':'bob','rev':8,'obj':{'interface':'wg0',"
-		       "'public_key':'%2','allowed_ips':['10.7.0.3/32']}}");
+	cx_restore_backup(2, CX_IFACE CX_POLICY CX_ALICE
+			  "{'kind':'peer','id':'bob','rev':8,'obj':{'interface':'wg0',"
+			  "'public_key':'%2','allowed_ips':['10.7.0.3/32']}}");
 	assert_true(cx_has_peer("bob"));
 }
 
@@ -653,7 +350,7 @@ test_deny_rule_comes_back(void **state)
 	assert_false(cx_allows(1, "10.7.0.2", 22));
 	cx_txn(11, "{'op':'del','kind':'rule','id':'eng/2','rev':2}");
 	assert_true(cx_allows(1, "10.7.0.2", 22));
-	restore_backup(2, CX_BASE DENY);
+	cx_restore_backup(2, CX_BASE DENY);
 	assert_false(cx_allows(1, "10.7.0.2", 22));
 }
 
@@ -666,7 +363,7 @@ test_deny_rule_was_allow(void **state)
 		   "'to':['db1'],'protocol':'tcp','ports':[22],'action':'allow'}}");
 	cx_txn(12, "{'op':'del','kind':'rule','id':'eng/2','rev':3}");
 	assert_int_equal(cx.cp->n_tombs, 1);
-	restore_backup(2, CX_BASE DENY);
+	cx_restore_backup(2, CX_BASE DENY);
 	assert_false(cx_allows(1, "10.7.0.2", 22));
 }
 
@@ -684,7 +381,7 @@ test_allow_rule_was_deny(void **state)
 		   "'to':['db1'],'protocol':'tcp','ports':[23],'action':'deny'}}");
 	cx_txn(13, "{'op':'del','kind':'rule','id':'eng/2','rev':3}");
 	assert_false(cx_allows(1, "10.7.0.2", 23));
-	restore_backup(2, CX_BASE ALLOW);
+	cx_restore_backup(2, CX_BASE ALLOW);
 	assert_false(cx_allows(1, "10.7.0.2", 23));
 }
 
@@ -703,7 +400,7 @@ test_left(void **state)
 	assert_int_equal(cx.cp->n_tombs, 2); /* the two rules: every gateway has them */
 	cx_snapshot(13, "{'kind':'gateway','id':'gw-1','rev':2,'obj':{'interfaces':['wg0'],"
 			"'enabled':false}}");
-	restore_backup(2, CX_IFACE CX_POLICY CX_ALICE CX_BOB "," SERVES("['wg0']"));
+	cx_restore_backup(2, CX_IFACE CX_POLICY CX_ALICE CX_BOB "," SERVES("['wg0']"));
 	assert_true(cx_has_peer("alice"));
 	assert_true(cx_has_peer("bob"));
 }
@@ -716,17 +413,17 @@ test_snapshot_deletes(void **state)
 	cx_snapshot(10, CX_BASE "," SERVES("['wg0']"));
 	cx_snapshot(20, CX_IFACE CX_POLICY CX_ALICE SERVES("['wg0']"));
 	assert_int_equal(cx.cp->n_tombs, 1);
-	restore_backup(2, CX_IFACE CX_POLICY);
+	cx_restore_backup(2, CX_IFACE CX_POLICY);
 	assert_int_equal(cx.cp->n_tombs, 1);
-	restore_backup(3, CX_BASE);
+	cx_restore_backup(3, CX_BASE);
 	assert_true(cx_has_peer("alice"));
 	assert_false(cx_has_peer("bob"));
 	/* nor as it was changed to unseen, before it was deleted; a new one is let in */
-	restore_backup(4, CX_IFACE CX_POLICY CX_ALICE
-		       "{'kind':'peer','id':'bob','rev':8,'obj':{'interface':'wg0',"
-		       "'public_key':'%2','allowed_ips':['10.7.0.3/32']}}");
+	cx_restore_backup(4, CX_IFACE CX_POLICY CX_ALICE
+			  "{'kind':'peer','id':'bob','rev':8,'obj':{'interface':'wg0',"
+			  "'public_key':'%2','allowed_ips':['10.7.0.3/32']}}");
 	assert_false(cx_has_peer("bob"));
-	cx_txn(6, BOB(12884901889, ""));
+	cx_txn(6, CX_PUT_BOB(12884901889, ""));
 	assert_true(cx_has_peer("bob"));
 }
 
@@ -741,8 +438,8 @@ test_barred_cache_deletes(void **state)
 	cx_stop();
 	go_back();
 	cx_start();
-	restart();
-	later(4);
+	cx_restart();
+	cx_later(4);
 	cx_turns(1000);
 	assert_int_equal(cx.cp->n_peers, 0);
 	cp_sub_ops.position(cx.cp, &pos);
@@ -750,7 +447,7 @@ test_barred_cache_deletes(void **state)
 	cx_snapshot(20, CX_IFACE CX_POLICY CX_ALICE SERVES("['wg0']"));
 	assert_true(cx_has_peer("alice"));
 	assert_int_equal(cx.cp->n_tombs, 1);
-	restore_backup(2, CX_BASE);
+	cx_restore_backup(2, CX_BASE);
 	assert_true(cx_has_peer("alice"));
 	assert_false(cx_has_peer("bob"));
 }
@@ -760,14 +457,14 @@ test_tombstones_end(void **state)
 {
 	cx_snapshot(10, CX_BASE);
 	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':5}");
-	later(121 * 24 * HOUR);
-	restart();
+	cx_later(121 * 24 * HOUR);
+	cx_restart();
 	assert_int_equal(cx.cp->n_tombs, 1); /* the clock alone does not say so */
 	beat(cx.f->wall_ns - 3600 * S);
 	assert_int_equal(cx.cp->n_tombs, 1);
 	beat(cx.f->wall_ns);
 	assert_int_equal(cx.cp->n_tombs, 0);
-	restart();
+	cx_restart();
 	assert_int_equal(cx.cp->n_tombs, 0);
 }
 
@@ -782,7 +479,7 @@ test_tombstones_clock(void **state)
 	beat(right);
 	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':5}");
 	cx.f->wall_ns = right; /* set by now */
-	restart();
+	cx_restart();
 	beat(right);
 	assert_int_equal(cx.cp->n_tombs, 1);
 }
@@ -796,7 +493,7 @@ test_damaged_tombstones(void **state)
 	cx_snapshot(10, CX_BASE);
 	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':5}");
 	cx_stop();
-	state_path("control-revoked", path);
+	cx_state_path("control-revoked", path);
 	o = fopen(path, "a");
 	fputs("nonsense\n+ peer 1 2\n+ peer 1 12 3 1700000000 carol\n+ pe", o);
 	fclose(o);
@@ -813,7 +510,7 @@ test_tombstones_again(void **state)
 
 	cx_snapshot(10, CX_BASE);
 	cx_advance(1);
-	state_path("control-revoked", path);
+	cx_state_path("control-revoked", path);
 	unlink(path);
 	assert_int_equal(mkdir(path, 0700), 0); /* no file can be there */
 	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':5}");
@@ -828,7 +525,7 @@ test_tombstones_again(void **state)
 	fclose(o);
 	assert_non_null(strstr(text, " bob\n"));
 	assert_non_null(strstr(text, " alice\n"));
-	restart();
+	cx_restart();
 	assert_int_equal(cx.cp->n_tombs, 2);
 }
 
@@ -840,7 +537,7 @@ test_tombstones_never(void **state)
 
 	cx_snapshot(10, CX_BASE);
 	cx_advance(1);
-	state_path("control-revoked", path);
+	cx_state_path("control-revoked", path);
 	unlink(path);
 	assert_int_equal(mkdir(path, 0700), 0);
 	cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':5}");
@@ -861,26 +558,67 @@ test_epochs(void **state)
 	struct sl_epoch e = {.number = 5, .id = CX_EPOCH1};
 
 	assert_int_equal(cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), 0);
-	restore_backup(5, CX_BASE);
+	cx_restore_backup(5, CX_BASE);
 	e = cx.epoch;
 	assert_int_equal(cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), 0);
-	e.number = 6;
+	e.number = 6; /* an id belongs to one number */
+	fx_refused(cx.f, cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), -EPERM, "epoch_diverged", "/epoch");
+	e = (struct sl_epoch){.number = 6, .id = CX_EPOCH2};
 	assert_int_equal(cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), 0);
 	e = (struct sl_epoch){.number = 5, .id = CX_EPOCH2};
 	fx_refused(cx.f, cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), -EPERM, "epoch_diverged", "/epoch");
 	e = (struct sl_epoch){.number = 4, .id = CX_EPOCH1};
-	restart(); /* it is remembered, with or without a cache */
+	cx_restart(); /* it is remembered, with or without a cache */
 	fx_refused(cx.f, cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), -EPERM, "epoch_lower", "/epoch");
 	fx_refused(cx.f, sl_cp_epoch_accept(cx.cp, CX_EPOCH2, &cx.f->e), -ENOENT, "epoch_unknown",
 		   "/id");
 	assert_int_equal(sl_cp_epoch_accept(cx.cp, CX_EPOCH1, &cx.f->e), 0);
 	assert_int_equal(cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), 0);
+	e.number = 3; /* not what was accepted */
+	assert_int_equal(cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), -EPERM);
+	e.number = 4;
 	cx.epoch = e;
 	cx_snapshot(3, CX_BASE);
 	cx_acked();
 	assert_int_equal(cx.cp->seen.number, 4);
 	e = (struct sl_epoch){.number = 4, .id = CX_EPOCH2};
 	assert_int_equal(cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), -EPERM);
+}
+
+/* A cache of another epoch with the number of the one that was seen last, as before an operator
+ * accepted that one, serves nobody. */
+static void
+test_cache_of_another_epoch(void **state)
+{
+	char path[128];
+	FILE *f;
+
+	cx_snapshot(10, CX_BASE);
+	cx_later(1);
+	cx_turns(1000);
+	cx_stop();
+	cx_state_path("control-revoked", path);
+	f = fopen(path, "a");
+	fprintf(f, "E 1 " CX_EPOCH2 "\n");
+	fclose(f);
+	cx_start();
+	cx_restart();
+	cx_later(4);
+	cx_turns(1000);
+	assert_int_equal(cx.cp->n_peers, 0);
+	assert_int_equal(cx.cp->epoch.number, 0);
+	assert_non_null(strstr(cx.cp->cache_error, "another epoch"));
+}
+
+/* A snapshot under our id and another number is no continuation: who is not in it was not deleted.
+ */
+static void
+test_snapshot_of_another_number(void **state)
+{
+	cx_snapshot(10, CX_BASE "," SERVES("['wg0']"));
+	cx.epoch.number = 2;
+	cx_snapshot(20, CX_IFACE CX_POLICY CX_ALICE SERVES("['wg0']"));
+	assert_int_equal(cx.cp->n_tombs, 0);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, cx_setup_state, cx_teardown)
@@ -899,14 +637,6 @@ main(int argc, char **argv)
 		T(cache_of_another),
 		T(cache_is_sealed),
 		T(cache_off),
-		T(journal),
-		T(journal_behind_deletions),
-		T(snapshot_is_kept),
-		T(journal_cut),
-		T(journal_gap),
-		T(journal_is_new),
-		T(journal_changed),
-		T(no_room),
 		T(cache_before_a_deletion),
 		T(backup_brings_nobody_back),
 		T(scope_brings_nobody_back),
@@ -923,6 +653,8 @@ main(int argc, char **argv)
 		T(tombstones_again),
 		T(tombstones_never),
 		T(epochs),
+		T(cache_of_another_epoch),
+		T(snapshot_of_another_number),
 	};
 
 	(void)argc;

@@ -690,6 +690,49 @@ test_candidate(void **state)
 	assert_true(px_allows(f, "wg0", 2, "10.7.0.3", "10.20.0.10", 5432));
 }
 
+#define NETS "\"zones\":{\"in\":{\"id\":1,\"type\":\"internal\",\"networks\":[\"10.20.0.0/24\"]}},"
+
+/* What the ledger withdrew is so in a candidate, which cannot say it. */
+static void
+test_candidate_withdrawn(void **state)
+{
+	static const char in_force[] =
+		"{\"version\":7," NETS "\"targets\":{\"db\":{\"addresses\":[\"10.20.0.10/32\"],"
+		"\"withdrawn\":true},\"web\":{\"addresses\":[\"10.20.0.11/32\"]}}}";
+	static const char other[] =
+		"{\"version\":8," NETS "\"targets\":{\"web\":{\"addresses\":[\"10.20.0.11/32\"]},"
+		"\"db\":{\"addresses\":[\"10.20.0.10/32\"]}},"
+		"\"roles\":{\"eng\":{\"members\":[\"10.7.0.2/32@wg0\"]}},\"rules\":[{\"id\":2,"
+		"\"role\":\"eng\",\"to\":[\"db\",\"web\"],\"protocol\":\"any\","
+		"\"action\":\"allow\"}]}";
+	static char name[] = "wg0", *wg0[] = {name};
+	struct sl_ip src = fx_ip("10.7.0.2"), db = fx_ip("10.20.0.10"), web = fx_ip("10.20.0.11");
+	struct sl_judge_flow flow = {
+		.f = {.version = 4, .proto = IPPROTO_TCP, .src = src.b, .dst = db.b, .dport = 22}};
+	struct sl_gw_candidate *c;
+	struct sl_gw_iface_info i;
+	struct sl_judgement j;
+	struct fx *f = *state;
+
+	px_peer(f, "wg0", 1, "alice", "10.7.0.2/32");
+	px_load(f, in_force);
+	assert_true(sl_gw_iface_find(f->gw, "wg0", &i));
+	flow.f.iface = i.id;
+	for (unsigned managed = 0; managed < 2; managed++) {
+		sl_gw_set_managed(f->gw, wg0, managed);
+		c = sl_gw_candidate_new(f->gw, other, strlen(other), true, &f->e);
+		assert_non_null(c);
+		flow.f.dst = db.b;
+		sl_gw_candidate_judge(c, &flow, &j);
+		assert_int_equal(j.allow, managed == 0); /* its own document says all there is */
+		assert_int_equal(j.why, managed ? SL_WHY_WITHDRAWN : SL_WHY_RULE);
+		flow.f.dst = web.b;
+		sl_gw_candidate_judge(c, &flow, &j);
+		assert_true(j.allow);
+		sl_gw_candidate_free(c);
+	}
+}
+
 int
 main(void)
 {
@@ -714,6 +757,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_helper_ends, setup_helper, px_teardown),
 		cmocka_unit_test_setup_teardown(test_explain, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(test_candidate, px_setup, px_teardown),
+		cmocka_unit_test_setup_teardown(test_candidate_withdrawn, px_setup, px_teardown),
 	};
 
 	fx_start("test_policy");

@@ -7,38 +7,20 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../fuzz_store.h"
+#include "../require.h"
 #include "collector.h"
-#include "sl_log.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct sl_store *store;
 static struct sl_collector *collector;
-static char dir[64], path[80];
 static struct sl_error e;
-
-static void
-must(bool ok)
-{
-	if (!ok) {
-		fprintf(stderr, "%s: %s\n", e.reason, e.message);
-		abort();
-	}
-}
 
 static void
 clean_up(void)
 {
-	static const char *const ends[] = {"", "-wal", "-shm"};
-	char file[96];
-
 	sl_collector_free(collector);
-	sl_store_close(store);
-	for (unsigned i = 0; i < SL_ARRAY_SIZE(ends); i++) {
-		snprintf(file, sizeof(file), "%s%s", path, ends[i]);
-		unlink(file);
-	}
-	rmdir(dir);
 }
 
 static void
@@ -46,7 +28,7 @@ put(struct sl_store_txn *t, enum sl_kind k, const char *id, const char *body)
 {
 	json_t *v = json_loads(body, 0, NULL);
 
-	must(v != NULL && sl_store_put(t, k, id, SL_REV_NONE, v, &e) == 0);
+	require_ok(v != NULL && sl_store_put(t, k, id, SL_REV_NONE, v, &e) == 0, e);
 	json_decref(v);
 }
 
@@ -55,25 +37,18 @@ set_up(void)
 {
 	struct sl_store_txn *t;
 
-	snprintf(dir, sizeof(dir), "%s/sl-fuzz-XXXXXX",
-		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	must(sodium_init() >= 0 && mkdtemp(dir) != NULL);
-	snprintf(path, sizeof(path), "%s/store.db", dir);
-	sl_log_set_level(SL_LOG_ERR);
-	must(sl_store_init(path, SL_STORE_PRIMARY, &e) == 0);
-	store = sl_store_open(path, SL_STORE_WRITE, &e);
-	must(store != NULL);
+	store = fuzz_store_new(SL_STORE_PRIMARY);
 	t = sl_store_begin(store, "uid:0", "fuzz", &e);
-	must(t != NULL);
+	require_ok(t != NULL, e);
 	put(t, SL_KIND_INTERFACE, "wg0", "{}");
 	put(t, SL_KIND_GATEWAY, "gw-1", "{\"interfaces\": [\"wg0\"]}");
 	put(t, SL_KIND_PEER, "alice",
 	    "{\"interface\": \"wg0\", \"public_key\": "
 	    "\"xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=\"}");
 	put(t, SL_KIND_TARGET, "db", "{\"addresses\": [\"10.20.0.10/32\"]}");
-	must(sl_store_commit(t, NULL, &e) == 0);
+	require_ok(sl_store_commit(t, NULL, &e) == 0, e);
 	collector = sl_collector_new(store, &e);
-	must(collector != NULL);
+	require_ok(collector != NULL, e);
 	atexit(clean_up);
 }
 
@@ -85,10 +60,10 @@ look_flow(void *ctx, const struct sl_flow_row *r)
 {
 	uint64_t *flows = ctx;
 
-	must(strcmp(r->gateway, "gw-1") == 0 && r->interface != NULL && r->peer != NULL);
-	must(r->role != NULL && r->rule != NULL && r->reason != NULL);
-	must(r->src.family == r->dst.family && r->src.family != 0);
-	must(r->first_s <= r->last_s);
+	require(strcmp(r->gateway, "gw-1") == 0 && r->interface != NULL && r->peer != NULL);
+	require(r->role != NULL && r->rule != NULL && r->reason != NULL);
+	require(r->src.family == r->dst.family && r->src.family != 0);
+	require(r->first_s <= r->last_s);
 	*flows += r->flows;
 	return true;
 }
@@ -97,9 +72,9 @@ static bool
 look_session(void *ctx, const struct sl_session *v)
 {
 	(void)ctx;
-	must(strcmp(v->peer, "alice") == 0); /* of nobody else */
-	must(v->started_s <= v->last_s);
-	must(strlen(v->country) == 0 || strlen(v->country) == 2);
+	require(strcmp(v->peer, "alice") == 0); /* of nobody else */
+	require(v->started_s <= v->last_s);
+	require(strlen(v->country) == 0 || strlen(v->country) == 2);
 	return true;
 }
 
@@ -109,7 +84,7 @@ look_hour(void *ctx, int64_t hour_s, uint64_t rx, uint64_t tx)
 	(void)ctx;
 	(void)rx;
 	(void)tx;
-	must(hour_s % 3600 == 0);
+	require(hour_s % 3600 == 0);
 	return true;
 }
 
@@ -123,13 +98,16 @@ look(void)
 	struct sl_trend_mean mean;
 	uint64_t flows = 0;
 
-	must(sl_flows_walk(sl_collector_flows(collector), &all, look_flow, &flows, &e) == 0);
-	must(sl_sessions_walk(sl_collector_sessions(collector), &any, now, look_session, NULL,
-			      &e) == 0);
-	must(sl_sessions_usage(sl_collector_sessions(collector), NULL, 0, now + 86400, look_hour,
-			       NULL, &e) == 0);
+	require_ok(sl_flows_walk(sl_collector_flows(collector), &all, look_flow, &flows, &e) == 0,
+		   e);
+	require_ok(sl_sessions_walk(sl_collector_sessions(collector), &any, now, look_session, NULL,
+				    &e) == 0,
+		   e);
+	require_ok(sl_sessions_usage(sl_collector_sessions(collector), NULL, 0, now + 86400,
+				     look_hour, NULL, &e) == 0,
+		   e);
 	gaps = sl_flows_gaps(sl_collector_flows(collector), names, now - 86400, now, &e);
-	must(json_array_size(gaps) == 1);
+	require(json_array_size(gaps) == 1);
 	json_decref(gaps);
 	json_decref(names);
 	(void)sl_trend_mean(sl_collector_trend(collector), "gw-1", "db", 0, now + 1, &mean, &e);
@@ -142,9 +120,9 @@ forget(void)
 {
 	int64_t future = INT64_C(1) << 60;
 
-	must(sl_flows_prune(sl_collector_flows(collector), future, &e) >= 0);
-	must(sl_sessions_prune(sl_collector_sessions(collector), future, &e) >= 0);
-	must(sl_trend_prune(sl_collector_trend(collector), future, &e) >= 0);
+	require_ok(sl_flows_prune(sl_collector_flows(collector), future, &e) >= 0, e);
+	require_ok(sl_sessions_prune(sl_collector_sessions(collector), future, &e) >= 0, e);
+	require_ok(sl_trend_prune(sl_collector_trend(collector), future, &e) >= 0, e);
 }
 
 /* --- the schema before it -----------------------------------------------------------------------
@@ -193,10 +171,10 @@ one_line(char *line)
 		e = (struct sl_error){0};
 		rc = sl_collector_call(collector, log ? "log.push" : "stats.report", "gw-1", params,
 				       &result, &e);
-		must(rc <= 0 && (rc == 0 || e.reason[0] != '\0'));
-		must(rc == 0 || !log || look() == before); /* all of it or nothing */
+		require(rc <= 0 && (rc == 0 || e.reason[0] != '\0'));
+		require(rc == 0 || !log || look() == before); /* all of it or nothing */
 		if (rc == 0 && log)
-			must(json_is_integer(json_object_get(result, "acked")));
+			require(json_is_integer(json_object_get(result, "acked")));
 		sl_collector_tick(collector, sl_collector_now_s());
 		look();
 	}
@@ -215,7 +193,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		set_up();
 	forget();
 	text = malloc(size + 1);
-	must(text != NULL);
+	require(text != NULL);
 	memcpy(text, data, size);
 	text[size] = '\0';
 	for (line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))

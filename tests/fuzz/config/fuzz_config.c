@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../require.h"
 #include "config_int.h"
 #include "sl_gw_policy.h"
 #include "sl_log.h"
@@ -94,19 +95,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (names_files(data, size) || too_deep(data, size))
 		return -1;
-	if (ftruncate(fd, 0) || pwrite(fd, data, size, 0) != (ssize_t)size)
-		abort();
+	require(ftruncate(fd, 0) == 0 && pwrite(fd, data, size, 0) == (ssize_t)size);
 	if (sl_config_load(path, &c, &e)) {
-		if (c || e.err >= 0 || !e.reason[0] || strncmp(e.message, path, strlen(path)) != 0)
-			abort();
+		require(c == NULL && e.err < 0 && e.reason[0] &&
+			strncmp(e.message, path, strlen(path)) == 0);
 		return 0;
 	}
-	if (c->n_ports == 0 || sl_config_set_instance(c, "x", &e))
-		abort();
+	require(c->n_ports > 0 && sl_config_set_instance(c, "x", &e) == 0);
 	for (unsigned i = 0; i < c->n_calls; i++)
-		if (!json_is_object(c->calls[i].params) ||
-		    sl_config_line_of(&c->calls[i], "/x/y") > 1000000)
-			abort();
+		require(json_is_object(c->calls[i].params) &&
+			sl_config_line_of(&c->calls[i], "/x/y") <= 1000000);
 	sl_config_free(c);
 	return 0;
 }

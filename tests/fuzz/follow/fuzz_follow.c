@@ -7,52 +7,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "sl_log.h"
+#include "../fuzz_store.h"
+#include "../require.h"
 #include "sl_token.h"
 #include "store_int.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct sl_store *store;
-static char dir[64], path[80];
 static struct sl_error e;
-
-static void
-must(bool ok)
-{
-	if (!ok) {
-		fprintf(stderr, "%s: %s\n", e.reason, e.message);
-		abort();
-	}
-}
-
-static void
-clean_up(void)
-{
-	static const char *const ends[] = {"", "-wal", "-shm"};
-	char file[96];
-
-	sl_store_close(store);
-	for (unsigned i = 0; i < SL_ARRAY_SIZE(ends); i++) {
-		snprintf(file, sizeof(file), "%s%s", path, ends[i]);
-		unlink(file);
-	}
-	rmdir(dir);
-}
-
-static void
-set_up(void)
-{
-	snprintf(dir, sizeof(dir), "%s/sl-fuzz-XXXXXX",
-		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	must(sodium_init() >= 0 && mkdtemp(dir) != NULL);
-	snprintf(path, sizeof(path), "%s/store.db", dir);
-	sl_log_set_level(SL_LOG_ERR);
-	must(sl_store_init(path, SL_STORE_FOLLOWER, &e) == 0);
-	store = sl_store_open(path, SL_STORE_WRITE, &e);
-	must(store != NULL);
-	atexit(clean_up);
-}
 
 /** Nothing but a place in the log; its chain is not known, so that any row may follow. */
 static void
@@ -61,8 +24,8 @@ begin(void)
 	const struct sl_epoch epoch = {.number = 1, .id = "00112233445566778899aabbccddeeff"};
 	const struct sl_hash_sum none = {0};
 
-	must(sl_store_load_begin(store, &epoch, 1, "", &e) == 0);
-	must(sl_store_load_end(store, 0, &none, &e) == 0);
+	require_ok(sl_store_load_begin(store, &epoch, 1, "", &e) == 0, e);
+	require_ok(sl_store_load_end(store, 0, &none, &e) == 0, e);
 }
 
 static void
@@ -70,7 +33,7 @@ must_be_whole(void)
 {
 	struct sl_store_report r;
 
-	must(store_verify(store, &r, &e) == 0);
+	require_ok(store_verify(store, &r, &e) == 0, e);
 }
 
 static void
@@ -78,10 +41,10 @@ row(json_t *v)
 {
 	e = (struct sl_error){0};
 	if (sl_store_follow(store, v, &e) == 0) {
-		must(sl_store_head(store) > 1);
+		require(sl_store_head(store) > 1);
 	} else {
-		must(e.reason[0] != '\0');
-		must(sl_store_head(store) == 1);
+		require(e.reason[0] != '\0');
+		require(sl_store_head(store) == 1);
 	}
 	must_be_whole();
 }
@@ -92,11 +55,11 @@ snapshot(json_t *v)
 	const struct sl_epoch epoch = {.number = 2, .id = "ffeeddccbbaa99887766554433221100"};
 
 	e = (struct sl_error){0};
-	must(sl_store_load_begin(store, &epoch, 7, "", &e) == 0);
+	require_ok(sl_store_load_begin(store, &epoch, 7, "", &e) == 0, e);
 	if (sl_store_load_part(store, v, &e) < 0)
-		must(e.reason[0] != '\0');
+		require(e.reason[0] != '\0');
 	sl_store_load_abort(store);
-	must(sl_store_head(store) == 1);
+	require(sl_store_head(store) == 1);
 }
 
 static void
@@ -105,7 +68,7 @@ token(const char *text)
 	const struct sl_pepper pepper = {{1}};
 	struct sl_principal who;
 
-	must(sl_token_check(store, &pepper, text, NULL, 1, &who) < 0);
+	require(sl_token_check(store, &pepper, text, NULL, 1, &who) < 0);
 }
 
 int
@@ -117,9 +80,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2)
 		return 0;
 	if (store == NULL)
-		set_up();
+		store = fuzz_store_new(SL_STORE_FOLLOWER);
 	text = malloc(size);
-	must(text != NULL);
+	require(text != NULL);
 	memcpy(text, data + 1, size - 1);
 	text[size - 1] = '\0';
 	v = json_loads(text, JSON_REJECT_DUPLICATES, NULL);

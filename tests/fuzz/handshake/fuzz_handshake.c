@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 
+#include "../require.h"
 #include "sl_cookie.h"
 #include "sl_crypto.h"
 #include "sl_noise.h"
@@ -24,13 +25,6 @@ static struct sl_cookie_checker checker;
 static struct sl_cookie_maker maker;
 static struct sl_msg_cookie reply;
 static uint8_t counter;
-
-static void
-require(bool ok)
-{
-	if (!ok)
-		__builtin_trap();
-}
 
 static void
 count_up(void *ctx, void *out, size_t n)

@@ -6,17 +6,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../require.h"
 #include "import.h"
 #include "sl_secret.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool ok)
-{
-	if (!ok)
-		__builtin_trap();
-}
 
 static const char *const fields[] = {"name",	    "public_key", "allowed_ips", "roles",
 				     "keepalive_s", "expires_at", "description", "enabled",

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "../require.h"
 #include "sl_ip.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -12,21 +13,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const struct sl_ip own4 = {.family = 4, .b = {192, 0, 2, 1}};
 static const struct sl_ip own6 = {.family = 6, .b = {0x20, 1, 0xd, 0xb8, [15] = 1}};
 
-static void
-require(bool ok)
-{
-	if (!ok)
-		__builtin_trap();
-}
-
 /** An own copy, since the functions edit in place; info is that of the copy. */
 static uint8_t *
 copy_of(const uint8_t *p, size_t len, struct sl_ip_info *info)
 {
 	uint8_t *c = malloc(len);
 
-	if (c == NULL)
-		abort();
+	require(c != NULL);
 	memcpy(c, p, len);
 	require(sl_ip_parse_packet(c, len, false, info) == SL_DROP_NONE);
 	return c;
@@ -116,8 +109,7 @@ try_error(const uint8_t *data, const struct sl_ip_info *i)
 	struct sl_ip_info r;
 	unsigned k, n;
 
-	if (out == NULL || again == NULL)
-		abort();
+	require(out != NULL && again != NULL);
 	for (k = 0; k < SL_ARRAY_SIZE(kinds); k++) {
 		n = sl_icmp_error(out, data, i, kinds[k], 1280, own);
 		if (n == 0)

@@ -3,6 +3,7 @@
  * that a wrong pointer of the decoder is found. What is answered must be JSON of the right form. */
 #include <stdlib.h>
 
+#include "../require.h"
 #include "sl_log.h"
 #include "sl_schema_gateway.h"
 
@@ -95,9 +96,8 @@ static const sl_rpc_handler thunks[] = {
 static void
 check_answer(const json_t *a)
 {
-	if (!json_is_object(a) || !json_object_get(a, "jsonrpc") || !json_object_get(a, "id") ||
-	    !json_object_get(a, "result") == !json_object_get(a, "error"))
-		abort();
+	require(json_is_object(a) && json_object_get(a, "jsonrpc") && json_object_get(a, "id") &&
+		!json_object_get(a, "result") != !json_object_get(a, "error"));
 }
 
 static void
@@ -124,8 +124,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!rpc) {
 		sl_log_set_sink(quiet, NULL);
 		rpc = sl_rpc_new(&sl_gateway_schema, NULL);
-		if (sl_schema_gateway_n > SL_ARRAY_SIZE(thunks))
-			abort();
+		require(sl_schema_gateway_n <= SL_ARRAY_SIZE(thunks));
 		for (i = 0; i < sl_schema_gateway_n; i++)
 			sl_rpc_bind(rpc, sl_schema_gateway[i].name, thunks[i]);
 		sl_rpc_set_state(rpc, SL_RPC_RUNNING);
@@ -135,8 +134,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (!out)
 			continue;
 		answer = json_loads(out, 0, NULL);
-		if (strchr(out, '\n'))
-			abort();
+		require(strchr(out, '\n') == NULL);
 		if (json_is_array(answer)) {
 			json_array_foreach (answer, i, item)
 				check_answer(item);

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../require.h"
 #include "client_int.h"
 #include "sl_log.h"
 
@@ -30,8 +31,7 @@ client_dial(struct sl_rpc_client *c)
 {
 	int sv[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sv))
-		abort();
+	require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sv) == 0);
 	far_end = sv[1];
 	c->bev = bufferevent_socket_new(base, sv[0],
 					BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
@@ -44,7 +44,7 @@ void
 client_dial_failed(struct sl_rpc_client *c)
 {
 	(void)c;
-	abort();
+	require(!"nothing is dialled");
 }
 
 void
@@ -66,8 +66,7 @@ static void
 on_answer(void *ctx, int rc, json_t *result, const struct sl_error *e)
 {
 	(void)ctx;
-	if (owed-- == 0 || (rc == 0) != (result != NULL) || (rc && !e))
-		abort();
+	require(owed-- > 0 && (rc == 0) == (result != NULL) && (rc == 0 || e));
 }
 
 static void
@@ -97,8 +96,7 @@ on_down(void *ctx, const struct sl_error *e)
 {
 	(void)ctx;
 	/* who still waited was told before */
-	if (downs++ || owed || !e->err)
-		abort();
+	require(downs++ == 0 && owed == 0 && e->err);
 }
 
 static void
@@ -151,8 +149,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	close(far_end);
 	far_end = -1;
 	turn();
-	if (!free_within && downs != 1)
-		abort(); /* a closed connection is told */
+	require(free_within || downs == 1); /* a closed connection is told */
 	let_go();
 	turn();
 	return 0;

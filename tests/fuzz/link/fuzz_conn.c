@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../require.h"
 #include "conn_int.h"
 #include "sl_log.h"
 #include "sl_schema_control.h"
@@ -23,10 +24,8 @@ handler(void *user, const struct sl_rpc_caller *caller, const void *params, json
 
 	(void)params;
 	(void)result;
-	if (!m->open && !caller->who)
-		abort();
-	if (caller->who && !m->open && !sl_service_may(caller->who, m->roles))
-		abort();
+	require(m->open || caller->who);
+	require(m->open || sl_service_may(caller->who, m->roles));
 	if (m->n_params > 3)
 		return sl_fail(e, -EBUSY, "busy", "/x", "not now");
 	sl_rpc_conn_notify(caller->conn, "repl.heartbeat", NULL);
@@ -80,8 +79,7 @@ set_up(void)
 static void
 check_object(const json_t *o)
 {
-	if (!json_is_object(o) || !json_object_get(o, "jsonrpc"))
-		abort();
+	require(json_is_object(o) && json_object_get(o, "jsonrpc"));
 }
 
 /** Take what has been answered; each line is an answer, a batch of them, or a notification. */
@@ -114,8 +112,8 @@ turn(int fd, struct evbuffer *got)
 		event_base_loop(base, EVLOOP_NONBLOCK);
 	take(fd, got);
 	for (struct sl_rpc_conn *c = server->conns; c; c = c->next) {
-		if (!c->caller.who && evbuffer_get_length(bufferevent_get_input(c->bev)) > HELD_MAX)
-			abort();
+		require(c->caller.who ||
+			evbuffer_get_length(bufferevent_get_input(c->bev)) <= HELD_MAX);
 	}
 }
 
@@ -141,8 +139,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					  .idle_s = 5,
 					  .pause = 512,
 					  .queue_max = 4096};
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sv))
-		abort();
+	require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sv) == 0);
 	rpc_conn_new(&l, sv[0], &ip, NULL);
 	step = size ? data[0] % 64 * 8 + 1 : 1;
 	for (size_t at = 1; at < size; at += step) {

@@ -5,18 +5,12 @@
  * changed by its check. */
 #include <stdlib.h>
 
+#include "../require.h"
 #include "sl_policy_doc.h"
 #include "sl_policy_objects.h"
 #include "sl_replica.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-must(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 /** Nothing that was accepted may stop the parser of the joined document. */
 static void
@@ -28,11 +22,11 @@ join(enum sl_kind k, const char *id, json_t *body)
 	json_t *doc;
 	char *text;
 
-	must(sl_policy_join_add(j, k, id, body) == 0);
+	require(sl_policy_join_add(j, k, id, body) == 0);
 	doc = sl_policy_join_done(j);
 	text = json_dumps(doc, 0);
-	must(sl_policy_doc_parse(text, strlen(text), &p, &e) == 0);
-	must(k == SL_KIND_RULE || sl_policy_check(p, NULL, 0, &e) == 0);
+	require(sl_policy_doc_parse(text, strlen(text), &p, &e) == 0);
+	require(k == SL_KIND_RULE || sl_policy_check(p, NULL, 0, &e) == 0);
 	sl_policy_free(p);
 	free(text);
 	json_decref(doc);
@@ -47,17 +41,17 @@ keep(enum sl_kind k, const char *id, json_t *body)
 	struct sl_replica_obj o;
 	json_t *back;
 
-	must(sl_replica_put(r, k, id, 1, body) == 0);
-	must(sl_replica_get(r, k, id, &o) && strcmp(o.id, id) == 0);
+	require(sl_replica_put(r, k, id, 1, body) == 0);
+	require(sl_replica_get(r, k, id, &o) && strcmp(o.id, id) == 0);
 	sl_replica_sum(r, &sum);
 	sl_hash_add(&one, o.hash);
-	must(sl_hash_equal(&sum, &one));
+	require(sl_hash_equal(&sum, &one));
 	back = sl_replica_body(r, k, id);
-	must(json_equal(back, body));
+	require(json_equal(back, body));
 	json_decref(back);
-	must(sl_replica_del(r, k, id) == 0);
+	require(sl_replica_del(r, k, id) == 0);
 	sl_replica_sum(r, &sum);
-	must(sl_hash_equal(&sum, &(struct sl_hash_sum){0}) && sl_replica_count(r) == 0);
+	require(sl_hash_equal(&sum, &(struct sl_hash_sum){0}) && sl_replica_count(r) == 0);
 	sl_replica_free(r);
 }
 
@@ -69,7 +63,7 @@ strip(enum sl_kind k, const char *id, json_t *body)
 	struct sl_error e = {0};
 
 	sl_object_strip(k, body, paths);
-	must(sl_object_check(k, id, body, NULL, &e) != -EPERM || k == SL_KIND_SETTING);
+	require(sl_object_check(k, id, body, NULL, &e) != -EPERM || k == SL_KIND_SETTING);
 	json_decref(paths);
 }
 
@@ -81,16 +75,16 @@ check(enum sl_kind k, const char *id, json_t *body)
 	int lax = sl_object_check(k, id, body, unknown, &e);
 	int rc = sl_object_check(k, id, body, NULL, &again);
 
-	must(json_equal(body, before));
-	must(lax == 0 || (e.err == lax && e.reason[0] != '\0' && e.message[0] != '\0'));
-	must(rc == 0 || (again.err == rc && again.reason[0] != '\0'));
-	must(lax == 0 || rc != 0);
+	require(json_equal(body, before));
+	require(lax == 0 || (e.err == lax && e.reason[0] != '\0' && e.message[0] != '\0'));
+	require(rc == 0 || (again.err == rc && again.reason[0] != '\0'));
+	require(lax == 0 || rc != 0);
 	if (lax == 0)
 		keep(k, id, body);
 	if (rc == 0 && sl_kind_is_policy(k))
 		join(k, id, body);
 	if (rc == 0)
-		must(json_array_size(unknown) == 0);
+		require(json_array_size(unknown) == 0);
 	strip(k, id, body);
 	json_decref(before);
 	json_decref(unknown);
@@ -114,7 +108,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	check(data[0] % (SL_KIND_N + 1), id, body);
 	if (sl_epoch_parse(body, &epoch) == 0)
-		must(epoch.number > 0 && epoch.id[0] != '\0');
+		require(epoch.number > 0 && epoch.id[0] != '\0');
 	json_decref(body);
 	return 0;
 }

@@ -3,6 +3,7 @@
  * come back from its own canonical form, and be compiled and tested without harm. */
 #include <stdlib.h>
 
+#include "../require.h"
 #include "sl_policy_doc.h"
 
 #define NOW UINT64_C(1800000000000000000)
@@ -19,8 +20,7 @@ iface_id(void *ctx, const char *name)
 static void
 note(void *ctx, const char *code, const char *path, const char *text)
 {
-	if (code[0] == '\0' || path[0] != '/' || text[0] == '\0')
-		abort();
+	require(code[0] != '\0' && path[0] == '/' && text[0] != '\0');
 	++*(unsigned *)ctx;
 }
 
@@ -35,14 +35,12 @@ use(const struct sl_policy *p)
 	unsigned n = 0;
 
 	sl_policy_use(p, NULL, &u);
-	if (u.prefixes > u.prefixes_cap || u.roles > u.roles_cap || u.rules_max > u.rules_cap)
-		abort();
+	require(u.prefixes <= u.prefixes_cap && u.roles <= u.roles_cap &&
+		u.rules_max <= u.rules_cap);
 	sl_policy_lint(p, NOW, note, &n);
-	if (sl_policy_next_change(p, NOW) != 0 && sl_policy_next_change(p, NOW) <= NOW)
-		abort();
+	require(sl_policy_next_change(p, NOW) == 0 || sl_policy_next_change(p, NOW) > NOW);
 	s = sl_polset_compile(p, &penv, &e);
-	if (s == NULL && e.err == 0)
-		abort();
+	require(s != NULL || e.err != 0);
 	if (s != NULL)
 		sl_policy_doc_test(p, s, &tenv, &n, &e);
 	sl_polset_free(s);
@@ -55,8 +53,7 @@ canonical(const struct sl_policy *p)
 	json_t *v = sl_policy_doc_emit(p);
 	char *text;
 
-	if (v == NULL)
-		abort();
+	require(v != NULL);
 	text = json_dumps(v, JSON_SORT_KEYS);
 	json_decref(v);
 	return text;
@@ -70,18 +67,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *first, *second;
 
 	if (sl_policy_doc_parse((const char *)data, size, &p, &e) < 0) {
-		if (p != NULL || e.err == 0 || e.reason[0] == '\0' || e.message[0] == '\0')
-			abort();
+		require(p == NULL && e.err != 0 && e.reason[0] != '\0' && e.message[0] != '\0');
 		return 0;
 	}
 	if (sl_policy_check(p, NULL, NOW, &e) == 0) {
 		use(p);
 		first = canonical(p);
-		if (sl_policy_doc_parse(first, strlen(first), &again, &e) < 0)
-			abort();
+		require(sl_policy_doc_parse(first, strlen(first), &again, &e) >= 0);
 		second = canonical(again);
-		if (strcmp(first, second) != 0 || sl_policy_check(again, NULL, NOW, &e) < 0)
-			abort();
+		require(strcmp(first, second) == 0 && sl_policy_check(again, NULL, NOW, &e) >= 0);
 		sl_policy_free(again);
 		free(first);
 		free(second);

@@ -7,19 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../require.h"
 #include "body_schema.h"
 #include "head.h"
 #include "secret_field.h"
 #include "target.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool ok)
-{
-	if (!ok)
-		__builtin_trap();
-}
 
 static size_t
 encode(char *to, const char *s)

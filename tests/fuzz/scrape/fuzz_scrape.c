@@ -5,16 +5,10 @@
  */
 #include <stdlib.h>
 
+#include "../require.h"
 #include "metrics_http.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool ok)
-{
-	if (!ok)
-		__builtin_trap();
-}
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "../../unit/repl/owner.h"
+#include "../require.h"
 #include "sl_log.h"
 #include "sub_int.h"
 
@@ -39,8 +40,7 @@ int
 sl_rpc_client_call(struct sl_rpc_client *c, const char *method, json_t *params,
 		   sl_rpc_answered done, void *ctx)
 {
-	if (!params)
-		__builtin_trap();
+	require(params);
 	json_decref(params);
 	if (done) {
 		c->answered = done;
@@ -121,8 +121,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	o.defer = data[0] & 1;
 	o.sub = sl_sub_new(&c, &e);
 	event_base_loop(base, EVLOOP_NONBLOCK);
-	if (!client)
-		__builtin_trap();
+	require(client);
 	client->conf.up(client->conf.ctx);
 	while (at < size) {
 		const uint8_t *end = memchr(data + at, '\n', size - at);
@@ -135,8 +134,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		at += len + 1;
 	}
 	sl_sub_free(o.sub);
-	if (o.broken)
-		__builtin_trap();
+	require(!o.broken);
 	owner_free(&o);
 	return 0;
 }

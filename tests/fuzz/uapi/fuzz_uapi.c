@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../require.h"
 #include "sl_uapi.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -19,13 +20,6 @@ struct text {
 	char *p;
 	unsigned requests, refused;
 };
-
-static void
-require(bool ok)
-{
-	if (!ok)
-		__builtin_trap();
-}
 
 static void say(struct text *t, const char *fmt, ...) SL_PRINTF(2, 3);
 

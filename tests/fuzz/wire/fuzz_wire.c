@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Any datagram to a listen port: its type, and the timestamp that an initiation could carry. */
+#include "../require.h"
 #include "sl_wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool ok)
-{
-	if (!ok)
-		__builtin_trap();
-}
 
 static void
 check_type(const uint8_t *data, size_t size)

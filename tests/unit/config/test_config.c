@@ -194,6 +194,7 @@ test_metrics(void **state)
 	assert_int_equal(load(PORT "metrics = { };\n"), 0);
 	assert_true(c->metrics.on && c->metrics.peers && !c->metrics.peer_names);
 	assert_int_equal(c->metrics.peer_limit, 5000);
+	assert_false(c->metrics.mindflavor);
 	assert_string_equal(sl_endpoint_str(&c->metrics.listen, text), "127.0.0.1:9586");
 	assert_int_equal(load(PORT "metrics = { listen = \"[::1]:9000\"; peers = false; "
 				   "peer_limit = 7; peer_names = true; };\n"),
@@ -201,6 +202,8 @@ test_metrics(void **state)
 	assert_true(c->metrics.on && !c->metrics.peers && c->metrics.peer_names);
 	assert_int_equal(c->metrics.peer_limit, 7);
 	assert_string_equal(sl_endpoint_str(&c->metrics.listen, text), "[::1]:9000");
+	assert_int_equal(load(PORT "metrics = { compat = \"mindflavor\"; };\n"), 0);
+	assert_true(c->metrics.mindflavor && c->metrics.peers);
 }
 
 static void
@@ -538,6 +541,10 @@ static const struct bad bad[] = {
 	 "metrics/listen: ADDRESS:PORT", ""},
 	{PORT "metrics = {\n peers = \"on\"; };\n", 3, "param_type", "metrics/peers", "true"},
 	{PORT "metrics = {\n peer_limit = 0; };\n", 3, "param_range", "metrics/peer_limit", ""},
+	{PORT "metrics = {\n compat = \"wgeasy\"; };\n", 3, "enum_invalid", "metrics/compat",
+	 "mindflavor"},
+	{PORT "metrics = {\n peers = false;\n compat = \"mindflavor\"; };\n", 4,
+	 "compat_needs_peers", "metrics/compat", "peers"},
 	{PORT "metrics = {\n port = 9586; };\n", 3, "param_unknown", "metrics/port", "listen"},
 	{PORT "audit = {\n sinks = ( { type = \"file\"; } ); };\n", 3, "path_relative",
 	 "absolute path", ""},

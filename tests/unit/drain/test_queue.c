@@ -162,12 +162,38 @@ test_waiting(void **state)
 	sl_line_unref(l);
 }
 
+/** From the take, or the delivery before; what is given up is none. */
+static void
+test_pushes(void **state)
+{
+	struct sl_line *l[] = {line(1), line(2), line(3)}, *got[3];
+	struct sl_prom_times t;
+	struct sl_queue q;
+
+	assert_int_equal(sl_queue_init(&q, 4), 0);
+	sl_queue_put(&q, l, 3, 0);
+	assert_int_equal(sl_queue_take(&q, got, 3, 1000, 0), 3);
+	usleep(30000);
+	sl_queue_ack(&q, got, 0);
+	sl_queue_ack(&q, got, 1);
+	sl_queue_ack(&q, got + 1, 1);
+	sl_queue_drop(&q, got + 2, 1, SL_DROPPED_BUSY);
+	sl_queue_pushes(&q, &t);
+	assert_int_equal(t.all, 2);
+	assert_true(t.sum_ns >= 30 * SL_NS_PER_MS && t.sum_ns < 30 * SL_NS_PER_S);
+	assert_true(t.n[0] + t.n[1] + t.n[2] < 2); /* the first took longer than 20 ms */
+	sl_queue_free(&q);
+	for (unsigned i = 0; i < 3; i++)
+		sl_line_unref(l[i]);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_laws),
 		cmocka_unit_test(test_waiting),
+		cmocka_unit_test(test_pushes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

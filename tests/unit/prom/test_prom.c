@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -65,12 +66,45 @@ test_escaping(void **state)
 	      "name=\"{zoë},=\",empty=\"\"} 1\n");
 }
 
+/** Buckets grow up to the count; a time of just a bound is within. */
+static void
+test_times(void **state)
+{
+	struct sl_prom_times t = {0};
+	FILE *f = begin();
+
+	sl_prom_time(&t, 0);
+	sl_prom_time(&t, 5000000);
+	sl_prom_time(&t, 5000001);
+	sl_prom_time(&t, 6000000000);
+	sl_prom_times(f, "x_seconds", &t, "sink", "a\"b");
+	is(f, "x_seconds_bucket{le=\"0.001\",sink=\"a\\\"b\"} 1\n"
+	      "x_seconds_bucket{le=\"0.005\",sink=\"a\\\"b\"} 2\n"
+	      "x_seconds_bucket{le=\"0.02\",sink=\"a\\\"b\"} 3\n"
+	      "x_seconds_bucket{le=\"0.05\",sink=\"a\\\"b\"} 3\n"
+	      "x_seconds_bucket{le=\"0.2\",sink=\"a\\\"b\"} 3\n"
+	      "x_seconds_bucket{le=\"0.5\",sink=\"a\\\"b\"} 3\n"
+	      "x_seconds_bucket{le=\"1\",sink=\"a\\\"b\"} 3\n"
+	      "x_seconds_bucket{le=\"5\",sink=\"a\\\"b\"} 3\n"
+	      "x_seconds_bucket{le=\"+Inf\",sink=\"a\\\"b\"} 4\n"
+	      "x_seconds_sum{sink=\"a\\\"b\"} 6.010000\n"
+	      "x_seconds_count{sink=\"a\\\"b\"} 4\n");
+	f = begin();
+	sl_prom_times(f, "y", &t, NULL, NULL);
+	fflush(f);
+	assert_non_null(strstr(text, "y_bucket{le=\"+Inf\"} 4\ny_sum 6.010000\ny_count 4\n"));
+	fclose(f);
+	free(text);
+	assert_true(sl_prom_commit[0] != '\0');
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_samples),
 		cmocka_unit_test(test_escaping),
+		cmocka_unit_test(test_times),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,7 +19,7 @@ epoch(void *ctx, const struct sl_epoch *e, struct sl_error *err)
 {
 	struct owner *o = ctx;
 
-	if (e->number > o->pos.epoch.number || o->any_epoch)
+	if (sl_epoch_later(&o->pos.epoch, e) || o->any_epoch)
 		return 0;
 	return sl_fail(err, -EPERM, "epoch_refused", "", "epoch %llu after %llu",
 		       (unsigned long long)e->number, (unsigned long long)o->pos.epoch.number);

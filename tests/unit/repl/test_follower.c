@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "fixture.h"
 
@@ -158,6 +159,32 @@ test_wait(void **state)
 	sl_publisher_wait(t.p.pub, put_peer(&t.p, 71, "wg1"), NULL, 0, 4000, on_waited, &done);
 	UNTIL(&t, done);
 	assert_int_equal(done, 1);
+	tree_free(&t);
+}
+
+/** A source in which our epoch's id has another number is in no epoch that we know of. */
+static void
+test_epoch_renumbered(void **state)
+{
+	struct sl_epoch epoch;
+	uint64_t head;
+	struct tree t;
+	sqlite3 *db;
+
+	tree_new(&t);
+	UNTIL(&t, equal(&t));
+	head = sl_store_head(t.f1.store);
+	node_stop(&t.p);
+	assert_int_equal(sqlite3_open(t.p.path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "UPDATE state SET epoch_number = 9", NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(db);
+	node_start(&t.p);
+	put_peer(&t.p, 74, "wg0");
+	turn(t.base, 1500);
+	sl_store_epoch(t.f1.store, &epoch);
+	assert_int_equal(epoch.number, 1);
+	assert_int_equal(sl_store_head(t.f1.store), head);
 	tree_free(&t);
 }
 
@@ -344,9 +371,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tree),	      cmocka_unit_test(test_wait),
-		cmocka_unit_test(test_epochs),	      cmocka_unit_test(test_primary_away),
-		cmocka_unit_test(test_upstream),      cmocka_unit_test(test_upstream_away),
+		cmocka_unit_test(test_tree),
+		cmocka_unit_test(test_wait),
+		cmocka_unit_test(test_epoch_renumbered),
+		cmocka_unit_test(test_epochs),
+		cmocka_unit_test(test_primary_away),
+		cmocka_unit_test(test_upstream),
+		cmocka_unit_test(test_upstream_away),
 		cmocka_unit_test(test_upstream_lost),
 	};
 

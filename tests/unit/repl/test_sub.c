@@ -456,6 +456,23 @@ test_snapshot_unasked(void **state)
 	script_free(&s);
 }
 
+/** An id belongs to one number: ours under a higher one could lead back within an epoch. */
+static void
+test_epoch_renumbered(void **state)
+{
+	struct script s;
+
+	begin(&s);
+	say(&s, "repl.txn", txn(1, 4, C2));
+	UNTIL(&s, s.o.txns == 1);
+	say_snapshot(&s, 2, ID1, 3, 5);
+	UNTIL(&s, s.o.downs == 1);
+	assert_string_equal(s.o.down_reason, "epoch_refused");
+	assert_int_equal(s.o.snapshots, 1);
+	assert_int_equal(s.o.broken, 0);
+	script_free(&s);
+}
+
 /** What a heartbeat told is where we stand; the next prev is that of the subscription. */
 static void
 test_heartbeat_head(void **state)
@@ -543,8 +560,9 @@ main(void)
 		cmocka_unit_test(test_other_schema),	 cmocka_unit_test(test_follows),
 		cmocka_unit_test(test_desync),		 cmocka_unit_test(test_txn_parts),
 		cmocka_unit_test(test_snapshot_parts),	 cmocka_unit_test(test_snapshot_false),
-		cmocka_unit_test(test_snapshot_unasked), cmocka_unit_test(test_heartbeat_head),
-		cmocka_unit_test(test_behind),		 cmocka_unit_test(test_backoff),
+		cmocka_unit_test(test_snapshot_unasked), cmocka_unit_test(test_epoch_renumbered),
+		cmocka_unit_test(test_heartbeat_head),	 cmocka_unit_test(test_behind),
+		cmocka_unit_test(test_backoff),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "metrics_http.h"
+#include "metrics_top.h"
+#include "next_random.h"
 
 #define GET "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 #define LARGE (3 << 20)
@@ -240,6 +242,58 @@ test_taken(void **state)
 	assert_non_null(strstr(e.hint, "metrics.listen"));
 }
 
+static int
+by_bytes(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x < y) - (x > y);
+}
+
+/** Against a sort: the peers with most traffic, in whatever order they come. */
+static void
+test_top(void **state)
+{
+	uint64_t seed = 7, v[300], have[300];
+	struct metrics_top t;
+
+	for (unsigned max = 0; max <= 300; max += 30) {
+		for (unsigned n = 0; n <= 300; n += 100) {
+			assert_int_equal(metrics_top_init(&t, max), 0);
+			for (unsigned i = 0; i < n; i++) {
+				struct metrics_pick p = {.bytes = next_random(&seed) % 200,
+							 .iface = i};
+
+				v[i] = p.bytes;
+				metrics_top_offer(&t, &p);
+			}
+			assert_int_equal(t.n, SL_MIN(n, max));
+			for (unsigned i = 0; i < t.n; i++) {
+				assert_int_equal(t.v[i].bytes, v[t.v[i].iface]);
+				have[i] = t.v[i].bytes;
+			}
+			qsort(v, n, sizeof(v[0]), by_bytes);
+			qsort(have, t.n, sizeof(have[0]), by_bytes);
+			assert_memory_equal(have, v, t.n * sizeof(v[0]));
+			metrics_top_clear(&t);
+		}
+	}
+}
+
+/** Nobody is pushed out by an equal one. */
+static void
+test_top_of_equals(void **state)
+{
+	struct metrics_top t;
+
+	assert_int_equal(metrics_top_init(&t, 4), 0);
+	for (unsigned i = 0; i < 9; i++)
+		metrics_top_offer(&t, &(struct metrics_pick){.iface = i});
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(t.v[i].iface < 4);
+	metrics_top_clear(&t);
+}
+
 int
 main(void)
 {
@@ -249,6 +303,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_large_for_all, begin, end),
 		cmocka_unit_test_setup_teardown(test_silent, begin, end),
 		cmocka_unit_test_setup_teardown(test_taken, begin, end),
+		cmocka_unit_test(test_top),
+		cmocka_unit_test(test_top_of_equals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -253,6 +253,13 @@ test_quantiles(void **state)
 
 			assert_near(sl_hist_quantile(&hist, per_million[i]), v[rank - 1]);
 		}
+		for (uint64_t bound = 1; bound < UINT64_C(1) << 38; bound *= 2) {
+			unsigned k = 0;
+
+			while (k < n && v[k] < bound)
+				k++;
+			assert_int_equal(sl_hist_below(&hist, bound), k);
+		}
 	}
 }
 
@@ -268,6 +275,7 @@ test_latency(void **state)
 	sl_stats_latency_of(&snap, &l);
 	assert_int_equal(l.count, 1000);
 	assert_int_equal(l.avg_ns, 50500);
+	assert_int_equal(snap.lcore.latency_sum_ns, 50500000);
 	assert_near(l.p50_ns, 50000);
 	assert_near(l.p95_ns, 95000);
 	assert_near(l.p99_ns, 99000);

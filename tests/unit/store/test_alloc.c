@@ -349,13 +349,106 @@ test_clients(void **state)
 	fixture_end(&f);
 }
 
+/** Agents that were made before any gateway: the first one with an index gets its address in their
+ * networks, and in no others. */
+static void
+test_late_gateway(void **state)
+{
+	struct sl_store_txn *t;
+	json_t *body = NULL;
+	struct fixture f;
+
+	setup(&f, 0);
+	put_peer(&f, "a", 1, "10.1.0.100/32");
+	put_one(&f, SL_KIND_PEER, "r",
+		"{'interface': 'wg0', 'subnet_router': true, 'allowed_ips': ['10.2.0.0/24'], "
+		"'public_key': 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAQA='}");
+	put_peer(&f, "site", 3, "10.3.0.0/24");	   /* no router of the plan */
+	put_peer(&f, "other", 4, "10.4.0.7/32");   /* no agent's number */
+	put_peer(&f, "crowd", 5, "10.5.0.100/32"); /* not alone there */
+	put_peer(&f, "crowd2", 6, "10.5.0.1/32");
+	put_peer(&f, "far", 7, "172.16.0.100/32"); /* not in the plan */
+	t = begin(&f);
+	must_put(&f, t, SL_KIND_GATEWAY, "gw1", "{'interfaces': ['wg0']}");
+	must_put(&f, t, SL_KIND_GATEWAY_INTERFACE, "gw1:wg0",
+		 "{'gateway': 'gw1', 'interface': 'wg0'}");
+	assert_int_equal(sl_alloc_join(t, "gw1:wg0", &f.e), 0);
+	must_commit(&f, t);
+	assert_int_equal(sl_store_get(f.s, SL_KIND_GATEWAY_INTERFACE, "gw1:wg0", NULL, &body), 0);
+	assert_null(json_object_get(body, "addresses"));
+	json_decref(body);
+	t = begin(&f);
+	must_put(&f, t, SL_KIND_GATEWAY_INTERFACE, "gw1:wg0",
+		 "{'gateway': 'gw1', 'interface': 'wg0', 'index': 9}");
+	assert_int_equal(sl_alloc_join(t, "gw1:wg0", &f.e), 0);
+	must_commit(&f, t);
+	must_have(&f, "gw1:wg0", "['10.1.0.9/24', '10.2.0.9/24']");
+	must_be_for(&f, "gw1:wg0:10.1.0.9", "a");
+	del_one(&f, SL_KIND_PEER, "a");
+	must_have(&f, "gw1:wg0", "['10.2.0.9/24']");
+	must_verify(&f);
+	fixture_end(&f);
+}
+
+static void
+try_pool(struct fixture *f, const char *gi, unsigned k, const char *more, const char *reason)
+{
+	struct sl_store_txn *t = begin(f);
+	char text[300];
+
+	snprintf(text, sizeof(text), "{'gateway': 'gw1', 'interface': 'wg0', 'index': %u%s}", k,
+		 more);
+	if (reason != NULL)
+		expect_fail(f, put(f, t, SL_KIND_GATEWAY_INTERFACE, gi, text), -EBUSY, reason);
+	else
+		must_put(f, t, SL_KIND_GATEWAY_INTERFACE, gi, text);
+	sl_store_abort(t);
+}
+
+/** What addresses were given by does not change under those who have them. */
+static void
+test_renumber(void **state)
+{
+	struct fixture f;
+	struct sl_store_txn *t;
+	struct sl_prefix net;
+
+	setup(&f, 1);
+	try_pool(&f, "gw1:wg0", 4, "", NULL); /* nobody has one yet */
+	t = begin(&f);
+	assert_int_equal(add_agent(&f, t, "a", 1, &net), 0);
+	must_commit(&f, t);
+	try_pool(&f, "gw1:wg0", 4, ", 'addresses': ['10.1.0.1/24']", "index_in_use");
+	assert_string_equal(f.e.path, "/index");
+	assert_non_null(strstr(f.e.message, "10.1.0.1"));
+	try_pool(&f, "gw1:wg0", 1, ", 'endpoint': '192.0.2.1:51820'", NULL);
+	del_one(&f, SL_KIND_PEER, "a");
+	try_pool(&f, "gw1:wg0", 4, "", NULL);
+
+	set_pool(&f, "gw1:wg0", 1, "'client_pool': ['10.71.0.0/29', '10.72.0.0/29']");
+	assert_int_equal(add_client(&f, "p1", 1, "{'gw1': ['10.71.0.1/32']}"), 0);
+	try_pool(&f, "gw1:wg0", 1, ", 'client_pool': ['10.72.0.0/29']", "pool_in_use");
+	assert_string_equal(f.e.path, "/client_pool");
+	assert_non_null(strstr(f.e.message, "10.71.0.1"));
+	try_pool(&f, "gw1:wg0", 1, "", "pool_in_use");
+	try_pool(&f, "gw1:wg0", 1, ", 'client_pool': ['10.71.0.0/24']", NULL);
+	try_pool(&f, "gw1:wg0", 1, ", 'client_pool': ['10.71.0.0/29']", NULL); /* nobody of 10.72 */
+	try_pool(&f, "gw1:wg0", 4, ", 'client_pool': ['10.71.0.0/29']",
+		 NULL); /* clients have no index */
+	del_one(&f, SL_KIND_PEER, "p1");
+	try_pool(&f, "gw1:wg0", 1, "", NULL);
+	must_verify(&f);
+	fixture_end(&f);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_default_plan), cmocka_unit_test(test_last_of_network),
 		cmocka_unit_test(test_exhausted),    cmocka_unit_test(test_host),
-		cmocka_unit_test(test_clients),
+		cmocka_unit_test(test_clients),	     cmocka_unit_test(test_late_gateway),
+		cmocka_unit_test(test_renumber),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

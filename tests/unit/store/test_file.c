@@ -180,7 +180,7 @@ test_restore(void **state)
 	struct sl_store_report r;
 	struct fixture f;
 	char text[PEER_TEXT], backup[128], kept[128];
-	uint64_t rev = 0;
+	uint64_t rev = 0, again = 0;
 	struct stat st;
 
 	fixture_begin(&f, SL_STORE_PRIMARY);
@@ -219,9 +219,12 @@ test_restore(void **state)
 	assert_int_equal(sl_store_tombstones(f.s, find_tomb, &tomb, &f.e), 0);
 	assert_int_equal(tomb.rev, 2);
 	assert_true(rev <= tomb.rev);
-	put_one(&f, SL_KIND_PEER, "alice", peer_text(1, "'keepalive_s': 6", text));
+	put_one(&f, SL_KIND_PEER, "alice", peer_text(1, "", text)); /* as it is */
 	sl_store_get(f.s, SL_KIND_PEER, "alice", &rev, NULL);
 	assert_true(rev > tomb.rev);
+	put_one(&f, SL_KIND_PEER, "alice", peer_text(1, "", text)); /* that was enough */
+	sl_store_get(f.s, SL_KIND_PEER, "alice", &again, NULL);
+	assert_int_equal(again, rev);
 	/* and what was there can be looked at */
 	assert_int_equal(sl_store_verify(kept, &r, &f.e), 0);
 	assert_int_equal(r.head, 5);
@@ -269,6 +272,22 @@ test_rev_base(void **state)
 	}
 	/* the former way to take a number from the clock: hours */
 	assert_true(sl_epoch_rev_base(91652120) > sl_epoch_rev_base(91652120 / 3600));
+}
+
+static void
+test_epoch_later(void **state)
+{
+	struct sl_epoch a = {.number = 4, .id = "00112233445566778899aabbccddeeff"}, b = a;
+
+	assert_false(sl_epoch_later(&a, &b));
+	b.number = 5; /* an id belongs to one number */
+	assert_false(sl_epoch_later(&a, &b));
+	b.id[0] = '1';
+	assert_true(sl_epoch_later(&a, &b));
+	b.number = 4;
+	assert_false(sl_epoch_later(&a, &b));
+	b.number = 3;
+	assert_false(sl_epoch_later(&a, &b));
 }
 
 /** A store that cannot be read any more is no reason not to restore. */
@@ -338,6 +357,7 @@ main(void)
 		cmocka_unit_test(test_verify),
 		cmocka_unit_test(test_restore),
 		cmocka_unit_test(test_rev_base),
+		cmocka_unit_test(test_epoch_later),
 		cmocka_unit_test(test_restore_refused),
 		cmocka_unit_test(test_restore_over_ruin),
 		cmocka_unit_test(test_restore_wal_copy),

@@ -538,6 +538,41 @@ test_planted_key(void **state)
 	fixture_end(&f);
 }
 
+/** Nobody makes a peer that has ended; one that is there may be ended, and put as it is. */
+static void
+test_ended_peer(void **state)
+{
+	static const char now[] = "'expires_at': '2027-01-15T08:00:00Z'";
+	static const char later[] = "'expires_at': '2027-01-15T08:00:01Z'";
+	struct fixture f;
+	struct sl_store_txn *t;
+	char peer[PEER_TEXT];
+
+	fixture_begin(&f, SL_STORE_PRIMARY);
+	put_one(&f, SL_KIND_INTERFACE, "wg0", "{}");
+	t = begin(&f);
+	expect_fail(&f, put(&f, t, SL_KIND_PEER, "a", peer_text(1, now, peer)), -EINVAL,
+		    "expires_past");
+	assert_string_equal(f.e.path, "/expires_at");
+	must_put(&f, t, SL_KIND_PEER, "a", peer_text(1, later, peer));
+	must_commit(&f, t);
+	f.now += UINT64_C(5000000000);
+	t = begin(&f);
+	must_put(&f, t, SL_KIND_PEER, "a", peer_text(1, later, peer)); /* as it is */
+	must_put(&f, t, SL_KIND_PEER, "a", peer_text(2, later, peer));
+	must_put(&f, t, SL_KIND_PEER, "a", peer_text(2, now, peer));
+	expect_fail(&f, put(&f, t, SL_KIND_PEER, "b", peer_text(3, later, peer)), -EINVAL,
+		    "expires_past");
+	must_commit(&f, t);
+	del_one(&f, SL_KIND_PEER, "a");
+	t = begin(&f);
+	expect_fail(&f, put(&f, t, SL_KIND_PEER, "a", peer_text(2, later, peer)), -EINVAL,
+		    "expires_past");
+	sl_store_abort(t);
+	must_verify(&f);
+	fixture_end(&f);
+}
+
 int
 main(void)
 {
@@ -548,6 +583,7 @@ main(void)
 		cmocka_unit_test(test_log_row),	    cmocka_unit_test(test_diff),
 		cmocka_unit_test(test_two_handles), cmocka_unit_test(test_walk_and_snapshot),
 		cmocka_unit_test(test_planted_key), cmocka_unit_test(test_dependents),
+		cmocka_unit_test(test_ended_peer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

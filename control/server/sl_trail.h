@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * The audit of sluice-control: who changed what, from where. A row for each change by REST or by
+ * the command line, written in the change's own transaction, for each that gateways cause, and for
+ * each that was refused to a role. Rows are a chain, and seals in it are signed by the node's key
+ * (sl_seal.h). It is the primary's: a follower takes no changes and has none.
+ *
+ * Whoever has a handle of the store may call; they write and sync.
+ */
+#ifndef SL_TRAIL_H
+#define SL_TRAIL_H
+
+#include "sl_seal.h"
+#include "sl_store.h"
+
+#define SL_TRAIL_ROWS 1000000 /* newest that are kept */
+
+/** DIR/audit.key. @return 0 or -ENAMETOOLONG */
+int sl_trail_key(const char *state_dir, struct sl_seal_key *out, struct sl_error *e);
+/** Make what is not there: the table, and a chain, which begins behind the rows that have none.
+ * @return 0 or as of the store */
+int sl_trail_open(struct sl_store *s, const struct sl_seal_key *key, struct sl_error *e);
+
+struct sl_trail_row {
+	const char *actor, *source, *operation, *path, *request_id, *outcome;
+	uint64_t seq; /* 0: none */
+	json_t *diff; /* borrowed; sl_trail_clean() may make it smaller */
+};
+/** Within a transaction of this handle. @return 0; -EIO store_io, -ENOMEM */
+int sl_trail_add(struct sl_store *s, const struct sl_trail_row *row, struct sl_error *e);
+/** In one of its own. */
+int sl_trail_note(struct sl_store *s, const struct sl_trail_row *row, struct sl_error *e);
+/** What a transaction that is about to be committed changes, if it does; seq and diff of `row` are
+ * not looked at. */
+int sl_trail_change(struct sl_store *s, struct sl_store_txn *t, const struct sl_trail_row *row,
+		    struct sl_error *e);
+/** What is answered and kept of a diff: no hashes of tokens, no whole policy texts. */
+void sl_trail_clean(json_t *diff);
+
+/** Sign what is new. @param why "checkpoint" or "stop". @return 1; 0: nothing is; or negative errno
+ */
+int sl_trail_seal(struct sl_store *s, const struct sl_seal_key *key, const char *why,
+		  struct sl_error *e);
+/** After a restore: another chain goes on behind what the backup has. */
+int sl_trail_restored(struct sl_store *s, const struct sl_seal_key *key, struct sl_error *e);
+/** Remove rows before the newest `keep`, up to a seal, and say so in another one.
+ * @return rows removed or negative errno */
+int64_t sl_trail_prune(struct sl_store *s, const struct sl_seal_key *key, uint64_t keep,
+		       struct sl_error *e);
+
+/** Rows after `after`. @param[out] next of the last row if there are more, else 0 */
+int sl_trail_list(struct sl_store *s, uint64_t after, const char *actor, unsigned limit,
+		  json_t **rows, uint64_t *next, struct sl_error *e);
+/** Where the chain stands. @return 0; -ENOENT there is none; -EIO */
+int sl_trail_head(struct sl_store *s, struct sl_seal_chain *out, struct sl_error *e);
+/** All rows, as sl_seal.h has it. @return 0; -EBADMSG with what does not fit; -EIO */
+int sl_trail_verify(struct sl_store *s, struct sl_seal_check *v, struct sl_seal_report *out,
+		    struct sl_error *e);
+
+#endif

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Chain and seals: whatever is done to records that were written is found, at the place where it
+ * was done; the key's file. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sodium.h>
+
+#include "sl_seal.h"
+
+#define N 12 /* records; 1, 5 and 9 are seals */
+
+static char dir[64], file[100];
+static struct sl_seal_key key, other;
+static json_t *rows;
+static struct sl_error e;
+
+static void
+add(struct sl_seal_chain *c, bool inside, const struct sl_seal_say *say)
+{
+	json_t *r =
+		inside ? json_pack("{s:s, s:{s:i}}", "@timestamp", "2026-01-01T00:00:00Z", "sluice",
+				   "x", (int)c->n)
+		       : json_pack("{s:s, s:s}", "at", "2026-01-01T00:00:00Z", "text", "\u00e9");
+
+	assert_int_equal(sl_seal_add(c, r, say, &key), 0);
+	json_array_append_new(rows, r);
+}
+
+static void
+fill(bool inside)
+{
+	static const struct sl_seal_say start = {.why = "start"}, point = {.why = "checkpoint"};
+	struct sl_seal_chain c = {.n = 0};
+
+	json_decref(rows);
+	rows = json_array();
+	sl_seal_chain_name(&c);
+	for (unsigned i = 0; i < N; i++)
+		add(&c, inside, i == 0 ? &start : i % 4 == 0 ? &point : NULL);
+}
+
+static int
+setup(void **state)
+{
+	snprintf(dir, sizeof(dir), "/tmp/sl-seal-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	snprintf(file, sizeof(file), "%s/key", dir);
+	assert_int_equal(sl_seal_key_load(file, UINT32_MAX, UINT32_MAX, &key, &e), 0);
+	snprintf(file, sizeof(file), "%s/other", dir);
+	assert_int_equal(sl_seal_key_load(file, UINT32_MAX, UINT32_MAX, &other, &e), 0);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	static const char *const names[] = {"key", "other", "place"};
+
+	json_decref(rows);
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(names); i++) {
+		snprintf(file, sizeof(file), "%s/%s", dir, names[i]);
+		unlink(file);
+	}
+	return rmdir(dir);
+}
+
+/** @param kept NULL: none. @return 0, or what is found */
+static int
+verify(bool numbered, const struct sl_seal_key *with, const json_t *kept, struct sl_seal_report *r)
+{
+	struct sl_seal_check_conf c = {.numbered = numbered};
+	struct sl_seal_check *v;
+	char place[32];
+	size_t i;
+	json_t *row;
+	int rc = 0;
+
+	if (with != NULL) {
+		c.keys = &with->public;
+		c.n_keys = 1;
+	}
+	v = sl_seal_check_new(&c);
+	assert_non_null(v);
+	e = (struct sl_error){0};
+	if (kept != NULL)
+		assert_int_equal(sl_seal_check_keep(v, kept), 0);
+	json_array_foreach (rows, i, row) {
+		snprintf(place, sizeof(place), "f:%zu", i + 1);
+		rc = sl_seal_check_record(v, place, row, &e);
+		if (rc != 0)
+			break;
+	}
+	if (rc == 0)
+		rc = sl_seal_check_end(v, r, &e);
+	sl_seal_check_free(v);
+	return rc;
+}
+
+static void
+found(bool numbered, const char *where, const char *what)
+{
+	struct sl_seal_report r;
+
+	assert_int_equal(verify(numbered, &key, NULL, &r), -EBADMSG);
+	if (strncmp(e.message, where, strlen(where)) != 0 || strstr(e.message, what) == NULL)
+		fail_msg("wanted %s ... %s, got: %s", where, what, e.message);
+}
+
+static json_t *
+member(size_t i)
+{
+	json_t *row = json_array_get(rows, i), *in = json_object_get(row, "sluice");
+
+	return in != NULL ? in : row;
+}
+
+static void
+test_whole(void **state)
+{
+	struct sl_seal_report r;
+
+	for (int inside = 0; inside < 2; inside++) {
+		fill(inside);
+		assert_int_equal(verify(!inside, &key, NULL, &r), 0);
+		assert_int_equal(r.records, N);
+		assert_int_equal(r.seals, 3);
+		assert_int_equal(r.unsigned_n, 3);
+		assert_int_equal(r.first, 1);
+		assert_int_equal(r.last, N);
+		assert_int_equal(r.chains, 1);
+		assert_string_equal(r.at, "2026-01-01T00:00:00Z");
+		assert_int_equal(verify(!inside, NULL, NULL, &r), 0);
+		assert_memory_equal(r.key, key.public, 32);
+	}
+}
+
+/** The chain as the documentation has it, written a second time: the record's text is known. */
+static void
+test_by_hand(void **state)
+{
+	static const char text[] = "{\"a\":\"\xc3\xa9\",\"sluice\":{\"b\":1,\"chain_n\":1}}";
+	json_t *o = json_loads("{\"sluice\":{\"b\":1},\"a\":\"\\u00e9\"}", 0, NULL);
+	struct sl_seal_chain c = {.n = 0};
+	uint8_t in[32 + sizeof(text)] = {0}, h[32];
+	char hex[65];
+
+	assert_int_equal(sl_seal_add(&c, o, NULL, NULL), 0);
+	memcpy(in + 32, text, sizeof(text) - 1);
+	crypto_generichash(h, 32, in, 32 + sizeof(text) - 1, NULL, 0);
+	sodium_bin2hex(hex, sizeof(hex), h, 32);
+	assert_string_equal(json_string_value(
+				    json_object_get(json_object_get(o, "sluice"), "chain")),
+			    hex);
+	json_decref(o);
+}
+
+static void
+test_changed(void **state)
+{
+	char where[16];
+
+	for (size_t i = 0; i < N; i++) {
+		fill(true);
+		json_object_set_new(member(i), "x", json_string("changed"));
+		snprintf(where, sizeof(where), "f:%zu: ", i + 1);
+		found(false, where, "was changed");
+		fill(false);
+		json_object_set_new(member(i), "more", json_true());
+		found(true, where, "was changed");
+	}
+}
+
+static void
+test_removed(void **state)
+{
+	struct sl_seal_report r;
+	char where[16];
+
+	for (size_t i = 1; i < N - 1; i++) {
+		fill(true);
+		json_array_remove(rows, i);
+		snprintf(where, sizeof(where), "f:%zu: ", i + 1);
+		found(false, where, "missing");
+	}
+	fill(true);
+	json_array_remove(rows, 0);
+	found(false, "f:1: ", "no seal");
+	/* a file that begins with a seal may be the second of two; rows may not */
+	while (json_integer_value(json_object_get(member(0), "chain_n")) < 5)
+		json_array_remove(rows, 0);
+	assert_int_equal(verify(false, &key, NULL, &r), 0);
+	assert_int_equal(r.first, 5);
+	fill(false);
+	for (int i = 0; i < 4; i++)
+		json_array_remove(rows, 0);
+	found(true, "f:1: ", "no seal says that they were removed");
+}
+
+static void
+test_moved(void **state)
+{
+	json_t *row;
+
+	fill(true);
+	row = json_incref(json_array_get(rows, 6));
+	json_array_remove(rows, 6);
+	json_array_insert_new(rows, 7, row); /* swapped */
+	found(false, "f:7: ", "missing");
+	fill(true);
+	json_array_insert(rows, 3, json_array_get(rows, 2)); /* twice */
+	found(false, "f:4: ", "not in its place");
+	fill(true);
+	json_array_insert_new(rows, 3, json_pack("{s:{s:i}}", "sluice", "x", 1));
+	found(false, "f:4: ", "no chain");
+	fill(false);
+	json_array_insert_new(rows, 3, json_pack("{s:i}", "n", 4));
+	found(true, "f:4: ", "record 4 has no chain");
+}
+
+/** Whoever has no key can make a chain, but no seal. */
+static void
+test_forged(void **state)
+{
+	struct sl_seal_key right = key;
+	struct sl_seal_report r;
+
+	fill(true);
+	json_object_del(member(4), "signature");
+	found(false, "f:5: ", "no signature");
+	fill(true);
+	json_object_set(member(4), "signature", json_object_get(member(8), "signature"));
+	found(false, "f:5: ", "signature of the seal is wrong");
+	key = other;
+	fill(true);
+	key = right;
+	found(false, "f:1: ", "foreign key");
+	assert_int_equal(verify(false, &other, NULL, &r), 0);
+	fill(true);
+	json_object_set_new(member(3), "signature", json_string("AAAA"));
+	found(false, "f:4: ", "without a seal");
+}
+
+static void
+test_kept(void **state)
+{
+	json_t *kept, *place;
+	struct sl_seal_chain c;
+	struct sl_seal_report r;
+
+	fill(true);
+	kept = json_deep_copy(json_array_get(rows, 8));
+	assert_int_equal(verify(false, &key, kept, &r), 0);
+	assert_int_equal(r.kept, 1);
+	json_array_remove(rows, N - 1);
+	assert_int_equal(verify(false, &key, kept, &r), 0); /* what is unsigned may be cut */
+	while (json_array_size(rows) > 6)
+		json_array_remove(rows, json_array_size(rows) - 1);
+	assert_int_equal(verify(false, &key, NULL, &r), 0);
+	assert_int_equal(verify(false, &key, kept, &r), -EBADMSG);
+	assert_non_null(strstr(e.message, "the end is missing"));
+	fill(true); /* all anew, with the right key */
+	assert_int_equal(verify(false, &key, kept, &r), -EBADMSG);
+	assert_non_null(strstr(e.message, "is not here"));
+	/* the place that a writer notes is as good as a seal */
+	assert_int_equal(verify(false, &key, NULL, &r), 0);
+	snprintf(file, sizeof(file), "%s/place", dir);
+	assert_int_equal(sl_seal_place_read(file, &c), -ENOENT);
+	assert_int_equal(sl_seal_place_write(file, UINT32_MAX, UINT32_MAX, &r.head), 0);
+	assert_int_equal(sl_seal_place_read(file, &c), 0);
+	assert_int_equal(c.n, N);
+	place = sl_seal_place_json(&c);
+	assert_int_equal(verify(false, &key, place, &r), 0);
+	json_array_remove(rows, N - 1);
+	assert_int_equal(verify(false, &key, place, &r), -EBADMSG);
+	json_decref(place);
+	json_decref(kept);
+}
+
+/** Rows of before the chain, rows of a program without it, rows that were removed: told by seals.
+ */
+static void
+test_numbered(void **state)
+{
+	struct sl_seal_say start = {.why = "start", .loose_from = 1, .to = 2};
+	struct sl_seal_say again = {.why = "start", .loose_from = 5, .to = 6};
+	struct sl_seal_say pruned = {.why = "pruned", .begin = 7};
+	struct sl_seal_chain c = {.n = 2};
+	struct sl_seal_report r;
+
+	json_decref(rows);
+	rows = json_pack("[{s:i}, {s:i}]", "n", 1, "n", 2);
+	sl_seal_chain_name(&c);
+	add(&c, false, &start);
+	add(&c, false, NULL);
+	for (c.n = 4; c.n < 6; c.n++)
+		json_array_append_new(rows, json_pack("{s:i}", "n", (int)c.n + 1));
+	found(true, "f:5: ", "record 5 has no chain");
+	add(&c, false, &again);
+	add(&c, false, NULL);
+	assert_int_equal(verify(true, &key, NULL, &r), 0);
+	assert_int_equal(r.records, 4);
+	assert_int_equal(r.loose, 4);
+	json_array_remove(rows, 5);
+	found(true, "f:5: ", "has no chain");
+	while (json_array_size(rows) > 2)
+		json_array_remove(rows, 0);
+	found(true, "f:1: ", "no seal says");
+	add(&c, false, &pruned);
+	assert_int_equal(verify(true, &key, NULL, &r), 0);
+	assert_int_equal(r.first, 7);
+	json_array_remove(rows, 0);
+	found(true, "f:1: ", "missing");
+}
+
+static void
+test_key_file(void **state)
+{
+	struct sl_seal_key k;
+	uint8_t public[32];
+	struct stat st;
+	FILE *f;
+
+	snprintf(file, sizeof(file), "%s/key", dir);
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(sl_seal_key_load(file, UINT32_MAX, UINT32_MAX, &k, &e), 0);
+	assert_memory_equal(k.secret, key.secret, sizeof(k.secret));
+	assert_int_equal(sl_seal_key_public(k.text, public, &e), 0);
+	assert_memory_equal(public, key.public, 32);
+	chmod(file, 0640);
+	assert_int_equal(sl_seal_key_load(file, UINT32_MAX, UINT32_MAX, &k, &e), -EPERM);
+	chmod(file, 0600);
+	snprintf(file, sizeof(file), "%s/place", dir);
+	f = fopen(file, "w");
+	fprintf(f, "%s\n", key.text);
+	fclose(f);
+	assert_int_equal(sl_seal_key_public(file, public, &e), 0);
+	assert_memory_equal(public, key.public, 32);
+	chmod(file, 0600);
+	assert_int_equal(sl_seal_key_load(file, UINT32_MAX, UINT32_MAX, &k, &e), -EINVAL);
+	assert_non_null(strstr(e.hint, "move it away"));
+	assert_int_equal(sl_seal_key_public("/tmp", public, &e), -EINVAL);
+	sl_seal_key_wipe(&k);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_whole),	 cmocka_unit_test(test_by_hand),
+		cmocka_unit_test(test_changed),	 cmocka_unit_test(test_removed),
+		cmocka_unit_test(test_moved),	 cmocka_unit_test(test_forged),
+		cmocka_unit_test(test_kept),	 cmocka_unit_test(test_numbered),
+		cmocka_unit_test(test_key_file),
+	};
+
+	if (sodium_init() < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
