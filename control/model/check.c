@@ -1,67 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The check of one object. */
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "model_int.h"
 
-/* --- where we are ------------------------------------------------------------------------------
- */
-
-size_t
-model_down(struct model_check *c, const char *key)
-{
-	return sl_json_down(c->path, sizeof(c->path), key);
-}
-
-size_t
-model_down_at(struct model_check *c, size_t index)
-{
-	char key[24];
-
-	snprintf(key, sizeof(key), "%zu", index);
-	return model_down(c, key);
-}
-
-void
-model_up(struct model_check *c, size_t was)
-{
-	c->path[was] = '\0';
-}
-
-int
-model_fail(struct model_check *c, const char *reason, const char *fmt, ...)
-{
-	char text[sizeof(c->e->message)];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	return sl_fail(c->e, -EINVAL, reason, c->path, "%s", text);
-}
-
-int
-model_fail_at(struct model_check *c, const char *key, const char *reason, const char *fmt, ...)
-{
-	char text[sizeof(c->e->message)];
-	size_t was = model_down(c, key);
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	sl_fail(c->e, -EINVAL, reason, c->path, "%s", text);
-	model_up(c, was);
-	return -EINVAL;
-}
-
 int
 model_wrong_type(struct model_check *c, const char *want, const json_t *v)
 {
-	model_fail(c, "field_type", "%s is wanted here, not %s", want, sl_json_type_text(v));
+	sl_json_wrong_type(&c->at, want, v);
 	if (json_is_null(v))
-		sl_hint(c->e, "leave the field out instead");
+		sl_hint(c->at.e, "leave the field out instead");
 	return -EINVAL;
 }
 
@@ -75,14 +23,14 @@ unknown_field(struct model_check *c, const struct model_field *fields, const cha
 	size_t len = 0;
 
 	if (c->unknown != NULL) {
-		json_array_append_new(c->unknown, json_string(c->path));
+		json_array_append_new(c->unknown, json_string(c->at.path));
 		return model_check_free(c, v);
 	}
-	model_fail(c, "field_unknown", "there is no field \"%.63s\" here", key);
+	sl_json_fail(&c->at, "field_unknown", "there is no field \"%.63s\" here", key);
 	for (; fields->name != NULL && len < sizeof(known); fields++)
 		len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s",
 					len > 0 ? ", " : "", fields->name);
-	sl_hint(c->e, "known are %s", known);
+	sl_hint(c->at.e, "known are %s", known);
 	return -EINVAL;
 }
 
@@ -99,17 +47,17 @@ model_check_fields(struct model_check *c, const struct model_field *fields, json
 		return model_wrong_type(c, "an object", v);
 	json_object_foreach (v, key, value) {
 		f = model_field(fields, key);
-		was = model_down(c, key);
+		was = sl_json_key(&c->at, key);
 		rc = f != NULL ? model_check_value(c, f, f->type, value)
 			       : unknown_field(c, fields, key, value);
 		if (rc < 0)
 			return rc;
-		model_up(c, was);
+		sl_json_up(&c->at, was);
 	}
 	for (f = fields; f->name != NULL; f++) {
 		if (f->required && json_object_get(v, f->name) == NULL)
-			return model_fail_at(c, f->name, "field_missing", "\"%s\" is missing",
-					     f->name);
+			return sl_json_fail_at(&c->at, f->name, "field_missing",
+					       "\"%s\" is missing", f->name);
 	}
 	return 0;
 }
@@ -128,14 +76,14 @@ check_policy(struct model_check *c, enum sl_kind k, const char *id, json_t *body
 		return model_wrong_type(c, "an object", body);
 	known = json_object();
 	json_object_foreach (body, key, value) {
-		was = model_down(c, key);
+		was = sl_json_key(&c->at, key);
 		if (model_field(kind->fields, key) == NULL)
 			rc = unknown_field(c, kind->fields, key, value);
 		else if (json_object_set(known, key, value) < 0)
-			rc = sl_fail(c->e, -ENOMEM, "no_memory", "", "no memory for the check");
+			rc = sl_fail(c->at.e, -ENOMEM, "no_memory", "", "no memory for the check");
 		if (rc < 0)
 			break;
-		model_up(c, was);
+		sl_json_up(&c->at, was);
 	}
 	if (rc == 0)
 		rc = model_check_policy(c, k, id, known);
@@ -148,11 +96,11 @@ sl_object_check(enum sl_kind k, const char *id, json_t *body, json_t *unknown, s
 {
 	const struct model_kind *kind = model_kind(k);
 	struct sl_error own = {0};
-	struct model_check c = {.e = e != NULL ? e : &own, .unknown = unknown};
+	struct model_check c = {.at.e = e != NULL ? e : &own, .unknown = unknown};
 	int rc;
 
 	if (kind == NULL)
-		return sl_fail(c.e, -EINVAL, "kind_unknown", "", "there is no kind %u",
+		return sl_fail(c.at.e, -EINVAL, "kind_unknown", "", "there is no kind %u",
 			       (unsigned)k);
 	if (kind->strict)
 		c.unknown = NULL;

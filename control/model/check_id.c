@@ -14,8 +14,8 @@
 static int
 bad_id(struct model_check *c, const char *id, const char *form)
 {
-	sl_fail(c->e, -EINVAL, "id_invalid", "", "\"%.80s\" is no id for this kind", id);
-	sl_hint(c->e, "%s", form);
+	sl_fail(c->at.e, -EINVAL, "id_invalid", "", "\"%.80s\" is no id for this kind", id);
+	sl_hint(c->at.e, "%s", form);
 	return -EINVAL;
 }
 

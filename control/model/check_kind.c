@@ -10,8 +10,9 @@
 static int
 not_the_id(struct model_check *c, const char *field)
 {
-	model_fail_at(c, field, "id_mismatch", "\"%s\" differs from what the id says", field);
-	sl_hint(c->e, "change the one or the other");
+	sl_json_fail_at(&c->at, field, "id_mismatch", "\"%s\" differs from what the id says",
+			field);
+	sl_hint(c->at.e, "change the one or the other");
 	return -EINVAL;
 }
 
@@ -33,8 +34,9 @@ check_port(struct model_check *c, const json_t *body)
 {
 	if (json_integer_value(json_object_get(body, "listen_port")) != PORT_REFUSED)
 		return 0;
-	model_fail_at(c, "listen_port", "port_443", "UDP port 443 is not available to tunnels");
-	sl_hint(c->e, "choose another port, for example 51820");
+	sl_json_fail_at(&c->at, "listen_port", "port_443",
+			"UDP port 443 is not available to tunnels");
+	sl_hint(c->at.e, "choose another port, for example 51820");
 	return -EINVAL;
 }
 
@@ -42,10 +44,10 @@ int
 model_also_interface(struct model_check *c, const char *id, json_t *body)
 {
 	if (json_is_true(json_object_get(body, "snat"))) {
-		model_fail_at(c, "snat", "not_supported",
-			      "gateways do not translate source addresses yet");
-		sl_hint(c->e, "leave it out, and give each gateway a client_pool that servers "
-			      "route to it");
+		sl_json_fail_at(&c->at, "snat", "not_supported",
+				"gateways do not translate source addresses yet");
+		sl_hint(c->at.e, "leave it out, and give each gateway a client_pool that servers "
+				 "route to it");
 		return -EINVAL;
 	}
 	return check_port(c, body);
@@ -66,14 +68,14 @@ model_also_peer(struct model_check *c, const char *id, json_t *body)
 	bool until = json_object_get(body, "old_key_until") != NULL;
 
 	if (old[0] == '\0' && until)
-		return model_fail_at(c, "old_key", "field_missing",
-				     "\"old_key\" is missing beside old_key_until");
+		return sl_json_fail_at(&c->at, "old_key", "field_missing",
+				       "\"old_key\" is missing beside old_key_until");
 	if (old[0] != '\0' && !until)
-		return model_fail_at(c, "old_key_until", "field_missing",
-				     "\"old_key_until\" is missing beside old_key");
+		return sl_json_fail_at(&c->at, "old_key_until", "field_missing",
+				       "\"old_key_until\" is missing beside old_key");
 	if (strcmp(old, sl_json_text(body, "public_key")) == 0)
-		return model_fail_at(c, "old_key", "value_duplicate",
-				     "the old key is the present one");
+		return sl_json_fail_at(&c->at, "old_key", "value_duplicate",
+				       "the old key is the present one");
 	return 0;
 }
 
@@ -101,19 +103,19 @@ model_also_role_map(struct model_check *c, const char *id, json_t *body)
 	if (rc < 0)
 		return rc;
 	if (strcmp(iface, "*") != 0 && !model_is_interface(iface))
-		return model_fail_at(c, "interface", "interface_invalid",
-				     "\"%.40s\" cannot name an interface", iface);
+		return sl_json_fail_at(&c->at, "interface", "interface_invalid",
+				       "\"%.40s\" cannot name an interface", iface);
 	if (at != NULL && strcmp(at + 1, iface) != 0) {
-		model_fail_at(c, "interface", "interface_mismatch",
-			      "the member is of interface %.15s", at + 1);
-		sl_hint(c->e, "write \"interface\": \"%.15s\"", at + 1);
+		sl_json_fail_at(&c->at, "interface", "interface_mismatch",
+				"the member is of interface %.15s", at + 1);
+		sl_hint(c->at.e, "write \"interface\": \"%.15s\"", at + 1);
 		return -EINVAL;
 	}
 	if (strcmp(iface, "*") == 0 && strncmp(member, "peer:", 5) == 0) {
-		model_fail_at(c, "interface", "interface_invalid",
-			      "a peer belongs to one interface; * is for prefixes that no tunnel "
-			      "owns");
-		sl_hint(c->e, "name the interface of the peer");
+		sl_json_fail_at(&c->at, "interface", "interface_invalid",
+				"a peer belongs to one interface; * is for prefixes that no tunnel "
+				"owns");
+		sl_hint(c->at.e, "name the interface of the peer");
 		return -EINVAL;
 	}
 	return model_check_member(c, body);
@@ -132,9 +134,9 @@ model_also_pool(struct model_check *c, const char *id, json_t *body)
 		if (sl_prefix_parse(json_string_value(v), &p) < 0 ||
 		    (len >= p.len && len <= (json_int_t)sl_ip_bytes(&p.ip) * 8))
 			continue;
-		return model_fail_at(c, "prefix_len", "field_range",
-				     "no prefix of length %lld fits in %.60s", (long long)len,
-				     json_string_value(v));
+		return sl_json_fail_at(&c->at, "prefix_len", "field_range",
+				       "no prefix of length %lld fits in %.60s", (long long)len,
+				       json_string_value(v));
 	}
 	return 0;
 }
@@ -147,15 +149,16 @@ only(struct model_check *c, json_t *body, const char *needed, const char *const 
 	size_t i;
 
 	if (json_object_get(body, needed) == NULL)
-		return model_fail_at(c, needed, "field_missing", "\"%s\" is missing", needed);
+		return sl_json_fail_at(&c->at, needed, "field_missing", "\"%s\" is missing",
+				       needed);
 	json_object_foreach (body, key, v) {
 		for (i = 0; i < n && strcmp(fields[i], key) != 0; i++)
 			;
 		if (i < n || strcmp(key, needed) == 0 ||
 		    model_field(model_kind(SL_KIND_MIGRATION)->fields, key) == NULL)
 			continue;
-		return model_fail_at(c, key, "field_unknown",
-				     "\"%s\" is not of this object, but of the other form", key);
+		return sl_json_fail_at(&c->at, key, "field_unknown",
+				       "\"%s\" is not of this object, but of the other form", key);
 	}
 	return 0;
 }

@@ -85,16 +85,16 @@ model_check_policy(struct model_check *c, enum sl_kind k, const char *id, json_t
 
 	if (k == SL_KIND_RULE) {
 		snprintf(root, sizeof(root), "/rules/0");
-		rc = check_document(json_pack("{s:[O]}", "rules", body), c->e);
+		rc = check_document(json_pack("{s:[O]}", "rules", body), c->at.e);
 	} else {
 		snprintf(root, sizeof(root), "/%s/%s", part[k], id);
-		rc = check_document(json_pack("{s:{s:O}}", part[k], id, body), c->e);
+		rc = check_document(json_pack("{s:{s:O}}", part[k], id, body), c->at.e);
 	}
 	if (rc == 0 || rc == -ENOMEM)
 		return rc;
 	/* elsewhere are the names that a rule refers to */
-	move_path(c->e, root, strncmp(c->e->path, "/roles", 6) == 0 ? "/role" : "/to");
-	return c->e->err = -EINVAL;
+	move_path(c->at.e, root, strncmp(c->at.e->path, "/roles", 6) == 0 ? "/role" : "/to");
+	return c->at.e->err = -EINVAL;
 }
 
 /** The object form of a member, which can say all of it. */
@@ -128,26 +128,26 @@ model_check_member(struct model_check *c, json_t *body)
 		      {"/interface", "/interface"},
 		      {"/expires", "/expires_at"},
 		      {"/source", "/source"}};
-	char root[SL_OBJ_ID + 32], rest[sizeof(c->e->path)];
+	char root[SL_OBJ_ID + 32], rest[sizeof(c->at.e->path)];
 	const char *role = sl_json_text(body, "role");
 	int rc = check_document(json_pack("{s:{s:{s:[o]}}}", "roles", role, "members",
 					  as_member(body)),
-				c->e);
+				c->at.e);
 
 	if (rc == 0 || rc == -ENOMEM)
 		return rc;
 	snprintf(root, sizeof(root), "/roles/%s/members/0", role);
-	move_path(c->e, root, "/role");
+	move_path(c->at.e, root, "/role");
 	for (unsigned i = 0; i < SL_ARRAY_SIZE(places); i++) {
 		size_t n = strlen(places[i].there);
 
-		if (strncmp(c->e->path, places[i].there, n) != 0)
+		if (strncmp(c->at.e->path, places[i].there, n) != 0)
 			continue;
-		memcpy(rest, c->e->path, sizeof(rest));
-		snprintf(c->e->path, sizeof(c->e->path), "%s%s", places[i].here, rest + n);
+		memcpy(rest, c->at.e->path, sizeof(rest));
+		snprintf(c->at.e->path, sizeof(c->at.e->path), "%s%s", places[i].here, rest + n);
 		break;
 	}
-	if (c->e->path[0] == '\0') /* the model knows members as a whole */
-		memcpy(c->e->path, "/member", 8);
-	return c->e->err = -EINVAL;
+	if (c->at.e->path[0] == '\0') /* the model knows members as a whole */
+		memcpy(c->at.e->path, "/member", 8);
+	return c->at.e->err = -EINVAL;
 }

@@ -58,13 +58,13 @@ check_name(struct model_check *c, enum model_type t, const char *s)
 
 	if (ok)
 		return 0;
-	model_fail(c, t == MODEL_INTERFACE ? "interface_invalid" : "name_invalid",
-		   "\"%.70s\" is no name for this", s);
-	sl_hint(c->e, t == MODEL_NODE ? "use 1 to 63 characters of a-z 0-9 -, without - at an end"
-		      : t == MODEL_INTERFACE
-			      ? "use 1 to 15 characters of A-Z a-z 0-9 _ . -"
-			      : "use 1 to 63 characters of A-Z a-z 0-9 _ . -, a letter or "
-				"digit first");
+	sl_json_fail(&c->at, t == MODEL_INTERFACE ? "interface_invalid" : "name_invalid",
+		     "\"%.70s\" is no name for this", s);
+	sl_hint(c->at.e,
+		t == MODEL_NODE	       ? "use 1 to 63 characters of a-z 0-9 -, without - at an end"
+		: t == MODEL_INTERFACE ? "use 1 to 15 characters of A-Z a-z 0-9 _ . -"
+				       : "use 1 to 63 characters of A-Z a-z 0-9 _ . -, a letter or "
+					 "digit first");
 	return -EINVAL;
 }
 
@@ -78,8 +78,8 @@ check_key(struct model_check *c, const char *s)
 
 	if (ok)
 		return 0;
-	model_fail(c, "key_invalid", "this is no public key");
-	sl_hint(c->e, "44 characters of base64, as `wg pubkey` prints");
+	sl_json_fail(&c->at, "key_invalid", "this is no public key");
+	sl_hint(c->at.e, "44 characters of base64, as `wg pubkey` prints");
 	return -EINVAL;
 }
 
@@ -88,7 +88,7 @@ check_hash(struct model_check *c, const char *s)
 {
 	if (strlen(s) == SL_KEY_HEX_LEN && strspn(s, "0123456789abcdef") == SL_KEY_HEX_LEN)
 		return 0;
-	return model_fail(c, "hash_invalid", "this is not 64 lower-case hex digits");
+	return sl_json_fail(&c->at, "hash_invalid", "this is not 64 lower-case hex digits");
 }
 
 static int
@@ -98,8 +98,8 @@ check_time(struct model_check *c, const char *s)
 
 	if (sl_time_parse(s, &ns) == 0)
 		return 0;
-	model_fail(c, "time_invalid", "\"%.40s\" is no time", s);
-	sl_hint(c->e, "write a time in UTC: 2027-01-31T12:00:00Z");
+	sl_json_fail(&c->at, "time_invalid", "\"%.40s\" is no time", s);
+	sl_hint(c->at.e, "write a time in UTC: 2027-01-31T12:00:00Z");
 	return -EINVAL;
 }
 
@@ -110,14 +110,14 @@ check_prefix(struct model_check *c, enum model_type t, const char *s)
 	struct sl_prefix p;
 
 	if (sl_prefix_parse(s, &p) < 0) {
-		model_fail(c, "prefix_invalid", "\"%.60s\" is no prefix", s);
-		sl_hint(c->e, "write ADDRESS/LENGTH with length 0-32 (IPv4) or 0-128 (IPv6)");
+		sl_json_fail(&c->at, "prefix_invalid", "\"%.60s\" is no prefix", s);
+		sl_hint(c->at.e, "write ADDRESS/LENGTH with length 0-32 (IPv4) or 0-128 (IPv6)");
 		return -EINVAL;
 	}
 	if (t == MODEL_ADDRESS || !sl_prefix_mask(&p))
 		return 0;
-	model_fail(c, "prefix_host_bits", "\"%.60s\" has bits behind its length", s);
-	sl_hint(c->e, "write %s", sl_prefix_str(&p, text));
+	sl_json_fail(&c->at, "prefix_host_bits", "\"%.60s\" has bits behind its length", s);
+	sl_hint(c->at.e, "write %s", sl_prefix_str(&p, text));
 	return -EINVAL;
 }
 
@@ -128,7 +128,7 @@ check_ip(struct model_check *c, const char *s)
 
 	if (sl_ip_parse(s, &ip) == 0)
 		return 0;
-	return model_fail(c, "ip_invalid", "\"%.60s\" is no address", s);
+	return sl_json_fail(&c->at, "ip_invalid", "\"%.60s\" is no address", s);
 }
 
 /** NAME:PORT, NAME as in the DNS (RFC 1123). */
@@ -167,9 +167,9 @@ check_endpoint(struct model_check *c, enum model_type t, const char *s)
 
 	if (sl_endpoint_parse(s, &e) == 0 || (t == MODEL_HOST_PORT && is_name_port(s)))
 		return 0;
-	model_fail(c, "endpoint_invalid", "\"%.80s\" is no endpoint", s);
-	sl_hint(c->e, t == MODEL_HOST_PORT ? "write ADDRESS:PORT, [ADDRESS6]:PORT or NAME:PORT"
-					   : "write ADDRESS:PORT or [ADDRESS6]:PORT");
+	sl_json_fail(&c->at, "endpoint_invalid", "\"%.80s\" is no endpoint", s);
+	sl_hint(c->at.e, t == MODEL_HOST_PORT ? "write ADDRESS:PORT, [ADDRESS6]:PORT or NAME:PORT"
+					      : "write ADDRESS:PORT or [ADDRESS6]:PORT");
 	return -EINVAL;
 }
 
@@ -182,13 +182,14 @@ check_text(struct model_check *c, const struct model_field *f, enum model_type t
 	size_t max = f->type == t && f->max > 0 ? (size_t)f->max : 1024;
 
 	if (n > max)
-		return model_fail(c, "field_range", "the text is longer than %zu bytes", max);
+		return sl_json_fail(&c->at, "field_range", "the text is longer than %zu bytes",
+				    max);
 	if (f->type == t && n < (size_t)f->min)
-		return model_fail(c, "field_range", "the text is empty");
+		return sl_json_fail(&c->at, "field_range", "the text is empty");
 	for (size_t i = 0; i < n; i++) {
 		if (s[i] == '\0' || (t == MODEL_TEXT && iscntrl((unsigned char)s[i])))
-			return model_fail(c, "text_invalid",
-					  "control characters cannot stand in this text");
+			return sl_json_fail(&c->at, "text_invalid",
+					    "control characters cannot stand in this text");
 	}
 	return 0;
 }
@@ -205,8 +206,8 @@ check_word(struct model_check *c, const char *const *words, const char *s)
 		len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s", i > 0 ? ", " : "",
 					words[i]);
 	}
-	model_fail(c, "enum_invalid", "\"%.40s\" is none of the words for this", s);
-	sl_hint(c->e, "known are %s", known);
+	sl_json_fail(&c->at, "enum_invalid", "\"%.40s\" is none of the words for this", s);
+	sl_hint(c->at.e, "known are %s", known);
 	return -EINVAL;
 }
 
@@ -219,8 +220,8 @@ check_int(struct model_check *c, const struct model_field *f, const json_t *v)
 		return model_wrong_type(c, "an integer", v);
 	if (n >= f->min && n <= f->max)
 		return 0;
-	return model_fail(c, "field_range", "%lld is not within %lld to %lld", (long long)n,
-			  (long long)f->min, (long long)f->max);
+	return sl_json_fail(&c->at, "field_range", "%lld is not within %lld to %lld", (long long)n,
+			    (long long)f->min, (long long)f->max);
 }
 
 static int
@@ -231,7 +232,7 @@ check_string(struct model_check *c, const struct model_field *f, enum model_type
 	if (!json_is_string(v))
 		return model_wrong_type(c, "a string", v);
 	if (t != MODEL_TEXT && t != MODEL_DOCUMENT && strlen(s) != json_string_length(v))
-		return model_fail(c, "text_invalid", "a zero byte stands in this text");
+		return sl_json_fail(&c->at, "text_invalid", "a zero byte stands in this text");
 	switch (t) {
 	case MODEL_NODE:
 	case MODEL_NAME:
@@ -281,19 +282,20 @@ check_list(struct model_check *c, const struct model_field *f, enum model_type i
 	if (!json_is_array(v))
 		return model_wrong_type(c, "an array", v);
 	if (json_array_size(v) > (size_t)f->max || json_array_size(v) < (size_t)f->min)
-		return model_fail(c, "field_range", "%zu values, %lld to %lld are possible",
-				  json_array_size(v), (long long)f->min, (long long)f->max);
+		return sl_json_fail(&c->at, "field_range", "%zu values, %lld to %lld are possible",
+				    json_array_size(v), (long long)f->min, (long long)f->max);
 	json_array_foreach (v, i, x) {
-		was = model_down_at(c, i);
+		was = sl_json_index(&c->at, i);
 		rc = model_check_value(c, f, item, x);
 		for (size_t k = 0; rc == 0 && k < i; k++) {
 			if (same(item, x, json_array_get(v, k)))
-				rc = model_fail(c, "value_duplicate",
-						"this stands in the list already, at place %zu", k);
+				rc = sl_json_fail(&c->at, "value_duplicate",
+						  "this stands in the list already, at place %zu",
+						  k);
 		}
 		if (rc < 0)
 			return rc;
-		model_up(c, was);
+		sl_json_up(&c->at, was);
 	}
 	return 0;
 }
@@ -310,15 +312,16 @@ check_prefixes(struct model_check *c, const struct model_field *f, json_t *v)
 	if (!json_is_object(v))
 		return model_wrong_type(c, "an object", v);
 	if (json_object_size(v) > (size_t)f->max)
-		return model_fail(c, "field_range", "more than %lld gateways", (long long)f->max);
+		return sl_json_fail(&c->at, "field_range", "more than %lld gateways",
+				    (long long)f->max);
 	json_object_foreach (v, key, list) {
-		was = model_down(c, key);
+		was = sl_json_key(&c->at, key);
 		rc = check_name(c, MODEL_NODE, key);
 		if (rc == 0)
 			rc = check_list(c, f, MODEL_PREFIX, list);
 		if (rc < 0)
 			return rc;
-		model_up(c, was);
+		sl_json_up(&c->at, was);
 	}
 	return 0;
 }
@@ -332,28 +335,29 @@ check_free(struct model_check *c, json_t *v, unsigned depth, unsigned *n)
 	int rc = 0;
 
 	if (depth == 0 || ++*n > FREE_VALUES)
-		return model_fail(c, "field_range", "deeper than %d, or more than %d values",
-				  FREE_DEPTH, FREE_VALUES);
+		return sl_json_fail(&c->at, "field_range", "deeper than %d, or more than %d values",
+				    FREE_DEPTH, FREE_VALUES);
 	if (json_is_real(v))
 		return model_wrong_type(c, "a whole number", v);
 	if (json_is_integer(v) &&
 	    (json_integer_value(v) > WHOLE_MAX || json_integer_value(v) < -WHOLE_MAX))
-		return model_fail(c, "field_range", "a number beyond 2^53");
+		return sl_json_fail(&c->at, "field_range", "a number beyond 2^53");
 	if (json_is_string(v) && json_string_length(v) > FREE_TEXT)
-		return model_fail(c, "field_range", "the text is longer than %d bytes", FREE_TEXT);
+		return sl_json_fail(&c->at, "field_range", "the text is longer than %d bytes",
+				    FREE_TEXT);
 	json_object_foreach (v, key, x) {
-		was = model_down(c, key);
+		was = sl_json_key(&c->at, key);
 		rc = check_free(c, x, depth - 1, n);
 		if (rc < 0)
 			return rc;
-		model_up(c, was);
+		sl_json_up(&c->at, was);
 	}
 	json_array_foreach (v, i, x) {
-		was = model_down_at(c, i);
+		was = sl_json_index(&c->at, i);
 		rc = check_free(c, x, depth - 1, n);
 		if (rc < 0)
 			return rc;
-		model_up(c, was);
+		sl_json_up(&c->at, was);
 	}
 	return 0;
 }

@@ -53,16 +53,17 @@ model_check_forbidden_name(struct model_check *c, const char *name)
 
 	plain(name, p);
 	if (is_secret(p)) {
-		sl_fail(c->e, -EPERM, "secret_field", c->path,
+		sl_fail(c->at.e, -EPERM, "secret_field", c->at.path,
 			"\"%.40s\": the control plane holds no private or preshared key", name);
-		sl_hint(c->e, "keys stay where they were made; psk_ref names one that the gateway "
-			      "holds");
+		sl_hint(c->at.e,
+			"keys stay where they were made; psk_ref names one that the gateway "
+			"holds");
 		return -EPERM;
 	}
 	if (is_local(p)) {
-		sl_fail(c->e, -EPERM, "local_only_setting", c->path,
+		sl_fail(c->at.e, -EPERM, "local_only_setting", c->at.path,
 			"\"%.40s\" is set at the gateway itself, never from here", name);
-		sl_hint(c->e, "run sluicectl at the gateway");
+		sl_hint(c->at.e, "run sluicectl at the gateway");
 		return -EPERM;
 	}
 	return 0;
@@ -86,20 +87,20 @@ walk(struct model_check *c, const struct model_field *fields, json_t *v)
 	int rc;
 
 	json_object_foreach (v, key, x) {
-		was = model_down(c, key);
+		was = sl_json_key(&c->at, key);
 		rc = model_check_forbidden_name(c, key);
 		if (rc == 0 && !keys_are_names(fields, key))
 			rc = walk(c, NULL, x);
 		if (rc < 0)
 			return rc;
-		model_up(c, was);
+		sl_json_up(&c->at, was);
 	}
 	json_array_foreach (v, i, x) {
-		was = model_down_at(c, i);
+		was = sl_json_index(&c->at, i);
 		rc = walk(c, NULL, x);
 		if (rc < 0)
 			return rc;
-		model_up(c, was);
+		sl_json_up(&c->at, was);
 	}
 	return 0;
 }
@@ -122,19 +123,19 @@ strip(struct model_check *c, const struct model_field *fields, json_t *v, json_t
 
 	json_object_foreach_safe(v, next, key, x)
 	{
-		was = model_down(c, key);
+		was = sl_json_key(&c->at, key);
 		if (model_check_forbidden_name(c, key) < 0) {
-			json_array_append_new(paths, json_string(c->path));
+			json_array_append_new(paths, json_string(c->at.path));
 			json_object_del(v, key);
 		} else if (!keys_are_names(fields, key)) {
 			strip(c, NULL, x, paths);
 		}
-		model_up(c, was);
+		sl_json_up(&c->at, was);
 	}
 	json_array_foreach (v, i, x) {
-		was = model_down_at(c, i);
+		was = sl_json_index(&c->at, i);
 		strip(c, NULL, x, paths);
-		model_up(c, was);
+		sl_json_up(&c->at, was);
 	}
 }
 
@@ -143,7 +144,7 @@ sl_object_strip(enum sl_kind k, json_t *body, json_t *paths)
 {
 	const struct model_kind *kind = model_kind(k);
 	struct sl_error e = {0};
-	struct model_check c = {.e = &e};
+	struct model_check c = {.at.e = &e};
 
 	strip(&c, kind != NULL ? kind->fields : NULL, body, paths);
 }

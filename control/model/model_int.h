@@ -3,7 +3,7 @@
 #ifndef SL_MODEL_INT_H
 #define SL_MODEL_INT_H
 
-#include "sl_json.h"
+#include "sl_json_at.h"
 #include "sl_object.h"
 
 enum model_type {
@@ -49,9 +49,8 @@ struct model_field {
 };
 
 struct model_check {
-	struct sl_error *e;
-	char path[sizeof(((struct sl_error *)0)->path)]; /* where we are, as a JSON pointer */
-	json_t *unknown;				 /* NULL: an unknown field is an error */
+	struct sl_json_at at;
+	json_t *unknown; /* NULL: an unknown field is an error */
 };
 
 struct model_kind {
@@ -75,18 +74,7 @@ const struct model_field *model_field(const struct model_field *fields, const ch
 /** "string", "integer", ... */
 const char *model_json_type(enum model_type t);
 
-/* --- where we are ------------------------------------------------------------------------------
- */
-
-/** Go down to a key. @return what model_up() needs */
-size_t model_down(struct model_check *c, const char *key);
-size_t model_down_at(struct model_check *c, size_t index);
-void model_up(struct model_check *c, size_t was);
-/** An error at the present place. @return -EINVAL */
-int model_fail(struct model_check *c, const char *reason, const char *fmt, ...) SL_PRINTF(3, 4);
-/** An error at a key below the present place. @return -EINVAL */
-int model_fail_at(struct model_check *c, const char *key, const char *reason, const char *fmt, ...)
-	SL_PRINTF(4, 5);
+/** sl_json_wrong_type(), and what to do about a null. */
 int model_wrong_type(struct model_check *c, const char *want, const json_t *v);
 
 /* --- checks ------------------------------------------------------------------------------------

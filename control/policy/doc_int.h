@@ -3,7 +3,7 @@
 #ifndef SL_POLICY_DOC_INT_H
 #define SL_POLICY_DOC_INT_H
 
-#include "sl_json.h"
+#include "sl_json_at.h"
 #include "sl_policy_doc.h"
 
 #define DOC_VALUES_MAX                                                                             \
@@ -11,9 +11,8 @@
 #define DOC_TEXT_MAX 1024 /* characters of a description */
 
 struct doc {
-	struct sl_error *e;
-	char path[sizeof(((struct sl_error *)0)->path)]; /* where we are, as a JSON pointer */
-	const char *name;				 /* key of the object doc_map() is at */
+	struct sl_json_at at;
+	const char *name; /* key of the object doc_map() is at */
 };
 
 /** Read one value into `out`, whatever that is to the function. @return 0 or a negative errno */
@@ -32,16 +31,6 @@ struct doc_field {
  */
 int doc_clean(char *text, size_t len, struct sl_error *e);
 
-/* --- where we are ------------------------------------------------------------------------------
- */
-
-/** Go down to a key. @return what doc_up() needs */
-size_t doc_down(struct doc *d, const char *key);
-size_t doc_down_at(struct doc *d, size_t index);
-void doc_up(struct doc *d, size_t was);
-/** An error at the present place. */
-int doc_fail(struct doc *d, const char *reason, const char *fmt, ...) SL_PRINTF(3, 4);
-int doc_wrong_type(struct doc *d, const char *want, const json_t *v);
 int doc_no_memory(struct sl_error *e);
 
 /* --- shapes ------------------------------------------------------------------------------------

@@ -8,9 +8,10 @@
 static int
 invalid(struct doc *d, const char *text)
 {
-	doc_fail(d, "member_invalid", "%s", text);
-	sl_hint(d->e, "write \"PREFIX@INTERFACE\", \"PREFIX@*\" for sources inside, \"peer:NAME\" "
-		      "or \"peer:NAME@INTERFACE\"");
+	sl_json_fail(&d->at, "member_invalid", "%s", text);
+	sl_hint(d->at.e,
+		"write \"PREFIX@INTERFACE\", \"PREFIX@*\" for sources inside, \"peer:NAME\" "
+		"or \"peer:NAME@INTERFACE\"");
 	return -EINVAL;
 }
 
@@ -33,8 +34,8 @@ peer_text(struct doc *d, const char *text, struct sl_pol_member *m)
 	size_t n = at != NULL ? (size_t)(at - text) : strlen(text);
 
 	if (n == 0 || n >= SL_POL_NAME)
-		return doc_fail(d, "name_invalid", "a peer's name has 1 to %d characters",
-				SL_POL_NAME - 1);
+		return sl_json_fail(&d->at, "name_invalid", "a peer's name has 1 to %d characters",
+				    SL_POL_NAME - 1);
 	memcpy(m->peer, text, n);
 	m->peer[n] = '\0';
 	return at != NULL ? doc_iface_text(d, at + 1, m->place.iface) : 0;
@@ -69,11 +70,11 @@ read_source(struct doc *d, json_t *v, void *out)
 
 	if (t == NULL) /* tells which of both is wrong */
 		return doc_object(d, v, fields, 1, m);
-	was = doc_down(d, "type");
+	was = sl_json_key(&d->at, "type");
 	rc = read_type(d, t, &m->source);
 	if (rc < 0)
 		return rc;
-	doc_up(d, was);
+	sl_json_up(&d->at, was);
 	fields[1].name = "file";
 	if (m->source == SL_SOURCE_DYNAMIC) {
 		fields[1].name = "reason";
@@ -93,7 +94,7 @@ static int
 read_prefix(struct doc *d, json_t *v, void *out)
 {
 	if (!json_is_string(v))
-		return doc_wrong_type(d, "a string", v);
+		return sl_json_wrong_type(&d->at, "a string", v);
 	return prefix_text(d, json_string_value(v), out);
 }
 
@@ -127,7 +128,7 @@ doc_read_member(struct doc *d, json_t *v, void *out)
 	if (json_is_object(v))
 		return read_object(d, v, out);
 	if (!json_is_string(v))
-		return doc_wrong_type(d, "a string or an object", v);
+		return sl_json_wrong_type(&d->at, "a string or an object", v);
 	s = json_string_value(v);
 	if (strncmp(s, PEER, strlen(PEER)) == 0)
 		return peer_text(d, s + strlen(PEER), out);

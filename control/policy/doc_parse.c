@@ -18,7 +18,7 @@ read_version(struct doc *d, json_t *v, void *out)
 static int
 not_empty(struct doc *d, unsigned n)
 {
-	return n > 0 ? 0 : doc_fail(d, "field_range", "the list is empty");
+	return n > 0 ? 0 : sl_json_fail(&d->at, "field_range", "the list is empty");
 }
 
 /* --- zones ------------------------------------------------------------------------------------ */
@@ -209,16 +209,17 @@ sl_policy_doc_parse(const char *text, size_t len, struct sl_policy **out, struct
 		{"tests", doc_read_tests, 0, false},
 	};
 	struct sl_error own = {0};
-	struct doc d = {.e = e != NULL ? e : &own};
+	struct doc d = {.at.e = e != NULL ? e : &own};
 	struct sl_policy *p;
 	json_t *v;
 	int rc;
 
-	v = load(text, len, d.e);
+	v = load(text, len, d.at.e);
 	if (v == NULL)
-		return d.e->err;
+		return d.at.e->err;
 	p = sl_policy_new();
-	rc = p != NULL ? doc_object(&d, v, fields, SL_ARRAY_SIZE(fields), p) : doc_no_memory(d.e);
+	rc = p != NULL ? doc_object(&d, v, fields, SL_ARRAY_SIZE(fields), p)
+		       : doc_no_memory(d.at.e);
 	json_decref(v);
 	if (rc < 0) {
 		sl_policy_free(p);

@@ -29,8 +29,8 @@ read_src(struct doc *d, json_t *v, void *out)
 	int rc = doc_list(d, v, sizeof(*r->src), doc_read_prefix, &r->src, &r->n_src);
 
 	if (rc == 0 && r->n_src == 0) {
-		rc = doc_fail(d, "field_range", "the list is empty");
-		sl_hint(d->e, "leave src out for any source of the role");
+		rc = sl_json_fail(&d->at, "field_range", "the list is empty");
+		sl_hint(d->at.e, "leave src out for any source of the role");
 	}
 	return rc;
 }
@@ -51,7 +51,7 @@ read_to_item(struct doc *d, json_t *v, void *out)
 	const char *s;
 
 	if (!json_is_string(v))
-		return doc_wrong_type(d, "a string", v);
+		return sl_json_wrong_type(&d->at, "a string", v);
 	s = json_string_value(v);
 	if (strcmp(s, "*") == 0) {
 		t->any = true;
@@ -99,12 +99,12 @@ read_port(struct doc *d, json_t *v, void *out)
 		n = json_integer_value(v);
 		p->lo = p->hi = n > 0 && n <= UINT16_MAX ? (uint16_t)n : 0;
 	} else {
-		return doc_wrong_type(d, "an integer or a string", v);
+		return sl_json_wrong_type(&d->at, "an integer or a string", v);
 	}
 	if (p->lo != 0 && p->hi != 0)
 		return 0;
-	doc_fail(d, "ports_invalid", "this is no port and no range of ports");
-	sl_hint(d->e, "write a number 1-65535 or \"FIRST-LAST\"; leave ports out for any");
+	sl_json_fail(&d->at, "ports_invalid", "this is no port and no range of ports");
+	sl_hint(d->at.e, "write a number 1-65535 or \"FIRST-LAST\"; leave ports out for any");
 	return -EINVAL;
 }
 
@@ -117,11 +117,11 @@ read_ports(struct doc *d, json_t *v, void *out)
 	if (json_is_string(v) && strcmp(json_string_value(v), "any") == 0)
 		return 0;
 	if (!json_is_array(v))
-		return doc_wrong_type(d, "an array or \"any\"", v);
+		return sl_json_wrong_type(&d->at, "an array or \"any\"", v);
 	rc = doc_list(d, v, sizeof(*r->ports), read_port, &r->ports, &r->n_ports);
 	if (rc == 0 && r->n_ports == 0) {
-		rc = doc_fail(d, "ports_invalid", "the list is empty");
-		sl_hint(d->e, "leave ports out, or write \"any\"");
+		rc = sl_json_fail(&d->at, "ports_invalid", "the list is empty");
+		sl_hint(d->at.e, "leave ports out, or write \"any\"");
 	}
 	return rc;
 }

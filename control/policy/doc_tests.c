@@ -8,10 +8,10 @@ static int
 read_ip(struct doc *d, json_t *v, void *out)
 {
 	if (!json_is_string(v))
-		return doc_wrong_type(d, "a string", v);
+		return sl_json_wrong_type(&d->at, "a string", v);
 	if (sl_ip_parse(json_string_value(v), out) == 0)
 		return 0;
-	return doc_fail(d, "ip_invalid", "\"%.60s\" is no address", json_string_value(v));
+	return sl_json_fail(&d->at, "ip_invalid", "\"%.60s\" is no address", json_string_value(v));
 }
 
 static int
@@ -20,7 +20,8 @@ read_roles(struct doc *d, json_t *v, void *out)
 	struct sl_pol_test *t = out;
 	int rc = doc_list(d, v, sizeof(*t->roles), doc_read_name, &t->roles, &t->n_roles);
 
-	return rc == 0 && t->n_roles == 0 ? doc_fail(d, "field_range", "the list is empty") : rc;
+	return rc == 0 && t->n_roles == 0 ? sl_json_fail(&d->at, "field_range", "the list is empty")
+					  : rc;
 }
 
 static int
@@ -49,8 +50,8 @@ read_inside(struct doc *d, json_t *v, void *out)
 static int
 either(struct doc *d)
 {
-	doc_fail(d, "member_invalid", "both \"peer\" and \"roles\" stand here");
-	sl_hint(d->e, "a test has either a peer, with the roles that it has, or roles alone");
+	sl_json_fail(&d->at, "member_invalid", "both \"peer\" and \"roles\" stand here");
+	sl_hint(d->at.e, "a test has either a peer, with the roles that it has, or roles alone");
 	return -EINVAL;
 }
 
@@ -71,7 +72,7 @@ read_to_peer(struct doc *d, json_t *v, void *out)
 	if (t->peer[0] != '\0' && t->n_roles > 0)
 		return either(d);
 	if (t->peer[0] == '\0' && t->n_roles == 0)
-		return doc_fail(d, "field_missing", "\"peer\" or \"roles\" is missing");
+		return sl_json_fail(&d->at, "field_missing", "\"peer\" or \"roles\" is missing");
 	return 0;
 }
 
@@ -95,8 +96,8 @@ read_from(struct doc *d, json_t *v, void *out)
 	if (t->peer[0] != '\0' && t->n_roles > 0)
 		return either(d);
 	if (t->peer[0] == '\0' && t->n_roles == 0 && t->from.family == 0)
-		return doc_fail(d, "field_missing",
-				"\"peer\", \"roles\" or \"address\" is missing");
+		return sl_json_fail(&d->at, "field_missing",
+				    "\"peer\", \"roles\" or \"address\" is missing");
 	return 0;
 }
 
@@ -110,8 +111,9 @@ read_to(struct doc *d, json_t *v, void *out)
 	if (json_is_string(v) && sl_ip_parse(json_string_value(v), &t->to) == 0)
 		return 0;
 	if (json_is_string(v) && strpbrk(json_string_value(v), "/:@*") != NULL)
-		return doc_fail(d, "ip_invalid", "\"%.60s\" is neither a target nor an address",
-				json_string_value(v));
+		return sl_json_fail(&d->at, "ip_invalid",
+				    "\"%.60s\" is neither a target nor an address",
+				    json_string_value(v));
 	return doc_read_name(d, v, t->to_target);
 }
 
@@ -137,7 +139,7 @@ read_rule(struct doc *d, json_t *v, void *out)
 	const char *s, *slash;
 
 	if (!json_is_string(v))
-		return doc_wrong_type(d, "a string", v);
+		return sl_json_wrong_type(&d->at, "a string", v);
 	s = json_string_value(v);
 	slash = strrchr(s, '/');
 	t->rule_id = slash != NULL ? parse_id(slash + 1) : 0;
@@ -146,16 +148,16 @@ read_rule(struct doc *d, json_t *v, void *out)
 		t->rule_role[slash - s] = '\0';
 		return 0;
 	}
-	doc_fail(d, "field_range", "\"%.60s\" names no rule", s);
-	sl_hint(d->e, "write ROLE/ID, for example engineer/101");
+	sl_json_fail(&d->at, "field_range", "\"%.60s\" names no rule", s);
+	sl_hint(d->at.e, "write ROLE/ID, for example engineer/101");
 	return -EINVAL;
 }
 
 static int
 no_ports(struct doc *d, const struct sl_pol_test *t)
 {
-	doc_fail(d, "ports_need_tcp_or_udp", "protocol %u has no ports", t->proto);
-	sl_hint(d->e, "leave the port out, or give protocol tcp or udp");
+	sl_json_fail(&d->at, "ports_need_tcp_or_udp", "protocol %u has no ports", t->proto);
+	sl_hint(d->at.e, "leave the port out, or give protocol tcp or udp");
 	return -EINVAL;
 }
 
@@ -164,15 +166,15 @@ static int
 check_packet(struct doc *d, const struct sl_pol_test *t, bool has_port)
 {
 	bool needs = t->proto == 6 || t->proto == 17;
-	size_t was = doc_down(d, t->proto == SL_POL_PROTO_ANY ? "protocol" : "port");
+	size_t was = sl_json_key(&d->at, t->proto == SL_POL_PROTO_ANY ? "protocol" : "port");
 
 	if (t->proto == SL_POL_PROTO_ANY)
-		return doc_fail(d, "enum_invalid", "a packet has one protocol");
+		return sl_json_fail(&d->at, "enum_invalid", "a packet has one protocol");
 	if (needs && !has_port)
-		return doc_fail(d, "field_missing", "\"port\" is missing");
+		return sl_json_fail(&d->at, "field_missing", "\"port\" is missing");
 	if (!needs && has_port)
 		return no_ports(d, t);
-	doc_up(d, was);
+	sl_json_up(&d->at, was);
 	return 0;
 }
 
@@ -184,20 +186,20 @@ check_ends(struct doc *d, const struct sl_pol_test *t, bool to_peer)
 	size_t was;
 
 	if ((t->inside.family != 0) != to_peer) {
-		was = doc_down(d, "to");
-		doc_fail(d, "member_invalid",
-			 to_peer ? "a flow to a peer begins inside"
-				 : "a flow that begins inside goes to a peer");
-		sl_hint(d->e, to_peer ? "\"from\": {\"inside\": ADDRESS}"
-				      : "\"to\": {\"peer\": NAME} or {\"roles\": [...]}");
+		was = sl_json_key(&d->at, "to");
+		sl_json_fail(&d->at, "member_invalid",
+			     to_peer ? "a flow to a peer begins inside"
+				     : "a flow that begins inside goes to a peer");
+		sl_hint(d->at.e, to_peer ? "\"from\": {\"inside\": ADDRESS}"
+					 : "\"to\": {\"peer\": NAME} or {\"roles\": [...]}");
 		return -EINVAL;
 	}
 	if (t->sport == 0 || ports)
 		return 0;
-	was = doc_down(d, "from");
-	doc_down(d, "port");
+	was = sl_json_key(&d->at, "from");
+	sl_json_key(&d->at, "port");
 	no_ports(d, t);
-	doc_up(d, was);
+	sl_json_up(&d->at, was);
 	return -EINVAL;
 }
 

@@ -1,57 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Places, shapes and values of a document, whatever they mean. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "doc_int.h"
 
-/* --- where we are ------------------------------------------------------------------------------
- */
-
-size_t
-doc_down(struct doc *d, const char *key)
-{
-	return sl_json_down(d->path, sizeof(d->path), key);
-}
-
-size_t
-doc_down_at(struct doc *d, size_t index)
-{
-	char key[24];
-
-	snprintf(key, sizeof(key), "%zu", index);
-	return doc_down(d, key);
-}
-
-void
-doc_up(struct doc *d, size_t was)
-{
-	d->path[was] = '\0';
-}
-
-int
-doc_fail(struct doc *d, const char *reason, const char *fmt, ...)
-{
-	char text[sizeof(d->e->message)];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	return sl_fail(d->e, -EINVAL, reason, d->path, "%s", text);
-}
-
 int
 doc_no_memory(struct sl_error *e)
 {
 	return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the policy");
-}
-
-int
-doc_wrong_type(struct doc *d, const char *want, const json_t *v)
-{
-	return doc_fail(d, "field_type", "%s is wanted here, not %s", want, sl_json_type_text(v));
 }
 
 /* --- shapes ------------------------------------------------------------------------------------
@@ -60,26 +17,16 @@ doc_wrong_type(struct doc *d, const char *want, const json_t *v)
 static int
 unknown_field(struct doc *d, const char *key, const struct doc_field *f, size_t n)
 {
-	size_t was = doc_down(d, key), len = 0;
+	size_t was = sl_json_key(&d->at, key), len = 0;
 	char known[160] = "";
 
-	doc_fail(d, "field_unknown", "there is no field \"%.63s\" here", key);
-	doc_up(d, was);
+	sl_json_fail(&d->at, "field_unknown", "there is no field \"%.63s\" here", key);
+	sl_json_up(&d->at, was);
 	for (size_t i = 0; i < n; i++)
 		len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s", i > 0 ? ", " : "",
 					f[i].name);
-	sl_hint(d->e, "known are %s", known);
+	sl_hint(d->at.e, "known are %s", known);
 	return -EINVAL;
-}
-
-static int
-missing_field(struct doc *d, const char *name)
-{
-	size_t was = doc_down(d, name);
-	int rc = doc_fail(d, "field_missing", "\"%s\" is missing", name);
-
-	doc_up(d, was);
-	return rc;
 }
 
 int
@@ -91,21 +38,22 @@ doc_object(struct doc *d, json_t *v, const struct doc_field *f, size_t n, void *
 	int rc;
 
 	if (!json_is_object(v))
-		return doc_wrong_type(d, "an object", v);
+		return sl_json_wrong_type(&d->at, "an object", v);
 	json_object_foreach (v, key, value) {
 		for (i = 0; i < n && strcmp(f[i].name, key) != 0; i++)
 			;
 		if (i == n)
 			return unknown_field(d, key, f, n);
-		was = doc_down(d, key);
+		was = sl_json_key(&d->at, key);
 		rc = f[i].read(d, value, (char *)out + f[i].offset);
 		if (rc < 0)
 			return rc;
-		doc_up(d, was);
+		sl_json_up(&d->at, was);
 	}
 	for (i = 0; i < n; i++) {
 		if (f[i].required && json_object_get(v, f[i].name) == NULL)
-			return missing_field(d, f[i].name);
+			return sl_json_fail_at(&d->at, f[i].name, "field_missing",
+					       "\"%s\" is missing", f[i].name);
 	}
 	return 0;
 }
@@ -118,7 +66,7 @@ room(struct doc *d, size_t count, size_t size, void *array, char **out)
 		return 0;
 	*out = calloc(count, size);
 	if (*out == NULL)
-		return doc_no_memory(d->e);
+		return doc_no_memory(d->at.e);
 	memcpy(array, out, sizeof(*out));
 	return 0;
 }
@@ -132,17 +80,17 @@ doc_list(struct doc *d, json_t *v, size_t size, doc_fn fn, void *array, unsigned
 	int rc;
 
 	if (!json_is_array(v))
-		return doc_wrong_type(d, "an array", v);
+		return sl_json_wrong_type(&d->at, "an array", v);
 	rc = room(d, json_array_size(v), size, array, &a);
 	if (rc < 0)
 		return rc;
 	json_array_foreach (v, i, item) {
-		was = doc_down_at(d, i);
+		was = sl_json_index(&d->at, i);
 		*n = (unsigned)i + 1;
 		rc = fn(d, item, a + i * size);
 		if (rc < 0)
 			return rc;
-		doc_up(d, was);
+		sl_json_up(&d->at, was);
 	}
 	return 0;
 }
@@ -157,17 +105,17 @@ doc_map(struct doc *d, json_t *v, size_t size, doc_fn fn, void *array, unsigned 
 	int rc;
 
 	if (!json_is_object(v))
-		return doc_wrong_type(d, "an object", v);
+		return sl_json_wrong_type(&d->at, "an object", v);
 	rc = room(d, json_object_size(v), size, array, &a);
 	if (rc < 0)
 		return rc;
 	json_object_foreach (v, key, item) {
-		was = doc_down(d, key);
+		was = sl_json_key(&d->at, key);
 		d->name = key;
 		rc = fn(d, item, a + (*n)++ * size);
 		if (rc < 0)
 			return rc;
-		doc_up(d, was);
+		sl_json_up(&d->at, was);
 	}
 	return 0;
 }
@@ -179,23 +127,23 @@ int
 doc_int(struct doc *d, json_t *v, int64_t min, int64_t max, const char *reason, int64_t *out)
 {
 	if (!json_is_integer(v))
-		return doc_wrong_type(d, "an integer", v);
+		return sl_json_wrong_type(&d->at, "an integer", v);
 	*out = json_integer_value(v);
 	if (*out >= min && *out <= max)
 		return 0;
-	return doc_fail(d, reason, "%lld is not within %lld to %lld", (long long)*out,
-			(long long)min, (long long)max);
+	return sl_json_fail(&d->at, reason, "%lld is not within %lld to %lld", (long long)*out,
+			    (long long)min, (long long)max);
 }
 
 int
 doc_string(struct doc *d, json_t *v, size_t max, const char **out)
 {
 	if (!json_is_string(v))
-		return doc_wrong_type(d, "a string", v);
+		return sl_json_wrong_type(&d->at, "a string", v);
 	*out = json_string_value(v);
 	if (strlen(*out) <= max)
 		return 0;
-	return doc_fail(d, "field_range", "the text is longer than %zu bytes", max);
+	return sl_json_fail(&d->at, "field_range", "the text is longer than %zu bytes", max);
 }
 
 int
@@ -206,7 +154,7 @@ doc_word(struct doc *d, json_t *v, const char *const words[], unsigned n, unsign
 	const char *s;
 
 	if (!json_is_string(v))
-		return doc_wrong_type(d, "a string", v);
+		return sl_json_wrong_type(&d->at, "a string", v);
 	s = json_string_value(v);
 	for (unsigned i = 0; i < n; i++) {
 		*out = i;
@@ -215,8 +163,8 @@ doc_word(struct doc *d, json_t *v, const char *const words[], unsigned n, unsign
 		len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s", i > 0 ? ", " : "",
 					words[i]);
 	}
-	doc_fail(d, "enum_invalid", "\"%.40s\" is none of the words for this", s);
-	sl_hint(d->e, "known are %s", known);
+	sl_json_fail(&d->at, "enum_invalid", "\"%.40s\" is none of the words for this", s);
+	sl_hint(d->at.e, "known are %s", known);
 	return -EINVAL;
 }
 
@@ -226,8 +174,8 @@ doc_name_text(struct doc *d, const char *text, char out[SL_POL_NAME])
 	size_t n = strlen(text);
 
 	if (n == 0 || n >= SL_POL_NAME)
-		return doc_fail(d, "name_invalid", "a name has 1 to %d characters",
-				SL_POL_NAME - 1);
+		return sl_json_fail(&d->at, "name_invalid", "a name has 1 to %d characters",
+				    SL_POL_NAME - 1);
 	memcpy(out, text, n + 1);
 	return 0;
 }
@@ -238,8 +186,8 @@ doc_iface_text(struct doc *d, const char *text, char out[SL_POL_IFACE])
 	size_t n = strlen(text);
 
 	if (n == 0 || n >= SL_POL_IFACE)
-		return doc_fail(d, "interface_invalid",
-				"an interface's name has 1 to %d characters", SL_POL_IFACE - 1);
+		return sl_json_fail(&d->at, "interface_invalid",
+				    "an interface's name has 1 to %d characters", SL_POL_IFACE - 1);
 	if (strcmp(text, "*") == 0)
 		n = 0;
 	memcpy(out, text, n);
@@ -260,9 +208,10 @@ doc_place_text(struct doc *d, const char *text, struct sl_pol_place *out, bool *
 		prefix[n] = '\0';
 	}
 	if (n >= sizeof(prefix) || sl_prefix_parse(prefix, &out->prefix) < 0) {
-		doc_fail(d, "prefix_invalid", "\"%.60s\" is no prefix", text);
-		sl_hint(d->e, "write ADDRESS/LENGTH with length 0-32 (IPv4) or 0-128 (IPv6), and "
-			      "@INTERFACE behind it for one interface");
+		sl_json_fail(&d->at, "prefix_invalid", "\"%.60s\" is no prefix", text);
+		sl_hint(d->at.e,
+			"write ADDRESS/LENGTH with length 0-32 (IPv4) or 0-128 (IPv6), and "
+			"@INTERFACE behind it for one interface");
 		return -EINVAL;
 	}
 	return at != NULL ? doc_iface_text(d, at + 1, out->iface) : 0;
@@ -272,7 +221,7 @@ int
 doc_read_name(struct doc *d, json_t *v, void *out)
 {
 	if (!json_is_string(v))
-		return doc_wrong_type(d, "a string", v);
+		return sl_json_wrong_type(&d->at, "a string", v);
 	return doc_name_text(d, json_string_value(v), out);
 }
 
@@ -280,7 +229,7 @@ int
 doc_read_iface(struct doc *d, json_t *v, void *out)
 {
 	if (!json_is_string(v))
-		return doc_wrong_type(d, "a string", v);
+		return sl_json_wrong_type(&d->at, "a string", v);
 	return doc_iface_text(d, json_string_value(v), out);
 }
 
@@ -295,7 +244,7 @@ doc_read_text(struct doc *d, json_t *v, void *out)
 		return rc;
 	copy = strdup(s);
 	if (copy == NULL)
-		return doc_no_memory(d->e);
+		return doc_no_memory(d->at.e);
 	memcpy(out, &copy, sizeof(copy));
 	return 0;
 }
@@ -304,7 +253,7 @@ int
 doc_read_bool(struct doc *d, json_t *v, void *out)
 {
 	if (!json_is_boolean(v))
-		return doc_wrong_type(d, "true or false", v);
+		return sl_json_wrong_type(&d->at, "true or false", v);
 	*(bool *)out = json_is_true(v);
 	return 0;
 }
@@ -313,11 +262,11 @@ int
 doc_read_time(struct doc *d, json_t *v, void *out)
 {
 	if (!json_is_string(v))
-		return doc_wrong_type(d, "a string", v);
+		return sl_json_wrong_type(&d->at, "a string", v);
 	if (sl_time_parse(json_string_value(v), out) == 0)
 		return 0;
-	doc_fail(d, "time_invalid", "\"%.40s\" is no time", json_string_value(v));
-	sl_hint(d->e, "write a date (2027-01-31) or a time in UTC (2027-01-31T12:00:00Z)");
+	sl_json_fail(&d->at, "time_invalid", "\"%.40s\" is no time", json_string_value(v));
+	sl_hint(d->at.e, "write a date (2027-01-31) or a time in UTC (2027-01-31T12:00:00Z)");
 	return -EINVAL;
 }
 
@@ -340,11 +289,12 @@ doc_read_prefix(struct doc *d, json_t *v, void *out)
 	int rc;
 
 	if (!json_is_string(v))
-		return doc_wrong_type(d, "a string", v);
+		return sl_json_wrong_type(&d->at, "a string", v);
 	rc = doc_place_text(d, json_string_value(v), &place, &had_iface);
 	if (rc == 0 && had_iface) {
-		doc_fail(d, "prefix_invalid", "no interface can be named here");
-		sl_hint(d->e, "leave away what follows the @: sources are of the role's members");
+		sl_json_fail(&d->at, "prefix_invalid", "no interface can be named here");
+		sl_hint(d->at.e,
+			"leave away what follows the @: sources are of the role's members");
 		return -EINVAL;
 	}
 	*(struct sl_prefix *)out = place.prefix;
@@ -357,7 +307,7 @@ doc_read_place(struct doc *d, json_t *v, void *out)
 	bool had_iface;
 
 	if (!json_is_string(v))
-		return doc_wrong_type(d, "a string", v);
+		return sl_json_wrong_type(&d->at, "a string", v);
 	return doc_place_text(d, json_string_value(v), out, &had_iface);
 }
 
@@ -372,11 +322,12 @@ doc_read_proto(struct doc *d, json_t *v, void *out)
 	} else if (json_is_string(v)) {
 		n = sl_proto_parse(json_string_value(v));
 		rc = n >= 0 ? 0
-			    : doc_fail(d, "enum_invalid",
-				       "\"%.40s\" is none of tcp, udp, icmp, icmpv6, any, 0-255",
-				       json_string_value(v));
+			    : sl_json_fail(
+				      &d->at, "enum_invalid",
+				      "\"%.40s\" is none of tcp, udp, icmp, icmpv6, any, 0-255",
+				      json_string_value(v));
 	} else {
-		rc = doc_wrong_type(d, "a string or an integer", v);
+		rc = sl_json_wrong_type(&d->at, "a string or an integer", v);
 	}
 	*(uint16_t *)out = (uint16_t)n;
 	return rc;
