@@ -92,6 +92,14 @@ snapshot_drop(struct sl_sub *s)
 	s->snap_open = false;
 }
 
+/** Of a transaction whose parts have not all come. */
+static void
+gather_drop(struct sl_sub *s)
+{
+	json_decref(s->gather);
+	s->gather = NULL;
+}
+
 void
 sub_reset(struct sl_sub *s)
 {
@@ -106,8 +114,7 @@ sub_reset(struct sl_sub *s)
 	s->sub[0] = '\0';
 	s->ask_due = false;
 	s->part = 0;
-	json_decref(s->gather);
-	s->gather = NULL;
+	gather_drop(s);
 	if (s->op == SUB_OP_NONE) /* else when the owner is done */
 		snapshot_drop(s);
 	evtimer_del(s->step);
@@ -439,8 +446,10 @@ on_snapshot(struct sl_sub *s, json_t *p)
 		desync(s, "a snapshot of the same epoch would go back");
 		return;
 	}
-	if (first)
+	if (first) {
 		snapshot_drop(s);
+		gather_drop(s);
+	}
 	s->part = (unsigned)number(p, "part");
 	s->phase = SUB_PARTS;
 	s->msg_seq = seq;

@@ -473,6 +473,27 @@ test_epoch_renumbered(void **state)
 	script_free(&s);
 }
 
+/** A snapshot takes the place of a transaction whose parts have not all come. */
+static void
+test_snapshot_between_parts(void **state)
+{
+	struct script s;
+	json_t *t;
+
+	begin(&s);
+	t = txn(1, 4, C2);
+	json_object_set_new(t, "part", json_integer(1));
+	json_object_set_new(t, "last", json_false());
+	say(&s, "repl.txn", t);
+	say_snapshot(&s, 1, ID1, 5, 3);
+	UNTIL(&s, s.o.snapshots == 2);
+	say(&s, "repl.txn", txn(5, 6, C2));
+	UNTIL(&s, s.o.txns == 1);
+	assert_int_equal(s.o.pos.seq, 6);
+	assert_int_equal(s.o.downs, 0);
+	script_free(&s);
+}
+
 /** What a heartbeat told is where we stand; the next prev is that of the subscription. */
 static void
 test_heartbeat_head(void **state)
@@ -557,11 +578,17 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_other_schema),	 cmocka_unit_test(test_follows),
-		cmocka_unit_test(test_desync),		 cmocka_unit_test(test_txn_parts),
-		cmocka_unit_test(test_snapshot_parts),	 cmocka_unit_test(test_snapshot_false),
-		cmocka_unit_test(test_snapshot_unasked), cmocka_unit_test(test_epoch_renumbered),
-		cmocka_unit_test(test_heartbeat_head),	 cmocka_unit_test(test_behind),
+		cmocka_unit_test(test_other_schema),
+		cmocka_unit_test(test_follows),
+		cmocka_unit_test(test_desync),
+		cmocka_unit_test(test_txn_parts),
+		cmocka_unit_test(test_snapshot_parts),
+		cmocka_unit_test(test_snapshot_false),
+		cmocka_unit_test(test_snapshot_unasked),
+		cmocka_unit_test(test_epoch_renumbered),
+		cmocka_unit_test(test_snapshot_between_parts),
+		cmocka_unit_test(test_heartbeat_head),
+		cmocka_unit_test(test_behind),
 		cmocka_unit_test(test_backoff),
 	};
 

@@ -167,7 +167,7 @@ test_pieces(void **state)
 	ready = evbuffer_new();
 	evbuffer_add_printf(ready, "up 1\n");
 	fd = dial("G");
-	for (const char *p = GET + 1; *p != '\0'; p++) {
+	for (const char *p = &GET[1]; *p != '\0'; p++) {
 		turn(1);
 		assert_int_equal(asked, 0);
 		assert_int_equal(write(fd, p, 1), 1);
