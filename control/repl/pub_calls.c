@@ -395,6 +395,18 @@ h_nack(void *user, const struct sl_rpc_caller *caller, const void *params, json_
 	return upstream(p, caller, "repl.nack", node, nack_json(q), result, e);
 }
 
+/** What a gateway behind a data store reads: there nobody agreed with it here. */
+static void
+note_schema(const struct sl_publisher *p, struct pub_row *r,
+	    const struct sl_rpc_gateway_register *q)
+{
+	struct sl_error e;
+
+	if (q->has_schema)
+		r->i.schema =
+			sl_repl_schema_pick(r->node, q->schema.v, q->schema.n, p->conf.schemas, &e);
+}
+
 static int
 h_register(void *user, const struct sl_rpc_caller *caller, const void *params, json_t **result,
 	   struct sl_error *e)
@@ -419,6 +431,8 @@ h_register(void *user, const struct sl_rpc_caller *caller, const void *params, j
 	r = heard(p, node, via);
 	if (r)
 		note_skew(r, q->has_now, q->now);
+	if (r && via[0])
+		note_schema(p, r, q);
 	return upstream(p, caller, "gateway.register", node, o, result, e);
 }
 

@@ -58,7 +58,8 @@ struct sl_subscriber_info {
 	bool hash_ok;
 	uint64_t connected_wall_ns, last_ack_wall_ns, snapshots, clock_skew_ms_abs;
 	size_t outbox;
-	unsigned schema; /* of what it is sent; 0: it is not connected here */
+	unsigned schema; /* of what it is sent; behind a data store: the newest of ours that it
+			    reads; 0: not known */
 };
 void sl_publisher_walk(const struct sl_publisher *p,
 		       bool (*fn)(void *ctx, const struct sl_subscriber_info *i), void *ctx);

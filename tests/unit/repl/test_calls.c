@@ -179,6 +179,40 @@ test_speaks_for(void **state)
 	assert_string_equal(a->n.about, "gw-b");
 }
 
+static bool
+note_gw_b(void *ctx, const struct sl_subscriber_info *i)
+{
+	if (strcmp(i->node, "gw-b") == 0)
+		*(struct sl_subscriber_info *)ctx = *i;
+	return true;
+}
+
+/** A gateway behind a data store tells what it reads when it registers, at each connection. */
+static void
+test_schema_of_relayed(void **state)
+{
+	static const struct {
+		int oldest, newest;
+		unsigned want;
+	} reads[] = {{1, 1, 1}, {1, 2, 2}, {2, 9, 2}, {8, 9, 0}};
+	struct ask *a = *state;
+	json_t *q;
+
+	log_in(a, "follower:ds-1");
+	assert_string_equal(call(a, "repl.subscribe", subscribe("ds-1", "all")), "");
+	for (unsigned k = 0; k < SL_ARRAY_SIZE(reads); k++) {
+		struct sl_subscriber_info i = {0};
+
+		q = json_pack("{s:s, s:s, s:s, s:[], s:[ii]}", "node", "gw-b", "boot", "b",
+			      "version", "1", "interfaces", "schema", reads[k].oldest,
+			      reads[k].newest);
+		assert_string_equal(call(a, "gateway.register", q), "");
+		sl_publisher_walk(a->n.pub, note_gw_b, &i);
+		assert_true(i.connected);
+		assert_int_equal(i.schema, reads[k].want);
+	}
+}
+
 static void
 test_bad_asks(void **state)
 {
@@ -209,6 +243,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_roles, ask_new, ask_free),
 		cmocka_unit_test_setup_teardown(test_speaks_for, ask_new, ask_free),
+		cmocka_unit_test_setup_teardown(test_schema_of_relayed, ask_new, ask_free),
 		cmocka_unit_test_setup_teardown(test_bad_asks, ask_new, ask_free),
 	};
 
