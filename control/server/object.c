@@ -111,6 +111,7 @@ object_put(struct sl_call *c, const struct object_kind *k, struct sl_error *e)
 
 	if (t == NULL)
 		return e->err;
+	sl_store_txn_confirms(t);
 	made = sl_store_txn_get(t, k->kind, c->arg[0], &rev, &was) != 0;
 	json_decref(was);
 	body = object_body(c);

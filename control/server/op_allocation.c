@@ -26,11 +26,11 @@ as_client(struct sl_store_txn *t, const char *iface, json_t *body, struct sl_err
  * whole network. */
 static int
 as_agent(struct sl_store_txn *t, const char *iface, json_t *body, struct sl_prefix *out,
-	 struct sl_error *e)
+	 bool *in_vpn, struct sl_error *e)
 {
 	struct sl_prefix net, own;
 	char text[SL_PREFIX_STR];
-	int rc = sl_alloc_agent(t, SL_ALLOC_AGENTS, iface, &net, e);
+	int rc = sl_alloc_agent(t, SL_ALLOC_AGENTS, iface, &net, in_vpn, e);
 
 	if (rc == 0)
 		rc = sl_alloc_host(&net, SL_ALLOC_AGENT_HOST, &own.ip, e);
@@ -44,6 +44,20 @@ as_agent(struct sl_store_txn *t, const char *iface, json_t *body, struct sl_pref
 	return 0;
 }
 
+/** Zones are the policy's: nobody but its author says which networks are behind tunnels. */
+static int
+warn_of_zone(struct sl_call *c, const struct sl_prefix *net)
+{
+	char text[SL_PREFIX_STR];
+	json_t *list =
+		json_pack("[o]", json_sprintf("%s lies in no zone of type vpn: add it, or the "
+					      "whole pool, to the networks of one in the "
+					      "policy",
+					      sl_prefix_str(net, text)));
+
+	return json_object_set_new(c->out, "warnings", list);
+}
+
 static int
 create_with(struct sl_call *c, bool agent, struct sl_error *e)
 {
@@ -51,13 +65,14 @@ create_with(struct sl_call *c, bool agent, struct sl_error *e)
 	const char *iface = json_string_value(json_object_get(c->body, "interface"));
 	struct sl_store_txn *t = change_begin(c, e);
 	struct sl_prefix net;
+	bool in_vpn = true;
 	json_t *body;
 	int rc;
 
 	if (t == NULL)
 		return e->err;
 	body = object_body(c);
-	rc = agent ? as_agent(t, iface, body, &net, e) : as_client(t, iface, body, e);
+	rc = agent ? as_agent(t, iface, body, &net, &in_vpn, e) : as_client(t, iface, body, e);
 	if (rc == 0)
 		rc = object_store(t, &peer_kind, name, SL_REV_NONE, body, e);
 	if (rc == 0 && agent)
@@ -67,7 +82,8 @@ create_with(struct sl_call *c, bool agent, struct sl_error *e)
 	if (rc != 0 || c->done)
 		return rc;
 	object_location(c, &peer_kind, name);
-	return page_one(c, 201, SL_KIND_PEER, name, "peer", e);
+	rc = page_one(c, 201, SL_KIND_PEER, name, "peer", e);
+	return rc == 0 && !in_vpn ? warn_of_zone(c, &net) : rc;
 }
 
 int

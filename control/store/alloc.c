@@ -211,7 +211,7 @@ find_network(struct sl_store *s, const struct plan *p, const char *iface, struct
 
 int
 sl_alloc_agent(struct sl_store_txn *t, const char *pool, const char *iface, struct sl_prefix *out,
-	       struct sl_error *e)
+	       bool *in_vpn, struct sl_error *e)
 {
 	struct sl_policy *policy = NULL;
 	struct plan p = {0};
@@ -225,6 +225,7 @@ sl_alloc_agent(struct sl_store_txn *t, const char *pool, const char *iface, stru
 		rc = store_policy_model(t->s, &policy, e);
 	if (rc == 0 && policy != NULL)
 		rc = store_check_zone(policy, iface, out, "/pool", e);
+	*in_vpn = policy == NULL || store_zone_is_vpn(policy, iface, out);
 	sl_policy_free(policy);
 	free(p.prefixes);
 	free(p.reserved);

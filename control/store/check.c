@@ -110,6 +110,14 @@ store_check_zone(const struct sl_policy *p, const char *iface, const struct sl_p
 	return -EINVAL;
 }
 
+bool
+store_zone_is_vpn(const struct sl_policy *p, const char *iface, const struct sl_prefix *x)
+{
+	const struct sl_pol_zone *z = zone_of(p, iface, x);
+
+	return z != NULL && z->type == SL_ZONE_VPN;
+}
+
 struct pools {
 	const struct sl_policy *p;
 	struct sl_error *e;

@@ -23,11 +23,12 @@
 /**
  * The next network for an agent: no peer of the interface has an address in it, the pool does not
  * reserve it, and it does not lie in an internal zone.
+ * @param[out] in_vpn it lies in a zone of type vpn, or there is no policy yet
  * @return 0; -ENOSPC pool_exhausted (hint: the next level); -EINVAL pool_in_internal_zone,
  * pool_unknown (another name than "agents", and no such pool)
  */
 int sl_alloc_agent(struct sl_store_txn *t, const char *pool, const char *iface,
-		   struct sl_prefix *out, struct sl_error *e);
+		   struct sl_prefix *out, bool *in_vpn, struct sl_error *e);
 /** Host number k of a network. @return -EINVAL host_outside: the network has no such address */
 int sl_alloc_host(const struct sl_prefix *net, unsigned k, struct sl_ip *out, struct sl_error *e);
 /**

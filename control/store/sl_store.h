@@ -113,6 +113,12 @@ struct sl_store_txn *sl_store_begin(struct sl_store *s, const char *actor, const
 #define SL_REV_ANY UINT64_MAX /* whatever is there */
 #define SL_REV_NONE 0	      /* must not be there */
 /**
+ * An operator puts what he wants to have: a peer or role mapping of an epoch before gets a revision
+ * of this one, also where it is put as it is. It came with a restore, and gateways that saw it
+ * deleted block it until then.
+ */
+void sl_store_txn_confirms(struct sl_store_txn *t);
+/**
  * Put whole, with all checks: the object's own (sl_object_check), references, unique values,
  * if_rev. Checks that look at several objects are made at commit, when all puts are there. A put
  * that changes nothing is none: the rev stays. A rev grows with each change of an object, also over

@@ -252,6 +252,7 @@ struct sl_store_txn {
 	bool maps;	     /* a role map was put */
 	bool pools;	     /* a zone, pool or gateway_interface was put */
 	bool nets;	     /* a peer or gateway was put */
+	bool confirms;	     /* a put of what is there is one */
 };
 
 /** As the document says, from its objects inside the transaction: parsed and checked.
@@ -261,6 +262,8 @@ int store_policy_model(struct sl_store *s, struct sl_policy **out, struct sl_err
  */
 int store_check_zone(const struct sl_policy *p, const char *iface, const struct sl_prefix *x,
 		     const char *path, struct sl_error *e);
+/** Is the zone of the whole prefix of type vpn? */
+bool store_zone_is_vpn(const struct sl_policy *p, const char *iface, const struct sl_prefix *x);
 /** Checks that look at several objects. */
 int store_check(struct sl_store_txn *t, struct sl_error *e);
 void store_txn_free(struct sl_store_txn *t);

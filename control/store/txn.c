@@ -232,13 +232,17 @@ check_was(struct sl_store_txn *t, enum sl_kind k, const char *id, const char *wa
 	return 0;
 }
 
-/** A peer or role mapping that came with a restore, and is put as it is, is confirmed: gateways
- * that saw it deleted block it until its revision is of this epoch. Rules come as whole documents,
- * which confirms none of them. */
+void
+sl_store_txn_confirms(struct sl_store_txn *t)
+{
+	t->confirms = true;
+}
+
+/** Rules come as whole documents, which confirms none of them. */
 static bool
 confirms(const struct sl_store_txn *t, enum sl_kind k, uint64_t rev)
 {
-	return (k == SL_KIND_PEER || k == SL_KIND_ROLE_MAP) &&
+	return t->confirms && (k == SL_KIND_PEER || k == SL_KIND_ROLE_MAP) &&
 	       rev <= sl_epoch_rev_base(t->state.epoch.number);
 }
 

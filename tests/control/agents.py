@@ -82,6 +82,33 @@ def router(c):
     equal("of a stock client", ("text" in s, len(s["configs"])), (False, 3))
 
 
+def zones(c):
+    step("whoever makes an agent is told where its network lies in no zone of type vpn, on the page and by command")
+    doc = {"zones": {"in": {"id": 1, "type": "internal", "networks": ["10.20.0.0/16"]}}}
+    a = c.want(201, "POST", "/peers?allocate=agent", {"name": "z1", "interface": "wg0", "public_key": key(21)}).json()
+    equal("before there is a policy", "warnings" in a, False)
+    c.want(200, "PUT", "/policy", doc, headers={"If-None-Match": "*"})
+    a = c.want(201, "POST", "/peers?allocate=agent", {"name": "z2", "interface": "wg0", "public_key": key(22)}).json()
+    equal("told", len(a["warnings"]) == 1 and "10.5.0.0/24" in a["warnings"][0], True)
+    equal("not kept", "warnings" in c.want(200, "GET", "/peers/z2").json(), False)
+    out = ctl(c, "peer", "add", "z3", "wg0", key(23), "allocate=agent")
+    equal("by command", (out.returncode, "10.6.0.0/24 lies in no zone" in out.stderr, "warnings" in out.stdout), (0, True, False))
+    doc["zones"]["vpn"] = {"id": 2, "type": "vpn", "networks": [f"10.{n}.0.0/16" for n in range(1, 20)]}
+    c.want(200, "PUT", "/policy", doc, headers={"If-Match": "*"})
+    a = c.want(201, "POST", "/peers?allocate=agent", {"name": "z4", "interface": "wg0", "public_key": key(24)}).json()
+    equal("in a zone of type vpn", "warnings" in a, False)
+    for name in ("z1", "z2", "z3", "z4"):
+        c.want(204, "DELETE", f"/peers/{name}", headers={"If-Match": "*"})
+
+
+def ctl(c, *words):
+    token = os.path.join(c.dir, "ctl-token")
+    with open(os.open(token, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as f:
+        f.write(c.token + "\n")
+    return subprocess.run([SLUICECTL, "--control", f"https://127.0.0.1:{c.port}", "--ca", c.ca(), "--token-file", token, *words],
+                          capture_output=True, text=True, check=False)
+
+
 def full(c):
     step("an interface of a gateway has room for 300 agents; the next one is told what to do")
     c.want(201, "POST", "/interfaces", {"name": "wg1"})
@@ -120,6 +147,7 @@ def main():
         files(c)
         come_and_go(c)
         router(c)
+        zones(c)
         full(c)
         commands(c)
         if c.stop() != 0:

@@ -287,6 +287,18 @@ give_configs(struct rest *r, const struct newpeer *p, const char *name, struct s
 	return rc;
 }
 
+/** Not in the table, nor where only a file is made: before either. */
+static void
+warn(json_t *made)
+{
+	json_t *list = json_object_get(made, "warnings"), *v;
+	size_t i;
+
+	json_array_foreach (list, i, v)
+		fprintf(stderr, "sluicectl: %s\n", json_string_value(v));
+	json_object_del(made, "warnings");
+}
+
 int
 newpeer_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e)
 {
@@ -305,6 +317,8 @@ newpeer_command(struct rest *r, int argc, char **argv, bool json, struct sl_erro
 	if (rc == 0 && p.new_key)
 		rc = check_before(r, &p, sl_json_text(q.body, "interface"), e);
 	rc = rc ? rc : control_ask(r, &q, &a, e);
+	if (rc == 0 && !json)
+		warn(a.json);
 	if (rc == 0 && p.new_key)
 		rc = give_configs(r, &p, json_string_value(json_object_get(q.body, "name")), e);
 	if (rc == 0 && json)

@@ -30,10 +30,11 @@ add_agent(struct fixture *f, struct sl_store_txn *t, const char *name, unsigned 
 	  struct sl_prefix *net)
 {
 	char text[PEER_TEXT], key[SL_KEY_B64_LEN + 1], prefix[SL_PREFIX_STR];
+	bool vpn;
 	int rc;
 
 	f->e = (struct sl_error){0};
-	rc = sl_alloc_agent(t, SL_ALLOC_AGENTS, "wg0", net, &f->e);
+	rc = sl_alloc_agent(t, SL_ALLOC_AGENTS, "wg0", net, &vpn, &f->e);
 	if (rc < 0)
 		return rc;
 	snprintf(text, sizeof(text),

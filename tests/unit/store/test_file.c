@@ -178,6 +178,7 @@ test_restore(void **state)
 	struct sl_tombstone tomb = {.kind = SL_KIND_PEER, .id = "alice"};
 	struct sl_epoch before, after;
 	struct sl_store_report r;
+	struct sl_store_txn *t;
 	struct fixture f;
 	char text[PEER_TEXT], backup[128], kept[128];
 	uint64_t rev = 0, again = 0;
@@ -220,9 +221,18 @@ test_restore(void **state)
 	assert_int_equal(tomb.rev, 2);
 	assert_true(rev <= tomb.rev);
 	put_one(&f, SL_KIND_PEER, "alice", peer_text(1, "", text)); /* as it is */
+	sl_store_get(f.s, SL_KIND_PEER, "alice", &again, NULL);
+	assert_int_equal(again, rev);
+	t = begin(&f);
+	sl_store_txn_confirms(t);
+	must_put(&f, t, SL_KIND_PEER, "alice", peer_text(1, "", text));
+	must_commit(&f, t);
 	sl_store_get(f.s, SL_KIND_PEER, "alice", &rev, NULL);
 	assert_true(rev > tomb.rev);
-	put_one(&f, SL_KIND_PEER, "alice", peer_text(1, "", text)); /* that was enough */
+	t = begin(&f);
+	sl_store_txn_confirms(t);
+	must_put(&f, t, SL_KIND_PEER, "alice", peer_text(1, "", text)); /* once is enough */
+	must_commit(&f, t);
 	sl_store_get(f.s, SL_KIND_PEER, "alice", &again, NULL);
 	assert_int_equal(again, rev);
 	/* and what was there can be looked at */

@@ -164,6 +164,7 @@ test_pools(void **state)
 	struct sl_prefix net;
 	char text[200];
 	uint64_t seq;
+	bool vpn;
 
 	fixture_begin(&f, SL_STORE_PRIMARY);
 	must_put_doc(&f, doc_1, 1);
@@ -197,14 +198,16 @@ test_pools(void **state)
 	expect_fail(&f, sl_store_commit(t, &seq, &f.e), -EINVAL, "pool_in_internal_zone");
 	assert_string_equal(f.e.path, "/gateway_interface/gw1:wg0/client_pool/0");
 	t = begin(&f);
-	assert_int_equal(sl_alloc_agent(t, "agents", "wg0", &net, &f.e), 0);
+	assert_int_equal(sl_alloc_agent(t, "agents", "wg0", &net, &vpn, &f.e), 0);
+	assert_true(vpn);
 	must_put(&f, t, SL_KIND_PEER, "a",
 		 "{'interface': 'wg0', 'public_key': "
 		 "'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAQA=', "
 		 "'allowed_ips': ['10.1.0.0/24']}");
-	expect_fail(&f, sl_alloc_agent(t, "agents", "wg0", &net, &f.e), -EINVAL,
+	expect_fail(&f, sl_alloc_agent(t, "agents", "wg0", &net, &vpn, &f.e), -EINVAL,
 		    "pool_in_internal_zone"); /* 10.2.0.0/24 */
-	expect_fail(&f, sl_alloc_agent(t, "none", "wg0", &net, &f.e), -EINVAL, "pool_unknown");
+	expect_fail(&f, sl_alloc_agent(t, "none", "wg0", &net, &vpn, &f.e), -EINVAL,
+		    "pool_unknown");
 	sl_store_abort(t);
 	fixture_end(&f);
 }
