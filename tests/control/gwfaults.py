@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Gateways under faults. A primary, a follower and two gateways, all of them the programs themselves; connections through proxies
 that cut, delay, truncate, stall and flip bits; processes are killed at any time, in the middle of a snapshot, between the
-acknowledgement and the boot cache; backups are restored, disks are full, clocks jump, policies are refused. After any of it what each
+acknowledgement and the boot cache; backups are restored, older files put back by hand, disks are full or flip a bit, clocks jump, policies are refused.
+After any of it what each
 gateway serves (peers, roles, rules, as its RPC tells, and verdicts of its tables) equals the control plane's state at some seq less
 what has been revoked since, told by a model that shares no code with it; it never goes back within an epoch, and all end equal.
 
     gwfaults.py SECONDS [SEED]
+
+SL_BUILD names the build directory of the programs; under build-asan what a sanitizer finds ends a run.
 """
 
 import asyncio
@@ -44,8 +47,8 @@ PEERS = 60
 STATE_MIB = 6
 LINK_FAULTS = ["f_cut", "f_truncate", "f_flip", "f_stall", "f_delay", "f_refuse"]
 CONTROL_FAULTS = ["f_kill_primary", "f_kill_in_commit", "f_kill_follower", "f_compact", "f_backup", "f_backup", "f_restore", "f_restore", "f_refused",
-                  "f_refused", "f_gateway_out", "f_many", "f_clock"]
-GATEWAY_FAULTS = ["g_kill", "g_stop", "g_slow", "g_resync", "g_kill_in_snapshot", "g_kill_at_cache", "g_alone", "g_alone", "g_disk_full", "g_clock"]
+                  "f_refused", "f_gateway_out", "f_many", "f_clock", "f_put_back"]
+GATEWAY_FAULTS = ["g_kill", "g_stop", "g_slow", "g_resync", "g_kill_in_snapshot", "g_kill_at_cache", "g_alone", "g_alone", "g_disk_full", "g_clock", "g_harmed"]
 
 
 class Gone(Exception):
@@ -75,8 +78,13 @@ class Proc:
     def alive(self):
         return self.proc is not None and self.proc.returncode is None
 
+    def no_crash(self):
+        if self.proc is not None and self.proc.returncode not in (None, 0, -signal.SIGKILL, -signal.SIGTERM):
+            raise Failed(f"{self.name} ended with {self.proc.returncode}: {self.tail()}")
+
     async def start(self):
-        env = dict(os.environ, LD_PRELOAD=SHIFT, CLOCK_SHIFT=self.clock)
+        self.no_crash()
+        env = dict(os.environ, LD_PRELOAD=SHIFT, CLOCK_SHIFT=self.clock, ASAN_OPTIONS="verify_asan_link_order=0:detect_leaks=0", UBSAN_OPTIONS="halt_on_error=1")
         self.proc = await asyncio.create_subprocess_exec(*self.argv, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=env)
         self.runs += 1
         self.begins()
@@ -102,7 +110,8 @@ class Proc:
 
     def tail(self):
         with open(self.log_path, errors="replace") as f:
-            return f.read()[-1500:]
+            text = f.read()
+            return text[text.rfind("==ERROR: "):][:3000] if "==ERROR: " in text else text[-1500:]
 
 
 class Gateway(Proc):
@@ -316,6 +325,7 @@ class Test(LinkFaults):
         self.backups = []
         self.bad = []
         self.restored_at = 0.0
+        self.put_back_at = None
 
     # --- the primary ------------------------------------------------------------------------------------------------
 
@@ -517,22 +527,22 @@ class Test(LinkFaults):
     async def f_kill_follower(self):
         await self.follower.restart(self.rng.uniform(0, 0.5))
 
+    async def run_control(self, *words):
+        """@return what it says"""
+        p = await asyncio.create_subprocess_exec(CONTROL, *words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        out, _ = await p.communicate()
+        if p.returncode:
+            raise Failed(f"{words}: {out}")
+        return out.decode()
+
     async def f_compact(self):
         async with self.lock:
-            p = await asyncio.create_subprocess_exec(CONTROL, "compact", "--state-dir", self.primary_dir, "--rows", str(self.rng.randrange(30)),
-                                                     stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-            _, err = await p.communicate()
-            if p.returncode:
-                raise Failed(f"compact: {err}")
+            await self.run_control("compact", "--state-dir", self.primary_dir, "--rows", str(self.rng.randrange(30)))
 
     async def f_backup(self):
         async with self.lock:
             to = os.path.join(self.dir, f"backup-{len(self.backups)}.db")
-            p = await asyncio.create_subprocess_exec(CONTROL, "backup", to, "--state-dir", self.primary_dir, stdout=subprocess.DEVNULL,
-                                                     stderr=subprocess.PIPE)
-            _, err = await p.communicate()
-            if p.returncode:
-                raise Failed(f"backup: {err}")
+            await self.run_control("backup", to, "--state-dir", self.primary_dir)
             self.backups.append(to)
 
     async def f_restore(self):
@@ -546,15 +556,42 @@ class Test(LinkFaults):
                     if f.startswith("store.db"):
                         os.unlink(os.path.join(self.primary_dir, f))
                 self.done["restored without the former store"] += 1
-            p = await asyncio.create_subprocess_exec(CONTROL, "restore", self.rng.choice(self.backups), "--state-dir", self.primary_dir,
-                                                     stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-            _, err = await p.communicate()
-            if p.returncode:
-                raise Failed(f"restore: {err}")
+            await self.run_control("restore", self.rng.choice(self.backups), "--state-dir", self.primary_dir)
             self.history.read()
             await self.primary.start()
             self.restored_at = time.monotonic()
             self.done["restored"] += 1
+
+    async def f_put_back(self):
+        """An older store file is put back by hand: a subscriber that has seen more shows it, and the primary begins a new epoch by itself. It does so once an
+        hour because of the same subscriber, and once a minute."""
+        if self.done["put back"] >= 3 or self.put_back_at and time.monotonic() - self.put_back_at < 90:
+            return
+        async with self.lock:
+            older, store = os.path.join(self.dir, "older.db"), os.path.join(self.primary_dir, "store.db")
+            await self.run_control("backup", older, "--state-dir", self.primary_dir)
+            for _ in range(self.rng.choice([1, 5, 20])):
+                await self.change(*self.changes.one(self.state()))
+            seen = [await self.call("GET", f"/wait?seq={self.history.head}&gateways={g}&timeout=3") for g in GATEWAYS]
+            await self.primary.kill()
+            if not any(a and a[0] == 200 and a[1]["all"] for a in seen):
+                os.unlink(older)
+                await self.primary.start()
+                return
+            for f in os.listdir(self.primary_dir):
+                if f.startswith("store.db"):
+                    os.unlink(os.path.join(self.primary_dir, f))
+            os.rename(older, store)
+            await self.primary.start()
+            self.put_back_at = time.monotonic()
+            self.done["put back"] += 1
+            for l in self.links.values():
+                l.heal()
+            while gwmodel.epoch_of(store) == self.history.epoch:
+                if time.monotonic() - self.put_back_at > 60:
+                    raise Failed(f"no new epoch though an older file was put back: {self.primary.tail()}")
+                await asyncio.sleep(0.05)
+            self.history.read()
 
     async def f_refused(self):
         """Gateways refuse a policy, and what is revoked meanwhile is revoked at once."""
@@ -677,6 +714,23 @@ class Test(LinkFaults):
         os.unlink(filler)
         await asyncio.sleep(2)  # what it still owes the disk
 
+    async def g_harmed(self, g):
+        """While it is down a bit of its journal flips: it is not known then what else it had acknowledged."""
+        journal = os.path.join(g.state, "control-journal")
+        async with g.lock:
+            await g.kill()
+            size = os.path.getsize(journal) if os.path.exists(journal) else 0
+            if size:
+                with open(journal, "r+b") as f:
+                    at = self.rng.randrange(size)
+                    f.seek(at)
+                    byte = f.read(1)[0] ^ 1 << self.rng.randrange(8)
+                    f.seek(at)
+                    f.write(bytes([byte]))
+                self.done["journals harmed"] += 1
+                g.served = None
+            await g.start()
+
     async def jump(self, p):
         p.shift(self.rng.choice([-86400, -3600, 3600, 86400 * 3, 86400 * 30]))
         await asyncio.sleep(self.rng.uniform(0.2, 2))
@@ -694,16 +748,9 @@ class Test(LinkFaults):
         await self.links[name].start()
         return self.links[name]
 
-    async def init(self, *words):
-        p = await asyncio.create_subprocess_exec(CONTROL, "init", *words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        out, _ = await p.communicate()
-        if p.returncode:
-            raise Failed(f"init: {out}")
-        return out.decode()
-
     async def set_up(self):
         self.primary_dir, follower_dir = os.path.join(self.dir, "primary"), os.path.join(self.dir, "follower")
-        text = await self.init("--state-dir", self.primary_dir)
+        text = await self.run_control("init", "--state-dir", self.primary_dir)
         token = next(w for w in text.split() if w.startswith("slt_"))
         ca = os.path.join(self.primary_dir, "tls", "ca.pem")
         rest, repl, rest2, repl2 = (free_port() for _ in range(4))
@@ -715,7 +762,7 @@ class Test(LinkFaults):
         self.history = gwmodel.History(os.path.join(self.primary_dir, "store.db"))
         self.history.read()
         await self.furnish()
-        await self.init("--follower", "--primary", "https://cp.example.net:7443", "--pepper", os.path.join(self.primary_dir, "pepper"),
+        await self.run_control("init", "--follower", "--primary", "https://cp.example.net:7443", "--pepper", os.path.join(self.primary_dir, "pepper"),
                         "--state-dir", follower_dir)
         shutil.copy(ca, os.path.join(follower_dir, "tls", "ca.pem"))
         subprocess.run([CTL, "ca", "issue", os.path.join(self.primary_dir, "ca"), "--kind", "control", "--name", "cp2", "--host", "127.0.0.1", "--out",
@@ -807,6 +854,8 @@ class Test(LinkFaults):
                 raise Failed(f"{g.name} is always at work")
         if self.bad:
             raise Failed("; ".join(self.bad[:3]))
+        for p in (self.primary, self.follower, *self.gateways.values()):
+            p.no_crash()
 
     def enough(self):
         return self.done["looks"] >= 50 and self.done["transactions"] >= 50

@@ -13,6 +13,14 @@ DEFAULT_MTU = 1420
 STATES_MAX = 6000  # gateways are never so far behind
 
 
+def epoch_of(store):
+    db = sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=10)
+    try:
+        return db.execute("SELECT epoch_id FROM state").fetchone()[0]
+    finally:
+        db.close()
+
+
 class History:
     """States by (epoch, seq): {(kind, id): (rev, body)}, read from the store with nothing but SQLite."""
 
