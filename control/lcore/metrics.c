@@ -12,6 +12,8 @@
 
 #define FRESH_NS SL_NS_PER_S
 #define TURN_NS SL_NS_PER_MS
+#define PIECE (64 << 10)
+#define WASTE (1 << 20) /* of a former answer that is freed in a turn */
 #define RETRY_S 1
 #define RETRY_MAX_S 60
 
@@ -19,9 +21,10 @@ struct sl_metrics {
 	struct sl_ctl *ctl;
 	struct event_base *base;
 	struct sl_scrape *door; /* NULL: it could not be opened yet */
-	struct event *turn, *retry;
-	unsigned retry_s;      /* until the next try; 0: none was needed */
-	struct evbuffer *text; /* what was answered last; NULL: nothing yet */
+	struct event *turn, *retry, *sweep;
+	unsigned retry_s;	/* until the next try; 0: none was needed */
+	struct evbuffer *text;	/* what was answered last; NULL: nothing yet */
+	struct evbuffer *waste; /* what was answered before; NULL: it is gone */
 	uint64_t made_ns;
 	bool gathering;
 	struct metrics_text head; /* all but rules and peers */
@@ -35,8 +38,9 @@ struct sl_metrics {
 int
 metrics_text_open(struct metrics_text *t)
 {
+	t->full = evbuffer_new();
 	t->f = open_memstream(&t->data, &t->len);
-	return t->f != NULL ? 0 : -ENOMEM;
+	return t->f != NULL && t->full != NULL ? 0 : -ENOMEM;
 }
 
 static void
@@ -47,17 +51,39 @@ release(const void *data, size_t len, void *arg)
 	free(arg);
 }
 
-int
-metrics_text_move(struct metrics_text *t, struct evbuffer *to)
+/** The last piece to those before it. */
+static int
+close_piece(struct metrics_text *t)
 {
 	int rc = fclose(t->f);
 
 	t->f = NULL;
 	if (rc == 0 && t->len > 0) {
-		rc = evbuffer_add_reference(to, t->data, t->len, release, t->data);
+		rc = evbuffer_add_reference(t->full, t->data, t->len, release, t->data);
 		t->data = rc == 0 ? NULL : t->data;
 	}
 	return rc == 0 ? 0 : -ENOMEM;
+}
+
+int
+metrics_text_cut(struct metrics_text *t)
+{
+	if (fflush(t->f) == 0 && t->len < PIECE)
+		return 0;
+	if (close_piece(t) != 0)
+		return -ENOMEM;
+	free(t->data);
+	t->data = NULL;
+	t->f = open_memstream(&t->data, &t->len);
+	return t->f != NULL ? 0 : -ENOMEM;
+}
+
+int
+metrics_text_move(struct metrics_text *t, struct evbuffer *to)
+{
+	int rc = close_piece(t);
+
+	return rc == 0 && evbuffer_add_buffer(to, t->full) == 0 ? 0 : -ENOMEM;
 }
 
 void
@@ -66,6 +92,8 @@ metrics_text_clear(struct metrics_text *t)
 	if (t->f != NULL)
 		fclose(t->f);
 	free(t->data);
+	if (t->full != NULL)
+		evbuffer_free(t->full);
 	*t = (struct metrics_text){0};
 }
 
@@ -86,6 +114,37 @@ end(struct sl_metrics *m)
 	m->gathering = false;
 }
 
+static void
+on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval soon = {0};
+	struct sl_metrics *m = arg;
+
+	(void)fd;
+	(void)what;
+	evbuffer_drain(m->waste, WASTE);
+	if (evbuffer_get_length(m->waste) > 0) {
+		event_add(m->sweep, &soon);
+		return;
+	}
+	evbuffer_free(m->waste);
+	m->waste = NULL;
+}
+
+/** The former answer, bit by bit: it may be large. Who still reads it has its pieces. */
+static void
+throw_away(struct sl_metrics *m)
+{
+	static const struct timeval soon = {0};
+
+	if (m->text == NULL)
+		return;
+	if (m->waste != NULL)
+		evbuffer_free(m->waste);
+	m->waste = m->text;
+	event_add(m->sweep, &soon);
+}
+
 static int
 keep(struct sl_metrics *m)
 {
@@ -99,8 +158,7 @@ keep(struct sl_metrics *m)
 			evbuffer_free(text);
 		return rc;
 	}
-	if (m->text != NULL)
-		evbuffer_free(m->text);
+	throw_away(m);
 	m->text = text;
 	m->made_ns = now_ns(m);
 	return 0;
@@ -220,7 +278,8 @@ sl_metrics_new(struct sl_ctl *ctl, struct event_base *base)
 	m->base = base;
 	m->turn = evtimer_new(base, on_turn, m);
 	m->retry = evtimer_new(base, on_retry, m);
-	if (m->turn == NULL || m->retry == NULL) {
+	m->sweep = evtimer_new(base, on_sweep, m);
+	if (m->turn == NULL || m->retry == NULL || m->sweep == NULL) {
 		sl_metrics_free(m);
 		return NULL;
 	}
@@ -235,18 +294,26 @@ sl_metrics_problems(const struct sl_metrics *m, json_t *problems)
 		sl_json_say(problems, "nobody can scrape the metrics: %s", m->problem);
 }
 
+static void
+free_event(struct event *ev)
+{
+	if (ev != NULL)
+		event_free(ev);
+}
+
 void
 sl_metrics_free(struct sl_metrics *m)
 {
 	if (m == NULL)
 		return;
 	sl_scrape_free(m->door);
-	if (m->turn != NULL)
-		event_free(m->turn);
-	if (m->retry != NULL)
-		event_free(m->retry);
+	free_event(m->turn);
+	free_event(m->retry);
+	free_event(m->sweep);
 	end(m);
 	if (m->text != NULL)
 		evbuffer_free(m->text);
+	if (m->waste != NULL)
+		evbuffer_free(m->waste);
 	free(m);
 }

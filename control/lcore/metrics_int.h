@@ -9,14 +9,17 @@
 #include "sl_metrics.h"
 #include "sl_policy.h"
 
-/** A text that grows. */
+/** A text that grows, in pieces: memory is taken and given back bit by bit. */
 struct metrics_text {
-	FILE *f; /* NULL: closed */
+	FILE *f; /* of the last piece; NULL: closed */
 	char *data;
 	size_t len;
+	struct evbuffer *full; /* the pieces before it */
 };
 
 int metrics_text_open(struct metrics_text *t);
+/** Now and then: begin another piece if this one is large. @return 0; -ENOMEM: it is closed */
+int metrics_text_cut(struct metrics_text *t);
 /** Into a buffer, without a copy; closed and empty afterwards. @return 0 or -ENOMEM */
 int metrics_text_move(struct metrics_text *t, struct evbuffer *to);
 void metrics_text_clear(struct metrics_text *t);
@@ -38,6 +41,7 @@ struct metrics_rules {
 	uint64_t generation; /* of the rules that are being told */
 	unsigned at, anew;   /* the next one; how often it began anew */
 	unsigned omitted;
+	bool done, failed; /* failed: there was no memory */
 	struct metrics_text family[METRICS_RULE_FAMILIES];
 };
 
@@ -60,6 +64,7 @@ struct metrics_peers {
 	unsigned room, seen;	/* in this step; in all */
 	struct metrics_top top; /* those that have series ... */
 	unsigned told;		/* ... and how many of them have been told */
+	bool failed;		/* there was no memory */
 	struct metrics_text family[METRICS_PEER_FAMILIES];
 };
 

@@ -197,7 +197,9 @@ metrics_peers_step(struct metrics_peers *p)
 		if (sl_gw_peer_info(p->ctl->gw, p->iface[t->iface], &t->key, &i) == 0)
 			tell_peer(p, &i);
 	}
-	return p->told == p->top.n;
+	for (unsigned k = 0; k < SL_ARRAY_SIZE(p->family); k++)
+		p->failed |= p->family[k].f != NULL && metrics_text_cut(&p->family[k]) != 0;
+	return p->failed || p->told == p->top.n;
 }
 
 int
@@ -206,6 +208,8 @@ metrics_peers_move(struct metrics_peers *p, struct evbuffer *to)
 	FILE *last = p->family[STATES].f;
 	int rc = 0;
 
+	if (p->failed)
+		return -ENOMEM;
 	sl_prom_single(last, "sluice_metrics_peers_omitted", "gauge",
 		       "peers without series of their own", p->seen - p->top.n);
 	for (unsigned i = 0; rc == 0 && i < SL_ARRAY_SIZE(p->family); i++)

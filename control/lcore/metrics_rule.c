@@ -54,6 +54,15 @@ tell(struct metrics_rules *r, const struct sl_policy *p, unsigned i)
 			     NULL);
 }
 
+/** @return false: it changes too often, or there is no memory */
+static bool
+begin_anew(struct metrics_rules *r, uint64_t generation)
+{
+	r->generation = generation;
+	r->failed = open_texts(r) != 0;
+	return !r->failed && ++r->anew <= ANEW_MAX;
+}
+
 bool
 metrics_rules_step(struct metrics_rules *r)
 {
@@ -61,20 +70,21 @@ metrics_rules_step(struct metrics_rules *r)
 	uint64_t generation;
 	unsigned n, end;
 
-	if (r->ctl->evidence == NULL || r->family[MATCHES].f == NULL)
+	if (r->ctl->evidence == NULL || r->failed || r->done)
 		return true;
 	n = sl_evidence_rules(r->ctl->evidence, &generation, &r->omitted);
-	if (generation != r->generation) {
-		r->generation = generation;
-		if (open_texts(r) != 0 || ++r->anew > ANEW_MAX) {
-			r->omitted += n;
-			return true;
-		}
+	if (generation != r->generation && !begin_anew(r, generation)) {
+		r->omitted += n;
+		r->done = true;
+		return true;
 	}
 	end = SL_MIN(n, r->at + STEP);
 	for (; r->at < end; r->at++)
 		tell(r, p, r->at);
-	return r->at == n;
+	for (unsigned k = 0; k < METRICS_RULE_FAMILIES; k++)
+		r->failed |= metrics_text_cut(&r->family[k]) != 0;
+	r->done = r->at == n;
+	return r->failed || r->done;
 }
 
 int
@@ -83,6 +93,8 @@ metrics_rules_move(struct metrics_rules *r, struct evbuffer *to)
 	FILE *last = r->family[PACKETS].f;
 	int rc = 0;
 
+	if (r->failed)
+		return -ENOMEM;
 	if (last != NULL)
 		sl_prom_single(last, "sluice_metrics_rules_omitted", "gauge",
 			       "rules without series of their own", r->omitted);
