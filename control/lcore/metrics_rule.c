@@ -13,7 +13,8 @@ static const struct {
 	const char *name, *help;
 } families[] = {
 	[MATCHES] = {"sluice_rule_matches_total", "flows that the rule decided as they began"},
-	[PACKETS] = {"sluice_rule_packets_total", "packets of flows that the rule decided"},
+	[PACKETS] = {"sluice_rule_packets_total",
+		     "packets of flows that the rule decided, up to a minute late"},
 };
 _Static_assert(SL_ARRAY_SIZE(families) == METRICS_RULE_FAMILIES, "a text each");
 
