@@ -43,14 +43,15 @@ sl_rec_write(struct sl_rec_ring *r, const uint64_t word[SL_REC_WORDS],
 	     const struct sl_rec_more *more)
 {
 	_Atomic uint64_t *recorded = &r->counts.recorded[word[3] & 0xff];
-	uint64_t n = relaxed(&r->head), m[SL_REC_WORDS_MORE];
+	uint64_t n = relaxed(&r->head), more_bit = more ? MORE : 0, m[SL_REC_WORDS_MORE];
 	struct sl_rec_line *first = &r->line[n & r->mask], *second = first + r->mask + 1;
 
 	sl_rec_expect(r, 1, false);
 	atomic_store_explicit(&first->seq, WRITING(n), memory_order_relaxed);
 	/* each store below is a release: whoever reads its value finds WRITING(n) or newer */
+#pragma GCC unroll 7
 	for (unsigned i = 0; i < SL_REC_WORDS; i++)
-		atomic_store_explicit(&first->word[i], word[i] | (i == 5 && more ? MORE : 0),
+		atomic_store_explicit(&first->word[i], i == 5 ? word[i] | more_bit : word[i],
 				      memory_order_release);
 	if (more) {
 		memcpy(m, more, sizeof(m));

@@ -388,14 +388,12 @@ follow_tcp(const struct sl_authz *a, unsigned i, struct sl_flow *f)
 	return true;
 }
 
-/** The entry, unless it has ended. */
 static struct sl_flow *
-living(struct sl_authz *a, unsigned i)
+unless_ended(struct sl_authz *a, unsigned i, struct sl_flow *f)
 {
-	struct sl_flow *f = a->f[i];
 	unsigned reason;
 
-	if (sl_unlikely(f == NULL || !f->used)) /* ended for a packet before this one */
+	if (sl_unlikely(!f->used)) /* for a packet before this one */
 		return NULL;
 	if (sl_unlikely(a->w->tick - f->last_tick >= CHECK_TICKS)) { /* a pause */
 		reason = sl_flow_expired(f, a->w->tick);
@@ -414,6 +412,13 @@ living(struct sl_authz *a, unsigned i)
 		return NULL;
 	}
 	return f;
+}
+
+/** The entry, unless it has ended. */
+static inline struct sl_flow *
+living(struct sl_authz *a, unsigned i)
+{
+	return a->f[i] != NULL ? unless_ended(a, i, a->f[i]) : NULL;
 }
 
 /** Has the flow sent a packet in the direction of the one that the error quotes? */

@@ -90,7 +90,7 @@ struct flow_record {
 	struct sl_rec_more more;
 };
 
-static void
+static inline void
 fill_record(struct flow_record *r, const struct sl_worker *w, enum sl_rec_type t,
 	    const struct sl_flow *f, uint32_t count, unsigned reason, unsigned flags)
 {
