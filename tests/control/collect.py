@@ -181,7 +181,7 @@ def evidence(c, gw):
     equal("a policy without rules", c.want(200, "POST", "/policy/replay", {"policy": worse}).json()["newly_denied"]["flows"], 3)
     c.want(404, "GET", "/policy/would-deny?target=nowhere", reason="not_found")
     c.want(422, "POST", "/policy/replay", {"policy": {**DOC, "rules": [{"id": 1, "role": "none", "to": ["db"], "protocol": "tcp", "action": "allow"}]}})
-    gw[1].push([flow("bob", "10.7.0.3", "10.20.1.5", 443)], lost=100)
+    gw[1].push([flow("bob", "10.7.0.3", "10.20.1.5", 443)], covered=80000, lost=100)
     g = {x["gateway"]: x for x in c.want(200, "GET", "/policy/would-deny").json()["gaps"]}
     equal("lost rows", (g["gw-a"]["lost_rows"], g["gw-b"]["lost_rows"]), (0, 100))
     gw[0].ask("log.push", {"boot": "b", "first": 0, "rows": [{"src": 1}]}, reason="row_invalid")
