@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../unit/repl/role_login.h"
 #include "lines.h"
 #include "sl_env.h"
 #include "sl_follower.h"
@@ -267,25 +268,6 @@ on_command(void *ctx, json_t *cmd)
 
 /* --- serving ---------------------------------------------------------------------------------- */
 
-static int
-login(void *ctx, const char *token, const struct sl_ip *from, struct sl_rpc_login *out)
-{
-	const char *colon = strchr(token, ':');
-	enum sl_service_role role;
-	char name[16];
-
-	if (!colon || (size_t)(colon - token) >= sizeof(name))
-		return -EACCES;
-	snprintf(name, (size_t)(colon - token) + 1, "%s", token);
-	if (sl_service_role_parse(name, &role))
-		return -EACCES;
-	memset(out, 0, sizeof(*out));
-	out->who.roles = SL_SR_BIT(role);
-	snprintf(out->who.name, sizeof(out->who.name), "token:%s", colon + 1);
-	snprintf(out->who.bound, sizeof(out->who.bound), "%s", colon + 1);
-	return 0;
-}
-
 static void
 on_rewound(void *ctx, const char *node, uint64_t its, uint64_t ours)
 {
@@ -314,7 +296,7 @@ listen_at(struct node *n, const char *port, char **files, struct sl_error *e)
 	struct sl_tls_conf tls = {.cert_file = files[0],
 				  .key_file = files[1],
 				  .alpn = SL_REPL_ALPN};
-	struct sl_rpc_auth auth = {.token = login};
+	struct sl_rpc_auth auth = {.token = role_login};
 	struct sl_rpc_limits limits = {.connections = 512,
 				       .per_source = 512,
 				       .queue_max = (size_t)64 * 1024 * 1024};

@@ -10,6 +10,7 @@
 #include <sodium.h>
 
 #include "fixture.h"
+#include "role_login.h"
 #include "sl_log.h"
 #include "sl_schema.h"
 
@@ -43,25 +44,6 @@ turn(struct event_base *base, unsigned ms)
 }
 
 /* --- a node ----------------------------------------------------------------------------------- */
-
-static int
-login(void *ctx, const char *token, const struct sl_ip *from, struct sl_rpc_login *out)
-{
-	const char *colon = strchr(token, ':');
-	enum sl_service_role role;
-	char name[16];
-
-	if (!colon || (size_t)(colon - token) >= sizeof(name))
-		return -EACCES;
-	snprintf(name, (size_t)(colon - token) + 1, "%s", token);
-	if (sl_service_role_parse(name, &role))
-		return -EACCES;
-	memset(out, 0, sizeof(*out));
-	out->who.roles = SL_SR_BIT(role);
-	snprintf(out->who.name, sizeof(out->who.name), "token:%s", colon + 1);
-	snprintf(out->who.bound, sizeof(out->who.bound), "%s", colon + 1);
-	return 0;
-}
 
 static void
 on_rewound(void *ctx, const char *node, uint64_t its, uint64_t ours)
@@ -110,7 +92,7 @@ free_port(void)
 static void
 listen_at(struct node *n)
 {
-	struct sl_rpc_auth auth = {.token = login};
+	struct sl_rpc_auth auth = {.token = role_login};
 	struct sl_rpc_limits limits = {.connections = 256,
 				       .per_source = 256,
 				       .queue_max = (size_t)64 * 1024 * 1024};
@@ -389,4 +371,29 @@ fill(struct node *n)
 		put_peer(n, i, i % 3 ? "wg0" : "wg1");
 	put(n, SL_KIND_PROVIDER, "corp", json_pack("{s:s}", "state", "up"));
 	put(n, SL_KIND_SETTING, "log_days", json_pack("{s:i}", "value", 30));
+}
+
+/* --- what it tells of its subscribers -----------------------------------------------------------
+ */
+
+static bool
+find_row(void *ctx, const struct sl_subscriber_info *i)
+{
+	struct find *f = ctx;
+
+	if (strcmp(i->node, f->node) != 0)
+		return true;
+	f->i = *i;
+	snprintf(f->via, sizeof(f->via), "%s", i->via);
+	f->found = true;
+	return false;
+}
+
+struct find
+row_of(const struct node *n, const char *name)
+{
+	struct find f = {.node = name};
+
+	sl_publisher_walk(n->pub, find_row, &f);
+	return f;
 }

@@ -48,6 +48,15 @@ void node_new(struct node *n, struct event_base *base, enum sl_store_role role);
 void node_stop(struct node *n);
 void node_start(struct node *n);
 void node_free(struct node *n);
+/** What a node tells of a subscriber. */
+struct find {
+	const char *node;
+	struct sl_subscriber_info i;
+	char via[64];
+	bool found;
+};
+
+struct find row_of(const struct node *n, const char *name);
 /** Follow a node that listens at `port`. */
 void node_follow(struct node *n, const char *name, uint16_t port);
 

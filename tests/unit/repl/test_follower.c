@@ -71,35 +71,6 @@ tree_free(struct tree *t)
 	loop_free(t->base);
 }
 
-struct find {
-	const char *node;
-	struct sl_subscriber_info i;
-	char via[64];
-	bool found;
-};
-
-static bool
-find_row(void *ctx, const struct sl_subscriber_info *i)
-{
-	struct find *f = ctx;
-
-	if (strcmp(i->node, f->node) != 0)
-		return true;
-	f->i = *i;
-	snprintf(f->via, sizeof(f->via), "%s", i->via);
-	f->found = true;
-	return false;
-}
-
-static struct find
-row_of(const struct node *n, const char *name)
-{
-	struct find f = {.node = name};
-
-	sl_publisher_walk(n->pub, find_row, &f);
-	return f;
-}
-
 static bool
 acked(const struct node *n, const char *name, uint64_t seq)
 {

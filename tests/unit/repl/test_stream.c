@@ -51,35 +51,6 @@ arrive(struct pair *p)
 	UNTIL(p, p->o.up && owner_equals(&p->o, &p->n, "gw-a"));
 }
 
-struct find {
-	const char *node;
-	struct sl_subscriber_info i;
-	char node_name[64], via[64];
-	bool found;
-};
-
-static bool
-find_row(void *ctx, const struct sl_subscriber_info *i)
-{
-	struct find *f = ctx;
-
-	if (strcmp(i->node, f->node) != 0)
-		return true;
-	f->i = *i;
-	snprintf(f->via, sizeof(f->via), "%s", i->via);
-	f->found = true;
-	return false;
-}
-
-static struct find
-row_of(const struct node *n, const char *name)
-{
-	struct find f = {.node = name};
-
-	sl_publisher_walk(n->pub, find_row, &f);
-	return f;
-}
-
 static void
 test_new_then_live(void **state)
 {
