@@ -415,6 +415,7 @@ make_drain(struct sl_assembly *a, struct sl_error *e)
 				   .version = SL_VERSION,
 				   .boot_id = a->boot_id,
 				   .user = c->user,
+				   .state_dir = a->env.lockstep ? NULL : c->state_dir,
 				   .cpus = a->helper_cpu,
 				   .n_cpus = a->n_helper_cpus,
 				   .mono_ns = a->env.mono_ns,

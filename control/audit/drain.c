@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The drain's life: sinks, thread, turns; what control hands over. */
 #include <event2/dns.h>
+#include <limits.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "drain_int.h"
@@ -167,6 +169,7 @@ copy_conf(struct sl_drain *d, const struct sl_drain_conf *c)
 {
 	d->conf = *c;
 	d->conf.sinks = NULL;
+	d->conf.state_dir = NULL;
 	d->conf.observer = strdup(c->observer);
 	d->conf.version = d->conf.boot_id = d->conf.user = NULL; /* not needed any more */
 	if (c->n_cpus > 0) {
@@ -180,7 +183,35 @@ copy_conf(struct sl_drain *d, const struct sl_drain_conf *c)
 	d->env.n_cpus = c->n_cpus;
 	d->env.observer = d->conf.observer;
 	d->env.lockstep = c->lockstep;
+	d->env.drain = d;
+	if (c->state_dir != NULL) {
+		d->conf.state_dir = strdup(c->state_dir);
+		if (d->conf.state_dir == NULL)
+			return -ENOMEM;
+	}
 	return d->conf.observer != NULL ? 0 : -ENOMEM;
+}
+
+/** Only where there is a file to chain. */
+static int
+load_seal_key(struct sl_drain *d, const struct sl_drain_conf *c, struct sl_error *e)
+{
+	char file[PATH_MAX];
+	bool files = false;
+	int rc;
+
+	for (unsigned i = 0; i < c->n_sinks; i++)
+		files |= c->sinks[i].kind == SL_SINK_FILE;
+	if (c->state_dir == NULL || !files)
+		return 0;
+	snprintf(file, sizeof(file), "%s/audit.key", c->state_dir);
+	rc = sl_seal_key_load(file, d->env.owner, d->env.group, &d->seal_key, e);
+	if (rc != 0)
+		return rc;
+	d->env.seal_key = &d->seal_key;
+	d->env.state_dir = d->conf.state_dir;
+	sl_log(SL_LOG_INFO, "audit", "admin records are signed by %s", d->seal_key.text);
+	return 0;
 }
 
 static int
@@ -246,6 +277,8 @@ sl_drain_new(const struct sl_drain_conf *c, struct sl_error *e)
 	rc = find_owner(d, e);
 	if (rc == 0)
 		rc = prepare(d, c, e);
+	if (rc == 0)
+		rc = load_seal_key(d, c, e);
 	if (rc == 0)
 		rc = make_sinks(d, c, e);
 	if (rc == 0 && !c->lockstep) {
@@ -314,6 +347,8 @@ sl_drain_free(struct sl_drain *d)
 	}
 	all = free_sinks(d);
 	free_base(d);
+	if (!all) /* the thread of that sink still reads its surroundings */
+		return;
 	for (i = 0; i < d->n_pending; i++)
 		sl_line_unref(d->pending[i]);
 	for (i = 0; i < SL_DRAIN_RECENT; i++)
@@ -323,8 +358,8 @@ sl_drain_free(struct sl_drain *d)
 	sl_format_fini(&d->event_fmt);
 	pthread_mutex_destroy(&d->lock);
 	pthread_mutex_destroy(&d->names_lock);
-	if (!all) /* the thread of that sink still reads its surroundings */
-		return;
+	sl_seal_key_wipe(&d->seal_key);
+	free((void *)(uintptr_t)d->conf.state_dir);
 	free(d->cpus);
 	free((void *)(uintptr_t)d->conf.observer);
 	free(d);
@@ -403,4 +438,44 @@ sl_drain_event(struct sl_drain *d, const char *action, const char *outcome, json
 	}
 	pthread_mutex_unlock(&d->lock);
 	json_decref(fields);
+}
+
+/* --- seals of files --------------------------------------------------------------------------- */
+
+struct sl_line *
+drain_seal_line(struct sl_drain *d)
+{
+	json_t *fields = json_pack("{s:{s:s}}", "sluice", "event_type", "AuditSeal");
+	struct sl_format_event ev = {.action = "audit-seal",
+				     .outcome = "success",
+				     .dataset = "sluice.audit",
+				     .kind = "event",
+				     .category = "process",
+				     .type = "info",
+				     .severity = SL_SEV_INFO,
+				     .fields = fields};
+	uint64_t seq = atomic_fetch_add_explicit(&d->seq, 1, memory_order_relaxed);
+	struct sl_line *l;
+
+	pthread_mutex_lock(&d->lock);
+	l = sl_format_event(&d->event_fmt, &ev, drain_wall(d), seq);
+	pthread_mutex_unlock(&d->lock);
+	json_decref(fields);
+	if (l != NULL)
+		l->kind = SL_LINE_SEAL;
+	return l;
+}
+
+void
+drain_offer(struct sl_drain *d, struct sl_line *l)
+{
+	pthread_mutex_lock(&d->lock);
+	if (d->n_pending < DRAIN_PENDING) {
+		d->pending[d->n_pending++] = l;
+		l = NULL;
+	} else {
+		d->events_lost++;
+	}
+	pthread_mutex_unlock(&d->lock);
+	sl_line_unref(l);
 }

@@ -21,6 +21,7 @@
 struct sl_drain {
 	struct sl_drain_conf conf; /* strings are copies */
 	struct sl_sink_env env;
+	struct sl_seal_key seal_key;
 	struct sl_sink *sink[DRAIN_SINKS];
 	unsigned n_sinks;
 	unsigned *cpus;
@@ -55,6 +56,10 @@ void drain_give(struct sl_drain *d, struct sl_line **l, unsigned n);
 unsigned drain_rings(struct sl_drain *d);
 /** What was lost and suppressed since the last time, as a record of its own. */
 void drain_summary(struct sl_drain *d, uint64_t now_ns);
+/** A seal's record, not sealed yet; any thread. @return NULL without memory */
+struct sl_line *drain_seal_line(struct sl_drain *d);
+/** A seal for sinks that are no files; takes the reference. Any thread. */
+void drain_offer(struct sl_drain *d, struct sl_line *l);
 uint64_t drain_mono(const struct sl_drain *d);
 uint64_t drain_wall(const struct sl_drain *d);
 

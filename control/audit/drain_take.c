@@ -4,11 +4,23 @@
 
 #define TURN_RECORDS 65536 /* of one ring in one turn: sockets want their turn as well */
 
+/** A file has the seals that its own sink makes, and no others. */
+static unsigned
+for_sink(const struct sl_sink *s, struct sl_line *const *l, unsigned n, struct sl_line **out)
+{
+	unsigned k = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		if (l[i]->kind != SL_LINE_SEAL || s->conf.kind != SL_SINK_FILE)
+			out[k++] = l[i];
+	return k;
+}
+
 void
 drain_give(struct sl_drain *d, struct sl_line **l, unsigned n)
 {
 	uint64_t now = sl_clock_mono_ns();
-	struct sl_line *old[DRAIN_BATCH];
+	struct sl_line *old[DRAIN_BATCH], *some[DRAIN_BATCH];
 	unsigned i;
 
 	if (n == 0)
@@ -23,7 +35,7 @@ drain_give(struct sl_drain *d, struct sl_line **l, unsigned n)
 	d->records += n;
 	pthread_mutex_unlock(&d->lock);
 	for (i = 0; i < d->n_sinks; i++)
-		sl_queue_put(&d->sink[i]->q, l, n, now);
+		sl_queue_put(&d->sink[i]->q, some, for_sink(d->sink[i], l, n, some), now);
 	for (i = 0; i < n; i++) {
 		sl_line_unref(old[i]);
 		sl_line_unref(l[i]);

@@ -525,6 +525,8 @@ sl_format_event(struct sl_format *f, const struct sl_format_event *ev, uint64_t 
 		text[n] = '\n'; /* in place of its zero */
 		l = sl_line_new(text, n + 1, seq, ev->severity, ev->action);
 	}
+	if (l != NULL)
+		l->kind = SL_LINE_ADMIN;
 	free(text);
 	json_decref(tree);
 	return l;

@@ -19,6 +19,7 @@ sl_line_new(const char *text, size_t len, uint64_t seq, unsigned severity, const
 	l->len = (uint32_t)len;
 	l->seq = seq;
 	l->severity = (uint8_t)severity;
+	l->kind = SL_LINE_FLOW;
 	memcpy(l->action, action, n);
 	l->action[n] = '\0';
 	memcpy(l->text, text, len);
@@ -189,6 +190,15 @@ sl_queue_ack(struct sl_queue *q, struct sl_line *const *l, unsigned n)
 	if (n > 0)
 		note_push(q);
 	settle(q, l, n, &q->c.acked);
+}
+
+void
+sl_queue_own(struct sl_queue *q, unsigned n)
+{
+	pthread_mutex_lock(&q->lock);
+	q->c.drained += n;
+	q->c.acked += n;
+	pthread_mutex_unlock(&q->lock);
 }
 
 void

@@ -21,12 +21,17 @@
 
 #define SL_LINE_ACTION 32
 
+/** Admin records are chained where they are written to a file; a seal is made by the sink that does
+ * so, and goes to those that are no files. */
+enum sl_line_kind { SL_LINE_FLOW, SL_LINE_ADMIN, SL_LINE_SEAL };
+
 /** One record as JSON with its newline; shared by all sinks and the recent ones. */
 struct sl_line {
 	_Atomic uint32_t refs;
 	uint32_t len; /* with the newline */
 	uint64_t seq;
 	uint8_t severity; /* RFC 5424 */
+	uint8_t kind;	  /* enum sl_line_kind; FLOW unless it is set */
 	char action[SL_LINE_ACTION];
 	char text[]; /* zero at its end */
 };
@@ -84,6 +89,8 @@ void sl_queue_wait(struct sl_queue *q, unsigned ms);
 void sl_queue_kick(struct sl_queue *q);
 /** Consumer: these were delivered; gives the references back. */
 void sl_queue_ack(struct sl_queue *q, struct sl_line *const *l, unsigned n);
+/** Consumer: n lines of its own making were delivered. */
+void sl_queue_own(struct sl_queue *q, unsigned n);
 /** Consumer: these are given up. */
 void sl_queue_drop(struct sl_queue *q, struct sl_line *const *l, unsigned n, enum sl_dropped why);
 /** Count everything that waits as dropped. */

@@ -17,8 +17,10 @@
 
 #include "queue.h"
 #include "sl_drain.h"
+#include "sl_seal.h"
 
 struct evdns_base;
+struct sl_drain;
 
 enum sl_sink_state {
 	SL_SINK_IDLE, /* not needed yet */
@@ -37,6 +39,9 @@ struct sl_sink_env {
 	unsigned n_cpus;
 	uint32_t owner, group; /* of new files; UINT32_MAX: as they come */
 	bool lockstep;
+	struct sl_drain *drain;
+	const struct sl_seal_key *seal_key; /* of admin records in files; NULL: no chain */
+	const char *state_dir;
 };
 
 struct sl_sink;
@@ -65,8 +70,10 @@ struct sl_sink {
 	enum sl_sink_state state;
 	uint64_t errors;
 	char last_error[200];
-	uint64_t told_ns; /* when a fall was last logged */
-	bool told;	  /* and nothing since */
+	uint64_t told_ns;	    /* when a fall was last logged */
+	bool told;		    /* and nothing since */
+	struct sl_seal_chain chain; /* of a file; n is 0: none, or nothing yet */
+	uint64_t chain_unsigned;    /* records of it after the last seal */
 };
 
 /** Make one by its kind. @return NULL with an error: sink_invalid, sink_file, sink_tls, no_memory

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "drain_int.h"
+#include "file_chain.h"
 #include "sink.h"
 #include "sl_env.h"
 #include "sl_log.h"
@@ -26,6 +28,7 @@ struct file {
 	struct sl_sink s;
 	int fd;
 	uint64_t size;		 /* w: writer */
+	struct file_chain chain; /* w: writer */
 	uint64_t failing_ns;	 /* since when, 0: not */
 	uint64_t next_rotate_ns; /* not before, after one that failed */
 	pthread_t thread;
@@ -62,6 +65,8 @@ open_file(const struct file *f, uint64_t *size)
 	*size = (uint64_t)st.st_size;
 	return fd;
 }
+
+static void seal(struct file *f, const char *why);
 
 /** NAME.2 -> NAME.3, NAME.1 -> NAME.2, NAME -> NAME.1, and a new NAME. */
 static int
@@ -101,12 +106,24 @@ rotate_if_due(struct file *f, size_t bytes, uint64_t now_ns)
 		f->size = (uint64_t)st.st_size;
 	if (max == 0 || f->size == 0 || f->size + bytes <= max || now_ns < f->next_rotate_ns)
 		return;
+	seal(f, "checkpoint"); /* the file is signed to its end */
 	rc = rotate(f);
-	if (rc == 0)
+	if (rc == 0) {
+		f->chain.begin = true;
 		return;
+	}
 	f->next_rotate_ns = now_ns + SL_NS_PER_S;
 	sl_sink_set(&f->s, SL_SINK_DOWN, "cannot rotate: %s", strerror(-rc));
 	sl_sink_set(&f->s, SL_SINK_UP, NULL);
+}
+
+static bool
+same_file(int a, int b)
+{
+	struct stat x, y;
+
+	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
 }
 
 static void
@@ -121,6 +138,10 @@ reopen_if_asked(struct file *f)
 	if (fd < 0) {
 		sl_sink_set(&f->s, SL_SINK_DOWN, "cannot open again: %s", strerror(-fd));
 		return;
+	}
+	if (!same_file(f->fd, fd)) {
+		seal(f, "checkpoint");
+		f->chain.begin = true;
 	}
 	close(f->fd);
 	f->fd = fd;
@@ -164,6 +185,122 @@ write_lines(struct file *f, struct sl_line *const *l, unsigned n)
 	return i > 0 ? (int)i : -ENOSPC;
 }
 
+/* --- the chain -------------------------------------------------------------------------------- */
+
+/** For who asks how the sink does. */
+static void
+tell_chain(struct file *f)
+{
+	pthread_mutex_lock(&f->s.q.lock);
+	f->s.chain = f->chain.at;
+	f->s.chain_unsigned = f->chain.unsigned_n;
+	pthread_mutex_unlock(&f->s.q.lock);
+}
+
+/** @return 0 or negative errno: nothing was written */
+static int
+write_seal(struct file *f, const char *why)
+{
+	struct sl_seal_chain at = f->chain.at;
+	struct sl_line *l = file_chain_seal(&f->chain, &at, why);
+	int k = l != NULL ? write_lines(f, &l, 1) : -ENOMEM;
+
+	if (k != 1) {
+		sl_line_unref(l);
+		return k;
+	}
+	file_chain_wrote(&f->chain, &at, 1, true);
+	tell_chain(f);
+	sl_queue_own(&f->s.q, 1);
+	drain_offer(f->s.env->drain, l);
+	return 0;
+}
+
+/** Sign what is new, if anything is. One that cannot be written is tried again later. */
+static void
+seal(struct file *f, const char *why)
+{
+	if (f->chain.unsigned_n > 0 && write_seal(f, why) != 0)
+		f->chain.since_ns = drain_mono(f->s.env->drain);
+}
+
+static bool
+is_admin(const struct sl_line *l)
+{
+	return l->kind != SL_LINE_FLOW;
+}
+
+/** A file's first record of the chain is a seal; also of one that others have emptied. */
+static int
+begin_chain(struct file *f)
+{
+	struct stat st;
+	int rc;
+
+	if (!f->chain.begin && (fstat(f->fd, &st) != 0 || st.st_size > 0))
+		return 0;
+	rc = write_seal(f, f->chain.why);
+	if (rc != 0)
+		return rc;
+	f->chain.begin = false;
+	f->chain.why = "continue";
+	return 0;
+}
+
+/** Lines of which some are in the chain: as write_lines(). What is not written is not in it. */
+static int
+write_chained(struct file *f, struct sl_line *const *l, unsigned n)
+{
+	struct sl_seal_chain at = f->chain.at, after[BATCH];
+	struct sl_line *out[BATCH];
+	unsigned made, i, admin = 0;
+	int k = begin_chain(f);
+
+	if (k != 0)
+		return k;
+	at = f->chain.at;
+	for (made = 0; made < n; made++) {
+		out[made] = is_admin(l[made]) ? file_chain_link(&f->chain, &at, l[made])
+					      : sl_line_ref(l[made]);
+		if (out[made] == NULL)
+			break;
+		after[made] = at;
+	}
+	k = made > 0 ? write_lines(f, out, made) : -ENOMEM;
+	for (i = 0; (int)i < k; i++)
+		admin += is_admin(l[i]);
+	if (admin > 0) {
+		file_chain_wrote(&f->chain, &after[k - 1], admin, false);
+		tell_chain(f);
+	}
+	for (i = 0; i < made; i++)
+		sl_line_unref(out[i]);
+	return k;
+}
+
+static int
+write_any(struct file *f, struct sl_line *const *l, unsigned n)
+{
+	for (unsigned i = 0; file_chain_on(&f->chain) && i < n; i++)
+		if (is_admin(l[i]))
+			return write_chained(f, l, n);
+	return write_lines(f, l, n);
+}
+
+/** Before anything is written: where did the chain end? What a crash left of a line goes. */
+static void
+find_chain(struct file *f)
+{
+	struct stat st;
+	uint64_t whole;
+
+	if (!file_chain_on(&f->chain) || f->chain.found)
+		return;
+	file_chain_find(&f->chain, &whole);
+	if (fstat(f->fd, &st) == 0 && (uint64_t)st.st_size > whole)
+		cut_off(f, st.st_size - (off_t)whole);
+}
+
 static enum sl_dropped
 reason(int err)
 {
@@ -200,7 +337,7 @@ write_batch(struct file *f, struct sl_line *const *l, unsigned n)
 	rotate_if_due(f, bytes, sl_clock_mono_ns());
 	for (i = 0; i < n;) {
 		reopen_if_asked(f);
-		k = write_lines(f, l + i, n - i);
+		k = write_any(f, l + i, n - i);
 		if (k > 0) {
 			sl_queue_ack(&f->s.q, l + i, (unsigned)k);
 			i += (unsigned)k;
@@ -243,11 +380,18 @@ writer(void *arg)
 	struct file *f = arg;
 
 	sl_drain_thread_setup("sl-audit-file", f->s.env->cpus, f->s.env->n_cpus);
+	find_chain(f);
 	for (;;) {
-		if (write_some(f))
+		bool more = write_some(f);
+
+		if (file_chain_due(&f->chain))
+			seal(f, "checkpoint");
+		if (more)
 			continue;
-		if (atomic_load_explicit(&f->stop, memory_order_acquire))
+		if (atomic_load_explicit(&f->stop, memory_order_acquire)) {
+			seal(f, "stop");
 			return NULL;
+		}
 		sl_queue_wait(&f->s.q, WAIT_MS);
 	}
 }
@@ -256,8 +400,13 @@ static void
 turn(struct sl_sink *s, uint64_t now_ns)
 {
 	(void)now_ns;
-	while (s->env->lockstep && write_some(of(s)))
+	if (!s->env->lockstep)
+		return;
+	find_chain(of(s));
+	while (write_some(of(s)))
 		;
+	if (file_chain_due(&of(s)->chain))
+		seal(of(s), "checkpoint");
 }
 
 static void
@@ -274,6 +423,8 @@ stop(struct sl_sink *s, uint64_t deadline_ns)
 	uint64_t now = sl_clock_mono_ns(), left = deadline_ns > now ? deadline_ns - now : 0;
 	struct timespec until;
 
+	if (s->env->lockstep)
+		seal(f, "stop");
 	if (!f->running)
 		return true;
 	atomic_store_explicit(&f->deadline_ns, deadline_ns, memory_order_relaxed);
@@ -332,6 +483,7 @@ sl_sink_file_open(struct sl_sink *s, struct sl_error *e)
 		return sl_fail(e, -EINVAL, "sink_invalid", "/keep",
 			       "a file that is rotated keeps 1 to %u old ones", KEEP_MAX);
 	snprintf(s->target, sizeof(s->target), "%.300s", s->conf.path);
+	file_chain_init(&f->chain, s->env, s->conf.path);
 	f->fd = open_file(f, &f->size);
 	if (f->fd < 0) {
 		sl_fail(e, f->fd, "sink_file", "/path", "%s: %s", s->conf.path,

@@ -64,12 +64,15 @@ struct sl_drain_conf {
 	uint64_t (*mono_ns)(void *ctx);
 	uint64_t (*wall_ns)(void *ctx);
 	void *clock_ctx;
-	bool lockstep; /* no thread: sl_drain_poll() does the work; file sinks only */
+	const char *state_dir; /* holds the key that signs admin records in files, made if it is not
+				  there, and where their chain stands; NULL: they are not chained */
+	bool lockstep;	       /* no thread: sl_drain_poll() does the work; file sinks only */
 };
 
 struct sl_drain;
 
-/** Opens files (errors: sink_file with its path, sink_invalid), starts the thread. */
+/** Opens files (errors: as of sl_seal_key_load(), sink_file with its path, sink_invalid), starts
+ * the thread. */
 struct sl_drain *sl_drain_new(const struct sl_drain_conf *conf, struct sl_error *e);
 /** Takes what is there, gives sinks up to 1 s, ends. The lcores have stopped. NULL allowed. */
 void sl_drain_free(struct sl_drain *d);

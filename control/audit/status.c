@@ -50,6 +50,8 @@ sl_drain_status(struct sl_drain *d)
 		      (json_int_t)d->n_pending, "events_lost", (json_int_t)d->events_lost,
 		      "unformatted", (json_int_t)d->failed, "lcores", rings, "sinks", sinks);
 	pthread_mutex_unlock(&d->lock);
+	if (o != NULL && d->env.seal_key != NULL)
+		json_object_set_new(o, "seal_key", json_string(d->env.seal_key->text));
 	return o;
 }
 

@@ -19,7 +19,10 @@ for d in "$LAB_RUN" "$LAB_DIR/state"; do
 done
 
 step "state and endpoints"
-LAB_SYSTEM='user = "nobody"; hugepages = "off"; memory_mb = 200;' lab_config "$(lab_peer alice 2)"
+mkdir "$LAB_DIR/log"
+chown nobody "$LAB_DIR/log"
+LAB_SYSTEM='user = "nobody"; hugepages = "off"; memory_mb = 200;' lab_config "$(lab_peer alice 2)" \
+	"audit = { sinks = ( { type = \"file\"; path = \"$LAB_DIR/log/audit.json\"; } ); };"
 lab_gateway
 lab_client alice 2
 reach alice 10.20.0.10
@@ -35,3 +38,11 @@ at_least "keypairs" "$(rpc sys.mem | jq .keypairs_live)" $PEERS
 equal "locked" "$(rpc sys.mem | jq .key_arena_locked_bytes)" "$(rpc sys.mem | jq .key_arena_bytes)"
 ping_all alice 10.20.0.10
 lab_gateway_stop
+
+step "the chain of its admin records goes on after a restart"
+equal "key of the seals" "$(stat -c '%U %a' "$LAB_DIR/state/audit.key")" "nobody 600"
+lab_gateway
+rpc authz.mode.set '{"panic":"off"}' >/dev/null || fail "the panic switch does not work"
+lab_gateway_stop
+"$LAB_CTL" audit verify "$LAB_DIR/log/audit.json" >"$LAB_DIR/out" || fail "verify: $(cat "$LAB_DIR/out")"
+equal "seals" "$(jq -r 'select(.sluice.seal).sluice.seal.why' "$LAB_DIR/log/audit.json" | tr '\n' ' ')" "start stop continue stop "

@@ -68,13 +68,14 @@ for p in range(int(sys.argv[1]), int(sys.argv[1]) + int(sys.argv[2])):
 sink() { rpc audit.status | jq ".sinks[] | select(.name == \"$1\").$2"; }
 dropped() { rpc audit.status | jq "[.sinks[] | select(.name == \"$1\").drops[] | select(.reason == \"$2\").records] | add // 0"; }
 # Everything is taken, and nothing waits in any sink (or in the one of this name).
-idle() { rpc audit.status | jq -e --arg s "${1:-}" '([.lcores[].types[].in_ring] | add) == 0 and ([.sinks[] | select($s == "" or .name == $s).queued] | add) == 0'; }
+idle() { rpc audit.status | jq -e --arg s "${1:-}" '.pending == 0 and ([.lcores[].types[].in_ring] | add) == 0 and ([.sinks[] | select($s == "" or .name == $s).queued] | add) == 0'; }
 denied() { rpc audit.status | jq '[.lcores[].types[] | select(.type == "deny").taken] | add'; }
-# Every sink and lcore adds up; the same number went to each sink.
+# Every sink and lcore adds up; the same number went to each sink, but that a file has its own seals alone.
 equations() {
 	rpc audit.status >"$LAB_DIR/status.json"
-	jq -e 'all(.sinks[]; .drained == .acked + .dropped + .queued and .dropped == ([.drops[].records] | add // 0)) and
-		([.sinks[].drained] | unique | length) == 1 and
+	jq -e '[.sinks[].drained] as $all | all(.sinks[]; .drained == .acked + .dropped + .queued and .dropped == ([.drops[].records] | add // 0)) and
+		([.sinks[] | select(.name | IN("file", "small") | not).drained] | unique | length) == 1 and
+		all(.sinks[]; .drained as $n | [range(0; 30)] | any($n + . == ($all | max))) and
 		all(.lcores[].types[]; .seen == .recorded + .suppressed + .not_selected and .recorded == .taken + .overwritten + .in_ring)' \
 		"$LAB_DIR/status.json" >/dev/null || fail "the counts do not add up: $(jq -c . "$LAB_DIR/status.json")"
 }
@@ -83,8 +84,8 @@ file_lines() { wc -l <"$1"; }
 same() { [ "$(file_lines "$1")" = "$(sink "$2" acked)" ]; }
 came() { lab_wait 10 same "$@" || fail "$1: $(file_lines "$1") records, sent $(sink "$2" acked)"; }
 same_ids() {
-	cut -d' ' -f4- "$LAB_DIR/$1.out" | jq -r .event.id | sort >"$LAB_DIR/$1.ids"
-	cmp -s "$LAB_DIR/$1.ids" <(jq -r .event.id "$LAB_DIR/audit.json" | sort)
+	cut -d' ' -f4- "$LAB_DIR/$1.out" | jq -r 'select(.sluice.seal == null).event.id' | sort >"$LAB_DIR/$1.ids"
+	cmp -s "$LAB_DIR/$1.ids" <(jq -r 'select(.sluice.seal == null).event.id' "$LAB_DIR/audit.json" | sort)
 }
 
 step "records arrive everywhere"
@@ -154,5 +155,55 @@ step "losses are records too, and the rate of a role holds"
 lab_wait 15 eval 'rpc audit.recent "{\"limit\":1024,\"action\":\"audit-summary\"}" | jq -e ".records | length > 0"' || fail "no summary of what was lost"
 lab_ctl audit | grep -q http || fail "sluicectl audit: $(lab_ctl audit)"
 lab_ctl audit recent 5 policy-deny | grep -q policy-deny || fail "sluicectl audit recent"
+
+step "admin records are a chain that is signed; what is done to the file is found"
+lab_ctl mode observe >/dev/null
+lab_ctl mode enforce force=yes >/dev/null
+lab_ctl log off >/dev/null
+lab_ctl log on >/dev/null
+lab_wait 10 idle || fail "records stay queued"
+key=$(rpc audit.status | jq -r .seal_key)
+rpc audit.status | jq '.sinks[] | select(.name == "file")' >"$LAB_DIR/kept.json"
+lab_ctl audit | grep -qF "$key" || fail "sluicectl audit does not tell the key: $(lab_ctl audit)"
 lab_gateway_stop
 equal "the file at the end is JSON" "$(jq -s 'length > 2000' "$LAB_DIR/audit.json")" true
+verify() { "$LAB_CTL" audit verify "$@"; }
+verify "$LAB_DIR/audit.json" --key "$key" --kept "$LAB_DIR/kept.json" >"$LAB_DIR/out" || fail "verify: $(cat "$LAB_DIR/out")"
+grep -q 'last signed: .* (stop); 0 after' "$LAB_DIR/out" || fail "no seal at the end: $(cat "$LAB_DIR/out")"
+grep -q 'kept: 1 are here' "$LAB_DIR/out" || fail "what was kept: $(cat "$LAB_DIR/out")"
+oracle() { /usr/bin/python3 "$SMOKE/../control/seals.py" "$@"; }
+n=$(jq -s '[.[] | select(.sluice.chain)] | length' "$LAB_DIR/audit.json")
+s=$(jq -s '[.[] | select(.sluice.seal)] | length' "$LAB_DIR/audit.json")
+equal "by another program" "$(oracle "$LAB_DIR/audit.json")" "$n records, $s seals, key $key"
+at_least "mode and logging changes" "$(jq -s '[.[] | select(.sluice.chain and (.event.action | test("mode|logging")))] | length' "$LAB_DIR/audit.json")" 4
+equal "flows in the chain" "$(jq -s '[.[] | select(.sluice.chain and .event.dataset == "sluice.flow")] | length' "$LAB_DIR/audit.json")" 0
+grep -q '"why":"start"' <(cut -d' ' -f4- "$LAB_DIR/tls.out") || fail "rsyslog has no seal"
+cut -d' ' -f4- "$LAB_DIR/tls.out" | grep '"seal":' | grep "$(jq -r 'select(.sluice.seal).sluice.seal.id' "$LAB_DIR/audit.json" | head -1)" >"$LAB_DIR/kept.syslog"
+verify "$LAB_DIR/audit.json" --kept "$LAB_DIR/kept.syslog" | grep -q 'are here' || fail "a seal of rsyslog is not in the file"
+# spoiled WHAT PATTERN SCRIPT: what verify says of a copy that awk made; the other program finds something too.
+line=$(grep -n '"chain_n":4,' "$LAB_DIR/audit.json" | cut -d: -f1)
+next=$(grep -n '"chain_n":5,' "$LAB_DIR/audit.json" | cut -d: -f1)
+last=$(grep -n '"chain_n":' "$LAB_DIR/audit.json" | tail -1 | cut -d: -f1)
+spoiled() {
+	local rc=0
+	awk -v a="$line" -v b="$next" -v z="$last" "$3" "$LAB_DIR/audit.json" >"$LAB_DIR/spoiled.json"
+	verify "$LAB_DIR/spoiled.json" --key "$key" --kept "$LAB_DIR/kept.json" >"$LAB_DIR/out" 2>&1 || rc=$?
+	equal "status: $1" $rc 1
+	grep -qE "$2" "$LAB_DIR/out" || fail "$1: no \"$2\" in: $(cat "$LAB_DIR/out")"
+	[[ $1 == *kept* ]] || ! oracle "$LAB_DIR/spoiled.json" >/dev/null 2>&1 || fail "$1: the other program finds nothing"
+}
+spoiled "a byte" "spoiled.json:$line: record 4 does not fit its chain" 'NR == a {sub("success", "failure"); sub("warning", "Warning"); sub("event", "eVent")} {print}'
+spoiled "a line less" "spoiled.json:$((next - 1)): records 4 to 4 are missing" 'NR != a'
+spoiled "a line twice" "spoiled.json:$((line + 1)): record 4 is not in its place" 'NR == a {print} {print}'
+spoiled "two swapped" "spoiled.json:$line: records 4 to 4 are missing" 'FNR == 1 {while ((getline l < FILENAME) > 0) if (++n == b) keep = l} NR == a {print keep; keep = $0; next} NR == b {print keep; next} {print}'
+spoiled "no line" "spoiled.json:$line: the line is no record" 'NR == a {print "x"; next} {print}'
+spoiled "the last seal's signature" "spoiled.json:$last: the signature of the seal is wrong" 'NR == z {gsub(/"signature":"[^"]*"/, "\"signature\":\"" sprintf("%085d", 0) "A==\"")} {print}'
+spoiled "the end, with what was kept" 'the end is missing: a checkpoint of record' 'NR <= b'
+verify "$LAB_DIR/audit.json" --key "$(head -c 32 /dev/zero | base64)" >"$LAB_DIR/out" 2>&1 && fail "a foreign key was taken"
+grep -q 'of a foreign key' "$LAB_DIR/out" || fail "$(cat "$LAB_DIR/out")"
+head -c -20 "$LAB_DIR/audit.json" | verify - >"$LAB_DIR/out" 2>&1 && fail "half a line was taken"
+grep -q 'the line is cut' "$LAB_DIR/out" || fail "$(cat "$LAB_DIR/out")"
+# two files in any order are one chain
+head -n "$((next - 1))" "$LAB_DIR/audit.json" >"$LAB_DIR/part.1"
+tail -n "+$next" "$LAB_DIR/audit.json" >"$LAB_DIR/part"
+verify "$LAB_DIR/part" "$LAB_DIR/part.1" --key "$key" >/dev/null || fail "two files"

@@ -94,9 +94,8 @@ read_kept(struct job *j, const char *file, struct sl_error *e)
 	if (rc == 0 && n > 0)
 		return 0;
 	sl_fail(e, -EINVAL, "kept_invalid", "", "%.200s holds no checkpoint", file);
-	sl_hint(e,
-		"lines with audit-checkpoint of another sink, or what `sluicectl -j --control URL "
-		"audit key` prints");
+	sl_hint(e, "audit-seal records of another sink, or what `sluicectl -j --control URL "
+		   "audit key` prints");
 	return -EINVAL;
 }
 
@@ -366,6 +365,15 @@ finish(struct job *j, int rc, struct sl_error *e)
 	return rc;
 }
 
+bool
+audit_names_files(int argc, char **argv)
+{
+	struct job j = {.json = false};
+	struct sl_error e;
+
+	return parse(&j, argc, argv, &e) == 0 && j.n_files > 0;
+}
+
 int
 audit_files_command(int argc, char **argv, bool json, struct sl_error *e)
 {
@@ -386,8 +394,6 @@ audit_rows_command(struct rest *r, int argc, char **argv, bool json, struct sl_e
 	struct job j = {.json = json};
 	int rc = parse(&j, argc, argv, e);
 
-	if (rc == 0 && j.n_files > 0)
-		rc = usage(e, "the control plane has no file ", j.files[0]);
 	if (rc != 0)
 		return rc;
 	rc = begin(&j, true, e) == 0 ? check_control(&j, r, e) : EXIT_FAILED;

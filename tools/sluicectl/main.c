@@ -331,10 +331,11 @@ main(int argc, char **argv)
 	}
 	if (strcmp(argv[0], "ca") == 0)
 		rc = ca_command(argc, argv, o.json, &e);
+	else if (words_match("audit verify", argc, argv) == 2 &&
+		 (!o.control || audit_names_files(argc - 2, argv + 2)))
+		rc = audit_files_command(argc - 2, argv + 2, o.json, &e);
 	else if (o.control)
 		rc = ask_control(&o, argc, argv, &e);
-	else if (words_match("audit verify", argc, argv) == 2)
-		rc = audit_files_command(argc - 2, argv + 2, o.json, &e);
 	else if (strcmp(argv[0], "token") == 0)
 		rc = token_command(argc, argv, &e);
 	else if (check_ways(&o, &e) || choose_socket(&o, &e) || request_parse(&r, argc, argv, &e))

@@ -105,6 +105,9 @@ int token_command(int argc, char **argv, struct sl_error *e);
  * @return an exit code */
 int audit_files_command(int argc, char **argv, bool json, struct sl_error *e);
 
+/** Do these words name a file? Else it is about the control plane's rows, where one is named. */
+bool audit_names_files(int argc, char **argv);
+
 /* --- help.c --------------------------------------------------------------------------------- */
 
 void help_all(void);

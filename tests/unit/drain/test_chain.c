@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The chain of admin records in a file sink's files: over rotation, restart, crashes and full
+ * disks, and that what others do to the files is found. Flows are in no chain. */
+#include "drain_test.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sodium.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+static struct tdrain t;
+static char path[100], before[100];
+static struct sl_sink_conf conf;
+static struct sl_seal_report r;
+
+static int
+open_all(void **state)
+{
+	td_init(&t, 256, true);
+	snprintf(path, sizeof(path), "%s/audit.json", t.dir);
+	snprintf(before, sizeof(before), "%s/audit.json.1", t.dir);
+	conf = (struct sl_sink_conf){.kind = SL_SINK_FILE, .name = "file", .path = path};
+	t.conf.state_dir = t.dir;
+	return 0;
+}
+
+static int
+open_threads(void **state)
+{
+	open_all(state);
+	t.conf.lockstep = false;
+	return 0;
+}
+
+static int
+close_all(void **state)
+{
+	td_fini(&t);
+	return 0;
+}
+
+static void
+end(void)
+{
+	sl_drain_free(t.d);
+	t.d = NULL;
+}
+
+static void
+events(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		sl_drain_event(t.d, "authz-mode-set", "success",
+			       json_pack("{s:{s:i, s:f}}", "sluice", "i", (int)i, "share", 0.5));
+	if (t.conf.lockstep)
+		sl_drain_poll(t.d);
+}
+
+/** The files' admin records by the library. @param second NULL: one file */
+static int
+verify(const char *first, const char *second)
+{
+	const char *files[] = {first, second};
+	struct sl_seal_check *v = sl_seal_check_new(&(struct sl_seal_check_conf){0});
+	char *text, *line, *next, place[32];
+	int rc = 0, n = 0;
+
+	t.e = (struct sl_error){0};
+	for (unsigned i = 0; i < 2 && files[i] != NULL; i++) {
+		text = td_read(files[i]);
+		for (line = text; rc == 0 && *line != '\0'; line = next) {
+			json_t *o;
+
+			next = strchr(line, '\n') + 1;
+			o = json_loadb(line, (size_t)(next - line), 0, NULL);
+			snprintf(place, sizeof(place), "%d", ++n);
+			if (strcmp(td_text(o, "event.dataset"), "sluice.flow") != 0)
+				rc = sl_seal_check_record(v, place, o, &t.e);
+			else
+				assert_null(td_get(o, "sluice.chain"));
+			json_decref(o);
+		}
+		free(text);
+	}
+	if (rc == 0)
+		rc = sl_seal_check_end(v, &r, &t.e);
+	sl_seal_check_free(v);
+	return rc;
+}
+
+static void
+whole(const char *first, const char *second, unsigned records, unsigned seals)
+{
+	if (verify(first, second) != 0)
+		fail_msg("%s", t.e.message);
+	assert_int_equal(r.records, records);
+	assert_int_equal(r.seals, seals);
+}
+
+static void
+test_mixed(void **state)
+{
+	json_t *s;
+
+	td_start(&t, &conf, 1);
+	td_puts(&t, SL_REC_DENY, 5);
+	sl_drain_poll(t.d);
+	assert_int_equal(verify(path, NULL), -EBADMSG); /* flows alone */
+	events(3);
+	td_puts(&t, SL_REC_DENY, 5);
+	events(2);
+	whole(path, NULL, 6, 1); /* with the first seal */
+	assert_int_equal(r.unsigned_n, 5);
+	assert_int_equal(td_lines(path), 16);
+	assert_int_equal(td_sink(&t, "file", "acked"), 16);
+	td_equation(&t);
+	s = sl_drain_status(t.d);
+	assert_int_equal(strlen(td_text(s, "seal_key")), 44);
+	json_decref(s);
+	end();
+	whole(path, NULL, 7, 2);
+	assert_string_equal(r.why, "stop");
+	assert_int_equal(r.unsigned_n, 0);
+}
+
+/** A file of a program that knew no chain. */
+static void
+test_older(void **state)
+{
+	t.conf.state_dir = NULL;
+	td_start(&t, &conf, 1);
+	events(3);
+	end();
+	t.conf.state_dir = t.dir;
+	td_start(&t, &conf, 1);
+	events(1);
+	whole(path, NULL, 2, 1);
+	assert_int_equal(r.loose, 3);
+	assert_string_equal(r.why, "start");
+}
+
+static void
+test_minute(void **state)
+{
+	td_start(&t, &conf, 1);
+	events(1);
+	t.mono += 59 * SL_NS_PER_S;
+	sl_drain_poll(t.d);
+	whole(path, NULL, 2, 1);
+	t.mono += 2 * SL_NS_PER_S;
+	sl_drain_poll(t.d);
+	whole(path, NULL, 3, 2);
+	assert_string_equal(r.why, "checkpoint");
+	t.mono += 3600 * SL_NS_PER_S;
+	sl_drain_poll(t.d); /* nothing new */
+	whole(path, NULL, 3, 2);
+}
+
+static void
+test_restart(void **state)
+{
+	td_start(&t, &conf, 1);
+	events(3);
+	end();
+	td_start(&t, &conf, 1);
+	for (unsigned i = 0; i < 6; i++) { /* flows behind the last one, more than a block */
+		td_puts(&t, SL_REC_DENY, 100);
+		sl_drain_poll(t.d);
+	}
+	end();
+	td_start(&t, &conf, 1);
+	events(2);
+	whole(path, NULL, 8, 3);
+	assert_string_equal(r.why, "continue");
+	end();
+	/* without the place that was noted the file itself says where it ended */
+	for (unsigned i = 0; i < 2; i++) {
+		char cmd[200];
+
+		snprintf(cmd, sizeof(cmd), "rm -f %s/audit-*.json", t.dir);
+		assert_int_equal(system(cmd), 0);
+		if (i == 1) /* and the one before, if it is the first since a rotation */
+			assert_int_equal(rename(path, before), 0);
+		td_start(&t, &conf, 1);
+		events(1);
+		end();
+	}
+	whole(before, path, 15, 8);
+	assert_int_equal(r.chains, 1);
+}
+
+static void
+test_rotate(void **state)
+{
+	conf.rotate_bytes = 5000;
+	conf.keep = 1;
+	td_start(&t, &conf, 1);
+	for (unsigned i = 0; i < 12; i++)
+		events(1);
+	assert_int_equal(access(before, F_OK), 0);
+	if (verify(before, path) != 0)
+		fail_msg("%s", t.e.message);
+	assert_true(r.records >= 8);
+	assert_int_equal(verify(path, NULL), 0); /* each file begins with a seal */
+	assert_int_equal(verify(before, NULL), 0);
+	assert_int_equal(r.unsigned_n, 0); /* and what is rotated ends with one */
+	/* logrotate's way */
+	conf.rotate_bytes = 0;
+	assert_int_equal(rename(path, before), 0);
+	sl_drain_reopen(t.d);
+	events(2);
+	if (verify(before, path) != 0)
+		fail_msg("%s", t.e.message);
+	assert_int_equal(verify(path, NULL), 0);
+	assert_int_equal(r.records, 3);
+	/* and copytruncate */
+	assert_int_equal(truncate(path, 0), 0);
+	events(1);
+	whole(path, NULL, 2, 1);
+}
+
+static void
+cut_tail(unsigned lines)
+{
+	char *text = td_read(path), *nl;
+
+	while (lines-- > 0) {
+		nl = strrchr(text, '\n');
+		*nl = '\0';
+	}
+	nl = strrchr(text, '\n');
+	nl[1] = '\0';
+	td_write(path, text);
+	free(text);
+}
+
+static void
+test_cut(void **state)
+{
+	td_start(&t, &conf, 1);
+	events(5);
+	end();
+	cut_tail(3); /* while nothing runs: the place that was noted tells */
+	whole(path, NULL, 4, 1);
+	td_start(&t, &conf, 1);
+	events(1);
+	assert_int_equal(verify(path, NULL), -EBADMSG);
+	assert_non_null(strstr(t.e.message, "5: records 5 to 7 are missing"));
+}
+
+static void
+test_crash(void **state)
+{
+	FILE *f;
+
+	td_start(&t, &conf, 1);
+	events(2);
+	end();
+	f = fopen(path, "a");
+	fputs("{\"@timestamp\":\"20", f); /* what was left of a line */
+	fclose(f);
+	td_start(&t, &conf, 1);
+	td_puts(&t, SL_REC_DENY, 1);
+	sl_drain_poll(t.d);
+	events(1);
+	whole(path, NULL, 6, 3);
+	assert_int_equal(td_lines(path), 7);
+}
+
+/** What the disk had no room for is not in the chain. */
+static void
+test_full(void **state)
+{
+	struct rlimit was, l;
+	uint64_t acked;
+
+	signal(SIGXFSZ, SIG_IGN);
+	td_start(&t, &conf, 1);
+	getrlimit(RLIMIT_FSIZE, &was);
+	l = was;
+	l.rlim_cur = 20000;
+	setrlimit(RLIMIT_FSIZE, &l);
+	events(60);
+	setrlimit(RLIMIT_FSIZE, &was);
+	acked = td_sink(&t, "file", "acked");
+	assert_true(acked > 5 && acked < 60);
+	assert_int_equal(td_lines(path), acked);
+	td_equation(&t);
+	events(3);
+	whole(path, NULL, (unsigned)acked + 3, 1);
+}
+
+/** Seals go where files do not: there they are kept. */
+static void
+test_elsewhere(void **state)
+{
+	struct sl_sink_conf c[2] = {conf, conf};
+	char other[120];
+	json_t *list;
+
+	snprintf(other, sizeof(other), "%s/other.json", t.dir);
+	c[1].name = "other";
+	c[1].path = other;
+	td_start(&t, c, 2);
+	events(2);
+	sl_drain_poll(t.d);
+	list = sl_drain_recent(t.d, 100, "audit-seal");
+	assert_int_equal(json_array_size(list), 2);
+	assert_int_equal(strlen(td_text(json_array_get(list, 0), "sluice.signature")), 88);
+	json_decref(list);
+	whole(path, NULL, 3, 1);
+	whole(other, NULL, 3, 1);
+}
+
+static void
+test_threads(void **state)
+{
+	td_start(&t, &conf, 1);
+	for (unsigned i = 0; i < 50; i++) {
+		events(20);
+		td_puts(&t, SL_REC_DENY, 20);
+		usleep(500);
+	}
+	td_wait(&t, "file", "acked", 2001);
+	end();
+	whole(path, NULL, 1002, 2);
+}
+
+static void
+test_key(void **state)
+{
+	char file[120];
+
+	snprintf(file, sizeof(file), "%s/audit.key", t.dir);
+	td_write(file, "no key\n");
+	assert_int_equal(chmod(file, 0600), 0);
+	t.conf.sinks = &conf;
+	t.conf.n_sinks = 1;
+	assert_null(sl_drain_new(&t.conf, &t.e));
+	assert_string_equal(t.e.reason, "seal_key_invalid");
+	t.conf.n_sinks = 0; /* who writes no file needs none */
+	t.d = sl_drain_new(&t.conf, &t.e);
+	assert_non_null(t.d);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_mixed, open_all, close_all),
+		cmocka_unit_test_setup_teardown(test_older, open_all, close_all),
+		cmocka_unit_test_setup_teardown(test_minute, open_all, close_all),
+		cmocka_unit_test_setup_teardown(test_restart, open_all, close_all),
+		cmocka_unit_test_setup_teardown(test_rotate, open_all, close_all),
+		cmocka_unit_test_setup_teardown(test_cut, open_all, close_all),
+		cmocka_unit_test_setup_teardown(test_crash, open_all, close_all),
+		cmocka_unit_test_setup_teardown(test_full, open_all, close_all),
+		cmocka_unit_test_setup_teardown(test_elsewhere, open_all, close_all),
+		cmocka_unit_test_setup_teardown(test_threads, open_threads, close_all),
+		cmocka_unit_test_setup_teardown(test_key, open_all, close_all),
+	};
+
+	if (sodium_init() < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
