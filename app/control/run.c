@@ -39,6 +39,8 @@ struct run {
 	struct sl_store *store;
 	struct sl_store *read; /* the loop's: of a follower a handle of its own, for another thread
 				  writes what comes from the source */
+	struct sl_tasks *writer; /* of the store; NULL: a follower */
+	struct sl_store *writer_store;
 	struct sl_tasks *upkeep;
 	struct sl_store *upkeep_store;
 	struct sl_task compact, checkpoint;
@@ -53,8 +55,7 @@ struct run {
 	struct sl_tls_alarm alarm;
 	unsigned seconds;
 	struct sl_publisher *publisher;
-	struct sl_collector *collector; /* NULL: a follower */
-	struct upstream *upstream;
+	struct upstream *upstream; /* NULL: a follower */
 	struct sl_rpc *rpc;
 	struct sl_rpc_server *server;
 	struct sl_rest *rest;
@@ -217,6 +218,16 @@ open_upkeep(struct run *r, struct sl_error *e)
 	return r->upkeep != NULL ? 0 : e->err;
 }
 
+/** One after the other: who would change the store at the same time would wait for its lock. */
+static int
+open_writer(struct run *r, struct sl_error *e)
+{
+	r->writer_store = sl_store_open_again(r->store, SL_STORE_WRITE, e);
+	if (r->writer_store != NULL)
+		r->writer = sl_tasks_new(r->base, "writer", e);
+	return r->writer != NULL ? 0 : e->err;
+}
+
 /** What was revoked or has ended since ends the connections that it let in. */
 static void
 recheck_logins(struct run *r)
@@ -236,8 +247,8 @@ on_second(evutil_socket_t fd, short what, void *arg)
 {
 	struct run *r = arg;
 
-	if (r->collector != NULL)
-		sl_collector_tick(r->collector, sl_collector_now_s());
+	if (r->upstream != NULL)
+		upstream_tick(r->upstream);
 	recheck_logins(r);
 	if (r->seconds % CHECKPOINT_S == 0)
 		checkpoint(r);
@@ -395,7 +406,7 @@ on_upstream(void *ctx, const struct sl_rpc_caller *caller, const char *method, c
 
 	if (r->follower != NULL)
 		return sl_follower_upstream(r->follower, caller, method, node, params, result, e);
-	return upstream_call(r->upstream, method, node, params, result, e);
+	return upstream_call(r->upstream, caller, method, node, params, e);
 }
 
 static int
@@ -420,12 +431,9 @@ open_repl(struct run *r, struct sl_error *e)
 	int rc;
 
 	if (!r->o->follower) {
-		r->collector = sl_collector_new(r->store, e);
-		if (r->collector == NULL)
-			return e->err;
-		r->upstream = upstream_new(r->store, r->collector);
+		r->upstream = upstream_new(r->writer, r->writer_store, e);
 		if (r->upstream == NULL)
-			return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for reports");
+			return e->err;
 	}
 	r->publisher = sl_publisher_new(&p, e);
 	if (r->publisher == NULL)
@@ -451,7 +459,9 @@ open_rest(struct run *r, struct sl_error *e)
 				 .store = r->read,
 				 .pepper = &r->pepper,
 				 .publisher = r->publisher,
-				 .collector = r->collector,
+				 .writer = r->writer,
+				 .writer_store = r->writer_store,
+				 .collector = r->upstream ? upstream_collector(r->upstream) : NULL,
 				 .tls = r->rest_tls,
 				 .certs = r->certs,
 				 .at = r->o->rest,
@@ -477,6 +487,8 @@ open_all(struct run *r, struct sl_error *e)
 	r->base = rc == 0 ? event_base_new() : NULL;
 	if (rc == 0 && r->base == NULL)
 		rc = sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the event loop");
+	if (rc == 0 && !r->o->follower)
+		rc = open_writer(r, e);
 	if (rc == 0)
 		rc = open_repl(r, e);
 	if (rc == 0)
@@ -497,7 +509,9 @@ static void
 close_all(struct run *r)
 {
 	sl_tasks_free(r->upkeep);
+	sl_tasks_free(r->writer);
 	sl_rest_free(r->rest);
+	upstream_free(r->upstream);
 	sl_rpc_server_free(r->server);
 	sl_follower_free(r->follower);
 	sl_publisher_free(r->publisher);
@@ -510,13 +524,12 @@ close_all(struct run *r)
 		evdns_base_free(r->dns, 0);
 	if (r->base != NULL)
 		event_base_free(r->base);
-	upstream_free(r->upstream);
-	sl_collector_free(r->collector);
 	sl_allow_cert_free(r->certs);
 	sl_tls_free(r->rest_tls);
 	sl_tls_free(r->repl_tls);
 	sl_tls_free(r->dial_tls);
 	sl_store_close(r->upkeep_store);
+	sl_store_close(r->writer_store);
 	if (r->read != r->store)
 		sl_store_close(r->read);
 	sl_store_close(r->store);

@@ -3,11 +3,16 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 #include "sl_env.h"
 #include "sl_log.h"
 #include "sl_rate.h"
+#include "sl_tasks.h"
 #include "sl_trail.h"
+
+#define TOGETHER_NS (50 * 1000000ULL) /* of one transaction: others change something too */
+#define LOST_MS 1000
 
 static bool
 serves(const json_t *gateway, const char *iface)
@@ -123,37 +128,215 @@ static const struct told {
 	{"gateway.register", "interfaces", 1, 20, 1000},
 };
 
-struct upstream {
-	struct sl_store *store;
-	struct sl_collector *collector;
-	struct sl_rate *rate[SL_ARRAY_SIZE(tells)];
+struct report {
+	struct sl_rpc_later *later;
+	const char *method; /* of the schema */
+	char node[64];
+	json_t *params, *result;
+	int rc;
+	struct sl_error e;
+	TAILQ_ENTRY(report) link;
 };
 
+TAILQ_HEAD(reports, report);
+
+struct upstream {
+	struct sl_store *store; /* the writer's */
+	struct sl_collector *collector;
+	struct sl_rate *rate[SL_ARRAY_SIZE(tells)];
+	struct sl_tasks *writer;
+	struct sl_task write, tick;
+	struct reports waiting, written; /* written: the writer's, while it writes */
+	struct report *left;		 /* of `written`: the first one of its next turn */
+	bool writing, ticking;
+};
+
+/* --- the writer ------------------------------------------------------------------------------- */
+
+/** A row of the log is a transaction of its own. */
+static bool
+is_change(const struct report *r)
+{
+	return strcmp(r->method, "gateway.register") == 0;
+}
+
+/** Those up to `end` (NULL: the last) were not committed. */
+static void
+undo(struct report *from, const struct report *end, int rc, const struct sl_error *e)
+{
+	for (struct report *r = from; r != end; r = TAILQ_NEXT(r, link)) {
+		if (r->rc != 0)
+			continue;
+		r->rc = rc;
+		r->e = *e;
+	}
+}
+
+/** @return the first one that is not of this transaction */
+static struct report *
+write_together(struct upstream *u, struct report *first)
+{
+	uint64_t begun = sl_clock_mono_ns();
+	struct sl_error e = {0};
+	struct report *r = first;
+	int rc = sl_collector_begin(u->collector, &e);
+
+	for (; r != NULL && !is_change(r); r = TAILQ_NEXT(r, link)) {
+		if (r != first && sl_clock_mono_ns() - begun > TOGETHER_NS)
+			break;
+		if (rc == 0)
+			r->rc = sl_collector_call(u->collector, r->method, r->node, r->params,
+						  &r->result, &r->e);
+	}
+	if (rc == 0)
+		rc = sl_collector_commit(u->collector, &e);
+	if (rc != 0)
+		undo(first, r, rc, &e);
+	return r;
+}
+
+static void
+write_run(struct sl_task *t)
+{
+	struct upstream *u = SL_CONTAINER_OF(t, struct upstream, write);
+	struct report *r = TAILQ_FIRST(&u->written);
+
+	if (!is_change(r)) {
+		u->left = write_together(u, r);
+		return;
+	}
+	r->rc = gateway_register(u->store, r->node, r->params, &r->result, &r->e);
+	u->left = TAILQ_NEXT(r, link);
+}
+
+static void
+tick_run(struct sl_task *t)
+{
+	sl_collector_tick(SL_CONTAINER_OF(t, struct upstream, tick)->collector,
+			  sl_collector_now_s());
+}
+
+/* --- the loop --------------------------------------------------------------------------------- */
+
+static void
+tick_done(struct sl_task *t)
+{
+	SL_CONTAINER_OF(t, struct upstream, tick)->ticking = false;
+}
+
+void
+upstream_tick(struct upstream *u)
+{
+	if (u->ticking)
+		return;
+	u->ticking = true;
+	u->tick = (struct sl_task){.run = tick_run, .done = tick_done};
+	sl_tasks_give(u->writer, &u->tick);
+}
+
+static void
+answer(struct report *r)
+{
+	if (r->rc != 0) {
+		json_decref(r->result);
+		r->result = NULL;
+	}
+	sl_rpc_answer(r->later, r->rc, r->result, &r->e);
+	json_decref(r->params);
+	free(r);
+}
+
+/** Those of a list up to `end`. */
+static void
+answer_all(struct reports *list, const struct report *end)
+{
+	struct report *r;
+
+	while ((r = TAILQ_FIRST(list)) != end) {
+		TAILQ_REMOVE(list, r, link);
+		answer(r);
+	}
+}
+
+static void write_done(struct sl_task *t);
+
+static void
+write_next(struct upstream *u)
+{
+	if (u->writing)
+		return;
+	TAILQ_CONCAT(&u->written, &u->waiting, link);
+	if (TAILQ_EMPTY(&u->written))
+		return;
+	u->writing = true;
+	u->write = (struct sl_task){.run = write_run, .done = write_done};
+	sl_tasks_give(u->writer, &u->write);
+}
+
+static void
+write_done(struct sl_task *t)
+{
+	struct upstream *u = SL_CONTAINER_OF(t, struct upstream, write);
+
+	u->writing = false;
+	answer_all(&u->written, u->left);
+	write_next(u);
+}
+
+static int
+open_all(struct upstream *u, struct sl_error *e)
+{
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(tells); i++) {
+		u->rate[i] = sl_rate_new(tells[i].per_second, tells[i].burst, PLACES);
+		if (u->rate[i] == NULL)
+			return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for reports");
+	}
+	u->collector = sl_collector_new(u->store, e);
+	return u->collector != NULL ? 0 : e->err;
+}
+
 struct upstream *
-upstream_new(struct sl_store *s, struct sl_collector *collector)
+upstream_new(struct sl_tasks *writer, struct sl_store *s, struct sl_error *e)
 {
 	struct upstream *u = calloc(1, sizeof(*u));
 
-	for (unsigned i = 0; u != NULL && i < SL_ARRAY_SIZE(tells); i++) {
-		u->rate[i] = sl_rate_new(tells[i].per_second, tells[i].burst, PLACES);
-		if (u->rate[i] != NULL)
-			continue;
-		upstream_free(u);
+	if (u == NULL) {
+		sl_fail(e, -ENOMEM, "no_memory", "", "no memory for reports");
 		return NULL;
 	}
-	if (u != NULL) {
-		u->store = s;
-		u->collector = collector;
-	}
-	return u;
+	u->writer = writer;
+	u->store = s;
+	TAILQ_INIT(&u->waiting);
+	TAILQ_INIT(&u->written);
+	if (open_all(u, e) == 0)
+		return u;
+	upstream_free(u);
+	return NULL;
 }
 
 void
 upstream_free(struct upstream *u)
 {
-	for (unsigned i = 0; u != NULL && i < SL_ARRAY_SIZE(tells); i++)
+	struct report *r;
+
+	if (u == NULL)
+		return;
+	TAILQ_CONCAT(&u->written, &u->waiting, link);
+	TAILQ_FOREACH (r, &u->written, link) {
+		r->rc = sl_fail(&r->e, -EBUSY, "stopping", "", "the server ends");
+		r->e.retry_after_ms = LOST_MS;
+	}
+	answer_all(&u->written, NULL);
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(tells); i++)
 		sl_rate_free(u->rate[i]);
+	sl_collector_free(u->collector);
 	free(u);
+}
+
+struct sl_collector *
+upstream_collector(struct upstream *u)
+{
+	return u->collector;
 }
 
 static int
@@ -182,18 +365,38 @@ check_rate(struct upstream *u, const char *method, const char *node, const json_
 	return -EBUSY;
 }
 
-int
-upstream_call(struct upstream *u, const char *method, const char *node, json_t *params,
-	      json_t **result, struct sl_error *e)
+static const char *
+method_of(const char *method)
 {
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(tells); i++)
+		if (strcmp(tells[i].method, method) == 0)
+			return tells[i].method;
+	return NULL;
+}
+
+int
+upstream_call(struct upstream *u, const struct sl_rpc_caller *caller, const char *method,
+	      const char *node, json_t *params, struct sl_error *e)
+{
+	struct report *r;
 	int rc;
 
-	if (strncmp(method, "repl.", 5) == 0) /* it is in the publisher's table: here it ends */
+	if (method_of(method) == NULL) /* repl.*: it is in the publisher's table, here it ends */
 		return 0;
 	rc = check_rate(u, method, node, params, e);
 	if (rc != 0)
 		return rc;
-	if (strcmp(method, "gateway.register") == 0)
-		return gateway_register(u->store, node, params, result, e);
-	return sl_collector_call(u->collector, method, node, params, result, e);
+	r = calloc(1, sizeof(*r));
+	if (r != NULL)
+		r->later = sl_rpc_later(caller);
+	if (r == NULL || r->later == NULL) {
+		free(r);
+		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the report");
+	}
+	r->method = method_of(method);
+	r->params = json_incref(params);
+	snprintf(r->node, sizeof(r->node), "%s", node);
+	TAILQ_INSERT_TAIL(&u->waiting, r, link);
+	write_next(u);
+	return SL_RPC_LATER;
 }

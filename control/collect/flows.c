@@ -161,6 +161,13 @@ sl_flows_set_max(struct sl_flows *f, uint64_t rows)
 	f->max = rows ? rows : SL_FLOWS_MAX;
 }
 
+void
+sl_flows_forget(struct sl_flows *f)
+{
+	f->rows = UINT64_MAX;
+	flows_bound_forget(f);
+}
+
 static int
 count_rows(struct sl_flows *f, int64_t *oldest_day, struct sl_error *e)
 {
@@ -320,9 +327,7 @@ sl_flows_push(struct sl_flows *f, const struct sl_flows_push *p, int64_t now_s, 
 	*acked = SL_MAX(next, p->first + json_array_size(p->rows));
 	*acked -= *acked > 0;
 	rc = db_end(f->db, mine, rc, e);
-	if (rc) { /* what was dropped is there again */
-		f->rows = UINT64_MAX;
-		flows_bound_forget(f);
-	}
+	if (rc) /* what was dropped is there again */
+		sl_flows_forget(f);
 	return rc;
 }

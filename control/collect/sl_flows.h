@@ -26,6 +26,8 @@ struct sl_flows *sl_flows_new(sqlite3 *db, struct sl_error *e);
 void sl_flows_free(struct sl_flows *f); /* NULL allowed */
 /** Rows to keep; 0: SL_FLOWS_MAX. */
 void sl_flows_set_max(struct sl_flows *f, uint64_t rows);
+/** Pushes of a transaction of the caller's were not committed: what was counted is counted anew. */
+void sl_flows_forget(struct sl_flows *f);
 
 /** A push as log.push of control.json has it. */
 struct sl_flows_push {

@@ -28,7 +28,7 @@ sl_call_answer(struct sl_call *c, int status, json_t *v, struct sl_error *e)
 int
 sl_call_not_primary(const struct sl_call *c, const char *what, struct sl_error *e)
 {
-	const char *primary = sl_store_primary(c->rest->c.store);
+	const char *primary = sl_store_primary(c->store);
 
 	sl_fail(e, -EROFS, "not_primary", "", "the primary alone keeps %s", what);
 	if (primary != NULL && primary[0] != '\0')
@@ -232,11 +232,20 @@ log_it(const struct sl_call *c)
 void
 call_free(struct sl_call *c)
 {
+	struct sl_tasks *helper = c->rest->helper;
+
+	if (c->after != NULL && helper != NULL) {
+		sl_tasks_give(helper, c->after);
+	} else if (c->after != NULL) { /* the server ends */
+		c->after->run(c->after);
+		c->after->done(c->after);
+	}
 	if (c->timer != NULL)
 		event_free(c->timer);
 	json_decref(c->body);
 	json_decref(c->out);
 	json_decref(c->row);
+	json_decref(c->connected);
 	free(c->out_text);
 	free(c);
 }

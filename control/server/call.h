@@ -4,10 +4,11 @@
  * One request of the REST API, from its authentication to its answer, and what handlers need.
  *
  * A handler fills the answer and returns 0, or a negative errno with `e`, which becomes a problem
- * (RFC 9457). On the loop it may return SL_CALL_LATER and call sl_call_finish() once, later; on a
- * thread it may return SL_CALL_AGAIN, and is called again when others have had their turn. It works
- * with `store` of the call, which is its thread's; publisher, collector, door and statistics are
- * the loop's alone.
+ * (RFC 9457). On the loop it may return SL_CALL_LATER and call sl_call_finish() once, later, or the
+ * name of a thread, and is called again there, as its next part; on a thread it may return
+ * SL_CALL_AGAIN, and is called again when others have had their turn. It works with `store` and
+ * `reports` of the call, which are its thread's; publisher, door and statistics are the loop's
+ * alone.
  */
 #ifndef SL_REST_CALL_H
 #define SL_REST_CALL_H
@@ -16,6 +17,7 @@
 #include <jansson.h>
 #include <sys/queue.h>
 
+#include "reports.h"
 #include "sl_rest_int.h"
 #include "sl_rest_ops.h"
 #include "sl_service.h"
@@ -25,6 +27,8 @@
 
 #define SL_CALL_LATER 1
 #define SL_CALL_AGAIN 2
+#define SL_CALL_HELPER 3
+#define SL_CALL_WRITER 4
 #define CALL_ID 17 /* 16 hex digits */
 
 struct sl_call {
@@ -33,6 +37,7 @@ struct sl_call {
 	json_t *row;		     /* then what was noted of it, else NULL */
 	const struct sl_rest_op *op; /* NULL: none was found */
 	struct sl_store *store;	     /* of the thread that works on the call */
+	struct sl_reports *reports;  /* the same; NULL on the loop, and on a follower */
 	struct sl_principal who;     /* name "" before the login */
 	struct sl_ip from;
 	char id[CALL_ID]; /* of the request, in answers, logs and the audit */
@@ -63,6 +68,7 @@ struct sl_call {
 	bool changed;	  /* there is something to publish */
 	bool kept;	  /* the answer was kept, where it has to be */
 	/* on its way (stage.c) */
+	json_t *connected; /* what the loop knows of gateways, for a handler on a thread */
 	bool body_read;
 	bool refused;	     /* to the role: that is a row of the audit */
 	bool begun;	     /* its handler has it, or had it */
@@ -76,6 +82,7 @@ struct sl_call {
 	unsigned tries;
 	void *pending;			   /* the handler's */
 	void (*cancel)(struct sl_call *c); /* the server ends: forget `pending` */
+	struct sl_task *after;		   /* given to the helper when all is done; NULL: none */
 	TAILQ_ENTRY(sl_call) link;
 };
 

@@ -2,6 +2,7 @@
 /* Reports of gateways to where they belong. */
 #include "collector.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,15 +21,12 @@
 
 struct sl_collector {
 	struct sl_store *store;
-	struct sl_sessions *sessions;
-	struct sl_flows *flows;
-	struct sl_trend *trend;
-	json_t *gateways; /* name -> {state, boot, at, push, skew} */
+	struct sl_reports *reports;
+	pthread_mutex_t lock; /* of the next */
+	json_t *gateways;     /* name -> {state, at, push, skew} */
 	int64_t ticked_s, pruned_s;
 	char known_at[SL_OBJ_ID]; /* all up to this name are looked at */
-	json_t *memo;		  /* what was counted at memo_seq */
-	uint64_t memo_seq;
-	bool modes_moved;    /* the ledger has something to look at */
+	bool modes_moved;	  /* the ledger has something to look at */
 	uint64_t ledger_sum; /* of the objects that the ledger follows, and when they were looked at
 			      */
 	uint64_t ledger_seq;
@@ -54,10 +52,9 @@ sl_collector_new(struct sl_store *s, struct sl_error *e)
 	}
 	c->store = s;
 	c->gateways = json_object();
-	c->sessions = sl_sessions_new(sl_store_db(s), e);
-	c->flows = c->sessions != NULL ? sl_flows_new(sl_store_db(s), e) : NULL;
-	c->trend = c->flows != NULL ? sl_trend_new(sl_store_db(s), e) : NULL;
-	if (c->trend != NULL && sl_store_table(s, issued_table, e) == 0)
+	pthread_mutex_init(&c->lock, NULL);
+	c->reports = sl_reports_new(s, e);
+	if (c->reports != NULL && sl_store_table(s, issued_table, e) == 0)
 		return c;
 	sl_collector_free(c);
 	return NULL;
@@ -68,86 +65,77 @@ sl_collector_free(struct sl_collector *c)
 {
 	if (c == NULL)
 		return;
-	sl_trend_free(c->trend);
-	sl_flows_free(c->flows);
-	sl_sessions_free(c->sessions);
+	sl_reports_free(c->reports);
+	pthread_mutex_destroy(&c->lock);
 	json_decref(c->gateways);
-	json_decref(c->memo);
 	free(c);
 }
 
-json_t *
-sl_collector_memo(struct sl_collector *c)
+int
+sl_collector_begin(struct sl_collector *c, struct sl_error *e)
 {
-	uint64_t seq = sl_store_head(c->store);
-
-	if (c->memo == NULL || c->memo_seq != seq) {
-		json_decref(c->memo);
-		c->memo = json_object();
-		c->memo_seq = seq;
-	}
-	return c->memo;
+	return db_exec(sl_store_db(c->store), "BEGIN IMMEDIATE", e);
 }
 
-struct sl_sessions *
-sl_collector_sessions(struct sl_collector *c)
+int
+sl_collector_commit(struct sl_collector *c, struct sl_error *e)
 {
-	return c->sessions;
-}
+	sqlite3 *db = sl_store_db(c->store);
+	int rc = db_exec(db, "COMMIT", e);
 
-struct sl_flows *
-sl_collector_flows(struct sl_collector *c)
-{
-	return c->flows;
-}
-
-struct sl_trend *
-sl_collector_trend(struct sl_collector *c)
-{
-	return c->trend;
+	if (rc == 0)
+		return 0;
+	sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	sl_flows_forget(c->reports->flows);
+	return rc;
 }
 
 /* --- the last state --------------------------------------------------------------------------- */
 
-static json_t *
-gateway(struct sl_collector *c, const char *name)
+/** @param value taken over */
+static void
+set_gateway(struct sl_collector *c, const char *name, const char *field, json_t *value)
 {
-	json_t *g = json_object_get(c->gateways, name);
+	json_t *g;
 
+	pthread_mutex_lock(&c->lock);
+	g = json_object_get(c->gateways, name);
 	if (g == NULL) {
 		g = json_object();
 		json_object_set_new(c->gateways, name, g);
 	}
-	return g;
+	json_object_set_new(g, field, value);
+	pthread_mutex_unlock(&c->lock);
 }
 
 bool
-sl_collector_gateway(const struct sl_collector *c, const char *name, struct sl_gateway_state *out)
+sl_collector_gateway(struct sl_collector *c, const char *name, struct sl_gateway_state *out)
 {
-	const json_t *g = json_object_get(c->gateways, name);
-	const char *boot = json_string_value(json_object_get(g, "boot"));
+	const json_t *g;
 
+	pthread_mutex_lock(&c->lock);
+	g = json_object_get(c->gateways, name);
 	*out = (struct sl_gateway_state){
-		.state = json_object_get(g, "state"),
-		.boot = boot != NULL ? boot : "",
+		.state = json_deep_copy(json_object_get(g, "state")),
 		.at_s = json_integer_value(json_object_get(g, "at")),
 		.push_s = json_integer_value(json_object_get(g, "push")),
 		.skew_ms = json_integer_value(json_object_get(g, "skew")),
 	};
+	pthread_mutex_unlock(&c->lock);
 	return g != NULL;
 }
 
 /** An alarm when a clock is off, once until it is right again. */
 static void
-note_skew(json_t *g, const char *node, const char *now_text)
+note_skew(struct sl_collector *c, int64_t was, const char *node, const char *now_text)
 {
-	int64_t was = json_integer_value(json_object_get(g, "skew")), skew;
+	int64_t skew;
 	uint64_t theirs;
 
 	if (now_text == NULL || sl_time_parse(now_text, &theirs) != 0)
 		return;
 	skew = ((int64_t)theirs - (int64_t)sl_clock_wall_ns()) / 1000000;
-	json_object_set_new(g, "skew", json_integer(skew));
+	set_gateway(c, node, "skew", json_integer(skew));
 	if (llabs(skew) > SL_SKEW_MS && llabs(was) <= SL_SKEW_MS)
 		sl_log(SL_LOG_WARN, "clock", "clock_skew: the clock of %s is off by %lld s", node,
 		       (long long)(skew / 1000));
@@ -240,7 +228,7 @@ take_peers(struct sl_collector *c, const char *node, const char *boot, json_t *p
 			rc = sl_fail(e, -EINVAL, "param_type", path, "a peer needs its id");
 	}
 	if (rc == 0)
-		rc = sl_sessions_report(c->sessions, node, boot, stat,
+		rc = sl_sessions_report(c->reports->sessions, node, boot, stat,
 					keep_own(c, node, stat, (unsigned)n), sl_collector_now_s(),
 					e);
 	free(stat);
@@ -264,21 +252,23 @@ static int
 stats_report(struct sl_collector *c, const char *node, json_t *params, struct sl_error *e)
 {
 	const char *boot = json_string_value(json_object_get(params, "boot"));
-	json_t *state = json_object_get(params, "state"), *g = gateway(c, node);
+	json_t *state = json_object_get(params, "state");
+	struct sl_gateway_state was;
 	int rc = take_peers(c, node, boot, json_object_get(params, "peers"), e);
 
 	if (rc != 0)
 		return rc;
-	note_skew(g, node, json_string_value(json_object_get(params, "now")));
+	sl_collector_gateway(c, node, &was);
+	note_skew(c, was.skew_ms, node, json_string_value(json_object_get(params, "now")));
 	if (json_is_object(state)) {
 		drop_unknown_targets(c, state);
-		c->modes_moved |= !json_equal(json_object_get(json_object_get(g, "state"), "mode"),
+		c->modes_moved |= !json_equal(json_object_get(was.state, "mode"),
 					      json_object_get(state, "mode"));
-		json_object_set(g, "state", state);
-		rc = sl_trend_report(c->trend, node, boot, state, sl_collector_now_s(), e);
+		set_gateway(c, node, "state", json_deep_copy(state));
+		rc = sl_trend_report(c->reports->trend, node, boot, state, sl_collector_now_s(), e);
 	}
-	json_object_set_new(g, "boot", json_string(boot));
-	json_object_set_new(g, "at", json_integer(sl_collector_now_s()));
+	json_decref(was.state);
+	set_gateway(c, node, "at", json_integer(sl_collector_now_s()));
 	return rc;
 }
 
@@ -312,26 +302,43 @@ log_push(struct sl_collector *c, const char *node, json_t *params, json_t **resu
 
 	if (!json_is_array(p.rows))
 		return sl_fail(e, -EINVAL, "param_type", "/rows", "a list of rows");
-	rc = sl_flows_push(c->flows, &p, sl_collector_now_s(), &acked, e);
+	rc = sl_flows_push(c->reports->flows, &p, sl_collector_now_s(), &acked, e);
 	if (rc != 0)
 		return rc;
-	json_object_set_new(gateway(c, node), "push", json_integer(sl_collector_now_s()));
+	set_gateway(c, node, "push", json_integer(sl_collector_now_s()));
 	*result = json_pack("{s:I}", "acked", (json_int_t)acked);
 	return *result != NULL ? 0 : sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+}
+
+static int
+take(struct sl_collector *c, const char *method, const char *node, json_t *params, json_t **result,
+     struct sl_error *e)
+{
+	if (strcmp(method, "log.push") == 0)
+		return log_push(c, node, params, result, e);
+	*result = json_object();
+	return stats_report(c, node, params, e);
 }
 
 int
 sl_collector_call(struct sl_collector *c, const char *method, const char *node, json_t *params,
 		  json_t **result, struct sl_error *e)
 {
+	sqlite3 *db = sl_store_db(c->store);
+	int rc;
+
 	/* a follower could invent names, and each is remembered */
 	if (sl_store_get(c->store, SL_KIND_GATEWAY, node, NULL, NULL) != 0)
 		return sl_fail(e, -ENOENT, "gateway_unknown", "", "there is no gateway \"%.63s\"",
 			       node);
-	if (strcmp(method, "log.push") == 0)
-		return log_push(c, node, params, result, e);
-	*result = json_object();
-	return stats_report(c, node, params, e);
+	rc = db_exec(db, "SAVEPOINT report", e);
+	if (rc != 0)
+		return rc;
+	rc = take(c, method, node, params, result, e);
+	if (rc != 0)
+		sqlite3_exec(db, "ROLLBACK TO report", NULL, NULL, NULL);
+	sqlite3_exec(db, "RELEASE report", NULL, NULL, NULL);
+	return rc;
 }
 
 /* --- time ------------------------------------------------------------------------------------- */
@@ -343,11 +350,12 @@ prune(struct sl_collector *c, int64_t now_s)
 	int64_t flow_days = sl_setting_get(c->store, "flow_days");
 	int64_t session_days = sl_setting_get(c->store, "session_days");
 
-	if (sl_flows_prune(c->flows, now_s - flow_days * DAY_S, &e) < 0 ||
-	    sl_sessions_prune(c->sessions, now_s - session_days * DAY_S, &e) < 0 ||
-	    sl_trend_prune(c->trend, now_s - flow_days * DAY_S, &e) < 0)
+	if (sl_flows_prune(c->reports->flows, now_s - flow_days * DAY_S, &e) < 0 ||
+	    sl_sessions_prune(c->reports->sessions, now_s - session_days * DAY_S, &e) < 0 ||
+	    sl_trend_prune(c->reports->trend, now_s - flow_days * DAY_S, &e) < 0)
 		sl_log(SL_LOG_WARN, "store", "what is old is not dropped: %s", e.message);
-	sl_sessions_set_idle(c->sessions, (uint32_t)sl_setting_get(c->store, "session_idle_s"));
+	sl_sessions_set_idle(c->reports->sessions,
+			     (uint32_t)sl_setting_get(c->store, "session_idle_s"));
 }
 
 static bool
@@ -390,7 +398,7 @@ each_known(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *
 {
 	struct known *w = ctx;
 
-	if (sl_sessions_known(w->c->sessions, id) == 0)
+	if (sl_sessions_known(w->c->reports->sessions, id) == 0)
 		json_array_append_new(w->fresh, json_string(id));
 	snprintf(w->last, sizeof(w->last), "%s", id);
 	return ++w->n < KNOWN_SLICE;
@@ -410,14 +418,14 @@ look_at_peers(struct sl_collector *c, int64_t now_s)
 	end = w.n < KNOWN_SLICE;
 	snprintf(at, sizeof(at), "%s", c->known_at);
 	for (unsigned n = 0; rc == 0 && n < KNOWN_SLICE; n++) {
-		if (!sl_sessions_next(c->sessions, at, at, sizeof(at)) ||
+		if (!sl_sessions_next(c->reports->sessions, at, at, sizeof(at)) ||
 		    (!end && strcmp(at, w.last) > 0))
 			break;
 		if (sl_store_get(c->store, SL_KIND_PEER, at, NULL, NULL) == -ENOENT)
-			rc = sl_sessions_forget(c->sessions, at, &e);
+			rc = sl_sessions_forget(c->reports->sessions, at, &e);
 	}
 	if (rc == 0 && json_array_size(w.fresh) > 0)
-		rc = sl_sessions_know(c->sessions, w.fresh, now_s, &e);
+		rc = sl_sessions_know(c->reports->sessions, w.fresh, now_s, &e);
 	if (rc != 0)
 		sl_log(SL_LOG_WARN, "store", "peers that are new or gone: %s", e.message);
 	snprintf(c->known_at, sizeof(c->known_at), "%s", end ? "" : w.last);
@@ -432,11 +440,11 @@ sl_collector_tick(struct sl_collector *c, int64_t now_s)
 	c->modes_moved |= ledger_moved(c);
 	if (c->modes_moved) {
 		c->modes_moved = false;
-		migration_follow(c->store, c);
+		migration_follow(c->reports, c);
 	}
 	if (now_s - c->ticked_s >= TICK_S || now_s < c->ticked_s) {
 		c->ticked_s = now_s;
-		if (sl_sessions_tick(c->sessions, now_s, &e) < 0)
+		if (sl_sessions_tick(c->reports->sessions, now_s, &e) < 0)
 			sl_log(SL_LOG_WARN, "store", "sessions do not end: %s", e.message);
 		look_at_peers(c, now_s);
 	}
@@ -480,16 +488,16 @@ holds_any(const char *text, const json_t *prefixes)
 }
 
 json_t *
-sl_collector_issued_with(struct sl_collector *c, const json_t *prefixes, struct sl_error *e)
+sl_collector_issued_with(struct sl_store *s, const json_t *prefixes, struct sl_error *e)
 {
-	sqlite3 *db = sl_store_db(c->store);
+	sqlite3 *db = sl_store_db(s);
 	sqlite3_stmt *st = db_prepare(db, "SELECT peer, routes FROM issued ORDER BY peer", e);
 	json_t *out = json_array();
 	int rc = st != NULL ? db_run(st, "") : -EIO;
 
 	for (; rc == 1; rc = sqlite3_step(st) == SQLITE_ROW)
 		if (holds_any(db_text(st, 1), prefixes) &&
-		    sl_store_get(c->store, SL_KIND_PEER, db_text(st, 0), NULL, NULL) == 0)
+		    sl_store_get(s, SL_KIND_PEER, db_text(st, 0), NULL, NULL) == 0)
 			json_array_append_new(out, json_string(db_text(st, 0)));
 	sqlite3_finalize(st);
 	return out;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "collector.h"
 #include "policy_text.h"
 #include "sl_env.h"
 #include "sl_flow_suggest.h"
@@ -100,14 +101,14 @@ parse_prefixes(const json_t *list, struct sl_prefix out[PREFIXES_MAX])
 }
 
 static int
-walk(struct walk *w, struct sl_collector *c, const struct evidence_question *q)
+walk(struct walk *w, struct sl_reports *r, const struct evidence_question *q)
 {
 	struct sl_prefix to[PREFIXES_MAX];
 	struct sl_flows_filter f = {.since_s = q->since_s, .to = to, .peer = q->peer};
 	int rc;
 
 	f.n_to = parse_prefixes(q->prefixes, to);
-	rc = sl_flows_walk(sl_collector_flows(c), &f, each_row, w, w->e);
+	rc = sl_flows_walk(r->flows, &f, each_row, w, w->e);
 	return rc != 0 ? rc : w->rc;
 }
 
@@ -216,7 +217,7 @@ suggest_row(struct walk *w, const struct sl_flow_row *r, const struct judge_answ
 /* --- questions -------------------------------------------------------------------------------- */
 
 int
-evidence_count(struct sl_store *s, struct sl_collector *c, const json_t *prefixes, int64_t since_s,
+evidence_count(struct sl_reports *r, const json_t *prefixes, int64_t since_s,
 	       struct evidence_sum *out, struct sl_error *e)
 {
 	struct evidence_question q = {.prefixes = prefixes, .since_s = since_s};
@@ -224,24 +225,23 @@ evidence_count(struct sl_store *s, struct sl_collector *c, const json_t *prefixe
 	int rc;
 
 	*out = (struct evidence_sum){0};
-	w.now = judge_in_force(s, e);
+	w.now = judge_in_force(r->store, e);
 	if (w.now == NULL && e->err != 0)
 		return e->err;
-	rc = walk(&w, c, &q);
+	rc = walk(&w, r, &q);
 	judge_free(w.now);
 	*out = (struct evidence_sum){.flows = w.flows, .denied = w.denied};
 	return rc;
 }
 
 json_t *
-evidence_denied(struct sl_store *s, struct sl_collector *c, const struct evidence_question *q,
-		struct sl_error *e)
+evidence_denied(struct sl_reports *r, const struct evidence_question *q, struct sl_error *e)
 {
 	struct walk w = {.row = denied_row, .rows_max = q->rows_max, .out = json_array(), .e = e};
 	json_t *o = NULL;
 
-	w.now = judge_in_force(s, e);
-	if ((w.now != NULL || e->err == 0) && walk(&w, c, q) == 0)
+	w.now = judge_in_force(r->store, e);
+	if ((w.now != NULL || e->err == 0) && walk(&w, r, q) == 0)
 		o = json_pack("{s:I, s:I, s:O}", "flows", (json_int_t)w.flows, "denied",
 			      (json_int_t)w.denied, "rows", w.out);
 	json_decref(w.out);
@@ -250,8 +250,8 @@ evidence_denied(struct sl_store *s, struct sl_collector *c, const struct evidenc
 }
 
 json_t *
-evidence_replay(struct sl_store *s, struct sl_collector *c, const struct evidence_question *q,
-		const char *candidate, size_t len, struct sl_error *e)
+evidence_replay(struct sl_reports *r, const struct evidence_question *q, const char *candidate,
+		size_t len, struct sl_error *e)
 {
 	struct walk w = {.row = replay_row,
 			 .rows_max = q->rows_max,
@@ -260,10 +260,10 @@ evidence_replay(struct sl_store *s, struct sl_collector *c, const struct evidenc
 			 .e = e};
 	json_t *o = NULL;
 
-	w.candidate = judge_new(s, candidate, len, sl_clock_wall_ns(), false, e);
+	w.candidate = judge_new(r->store, candidate, len, sl_clock_wall_ns(), false, e);
 	if (w.candidate != NULL)
-		w.now = judge_in_force(s, e);
-	if (w.candidate != NULL && (w.now != NULL || e->err == 0) && walk(&w, c, q) == 0)
+		w.now = judge_in_force(r->store, e);
+	if (w.candidate != NULL && (w.now != NULL || e->err == 0) && walk(&w, r, q) == 0)
 		o = json_pack("{s:{s:I, s:O}, s:{s:I, s:O}, s:I}", "newly_denied", "flows",
 			      (json_int_t)w.denied, "rows", w.out, "newly_allowed", "flows",
 			      (json_int_t)w.allowed, "rows", w.more, "unchanged",
@@ -276,18 +276,18 @@ evidence_replay(struct sl_store *s, struct sl_collector *c, const struct evidenc
 }
 
 json_t *
-evidence_suggest(struct sl_store *s, struct sl_collector *c, const struct evidence_question *q,
-		 uint64_t min_flows, struct sl_error *e)
+evidence_suggest(struct sl_reports *r, const struct evidence_question *q, uint64_t min_flows,
+		 struct sl_error *e)
 {
 	struct walk w = {.row = suggest_row, .e = e};
 	json_t *o = NULL, *doc;
 
-	w.now = judge_in_force(s, e);
+	w.now = judge_in_force(r->store, e);
 	if (w.now == NULL && e->err != 0)
 		return NULL;
 	doc = w.now != NULL ? judge_doc(w.now) : NULL;
 	w.suggest = sl_suggest_new(doc, RULES_CAP, min_flows);
-	if (w.suggest != NULL && walk(&w, c, q) == 0)
+	if (w.suggest != NULL && walk(&w, r, q) == 0)
 		o = sl_suggest_done(w.suggest);
 	sl_suggest_free(w.suggest);
 	json_decref(doc);
@@ -307,13 +307,12 @@ each_gateway(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char
 }
 
 json_t *
-evidence_gaps(struct sl_store *s, struct sl_collector *c, int64_t since_s, struct sl_error *e)
+evidence_gaps(struct sl_reports *r, int64_t since_s, struct sl_error *e)
 {
 	json_t *names = json_array(), *gaps = NULL;
 
-	if (sl_store_walk(s, SL_KIND_GATEWAY, "", each_gateway, names, e) == 0)
-		gaps = sl_flows_gaps(sl_collector_flows(c), names, since_s, sl_collector_now_s(),
-				     e);
+	if (sl_store_walk(r->store, SL_KIND_GATEWAY, "", each_gateway, names, e) == 0)
+		gaps = sl_flows_gaps(r->flows, names, since_s, sl_collector_now_s(), e);
 	json_decref(names);
 	return gaps;
 }

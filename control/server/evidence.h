@@ -4,7 +4,7 @@
 #ifndef SL_EVIDENCE_SERVER_H
 #define SL_EVIDENCE_SERVER_H
 
-#include "collector.h"
+#include "reports.h"
 #include "judge.h"
 
 struct evidence_sum {
@@ -14,8 +14,8 @@ struct evidence_sum {
 
 /** @param prefixes array of text: where the address that is not the peer's lies; empty: anywhere
  * @return 0 or a negative errno with `e` */
-int evidence_count(struct sl_store *s, struct sl_collector *c, const json_t *prefixes,
-		   int64_t since_s, struct evidence_sum *out, struct sl_error *e);
+int evidence_count(struct sl_reports *r, const json_t *prefixes, int64_t since_s,
+		   struct evidence_sum *out, struct sl_error *e);
 
 struct evidence_question {
 	const json_t *prefixes; /* as above */
@@ -24,17 +24,15 @@ struct evidence_question {
 	unsigned rows_max;
 };
 /** {flows, denied, rows}: flows that the policy in force denies. New reference, NULL with `e`. */
-json_t *evidence_denied(struct sl_store *s, struct sl_collector *c,
-			const struct evidence_question *q, struct sl_error *e);
-/** {newly_denied: {flows, rows}, newly_allowed: {flows, rows}, unchanged} of a candidate. */
-json_t *evidence_replay(struct sl_store *s, struct sl_collector *c,
-			const struct evidence_question *q, const char *candidate, size_t len,
+json_t *evidence_denied(struct sl_reports *r, const struct evidence_question *q,
 			struct sl_error *e);
+/** {newly_denied: {flows, rows}, newly_allowed: {flows, rows}, unchanged} of a candidate. */
+json_t *evidence_replay(struct sl_reports *r, const struct evidence_question *q,
+			const char *candidate, size_t len, struct sl_error *e);
 /** As sl_suggest_done(). */
-json_t *evidence_suggest(struct sl_store *s, struct sl_collector *c,
-			 const struct evidence_question *q, uint64_t min_flows, struct sl_error *e);
+json_t *evidence_suggest(struct sl_reports *r, const struct evidence_question *q,
+			 uint64_t min_flows, struct sl_error *e);
 /** By gateway, of all that are enabled; see sl_flows_gaps(). */
-json_t *evidence_gaps(struct sl_store *s, struct sl_collector *c, int64_t since_s,
-		      struct sl_error *e);
+json_t *evidence_gaps(struct sl_reports *r, int64_t since_s, struct sl_error *e);
 
 #endif

@@ -156,6 +156,7 @@ observes_all(const json_t *mode)
 
 struct gather {
 	struct sl_store *s;
+	struct sl_reports *r;
 	struct sl_collector *c;
 	struct migration_facts *out;
 	const json_t *prefixes;
@@ -214,21 +215,23 @@ each_gateway(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char
 		.target_enforced = enforces_all(mode, g->prefixes),
 		.push_age_s = state.push_s != 0 ? SL_MAX(g->now_s - state.push_s, 0) : -1,
 	};
+	json_decref(state.state);
 	return true;
 }
 
-static bool
-each_subscriber(void *ctx, const struct sl_subscriber_info *i)
+/** @param o of repl_view_all() */
+static void
+take_subscriber(struct migration_facts *out, const json_t *o)
 {
-	struct migration_facts *out = ctx;
+	bool connected = json_is_true(json_object_get(o, "connected"));
+	json_int_t schema = json_integer_value(json_object_get(o, "schema"));
 
 	for (unsigned k = 0; k < out->f.n_gateways; k++) {
-		if (strcmp(out->gateway[k].name, i->node) != 0)
+		if (strcmp(out->gateway[k].name, sl_json_text(o, "gateway")) != 0)
 			continue;
-		out->gateway[k].connected = i->connected;
-		out->is_older[k] = i->connected && i->schema != 0 && i->schema < MIGRATION_SCHEMA;
+		out->gateway[k].connected = connected;
+		out->is_older[k] = connected && schema != 0 && schema < MIGRATION_SCHEMA;
 	}
-	return true;
 }
 
 /* --- distribution ----------------------------------------------------------------------------- */
@@ -278,15 +281,15 @@ count_anew(struct sl_store *s, const json_t *entry)
 
 /** Most targets go to the same ones: counted once until something changes. */
 static unsigned
-count_peers(struct sl_store *s, struct sl_collector *c, const json_t *entry)
+count_peers(struct sl_reports *r, const json_t *entry)
 {
-	json_t *memo = sl_collector_memo(c), *n;
+	json_t *memo = sl_reports_memo(r), *n;
 	json_t *list = json_object_get(entry, "distribute");
 	char *key = json_is_array(list) ? json_dumps(list, JSON_COMPACT) : strdup("*");
 
 	n = key != NULL ? json_object_get(memo, key) : NULL;
 	if (key != NULL && n == NULL) {
-		n = json_integer(count_anew(s, entry));
+		n = json_integer(count_anew(r->store, entry));
 		json_object_set_new(memo, key, n);
 	}
 	free(key);
@@ -329,14 +332,13 @@ ask_evidence(struct gather *g, struct sl_error *e)
 	struct evidence_sum sum;
 	json_t *gaps, *gap;
 	size_t i;
-	int rc = evidence_count(g->s, g->c, g->prefixes, g->now_s - f->window_s, &sum, e);
+	int rc = evidence_count(g->r, g->prefixes, g->now_s - f->window_s, &sum, e);
 
 	if (rc != 0)
 		return rc;
 	f->flows = sum.flows;
 	f->would_deny = sum.denied;
-	gaps = sl_flows_gaps(sl_collector_flows(g->c), g->out->names, g->now_s - f->window_s,
-			     g->now_s, e);
+	gaps = sl_flows_gaps(g->r->flows, g->out->names, g->now_s - f->window_s, g->now_s, e);
 	f->covered_s = json_array_size(gaps) > 0 ? f->window_s : 0;
 	json_array_foreach (gaps, i, gap) {
 		/* rows come every few seconds: what is not there yet is no gap */
@@ -357,8 +359,8 @@ ask_trend(struct gather *g, const char *target, const json_t *entry, struct sl_e
 	bool has_baseline = sl_trend_parse(json_object_get(entry, "baseline"), &out->baseline) == 0;
 	/* before it enters observed: the day before; then: the last hour */
 	int64_t window = has_baseline ? 3600 : DAY_S;
-	int rc = sl_trend_mean(sl_collector_trend(g->c), NULL, target, g->now_s - window,
-			       g->now_s + 1, &out->now, e);
+	int rc = sl_trend_mean(g->r->trend, NULL, target, g->now_s - window, g->now_s + 1,
+			       &out->now, e);
 
 	if (rc == 0 && out->now.samples > 0)
 		out->f.now = &out->now;
@@ -368,14 +370,21 @@ ask_trend(struct gather *g, const char *target, const json_t *entry, struct sl_e
 }
 
 int
-migration_facts(struct sl_store *s, struct sl_collector *c, const struct sl_publisher *p,
+migration_facts(struct sl_reports *r, struct sl_collector *c, const json_t *connected,
 		const char *target, bool judge, struct migration_facts *out, struct sl_error *e)
 {
+	struct sl_store *s = r->store;
 	json_t *prefixes = target != NULL ? migration_prefixes(s, target) : json_array(), *entry;
-	struct gather g = {
-		.s = s, .c = c, .out = out, .prefixes = prefixes, .now_s = sl_collector_now_s()};
+	struct gather g = {.s = s,
+			   .r = r,
+			   .c = c,
+			   .out = out,
+			   .prefixes = prefixes,
+			   .now_s = sl_collector_now_s()};
+	json_t *subscriber;
 	unsigned wg = 0;
 	uint64_t rev;
+	size_t i;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
@@ -383,8 +392,9 @@ migration_facts(struct sl_store *s, struct sl_collector *c, const struct sl_publ
 	out->f.gateway = out->gateway;
 	out->f.window_s = MIGRATION_WINDOW_S;
 	rc = sl_store_walk(s, SL_KIND_GATEWAY, "", each_gateway, &g, e);
-	if (p != NULL)
-		sl_publisher_walk(p, each_subscriber, out);
+	json_array_foreach ((json_t *)connected, i, subscriber) {
+		take_subscriber(out, subscriber);
+	}
 	sl_store_walk(s, SL_KIND_MIGRATION, "", each_entry, &wg, NULL);
 	out->f.distributed = wg;
 	count_major(s, &out->f);
@@ -392,7 +402,7 @@ migration_facts(struct sl_store *s, struct sl_collector *c, const struct sl_publ
 	if (rc == 0 && entry != NULL) {
 		out->f.in_policy = sl_store_get(s, SL_KIND_TARGET, target, NULL, NULL) == 0;
 		if (judge)
-			out->f.peers = count_peers(s, c, entry);
+			out->f.peers = count_peers(r, entry);
 		rc = ask_trend(&g, target, entry, e);
 		if (rc == 0 && judge)
 			rc = ask_evidence(&g, e);
@@ -411,7 +421,7 @@ migration_facts_free(struct migration_facts *f)
 /* --- following -------------------------------------------------------------------------------- */
 
 struct follow {
-	struct sl_store *s;
+	struct sl_reports *r;
 	struct sl_collector *c;
 	json_t *moved; /* target -> entry */
 };
@@ -431,7 +441,7 @@ each_to_follow(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const ch
 		return true;
 	}
 	entry = json_loadb(text, len, 0, NULL);
-	if (migration_facts(f->s, f->c, NULL, id + 7, false, facts, &e) == 0 &&
+	if (migration_facts(f->r, f->c, NULL, id + 7, false, facts, &e) == 0 &&
 	    sl_ledger_derive(entry, &facts->f,
 			     sl_time_str((uint64_t)sl_collector_now_s() * 1000000000, now)))
 		json_object_set(f->moved, id, entry);
@@ -442,7 +452,7 @@ each_to_follow(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const ch
 }
 
 void
-migration_follow(struct sl_store *s, struct sl_collector *c)
+migration_follow(struct sl_reports *r, struct sl_collector *c)
 {
 	static const struct sl_trail_row row = {.actor = "gateways",
 						.source = "-",
@@ -450,23 +460,23 @@ migration_follow(struct sl_store *s, struct sl_collector *c)
 						.path = "-",
 						.request_id = "-",
 						.outcome = "done"};
-	struct follow f = {.s = s, .c = c, .moved = json_object()};
+	struct follow f = {.r = r, .c = c, .moved = json_object()};
 	struct sl_error e = {0};
 	struct sl_store_txn *t;
 	const char *id;
 	json_t *entry;
 	uint64_t seq;
-	int rc = sl_store_walk(s, SL_KIND_MIGRATION, "", each_to_follow, &f, &e);
+	int rc = sl_store_walk(r->store, SL_KIND_MIGRATION, "", each_to_follow, &f, &e);
 
 	if (rc == 0 && json_object_size(f.moved) > 0) {
-		t = sl_store_begin(s, "gateways", "modes", &e);
+		t = sl_store_begin(r->store, "gateways", "modes", &e);
 		rc = t != NULL ? 0 : e.err;
 		json_object_foreach (f.moved, id, entry) {
 			if (rc == 0)
 				rc = sl_store_put(t, SL_KIND_MIGRATION, id, SL_REV_ANY, entry, &e);
 		}
 		if (rc == 0)
-			rc = sl_trail_change(s, t, &row, &e);
+			rc = sl_trail_change(r->store, t, &row, &e);
 		if (t != NULL && rc == 0)
 			rc = sl_store_commit(t, &seq, &e);
 		else if (t != NULL)

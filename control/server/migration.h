@@ -6,7 +6,6 @@
 
 #include "collector.h"
 #include "sl_ledger.h"
-#include "sl_publisher.h"
 
 #define MIGRATION_GATEWAYS 1024
 #define MIGRATION_WINDOW_S 86400
@@ -23,11 +22,11 @@ struct migration_facts {
 
 /**
  * Gather what is known about a target (NULL: the deployment alone).
- * @param p who is connected, NULL: nobody; @param judge also count peers and ask the evidence
- * (slow)
+ * @param connected as repl_view_all() has it, NULL: nobody; @param judge also count peers and ask
+ * the evidence (slow)
  * @return 0 or a negative errno with `e`; migration_facts_free() in any case
  */
-int migration_facts(struct sl_store *s, struct sl_collector *c, const struct sl_publisher *p,
+int migration_facts(struct sl_reports *r, struct sl_collector *c, const json_t *connected,
 		    const char *target, bool judge, struct migration_facts *out,
 		    struct sl_error *e);
 void migration_facts_free(struct migration_facts *f);
@@ -40,6 +39,6 @@ json_t *migration_prefixes(struct sl_store *s, const char *target);
 /** Is the target reached through the tunnel, and does this peer get it? */
 bool migration_distributes(const json_t *entry, const char *peer, const json_t *peer_body);
 /** Let the entries follow what gateways enforce. */
-void migration_follow(struct sl_store *s, struct sl_collector *c);
+void migration_follow(struct sl_reports *r, struct sl_collector *c);
 
 #endif

@@ -11,12 +11,12 @@
 #define DAY_S 86400
 #define ROWS 200
 
-static struct sl_collector *
-collector(struct sl_call *c, struct sl_error *e)
+static bool
+has_reports(struct sl_call *c, struct sl_error *e)
 {
-	if (c->rest->c.collector == NULL)
+	if (c->reports == NULL)
 		sl_call_not_primary(c, "what gateways report", e);
-	return c->rest->c.collector;
+	return c->reports != NULL;
 }
 
 /** A target's name or a prefix. */
@@ -44,7 +44,7 @@ answer(struct sl_call *c, json_t *o, const struct evidence_question *q, struct s
 
 	if (o == NULL)
 		return e->err != 0 ? e->err : sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
-	gaps = evidence_gaps(c->store, c->rest->c.collector, q->since_s, e);
+	gaps = evidence_gaps(c->reports, q->since_s, e);
 	if (gaps == NULL) {
 		json_decref(o);
 		return e->err;
@@ -67,7 +67,7 @@ sl_op_get_would_deny(struct sl_call *c, struct sl_error *e)
 	json_t *prefixes = NULL;
 	int rc;
 
-	if (collector(c, e) == NULL)
+	if (!has_reports(c, e))
 		return e->err;
 	if (c->q[SL_Q_LIMIT] != NULL)
 		q.rows_max = (unsigned)c->q_int[SL_Q_LIMIT];
@@ -75,8 +75,7 @@ sl_op_get_would_deny(struct sl_call *c, struct sl_error *e)
 	rc = read_where(c, c->q[SL_Q_TARGET], &prefixes, e);
 	q.prefixes = prefixes;
 	e->err = 0;
-	rc = rc != 0 ? rc
-		     : answer(c, evidence_denied(c->store, c->rest->c.collector, &q, e), &q, e);
+	rc = rc != 0 ? rc : answer(c, evidence_denied(c->reports, &q, e), &q, e);
 	json_decref(prefixes);
 	return rc;
 }
@@ -98,7 +97,7 @@ sl_op_replay_policy(struct sl_call *c, struct sl_error *e)
 	char *text;
 	int rc;
 
-	if (collector(c, e) == NULL)
+	if (!has_reports(c, e))
 		return e->err;
 	rc = read_body(c, &q, &prefixes, e);
 	q.prefixes = prefixes;
@@ -107,7 +106,7 @@ sl_op_replay_policy(struct sl_call *c, struct sl_error *e)
 		rc = sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
 	if (rc == 0) {
 		e->err = 0;
-		o = evidence_replay(c->store, c->rest->c.collector, &q, text, strlen(text), e);
+		o = evidence_replay(c->reports, &q, text, strlen(text), e);
 		if (o == NULL && e->err != 0)
 			sl_error_under(e, "/policy");
 		rc = answer(c, o, &q, e);
@@ -125,16 +124,14 @@ sl_op_suggest_policy(struct sl_call *c, struct sl_error *e)
 	json_t *prefixes = NULL;
 	int rc;
 
-	if (collector(c, e) == NULL)
+	if (!has_reports(c, e))
 		return e->err;
 	rc = read_body(c, &q, &prefixes, e);
 	q.prefixes = prefixes;
 	e->err = 0;
 	rc = rc != 0 ? rc
-		     : answer(c,
-			      evidence_suggest(c->store, c->rest->c.collector, &q,
-					       (uint64_t)SL_MAX(min, 0), e),
-			      &q, e);
+		     : answer(c, evidence_suggest(c->reports, &q, (uint64_t)SL_MAX(min, 0), e), &q,
+			      e);
 	json_decref(prefixes);
 	return rc;
 }

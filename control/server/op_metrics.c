@@ -115,27 +115,27 @@ each_gateway(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char
 
 	if (!sl_collector_gateway(x->c, id, &g))
 		return true;
+	json_decref(g.state);
 	sl_prom_real(x->f, "sluice_control_clock_skew_seconds", (double)g.skew_ms / 1000, "node",
 		     id, NULL);
 	return true;
 }
 
 static void
-collected(FILE *f, struct sl_store *s, struct sl_collector *c)
+collected(FILE *f, const struct sl_call *c)
 {
 	struct {
 		FILE *f;
 		struct sl_collector *c;
-	} x = {f, c};
+	} x = {f, c->rest->c.collector};
 
-	if (c == NULL)
+	if (c->reports == NULL)
 		return;
 	sl_prom_single(f, "sluice_control_sessions_open", "gauge",
-		       "user sessions that have not ended",
-		       sl_sessions_open(sl_collector_sessions(c)));
+		       "user sessions that have not ended", sl_sessions_open(c->reports->sessions));
 	sl_prom_head(f, "sluice_control_clock_skew_seconds", "gauge",
 		     "a gateway's clock less ours");
-	sl_store_walk(s, SL_KIND_GATEWAY, "", each_gateway, &x, NULL);
+	sl_store_walk(c->store, SL_KIND_GATEWAY, "", each_gateway, &x, NULL);
 }
 
 /** How long the loop is at work at a stretch. */
@@ -156,16 +156,17 @@ turns(FILE *f, const struct sl_turns *t)
 
 /** What will stop working by itself. */
 static void
-endings(FILE *f, const struct sl_rest *r)
+endings(FILE *f, const struct sl_call *c)
 {
 	static const char name[] = "sluice_control_token_expiry_timestamp_seconds";
 	int64_t now = (int64_t)(sl_rest_wall_ns() / 1000000000);
 	struct sl_token_endings t;
 	unsigned n = 0;
 
-	sl_token_endings(r->c.store, now, now + SL_TLS_ALARM_DAYS * 86400, &t);
+	sl_token_endings(c->store, now, now + SL_TLS_ALARM_DAYS * 86400, &t);
 	sl_prom_single(f, "sluice_control_certificate_expiry_timestamp_seconds", "gauge",
-		       "when this server's certificate ends", (uint64_t)sl_tls_not_after(r->c.tls));
+		       "when this server's certificate ends",
+		       (uint64_t)sl_tls_not_after(c->rest->c.tls));
 	sl_prom_single(f, "sluice_control_tokens_expiring", "gauge",
 		       "tokens that end within 14 days", t.soon);
 	for (unsigned i = 0; i < SL_SR_N; i++) {
@@ -223,16 +224,14 @@ stream(FILE *f, const struct sl_rpc_server *server)
 	sl_prom_single(f, "sluice_control_stream_connections", "gauge", "open now", st.connections);
 }
 
-int
-sl_op_get_metrics(struct sl_call *c, struct sl_error *e)
+/** What the loop knows. */
+static void
+of_loop(FILE *f, const struct sl_call *c)
 {
 	struct sl_store *s = c->store;
 	struct sl_rest_stats st;
 	struct sl_epoch epoch;
-	FILE *f = open_memstream(&c->out_text, &c->out_len);
 
-	if (f == NULL)
-		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
 	sl_rest_stats(c->rest, &st);
 	sl_store_epoch(s, &epoch);
 	sl_prom_head(f, "sluice_build_info", "gauge", "version of the program");
@@ -255,13 +254,36 @@ sl_op_get_metrics(struct sl_call *c, struct sl_error *e)
 	sl_prom_single(f, "sluice_control_http_connections", "gauge", "open now", st.connections);
 	turns(f, c->rest->c.turns);
 	stream(f, c->rest->c.stream);
-	endings(f, c->rest);
-	objects(f, s);
-	providers(f, s);
 	subscribers(f, c->rest->c.publisher);
-	collected(f, s, c->rest->c.collector);
+}
+
+/** What is counted in the store. */
+static void
+of_store(FILE *f, const struct sl_call *c)
+{
+	endings(f, c);
+	objects(f, c->store);
+	providers(f, c->store);
+	collected(f, c);
+}
+
+int
+sl_op_get_metrics(struct sl_call *c, struct sl_error *e)
+{
+	char *before = c->out_text;
+	FILE *f = open_memstream(&c->out_text, &c->out_len);
+
+	if (f == NULL)
+		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+	if (before != NULL)
+		fputs(before, f);
+	free(before);
+	if (c->part == 0)
+		of_loop(f, c);
+	else
+		of_store(f, c);
 	if (fclose(f) != 0)
 		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
 	c->out_type = "text/plain; version=0.0.4";
-	return 0;
+	return c->part == 0 ? SL_CALL_HELPER : 0;
 }

@@ -6,7 +6,18 @@
 
 #include "change.h"
 #include "migration.h"
+#include "repl_view.h"
 #include "sl_json.h"
+
+/** Who is connected only the loop knows; all else is a thread's. */
+static int
+leave_loop(struct sl_call *c, int where, struct sl_error *e)
+{
+	if (c->rest->c.collector == NULL)
+		return sl_call_not_primary(c, "the ledger's facts", e);
+	c->connected = repl_view_all(c->rest->c.publisher);
+	return c->connected != NULL ? where : sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+}
 
 static struct migration_facts *
 facts_new(struct sl_call *c, const char *target, bool judge_flows, struct sl_error *e)
@@ -17,8 +28,8 @@ facts_new(struct sl_call *c, const char *target, bool judge_flows, struct sl_err
 		sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
 		return NULL;
 	}
-	if (migration_facts(c->store, c->rest->c.collector, c->rest->c.publisher, target,
-			    judge_flows, f, e) == 0)
+	if (migration_facts(c->reports, c->rest->c.collector, c->connected, target, judge_flows, f,
+			    e) == 0)
 		return f;
 	migration_facts_free(f);
 	free(f);
@@ -77,7 +88,7 @@ target_json(struct sl_call *c, const char *name, const json_t *entry,
 			  "path", sl_ledger_is_wg(s) ? "wg" : "vpn", "peers", (int)f->f.peers);
 
 	if (s == SL_LEDGER_VPN)
-		stale = sl_collector_issued_with(c->rest->c.collector, prefixes, e);
+		stale = sl_collector_issued_with(c->store, prefixes, e);
 	if (o != NULL && n > 0) {
 		json_object_set_new(o, "next_state", json_string(sl_ledger_state_name(next)));
 		json_object_set_new(o, "gates", sl_gates_json(gate, n));
@@ -117,8 +128,8 @@ each_target(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char 
 	return l->rc == 0;
 }
 
-int
-sl_op_get_migration(struct sl_call *c, struct sl_error *e)
+static int
+show_all(struct sl_call *c, struct sl_error *e)
 {
 	struct listing l = {.c = c, .items = json_array(), .e = e};
 	struct sl_gate gate[SL_GATES_MAX];
@@ -128,10 +139,6 @@ sl_op_get_migration(struct sl_call *c, struct sl_error *e)
 	unsigned n, next;
 	int rc;
 
-	if (c->rest->c.collector == NULL) {
-		json_decref(l.items);
-		return sl_call_not_primary(c, "the ledger's facts", e);
-	}
 	rc = sl_store_walk(c->store, SL_KIND_TARGET, "", each_target, &l, e);
 	rc = rc != 0 ? rc : l.rc;
 	f = rc == 0 ? facts_new(c, NULL, false, e) : NULL;
@@ -154,15 +161,19 @@ sl_op_get_migration(struct sl_call *c, struct sl_error *e)
 }
 
 int
-sl_op_get_migration_target(struct sl_call *c, struct sl_error *e)
+sl_op_get_migration(struct sl_call *c, struct sl_error *e)
+{
+	return c->part == 0 ? leave_loop(c, SL_CALL_HELPER, e) : show_all(c, e);
+}
+
+static int
+show_target(struct sl_call *c, struct sl_error *e)
 {
 	struct migration_facts *f;
 	json_t *entry;
 	uint64_t rev;
 	int rc;
 
-	if (c->rest->c.collector == NULL)
-		return sl_call_not_primary(c, "the ledger's facts", e);
 	entry = migration_entry(c->store, c->arg[0], &rev);
 	if (entry == NULL)
 		return sl_call_not_found("target", c->arg[0], e);
@@ -171,6 +182,12 @@ sl_op_get_migration_target(struct sl_call *c, struct sl_error *e)
 	facts_free(f);
 	json_decref(entry);
 	return rc;
+}
+
+int
+sl_op_get_migration_target(struct sl_call *c, struct sl_error *e)
+{
+	return c->part == 0 ? leave_loop(c, SL_CALL_HELPER, e) : show_target(c, e);
 }
 
 /* --- steps ------------------------------------------------------------------------------------ */
@@ -198,8 +215,8 @@ change_target(struct sl_call *c,
 	uint64_t rev;
 	int rc;
 
-	if (c->rest->c.collector == NULL)
-		return sl_call_not_primary(c, "the ledger's facts", e);
+	if (c->part == 0)
+		return leave_loop(c, SL_CALL_WRITER, e);
 	entry = migration_entry(c->store, c->arg[0], &rev);
 	if (entry == NULL)
 		return sl_call_not_found("target", c->arg[0], e);
@@ -210,7 +227,7 @@ change_target(struct sl_call *c,
 	rc = rc != 0 ? rc : put_entry(c, id, rev, entry, e);
 	json_decref(entry);
 	facts_free(f);
-	return rc != 0 || c->done ? rc : sl_op_get_migration_target(c, e);
+	return rc != 0 || c->done ? rc : show_target(c, e);
 }
 
 static int
@@ -298,8 +315,8 @@ sl_op_put_migration_deployment(struct sl_call *c, struct sl_error *e)
 	unsigned n;
 	int rc;
 
-	if (c->rest->c.collector == NULL)
-		return sl_call_not_primary(c, "the ledger's facts", e);
+	if (c->part == 0)
+		return leave_loop(c, SL_CALL_WRITER, e);
 	f = facts_new(c, NULL, false, e);
 	if (f == NULL)
 		return e->err;
@@ -320,5 +337,5 @@ sl_op_put_migration_deployment(struct sl_call *c, struct sl_error *e)
 		json_object_set(entry, "major", (json_t *)major);
 	rc = put_entry(c, "deployment", rev, entry, e);
 	json_decref(entry);
-	return rc != 0 || c->done ? rc : sl_op_get_migration(c, e);
+	return rc != 0 || c->done ? rc : show_all(c, e);
 }

@@ -75,7 +75,7 @@ sl_op_list_sessions(struct sl_call *c, struct sl_error *e)
 	json_t *o;
 	int rc;
 
-	if (c->rest->c.collector == NULL) {
+	if (c->reports == NULL) {
 		json_decref(l.items);
 		return sl_call_not_primary(c, "what gateways report", e);
 	}
@@ -83,8 +83,7 @@ sl_op_list_sessions(struct sl_call *c, struct sl_error *e)
 		l.limit = (size_t)c->q_int[SL_Q_LIMIT];
 	if (c->q[SL_Q_AFTER] != NULL)
 		f.before_id = strtoll(c->q[SL_Q_AFTER], NULL, 10);
-	rc = sl_sessions_walk(sl_collector_sessions(c->rest->c.collector), &f, sl_collector_now_s(),
-			      each_session, &l, e);
+	rc = sl_sessions_walk(c->reports->sessions, &f, sl_collector_now_s(), each_session, &l, e);
 	if (rc != 0) {
 		json_decref(l.items);
 		return rc;
@@ -116,11 +115,11 @@ sl_op_get_peer_usage(struct sl_call *c, struct sl_error *e)
 
 	if (rc != 0)
 		return rc;
-	if (c->rest->c.collector == NULL)
+	if (c->reports == NULL)
 		return sl_call_not_primary(c, "what gateways report", e);
 	hours = json_array();
-	rc = sl_sessions_usage(sl_collector_sessions(c->rest->c.collector), c->arg[0],
-			       now - days * DAY_S, now + 1, each_hour, hours, e);
+	rc = sl_sessions_usage(c->reports->sessions, c->arg[0], now - days * DAY_S, now + 1,
+			       each_hour, hours, e);
 	if (rc != 0) {
 		json_decref(hours);
 		return rc;
@@ -136,7 +135,7 @@ seen(struct sl_call *c, const char *peer, int64_t *handshake)
 {
 	int64_t data;
 
-	sl_sessions_seen(sl_collector_sessions(c->rest->c.collector), peer, &data, handshake);
+	sl_sessions_seen(c->reports->sessions, peer, &data, handshake);
 	return data;
 }
 
@@ -148,7 +147,7 @@ is_unused(struct sl_call *c, const char *id, const json_t *body)
 
 	/* one that never came is unused since it is known here, not since ever */
 	if (last == 0)
-		last = sl_sessions_known(sl_collector_sessions(c->rest->c.collector), id);
+		last = sl_sessions_known(c->reports->sessions, id);
 	return last != 0 && last < sl_collector_now_s() - days * DAY_S;
 }
 
@@ -166,7 +165,7 @@ show_unused(struct sl_call *c, const char *id, uint64_t rev, json_t *body)
 int
 sl_op_list_unused_peers(struct sl_call *c, struct sl_error *e)
 {
-	if (c->rest->c.collector == NULL)
+	if (c->reports == NULL)
 		return sl_call_not_primary(c, "what gateways report", e);
 	return page_list(c, SL_KIND_PEER, is_unused, show_unused, e);
 }

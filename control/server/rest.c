@@ -14,6 +14,7 @@
 #include "kept.h"
 #include "leaving.h"
 #include "problem.h"
+#include "reports.h"
 #include "resume.h"
 #include "sl_log.h"
 #include "sl_rate.h"
@@ -304,12 +305,14 @@ open_threads(struct sl_rest *r, struct sl_error *e)
 		r->helper = sl_tasks_new(r->c.base, "rest-helper", e);
 	if (r->helper == NULL)
 		return e->err;
-	if (sl_store_role(r->c.store) != SL_STORE_PRIMARY)
+	r->writer = r->c.writer;
+	r->writer_store = r->c.writer_store;
+	if (r->c.collector == NULL)
 		return 0;
-	r->writer_store = sl_store_open_again(r->c.store, SL_STORE_WRITE, e);
-	if (r->writer_store != NULL)
-		r->writer = sl_tasks_new(r->c.base, "rest-writer", e);
-	return r->writer != NULL ? 0 : e->err;
+	r->writer_reports = sl_reports_new(r->writer_store, e);
+	if (r->writer_reports != NULL)
+		r->helper_reports = sl_reports_new(r->helper_store, e);
+	return r->helper_reports != NULL ? 0 : e->err;
 }
 
 static int
@@ -366,8 +369,8 @@ sl_rest_free(struct sl_rest *r)
 
 	if (r == NULL)
 		return;
-	sl_tasks_free(r->writer); /* they end with what they are doing */
-	sl_tasks_free(r->helper);
+	sl_tasks_free(r->helper); /* it ends with what it is doing */
+	r->helper = NULL;
 	if (r->seal_timer != NULL)
 		event_free(r->seal_timer);
 	if (r->writer != NULL)
@@ -390,7 +393,8 @@ sl_rest_free(struct sl_rest *r)
 	free(r->name);
 	free(r->state_dir);
 	free(r->host);
-	sl_store_close(r->writer_store);
+	sl_reports_free(r->writer_reports);
+	sl_reports_free(r->helper_reports);
 	sl_store_close(r->helper_store);
 	free(r);
 }

@@ -18,6 +18,7 @@
 struct sl_rest;
 struct sl_collector;
 struct sl_rpc_server;
+struct sl_tasks;
 struct sl_turns;
 
 struct sl_rest_conf {
@@ -25,6 +26,8 @@ struct sl_rest_conf {
 	struct sl_store *store; /* of a follower: a handle on which no snapshot comes in */
 	const struct sl_pepper *pepper;
 	struct sl_publisher *publisher; /* NULL: no gateways (tests) */
+	struct sl_tasks *writer;	/* the thread that changes the store; NULL: a follower */
+	struct sl_store *writer_store;	/* its handle */
 	struct sl_collector *collector; /* what gateways report; NULL: a follower */
 	struct sl_tls *tls;
 	const struct sl_allow_cert *certs;
@@ -43,7 +46,7 @@ struct sl_rest_conf {
 /** Strings are copied; what it points to outlives it. @return NULL with an error: socket,
  * no_memory, store_io, internal */
 struct sl_rest *sl_rest_new(const struct sl_rest_conf *c, struct sl_error *e);
-/** Requests that still wait are dropped. NULL allowed. */
+/** The writer has ended before. Requests that still wait are dropped. NULL allowed. */
 void sl_rest_free(struct sl_rest *r);
 /** The port that it listens on (of port 0: the one that was given). */
 uint16_t sl_rest_port(const struct sl_rest *r);

@@ -17,6 +17,7 @@
 struct door;
 struct sl_rate;
 struct sl_call;
+struct sl_reports;
 
 TAILQ_HEAD(sl_call_list, sl_call);
 
@@ -34,7 +35,8 @@ struct sl_rest {
 	struct rest_counts counts;
 	struct sl_tasks *writer; /* of the store; NULL: a follower's */
 	struct sl_tasks *helper;
-	struct sl_store *writer_store, *helper_store; /* their handles */
+	struct sl_store *writer_store, *helper_store;	    /* their handles */
+	struct sl_reports *writer_reports, *helper_reports; /* the same; NULL: a follower's */
 	uint64_t pruned_ns; /* kept answers and the audit were tidied then */
 	bool tidying;
 	struct sl_task tidy;

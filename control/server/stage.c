@@ -78,25 +78,11 @@ work_run(struct sl_task *t)
 	struct sl_call *c = call_of(t);
 
 	c->rc = work(c, &c->e);
-	if (c->rc != SL_CALL_AGAIN)
+	if (c->rc <= 0)
 		settle(c);
 }
 
-static void
-work_done(struct sl_task *t)
-{
-	struct sl_call *c = call_of(t);
-	struct sl_rest *r = c->rest;
-
-	if (c->rc != SL_CALL_AGAIN) {
-		c->store = r->c.store;
-		sl_call_finish(c, c->rc, &c->e);
-		return;
-	}
-	c->part++;
-	call_publish(c);
-	sl_tasks_give(c->store == r->writer_store ? r->writer : r->helper, t);
-}
+static void work_done(struct sl_task *t);
 
 /** Whoever holds the store's write lock has held it for all that time: others waited before. */
 static void
@@ -111,6 +97,22 @@ write_run(struct sl_task *t)
 				"the store was not free to be changed for 5 s");
 }
 
+static int
+to_writer(struct sl_call *c, void (*run)(struct sl_task *t))
+{
+	c->store = c->rest->writer_store;
+	c->reports = c->rest->writer_reports;
+	return give(c, c->rest->writer, run, work_done);
+}
+
+static int
+to_helper(struct sl_call *c)
+{
+	c->store = c->rest->helper_store;
+	c->reports = c->rest->helper_reports;
+	return give(c, c->rest->helper, work_run, work_done);
+}
+
 static void
 body_run(struct sl_task *t)
 {
@@ -122,8 +124,8 @@ body_run(struct sl_task *t)
 
 /** What it waited for may have taken long: a login that was revoked meanwhile changes nothing. From
  * here on requests are done in the order in which they were given, a revocation among them. */
-static int
-go_on(struct sl_call *c, struct sl_error *e)
+static bool
+may_go_on(struct sl_call *c, struct sl_error *e)
 {
 	struct evhttp_connection *conn = evhttp_request_get_connection(c->req);
 
@@ -131,8 +133,37 @@ go_on(struct sl_call *c, struct sl_error *e)
 	    sl_rest_login_still(c->rest,
 				conn != NULL ? evhttp_connection_get_bufferevent(conn) : NULL,
 				&c->who, &c->from))
-		return stage_begin(c, e);
-	return sl_fail(e, -EACCES, "login_ended", "", "the login ended while the request waited");
+		return true;
+	sl_fail(e, -EACCES, "login_ended", "", "the login ended while the request waited");
+	return false;
+}
+
+static int
+go_on(struct sl_call *c, struct sl_error *e)
+{
+	return may_go_on(c, e) ? stage_begin(c, e) : e->err;
+}
+
+static void
+work_done(struct sl_task *t)
+{
+	struct sl_call *c = call_of(t);
+	struct sl_rest *r = c->rest;
+
+	if (c->rc == SL_CALL_WRITER && !may_go_on(c, &c->e))
+		c->rc = c->e.err;
+	if (c->rc <= 0) {
+		c->store = r->c.store;
+		c->reports = NULL;
+		sl_call_finish(c, c->rc, &c->e);
+		return;
+	}
+	c->part++;
+	call_publish(c);
+	if (c->rc == SL_CALL_WRITER)
+		to_writer(c, write_run);
+	else
+		sl_tasks_give(c->store == r->writer_store ? r->writer : r->helper, t);
 }
 
 static void
@@ -162,8 +193,7 @@ stage_refused(struct sl_call *c, int rc, struct sl_error *e)
 		return rc;
 	c->rc = rc;
 	c->e = *e;
-	c->store = r->writer_store;
-	return give(c, r->writer, refused_run, work_done);
+	return to_writer(c, refused_run);
 }
 
 /* --- the loop --------------------------------------------------------------------------------- */
@@ -215,6 +245,10 @@ work_here(struct sl_call *c, struct sl_error *e)
 {
 	int rc = work(c, e);
 
+	if (rc == SL_CALL_HELPER || rc == SL_CALL_WRITER) {
+		c->part++;
+		return rc == SL_CALL_HELPER ? to_helper(c) : to_writer(c, write_run);
+	}
 	if (rc != -EBUSY || strcmp(e->reason, "store_busy") != 0 || c->tries >= STORE_TRIES)
 		return rc;
 	return wait(c, e);
@@ -238,8 +272,7 @@ void
 stage_resume(struct sl_call *c)
 {
 	c->begun = true;
-	c->store = c->rest->writer_store;
-	give(c, c->rest->writer, write_run, work_done);
+	to_writer(c, write_run);
 }
 
 int
@@ -256,14 +289,11 @@ stage_begin(struct sl_call *c, struct sl_error *e)
 	if (has_twin(c)) /* its answer is this one's */
 		return wait(c, e);
 	c->begun = true;
-	if (place == SL_RUNS_HELPER) {
-		c->store = r->helper_store;
-		return give(c, r->helper, work_run, work_done);
-	}
+	if (place == SL_RUNS_HELPER)
+		return to_helper(c);
 	if (!c->body_read && c->text_len > BODY_HERE)
 		return give(c, r->helper, body_run, body_done);
 	if (place == SL_RUNS_LOOP)
 		return work_here(c, e);
-	c->store = r->writer_store;
-	return give(c, r->writer, write_run, work_done);
+	return to_writer(c, write_run);
 }

@@ -26,27 +26,39 @@ TURN_S = 0.2  # no turn of the loop works longer: generous too, a processor is s
 PART = 300  # objects of one transaction of a request that may be done in parts
 
 
-class Subscriber(threading.Thread):
-    """A gateway as far as the stream goes: it acknowledges, and notes when heartbeats come."""
+class Stream:
+    """A connection of the stream, logged in."""
 
-    def __init__(self, c, name, token):
-        super().__init__(daemon=True)
+    def __init__(self, c, token):
         ctx = c.context()
         ctx.set_alpn_protocols(["sluice-repl/1"])
         self.sock = ctx.wrap_socket(socket.create_connection(("127.0.0.1", c.repl), 10), server_hostname="127.0.0.1")
         self.file = self.sock.makefile("rb")
-        self.sock.settimeout(None)
-        self.beats, self.seq, self.ops, self.ended = [time.monotonic()], 0, [], False
-        for i, (method, params) in enumerate((("auth.login", {"token": token, "client": "test"}),
-                                              ("repl.subscribe", {"node": name, "scope": "gateway", "schema": [1]}))):
-            self.send(method, params, i + 1)
-            while json.loads(self.file.readline()).get("id") != i + 1:
-                pass
-        self.start()
+        self.call("auth.login", {"token": token, "client": "test"})
+        self.sock.settimeout(60)
 
     def send(self, method, params, i=None):
         m = {"jsonrpc": "2.0", "method": method, "params": params, **({"id": i} if i else {})}
         self.sock.sendall(json.dumps(m).encode() + b"\n")
+
+    def call(self, method, params):
+        self.send(method, params, 1)
+        while (m := json.loads(self.file.readline())).get("id") != 1:
+            pass
+        return m
+
+
+class Subscriber(Stream, threading.Thread):
+    """A gateway as far as the stream goes: it acknowledges, and notes when heartbeats come."""
+
+    def __init__(self, c, name, token):
+        threading.Thread.__init__(self, daemon=True)
+        Stream.__init__(self, c, token)
+        self.sock.settimeout(None)
+        self.token = token
+        self.beats, self.seq, self.ops, self.ended = [time.monotonic()], 0, [], False
+        self.call("repl.subscribe", {"node": name, "scope": "gateway", "schema": [1]})
+        self.start()
 
     def run(self):
         for line in self.file:
@@ -97,8 +109,6 @@ class Asker(threading.Thread):
 
 def turns(c):
     """How many turns of the loop took longer than so many seconds of processor time."""
-    if c.measure:
-        return {}
     text = c.want(200, "GET", "/metrics", check=False).data.decode()
     at_most = {float(b): int(n) for b, n in re.findall(r'turn_seconds_bucket{le="([0-9.e-]+)"} (\d+)', text)}
     every = int(re.search(r"turn_seconds_count (\d+)", text)[1])
@@ -141,16 +151,14 @@ class Watch:
             fail(f"{self.what}: others waited too long")
 
 
-def document(rules, pad=0):
-    """@param pad bytes of comments beside them"""
+def document(rules):
     doc = json.loads(json.dumps(restlib.POLICY))
     doc["roles"]["engineer"]["members"] = []
     n_roles = 1 + (rules - 1) // 32
     doc["targets"].update({f"t-{n}": {"addresses": [f"10.20.{2 + n // 250}.{n % 250}/32"]} for n in range(32)})
     doc["roles"].update({f"r-{n}": {"id": 100 + n} for n in range(n_roles)})
     doc["rules"] += [{"id": 1000 + n, "role": f"r-{n // 32}", "to": [f"t-{n % 32}"], "protocol": "tcp", "ports": [500 + n % 9000], "action": "allow"} for n in range(rules)]
-    text = json.dumps(doc)
-    return text + " " * pad
+    return doc
 
 
 def furnish(c, peers):
@@ -164,19 +172,56 @@ def furnish(c, peers):
 
 def policies(c, sub, rules):
     step(f"a policy of {rules} rules; documents of tens of MB")
-    text = document(rules)
+    text = json.dumps(document(rules))
     with Watch(c, sub, f"validate {len(text) / 1e6:.1f} MB"):
         c.want(200, "POST", "/policy/validate", text=text)
     with Watch(c, sub, "put it"):
         c.want(200, "PUT", "/policy", text=text, headers={"If-None-Match": "*"})
     with Watch(c, sub, "read it"):
         c.want(200, "GET", "/policy")
-    big = document(rules, 40 << 20)
+    big = text + " " * (40 << 20)
     with Watch(c, sub, f"validate {len(big) / 1e6:.0f} MB, mostly space"):
         c.want(200, "POST", "/policy/validate", text=big)
     big = '{"rules": [' + ", ".join('{"id": %d, "role": "x"}' % n for n in range(150000)) + "]}" + " " * (30 << 20)
     with Watch(c, sub, f"validate {len(big) / 1e6:.0f} MB that are no policy"):
         c.want(422, "POST", "/policy/validate", text=big)
+
+
+def reports(c, sub):
+    n_conns, each, peers = 8, 4, 1000
+    step(f"{n_conns * each} reports of {peers} peers; a replay of many flows")
+    streams = [Stream(c, sub.token) for _ in range(n_conns)]
+    took = []
+
+    def tell(s, n):
+        for k in range(each):
+            told = [{"id": f"peer-{p:06d}", "data_rx": 100 * k + n, "data_tx": 7, "data_age_s": 1, "handshake_age_s": 5} for p in range(peers)]
+            begun = time.monotonic()
+            a = s.call("stats.report", {"boot": f"b{n}", "peers": told})
+            took.append(time.monotonic() - begun)
+            if "result" not in a:
+                fail(f"stats.report: {a}")
+
+    before = turns(c)
+    with Watch(c, sub, "reports"):
+        threads = [threading.Thread(target=tell, args=(s, n)) for n, s in enumerate(streams)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+    print(f"a report was answered within {ms(max(took))}")
+    with sqlite3.connect(os.path.join(c.dir, "store.db"), timeout=5) as db:
+        seen = db.execute("SELECT count(*) FROM session WHERE ended IS NULL").fetchone()[0]
+        now = int(time.time())
+        db.executemany("INSERT INTO flow VALUES(?, 'gw-1', 'wg0', ?, '10.33.0.1', ?, 6, 443, 0, 0, 1, 1, '', '', '', 1, 1, 1, ?, ?)",
+                       ((now // 86400, f"peer-{n % peers:06d}", f"10.20.{n // 250}.{n % 250}", now - 5, now - 5) for n in range(30000)))
+    db.close()
+    equal("sessions, when all are answered", seen, peers)
+    with Watch(c, sub, "replay of 30,000 flows"):
+        c.want(200, "POST", "/policy/replay", {"policy": document(10)})
+    long = {b: n - before[b] for b, n in turns(c).items()}
+    if not c.measure and long[0.02] > 5:
+        fail(f"{long[0.02]} turns of the loop took more than 20 ms")
 
 
 def walk(c, sub, what, path, name):
@@ -312,6 +357,7 @@ def main():
         policies(c, sub, rules)
         if not c.measure:
             lists(c, sub, peers)
+        reports(c, sub)
         transaction(c, sub)
         locked(c, sub)
         decommission(c, sub, peers + 1000)
