@@ -7,6 +7,8 @@
 #include "kept.h"
 #include "sl_trail.h"
 
+#define MANY 5000 /* objects: their bodies are more than a row of the audit holds */
+
 /* --- whom it concerns ------------------------------------------------------------------------- */
 
 struct concerned {
@@ -118,11 +120,17 @@ change_begin(struct sl_call *c, struct sl_error *e)
 	return sl_store_begin(c->store, c->who.name, cause, e);
 }
 
-/** Of its own: the store's shares the bodies that are to be committed. */
+/** Of its own: the store's shares the bodies that are to be committed. Of many objects the audit
+ * keeps the names alone: it has no use for the rest. */
 static json_t *
-plain_diff(struct sl_store_txn *t)
+plain_diff(const struct sl_call *c, struct sl_store_txn *t)
 {
-	json_t *shared = sl_store_diff(t), *diff = json_deep_copy(shared);
+	json_t *shared, *diff;
+
+	if (!sl_call_dry_run(c) && sl_store_changes(t) > MANY)
+		return sl_store_diff_names(t);
+	shared = sl_store_diff(t);
+	diff = json_deep_copy(shared);
 
 	json_decref(shared);
 	sl_trail_clean(diff);
@@ -149,7 +157,7 @@ end(struct sl_call *c, struct sl_store_txn *t, int rc, bool last, struct sl_erro
 
 	if (rc == 0 && sl_call_dry_run(c))
 		rc = sl_store_try(t, e);
-	diff = rc == 0 ? plain_diff(t) : NULL;
+	diff = rc == 0 ? plain_diff(c, t) : NULL;
 	if (rc == 0 && diff == NULL)
 		rc = sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the change");
 	if (rc == 0) {

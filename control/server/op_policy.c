@@ -194,56 +194,115 @@ version_wanted(const struct sl_call *c)
 	return want == SL_REV_NONE ? 0 : want;
 }
 
+/** A document on its way: judged and split beside the thread that changes the store, then put by
+ * that. */
+struct coming {
+	struct sl_task task; /* frees it, for it is large */
+	char *text;
+	struct judge *j;
+	struct sl_store_split *split;
+	json_t *lints;
+	uint64_t seq; /* that it was judged at, or later */
+	unsigned tests;
+};
+
+static void
+coming_run(struct sl_task *t)
+{
+	struct coming *d = SL_CONTAINER_OF(t, struct coming, task);
+
+	judge_free(d->j);
+	sl_store_split_free(d->split);
+	json_decref(d->lints);
+	free(d->text);
+}
+
+static void
+coming_done(struct sl_task *t)
+{
+	free(SL_CONTAINER_OF(t, struct coming, task));
+}
+
+/** @param text taken over, NULL: no memory. @return SL_CALL_WRITER */
 static int
-put(struct sl_call *c, struct judge *j, const char *text, uint64_t if_version, struct sl_error *e)
+prepare(struct sl_call *c, char *text, struct sl_error *e)
+{
+	struct coming *d = calloc(1, sizeof(*d));
+	json_t *doc;
+	int rc;
+
+	if (d == NULL || text == NULL) {
+		free(text);
+		free(d);
+		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the document");
+	}
+	d->text = text;
+	d->seq = sl_store_head(c->store);
+	d->task = (struct sl_task){.run = coming_run, .done = coming_done};
+	c->pending = d;
+	c->after = &d->task;
+	d->j = judge_new(c->store, text, strlen(text), sl_rest_wall_ns(), false, e);
+	rc = d->j != NULL ? judge_test(d->j, &d->tests, e) : e->err;
+	if (rc == 0) {
+		doc = judge_doc(d->j);
+		d->lints = lints(d->j);
+		d->split = sl_store_split_new(c->store, doc, e);
+		json_decref(doc);
+		rc = d->split != NULL ? SL_CALL_WRITER : e->err;
+	}
+	return rc;
+}
+
+/** Its tests ask for peers and roles of the store: what was changed since they have not seen. */
+static int
+test_again(struct sl_call *c, struct coming *d, struct sl_error *e)
+{
+	struct judge *j;
+	int rc;
+
+	if (d->tests == 0 || sl_store_head(c->store) == d->seq)
+		return 0;
+	j = judge_new(c->store, d->text, strlen(d->text), sl_rest_wall_ns(), false, e);
+	rc = j != NULL ? judge_test(j, &d->tests, e) : e->err;
+	judge_free(j);
+	return rc;
+}
+
+static int
+put(struct sl_call *c, uint64_t if_version, struct sl_error *e)
 {
 	struct sl_store_txn *t = change_begin(c, e);
-	json_t *doc = judge_doc(j);
-	unsigned tests = 0;
+	struct coming *d = c->pending;
+	json_t *doc = judge_doc(d->j);
 	uint32_t version = 0;
 	int rc = t != NULL ? 0 : e->err;
 
 	if (rc == 0) {
-		rc = judge_test(j, &tests, e);
+		rc = test_again(c, d, e);
 		if (rc == 0)
-			rc = sl_store_put_policy(t, doc, text, if_version, &version, e);
+			rc = sl_store_put_policy(t, doc, d->split, d->text, if_version, &version,
+						 e);
 		rc = change_end(c, t, rc, e);
 	}
 	json_decref(doc);
-	if (rc != 0 || c->done)
-		return rc;
-	c->etag = version;
-	return sl_call_answer(c, 200,
-			      json_pack("{s:I, s:o, s:I}", "version", (json_int_t)version, "lints",
-					lints(j), "tests_run", (json_int_t)tests),
-			      e);
-}
-
-/** Judge a text and put it. */
-static int
-put_text(struct sl_call *c, const char *text, uint64_t if_version, struct sl_error *e)
-{
-	struct judge *j = judge_new(c->store, text, strlen(text), sl_rest_wall_ns(), false, e);
-	int rc = j != NULL ? put(c, j, text, if_version, e) : e->err;
-
-	judge_free(j);
+	if (rc == 0 && !c->done) {
+		c->etag = version;
+		rc = sl_call_answer(c, 200,
+				    json_pack("{s:I, s:O, s:I}", "version", (json_int_t)version,
+					      "lints", d->lints, "tests_run", (json_int_t)d->tests),
+				    e);
+	}
 	return rc;
 }
 
 int
 sl_op_put_policy(struct sl_call *c, struct sl_error *e)
 {
-	char *text = strndup(c->text, c->text_len);
-	int rc;
-
-	if (text == NULL)
-		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the document");
-	if (strlen(text) != c->text_len)
-		rc = sl_fail(e, -EINVAL, "json_syntax", "", "the document holds a zero byte");
-	else
-		rc = put_text(c, text, version_wanted(c), e);
-	free(text);
-	return rc;
+	if (c->part > 0)
+		return put(c, version_wanted(c), e);
+	if (memchr(c->text, 0, c->text_len) != NULL)
+		return sl_fail(e, -EINVAL, "json_syntax", "", "the document holds a zero byte");
+	return prepare(c, strndup(c->text, c->text_len), e);
 }
 
 int
@@ -252,12 +311,15 @@ sl_op_rollback_policy(struct sl_call *c, struct sl_error *e)
 	json_t *body = NULL;
 	const char *text;
 	uint64_t version;
-	int rc = policy_version_arg(c->arg[0], &version, e);
+	int rc;
 
+	if (c->part > 0)
+		return put(c, SL_REV_ANY, e);
+	rc = policy_version_arg(c->arg[0], &version, e);
 	if (rc == 0)
 		rc = policy_text(c->store, version, &body, &text, e);
 	if (rc == 0)
-		rc = put_text(c, text, SL_REV_ANY, e);
+		rc = prepare(c, strdup(text), e);
 	json_decref(body);
 	return rc;
 }

@@ -358,10 +358,10 @@ store_check(struct sl_store_txn *t, struct sl_error *e)
 	struct sl_policy *p = NULL;
 	int rc = 0;
 
-	if (policy || t->pools)
+	if (policy || (t->pools && t->model == NULL))
 		rc = store_policy_model(t->s, &p, e);
 	if (rc == 0 && t->pools)
-		rc = check_pools(t, p, e);
+		rc = check_pools(t, p != NULL ? p : t->model, e);
 	sl_policy_free(p);
 	if (rc == 0 && t->maps)
 		rc = check_maps(t, e);

@@ -161,8 +161,18 @@ sl_store_commit(struct sl_store_txn *t, uint64_t *seq, struct sl_error *e)
 	return rc;
 }
 
-json_t *
-sl_store_diff(struct sl_store_txn *t)
+size_t
+sl_store_changes(const struct sl_store_txn *t)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->n_ops; i++)
+		n += is_change(&t->ops[i]);
+	return n;
+}
+
+static json_t *
+diff(struct sl_store_txn *t, bool bodies)
 {
 	json_t *out = json_array(), *o;
 
@@ -173,11 +183,23 @@ sl_store_diff(struct sl_store_txn *t)
 			continue;
 		o = json_pack("{s:s, s:s, s:s}", "op", op->body != NULL ? "put" : "del", "kind",
 			      sl_kind_name(op->kind), "id", op->id);
-		if (o != NULL && op->body != NULL)
+		if (o != NULL && bodies && op->body != NULL)
 			json_object_set(o, "obj", op->body);
-		if (o != NULL && op->was != NULL)
+		if (o != NULL && bodies && op->was != NULL)
 			json_object_set_new(o, "was", json_loads(op->was, 0, NULL));
 		json_array_append_new(out, o);
 	}
 	return out;
+}
+
+json_t *
+sl_store_diff(struct sl_store_txn *t)
+{
+	return diff(t, true);
+}
+
+json_t *
+sl_store_diff_names(struct sl_store_txn *t)
+{
+	return diff(t, false);
 }

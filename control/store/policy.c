@@ -80,6 +80,12 @@ store_policy_model(struct sl_store *s, struct sl_policy **out, struct sl_error *
 	return rc;
 }
 
+struct sl_store_split {
+	uint32_t was;		 /* the version that it was made for */
+	struct sl_policy *model; /* with each number chosen */
+	json_t *objects;
+};
+
 /* --- from a document -------------------------------------------------------------------------- */
 
 /** Roles that are known keep their number where the document names none: records hold it. */
@@ -102,27 +108,50 @@ keep_role_ids(struct sl_store *s, json_t *doc)
 
 /** Parsed, checked, with every number chosen, and split. */
 static int
-split(struct sl_store_txn *t, const json_t *doc, uint32_t version, json_t **out, struct sl_error *e)
+split(struct sl_store *s, const json_t *doc, uint32_t version, struct sl_store_split *out,
+      struct sl_error *e)
 {
 	json_t *copy = json_deep_copy(doc), *whole = NULL;
-	struct sl_policy *p = NULL;
 	int rc;
 
 	if (copy == NULL)
 		return store_no_memory(e);
 	json_object_set_new(copy, "version", json_integer(version));
-	keep_role_ids(t->s, copy);
-	rc = parse(copy, &p, e);
+	keep_role_ids(s, copy);
+	rc = parse(copy, &out->model, e);
 	if (rc == 0)
-		rc = sl_policy_check(p, NULL, t->wall_ns, e);
+		rc = sl_policy_check(out->model, NULL, store_now(s), e);
 	if (rc == 0) {
-		whole = sl_policy_doc_emit(p);
-		rc = whole != NULL ? sl_policy_split(whole, version, out, e) : store_no_memory(e);
+		whole = sl_policy_doc_emit(out->model);
+		rc = whole != NULL ? sl_policy_split(whole, version, &out->objects, e)
+				   : store_no_memory(e);
 	}
-	sl_policy_free(p);
 	json_decref(whole);
 	json_decref(copy);
 	return rc;
+}
+
+static int
+check_objects(json_t *objects, struct sl_error *e)
+{
+	enum sl_kind k;
+	json_t *o;
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach (objects, i, o) {
+		const char *kind = json_string_value(json_object_get(o, "kind"));
+		const char *id = json_string_value(json_object_get(o, "id"));
+
+		rc = sl_kind_parse(kind, &k);
+		if (rc == 0)
+			rc = sl_object_check(k, id, json_object_get(o, "obj"), NULL, e);
+		if (rc != 0) {
+			sl_error_under(e, "/%ss/%s", kind, id);
+			return rc;
+		}
+	}
+	return 0;
 }
 
 /** Objects of the document by "KIND/ID". */
@@ -191,8 +220,8 @@ put_part(struct sl_store_txn *t, json_t *objects, enum sl_kind k, struct sl_erro
 	json_array_foreach (objects, i, o) {
 		if (strcmp(json_string_value(json_object_get(o, "kind")), sl_kind_name(k)) != 0)
 			continue;
-		rc = sl_store_put(t, k, json_string_value(json_object_get(o, "id")), SL_REV_ANY,
-				  json_object_get(o, "obj"), e);
+		rc = store_put_checked(t, k, json_string_value(json_object_get(o, "id")),
+				       SL_REV_ANY, json_object_get(o, "obj"), e);
 		if (rc < 0) {
 			sl_error_under(e, "/%ss/%s", sl_kind_name(k),
 				       json_string_value(json_object_get(o, "id")));
@@ -255,12 +284,44 @@ version_now(struct sl_store *s)
 	return v;
 }
 
+struct sl_store_split *
+sl_store_split_new(struct sl_store *s, const json_t *doc, struct sl_error *e)
+{
+	struct sl_store_split *p = calloc(1, sizeof(*p));
+	int rc = 0;
+
+	if (p == NULL) {
+		store_no_memory(e);
+		return NULL;
+	}
+	if (!json_is_object(doc))
+		rc = sl_fail(e, -EINVAL, "field_type", "", "a document is an object");
+	p->was = version_now(s);
+	if (rc == 0)
+		rc = split(s, doc, p->was + 1, p, e);
+	if (rc == 0)
+		rc = check_objects(p->objects, e);
+	if (rc == 0)
+		return p;
+	sl_store_split_free(p);
+	return NULL;
+}
+
+void
+sl_store_split_free(struct sl_store_split *p)
+{
+	if (p == NULL)
+		return;
+	sl_policy_free(p->model);
+	json_decref(p->objects);
+	free(p);
+}
+
 int
-sl_store_put_policy(struct sl_store_txn *t, json_t *doc, const char *text, uint64_t if_version,
-		    uint32_t *version, struct sl_error *e)
+sl_store_put_policy(struct sl_store_txn *t, json_t *doc, const struct sl_store_split *split,
+		    const char *text, uint64_t if_version, uint32_t *version, struct sl_error *e)
 {
 	uint32_t was = version_now(t->s);
-	json_t *objects = NULL;
 	int rc;
 
 	if (if_version != SL_REV_ANY && if_version != was) {
@@ -269,17 +330,17 @@ sl_store_put_policy(struct sl_store_txn *t, json_t *doc, const char *text, uint6
 		sl_hint(e, "somebody changed it: read it again");
 		return -ESTALE;
 	}
-	if (!json_is_object(doc))
-		return sl_fail(e, -EINVAL, "field_type", "", "a document is an object");
-	rc = split(t, doc, was + 1, &objects, e);
-	if (rc == 0)
-		rc = apply(t, objects, e);
+	if (split == NULL || split->was != was) {
+		sl_store_split_free(t->split);
+		split = t->split = sl_store_split_new(t->s, doc, e);
+	}
+	rc = split != NULL ? apply(t, split->objects, e) : e->err;
 	if (rc == 0)
 		rc = put_text(t, was + 1, text, e);
-	json_decref(objects);
 	if (rc < 0)
 		return rc;
 	t->policy_checked = true;
+	t->model = split->model;
 	*version = was + 1;
 	return 0;
 }

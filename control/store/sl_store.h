@@ -149,10 +149,20 @@ int sl_store_txn_get(struct sl_store_txn *t, enum sl_kind k, const char *id, uin
 		     json_t **body);
 int sl_store_txn_walk(struct sl_store_txn *t, enum sl_kind k, const char *after, sl_store_row fn,
 		      void *ctx, struct sl_error *e);
+/** A document as objects, each of them checked: what takes long, and needs no transaction. */
+struct sl_store_split;
+/** @return NULL with an error of the document */
+struct sl_store_split *sl_store_split_new(struct sl_store *s, const json_t *doc,
+					  struct sl_error *e);
+void sl_store_split_free(struct sl_store_split *p); /* NULL allowed */
 /** Replace the policy document as a whole: split, diffed against what is there; a name that others
- * refer to is not removed (-EBUSY referenced). @return 0; version_mismatch, ... */
-int sl_store_put_policy(struct sl_store_txn *t, json_t *doc, const char *text, uint64_t if_version,
-			uint32_t *version, struct sl_error *e);
+ * refer to is not removed (-EBUSY referenced).
+ * @param split of this document, made before, valid until the transaction ends; NULL, or another
+ * document came since: it is made here
+ * @return 0; version_mismatch, ... */
+int sl_store_put_policy(struct sl_store_txn *t, json_t *doc, const struct sl_store_split *split,
+			const char *text, uint64_t if_version, uint32_t *version,
+			struct sl_error *e);
 /**
  * A target's `withdrawn` says what its migration entry says: each put of either sees to that. This
  * does it for a store that was written before there was such a field; nothing to do, no row.
@@ -160,6 +170,9 @@ int sl_store_put_policy(struct sl_store_txn *t, json_t *doc, const char *text, u
 int sl_store_mark_withdrawn(struct sl_store *s, struct sl_error *e);
 /** What the transaction would do: array of {op, kind, id, obj, was}. New reference. */
 json_t *sl_store_diff(struct sl_store_txn *t);
+/** The same without what the objects hold. */
+json_t *sl_store_diff_names(struct sl_store_txn *t);
+size_t sl_store_changes(const struct sl_store_txn *t);
 /** The checks that a commit makes, now: what a dry run asks. @return 0 or what the commit would say
  */
 int sl_store_try(struct sl_store_txn *t, struct sl_error *e);

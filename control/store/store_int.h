@@ -245,19 +245,24 @@ struct sl_store_txn {
 	uint64_t wall_ns;
 	struct store_op *ops;
 	size_t n_ops, cap_ops;
-	json_t *at;	     /* "KIND/ID" -> place in ops */
-	int broken;	     /* a write failed half way: only an abort is left */
-	bool policy;	     /* a part of the document changed ... */
-	bool policy_checked; /* ... and was checked as a whole */
-	bool maps;	     /* a role map was put */
-	bool pools;	     /* a zone, pool or gateway_interface was put */
-	bool nets;	     /* a peer or gateway was put */
-	bool confirms;	     /* a put of what is there is one */
+	json_t *at;		       /* "KIND/ID" -> place in ops */
+	int broken;		       /* a write failed half way: only an abort is left */
+	bool policy;		       /* a part of the document changed ... */
+	bool policy_checked;	       /* ... and was checked as a whole: */
+	const struct sl_policy *model; /* so it is, of the split that it was put from */
+	struct sl_store_split *split;  /* one that was made in the transaction */
+	bool maps;		       /* a role map was put */
+	bool pools;		       /* a zone, pool or gateway_interface was put */
+	bool nets;		       /* a peer or gateway was put */
+	bool confirms;		       /* a put of what is there is one */
 };
 
 /** As the document says, from its objects inside the transaction: parsed and checked.
  * @return 0 with a model to free, NULL where there is none */
 int store_policy_model(struct sl_store *s, struct sl_policy **out, struct sl_error *e);
+/** As sl_store_put() of an object that was checked by itself. */
+int store_put_checked(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev,
+		      json_t *body, struct sl_error *e);
 /** Addresses of x must not be taken for internal ones. @return 0 or -EINVAL pool_in_internal_zone
  */
 int store_check_zone(const struct sl_policy *p, const char *iface, const struct sl_prefix *x,

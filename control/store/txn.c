@@ -70,6 +70,7 @@ store_txn_free(struct sl_store_txn *t)
 	}
 	free(t->ops);
 	json_decref(t->at);
+	sl_store_split_free(t->split);
 	t->s->txn = NULL;
 	free(t);
 }
@@ -278,16 +279,15 @@ put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev, jso
 }
 
 int
-sl_store_put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev, json_t *body,
-	     struct sl_error *e)
+store_put_checked(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev,
+		  json_t *body, struct sl_error *e)
 {
 	json_t *marked = NULL;
-	int rc;
+	int rc = 0;
 
 	if (t->broken)
 		return broken(t, e);
-	rc = sl_object_check(k, id, body, NULL, e);
-	if (rc == 0 && k == SL_KIND_TARGET)
+	if (k == SL_KIND_TARGET)
 		rc = store_withdrawn_mark(t->s, id, body, &marked, e);
 	if (rc == 0)
 		rc = put(t, k, id, if_rev, marked != NULL ? marked : body, e);
@@ -295,6 +295,15 @@ sl_store_put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if
 	if (rc == 0 && k == SL_KIND_MIGRATION)
 		rc = store_withdrawn_follow(t, id, e);
 	return rc;
+}
+
+int
+sl_store_put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev, json_t *body,
+	     struct sl_error *e)
+{
+	int rc = t->broken ? broken(t, e) : sl_object_check(k, id, body, NULL, e);
+
+	return rc == 0 ? store_put_checked(t, k, id, if_rev, body, e) : rc;
 }
 
 /* --- del -------------------------------------------------------------------------------------- */

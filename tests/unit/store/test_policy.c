@@ -31,7 +31,7 @@ put_doc(struct fixture *f, struct sl_store_txn *t, const char *text, uint64_t if
 	int rc;
 
 	f->e = (struct sl_error){0};
-	rc = sl_store_put_policy(t, doc, text, if_version, version, &f->e);
+	rc = sl_store_put_policy(t, doc, NULL, text, if_version, version, &f->e);
 	json_decref(doc);
 	return rc;
 }
@@ -184,7 +184,9 @@ test_pools(void **state)
 				     "['172.16.5.0/24']}}}");
 		uint32_t version;
 
-		assert_int_equal(sl_store_put_policy(t, doc, "{}", SL_REV_ANY, &version, &f.e), 0);
+		assert_int_equal(sl_store_put_policy(t, doc, NULL, "{}", SL_REV_ANY, &version,
+						     &f.e),
+				 0);
 		json_decref(doc);
 	}
 	expect_fail(&f, sl_store_commit(t, &seq, &f.e), -EINVAL, "pool_in_internal_zone");

@@ -32,7 +32,7 @@ put_policy(struct fixture *f, const char *text)
 	struct sl_store_txn *t = begin(f);
 	json_t *doc = quoted(text);
 	uint32_t version = 0;
-	int rc = sl_store_put_policy(t, doc, text, SL_REV_ANY, &version, &f->e);
+	int rc = sl_store_put_policy(t, doc, NULL, text, SL_REV_ANY, &version, &f->e);
 
 	json_decref(doc);
 	if (rc < 0)
