@@ -4,6 +4,7 @@
 
 #include "pub_int.h"
 #include "sl_log.h"
+#include "sl_rate.h"
 #include "sl_schema_control.h"
 
 /* --- who speaks of whom ----------------------------------------------------------------------- */
@@ -53,6 +54,20 @@ check_subscriber(const struct sl_rpc_caller *c, const struct sl_rpc_repl_subscri
 		return sl_fail(e, -EPERM, "scope_forbidden", "/scope", "scope \"%s\" needs role %s",
 			       all ? "all" : "gateway", all ? "follower" : "gateway");
 	return 0;
+}
+
+/** One that connects again and again would keep the others from their states. */
+static int
+check_often(struct sl_publisher *p, const char *node, struct sl_error *e)
+{
+	uint64_t wait_ns = sl_rate_take_ns(p->asks, node, sl_clock_mono_ns());
+
+	if (!wait_ns)
+		return 0;
+	sl_fail(e, -EBUSY, "rate_limited", "", "%.63s subscribes too often", node);
+	e->retry_after_ms = (uint32_t)(wait_ns / SL_NS_PER_MS) + 1;
+	sl_hint(e, "it tries again by itself, in %u ms or later", e->retry_after_ms);
+	return -EBUSY;
 }
 
 static int
@@ -160,6 +175,7 @@ h_subscribe(void *user, const struct sl_rpc_caller *caller, const void *params, 
 	int rc = read_ask(q, &a, e);
 
 	rc = rc ? rc : check_subscriber(caller, q, a.all, e);
+	rc = rc ? rc : check_often(p, q->node, e);
 	rc = rc ? rc : pick_schema(p, q, &a, e);
 	if (rc)
 		return rc;
@@ -191,6 +207,7 @@ h_subscribe(void *user, const struct sl_rpc_caller *caller, const void *params, 
 			pub_stream_resume(s, a.seq);
 		} else {
 			pub_stream_snapshot(s, reason);
+			sl_rate_charge(p->asks, a.node, PUB_SNAPSHOT_COST - 1);
 		}
 	}
 	sl_log(SL_LOG_INFO, "repl", "%s subscribes at %llu: %s%s%s", a.node,

@@ -20,9 +20,13 @@
 #define PUB_QUEUE_LOW ((size_t)256 * 1024)   /* what is pulled goes on below */
 #define PUB_SLICE_NS (2 * SL_NS_PER_MS)	     /* of the loop, at a time */
 #define PUB_POLL_MS 200			     /* commits of other processes */
-#define PUB_REWIND_S 60			     /* at most one new epoch in this time */
-#define PUB_REWIND_NODE_S 3600		     /* because of one and the same subscriber */
-#define PUB_NODES_MAX 4096		     /* rows of the table */
+#define PUB_ASKS_PER_S 2		     /* subscriptions of a node ... */
+#define PUB_ASKS_BURST 60		     /* ... so many at once */
+#define PUB_ASKS_NODES 4096
+#define PUB_SNAPSHOT_COST 5    /* subscriptions that one with a snapshot counts as */
+#define PUB_REWIND_S 60	       /* at most one new epoch in this time */
+#define PUB_REWIND_NODE_S 3600 /* because of one and the same subscriber */
+#define PUB_NODES_MAX 4096     /* rows of the table */
 #define PUB_BUCKETS 128
 
 /** Forms in which objects are sent: as they are stored, and as a gateway of the schema before reads
@@ -142,6 +146,7 @@ struct sl_publisher {
 	TAILQ_HEAD(, pub_stream) streams;
 	unsigned n_streams, n_snapshots;
 	uint64_t next_name, next_turn, rewind_mono_ns;
+	struct sl_rate *asks; /* how often a node subscribes */
 	struct pub_row *rows;
 	unsigned n_rows;
 	struct sl_publisher_wait *waits;

@@ -4,6 +4,7 @@
 
 #include "pub_int.h"
 #include "sl_log.h"
+#include "sl_rate.h"
 
 #define OUTBOX_MAX ((size_t)8 * 1024 * 1024)
 #define SNAPSHOTS_MAX 8
@@ -163,7 +164,8 @@ sl_publisher_new(const struct sl_publisher_conf *c, struct sl_error *e)
 	p->conf.outbox_max = c->outbox_max ? c->outbox_max : OUTBOX_MAX;
 	p->conf.snapshots_max = c->snapshots_max ? c->snapshots_max : SNAPSHOTS_MAX;
 	p->conf.snapshot_stall_s = c->snapshot_stall_s ? c->snapshot_stall_s : SNAPSHOT_STALL_S;
-	if (start_timers(p)) {
+	p->asks = sl_rate_new(PUB_ASKS_PER_S, PUB_ASKS_BURST, PUB_ASKS_NODES);
+	if (!p->asks || start_timers(p)) {
 		sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
 		sl_publisher_free(p);
 		return NULL;
@@ -213,6 +215,7 @@ sl_publisher_free(struct sl_publisher *p)
 	end_tasks(p);
 	sl_replica_free(p->replica);
 	pub_buckets_free(p);
+	sl_rate_free(p->asks);
 	free_event(p->work);
 	free_event(p->poll);
 	free_event(p->beat);

@@ -35,6 +35,14 @@ schedule(struct sl_sub *s, unsigned ms)
 	evtimer_add(s->timer, &tv);
 }
 
+/** Not all at the same time, and not before a source wants us back. */
+static void
+rest_a_while(struct sl_sub *s)
+{
+	schedule(s, s->told_ms + jitter(s->wait_ms));
+	s->told_ms = 0;
+}
+
 /** The next source at once; after the last one a pause. */
 static void
 next_source(struct sl_sub *s)
@@ -45,7 +53,7 @@ next_source(struct sl_sub *s)
 		return;
 	}
 	s->source = 0;
-	schedule(s, jitter(s->wait_ms));
+	rest_a_while(s);
 	s->wait_ms = SL_MIN(s->wait_ms * 2, SUB_WAIT_MAX_MS);
 }
 
@@ -72,9 +80,10 @@ sub_fail(struct sl_sub *s, const struct sl_error *e)
 	drop_client(s);
 	sub_reset(s);
 	s->up = false;
-	if (was_up) { /* from the first source again, not all at the same time */
+	s->told_ms = SL_MAX(s->told_ms, SL_MIN(e->retry_after_ms, (uint32_t)SUB_TOLD_MAX_MS));
+	if (was_up) { /* from the first source again */
 		s->source = 0;
-		schedule(s, jitter(s->wait_ms));
+		rest_a_while(s);
 	} else {
 		next_source(s);
 	}

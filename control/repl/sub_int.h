@@ -9,6 +9,7 @@
 
 #define SUB_WAIT_MIN_MS 200
 #define SUB_WAIT_MAX_MS 10000
+#define SUB_TOLD_MAX_MS 60000 /* no source makes us wait longer */
 #define SUB_ENDING_MS 100
 #define SUB_MISMATCH_S 600 /* at most one snapshot for a wrong sum in this time */
 #define SUB_LINE_MAX ((size_t)64 * 1024 * 1024)
@@ -40,6 +41,7 @@ struct sl_sub {
 	struct event *timer, *step;
 	enum sub_phase phase;
 	unsigned source, wait_ms;
+	unsigned told_ms; /* the longest pause that a source has asked for in this round */
 	bool up;
 	uint64_t told; /* sources whose failure was told since we were up: a bit each */
 	struct sl_error ending;

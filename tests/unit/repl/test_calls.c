@@ -16,6 +16,7 @@ struct ask {
 	bool up, down, done;
 	int rc;
 	char reason[40], path[160];
+	uint32_t retry_ms;
 	json_t *result;
 };
 
@@ -45,6 +46,7 @@ on_answer(void *ctx, int rc, json_t *result, const struct sl_error *e)
 	a->rc = rc;
 	snprintf(a->reason, sizeof(a->reason), "%s", rc ? e->reason : "");
 	snprintf(a->path, sizeof(a->path), "%s", rc ? e->path : "");
+	a->retry_ms = rc ? e->retry_after_ms : 0;
 	json_decref(a->result);
 	a->result = rc ? NULL : json_incref(result);
 }
@@ -237,6 +239,23 @@ test_bad_asks(void **state)
 	assert_false(a->down);
 }
 
+/** Snapshots for one that asks again and again are no more than a few; others get theirs. */
+static void
+test_too_often(void **state)
+{
+	struct ask *a = *state;
+	unsigned n = 0;
+
+	log_in(a, "gateway:gw-a");
+	while (strcmp(call(a, "repl.subscribe", subscribe("gw-a", "gateway")), "") == 0)
+		assert_in_range(++n, 1, 20);
+	assert_in_range(n, 10, 20);
+	assert_string_equal(a->reason, "rate_limited");
+	assert_in_range(a->retry_ms, 1, 5000);
+	log_in(a, "gateway:gw-b");
+	assert_string_equal(call(a, "repl.subscribe", subscribe("gw-b", "gateway")), "");
+}
+
 int
 main(void)
 {
@@ -245,6 +264,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_speaks_for, ask_new, ask_free),
 		cmocka_unit_test_setup_teardown(test_schema_of_relayed, ask_new, ask_free),
 		cmocka_unit_test_setup_teardown(test_bad_asks, ask_new, ask_free),
+		cmocka_unit_test_setup_teardown(test_too_often, ask_new, ask_free),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,7 +24,8 @@ struct script {
 	struct owner o;
 	struct sl_rpc_conn *conn;
 	unsigned asked, acks, nacks;
-	json_t *answer; /* to repl.subscribe */
+	json_t *answer;	   /* to repl.subscribe */
+	uint32_t retry_ms; /* refused, until then; 0: it is not */
 	json_t *ask, *ack, *nack;
 };
 
@@ -56,6 +57,11 @@ h_subscribe(void *user, const struct sl_rpc_caller *caller, const void *params, 
 	s->ask = json_pack("{s:I, s:s, s:s, s:s}", "seq", (json_int_t)(q->has_seq ? q->seq : 0),
 			   "chain", q->has_chain ? q->chain : "", "why", q->has_why ? q->why : "",
 			   "hash", q->has_hash ? q->hash : "");
+	if (s->retry_ms) {
+		sl_fail(e, -EBUSY, "rate_limited", "", "too often");
+		e->retry_after_ms = s->retry_ms;
+		return -EBUSY;
+	}
 	*result = json_incref(s->answer);
 	return 0;
 }
@@ -556,6 +562,25 @@ test_backoff(void **state)
 	script_free(&s);
 }
 
+/** A source that says when to come back is not asked before. */
+static void
+test_told_to_wait(void **state)
+{
+	struct script s;
+	unsigned asked;
+
+	script_new(&s);
+	s.retry_ms = 1000;
+	sl_rpc_conn_close(s.conn, NULL);
+	asked = s.asked;
+	UNTIL(&s, s.asked == asked + 1);
+	turn(s.base, 900); /* without that it would have come back three times */
+	assert_int_equal(s.asked, asked + 1);
+	s.retry_ms = 0;
+	UNTIL(&s, s.asked == asked + 2);
+	script_free(&s);
+}
+
 /** A source that sends what was not asked for is left, before anything of it is taken. */
 static void
 test_other_schema(void **state)
@@ -590,6 +615,7 @@ main(void)
 		cmocka_unit_test(test_heartbeat_head),
 		cmocka_unit_test(test_behind),
 		cmocka_unit_test(test_backoff),
+		cmocka_unit_test(test_told_to_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
