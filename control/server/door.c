@@ -13,9 +13,12 @@
 #include <sys/socket.h>
 
 #include "head.h"
+#include "sl_env.h"
 
 #define ANSWER_S 120	    /* from a request to the last byte of its answer */
-#define BYTES_S (128 << 10) /* a body comes at least so fast */
+#define BYTES_S (128 << 10) /* a body comes at least so fast, on the average ... */
+#define GRACE_S 10	    /* ... after that; evhttp ends who is silent for 15 s without a word */
+#define LOOK_S 4
 #define LINGER_S 3
 #define LOOK (SL_HEAD_MAX + 512)
 #define HOLD (2 * LOOK) /* bytes that evhttp waits for until a head is whole */
@@ -35,7 +38,9 @@ struct conn {
 	struct event *timer;
 	enum state state;
 	bool noted;
-	size_t body; /* bytes of a large body, until its answer is written */
+	size_t body;	   /* bytes of a large body, until its answer is written */
+	size_t got;	   /* of a body, until now */
+	uint64_t since_ns; /* when it began */
 	char who[SL_PRINCIPAL_NAME];
 	TAILQ_ENTRY(conn) link; /* in the order of their last sign of life */
 };
@@ -89,12 +94,6 @@ conn_cut(struct conn *c)
 
 	if (fd >= 0)
 		shutdown(fd, SHUT_RDWR);
-}
-
-static void
-conn_late(evutil_socket_t fd, short what, void *arg)
-{
-	conn_cut(arg);
 }
 
 static void
@@ -172,6 +171,15 @@ end_writing(struct bufferevent *bev, void *evcon)
 		shutdown(bufferevent_getfd(bev), SHUT_WR);
 }
 
+/** Has as much of its body come as its time explains? */
+static bool
+keeps_up(const struct conn *c)
+{
+	uint64_t s = (sl_clock_mono_ns() - c->since_ns) / SL_NS_PER_S;
+
+	return s <= GRACE_S || c->got >= (s - GRACE_S) * BYTES_S;
+}
+
 static size_t
 body_of(const char *head, size_t len)
 {
@@ -212,12 +220,32 @@ refuse(struct conn *c, const struct sl_error *why, size_t max)
 	bufferevent_event_cb ev;
 	void *evcon;
 
+	c->body = 0;
 	bufferevent_getcb(c->bev, &rd, &wr, &ev, &evcon);
 	bufferevent_setcb(c->bev, throw_away, end_writing, ev, evcon);
 	conn_expect(c, ENDING, LINGER_S);
 	bufferevent_setwatermark(c->bev, EV_READ, 0, DOOR_BODY_STRANGER);
 	c->d->ops.refused(c->d->ctx, why, max, bufferevent_get_output(c->bev));
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+}
+
+static void
+conn_late(evutil_socket_t fd, short what, void *arg)
+{
+	struct timeval tv = {.tv_sec = LOOK_S};
+	struct conn *c = arg;
+	struct sl_error e = {0};
+
+	if (c->state != BODY) {
+		conn_cut(c);
+	} else if (keeps_up(c)) {
+		event_add(c->timer, &tv);
+	} else {
+		sl_fail(&e, -EAGAIN, "body_slow", "", "the body came too slowly: %zu bytes in %u s",
+			c->got, (unsigned)((sl_clock_mono_ns() - c->since_ns) / SL_NS_PER_S));
+		sl_hint(&e, "it must come at 128 KiB/s");
+		refuse(c, &e, 0);
+	}
 }
 
 /** Look at what came: once a head is complete, decide on its body. */
@@ -262,8 +290,10 @@ conn_look(struct conn *c)
 		refuse(c, &e, 0);
 		return;
 	}
+	c->got = evbuffer_get_length(in) - len;
+	c->since_ns = sl_clock_mono_ns();
 	conn_limit(c, max);
-	conn_expect(c, BODY, DOOR_TIMEOUT_S + (unsigned)(max / BYTES_S));
+	conn_expect(c, BODY, LOOK_S);
 }
 
 static void
@@ -271,7 +301,9 @@ input_grew(struct evbuffer *buf, const struct evbuffer_cb_info *info, void *arg)
 {
 	struct conn *c = arg;
 
-	if (c->state == HEAD && info->n_added > 0)
+	if (c->state == BODY)
+		c->got += info->n_added;
+	else if (c->state == HEAD && info->n_added > 0)
 		conn_look(c);
 }
 

@@ -4,9 +4,9 @@
  * The door of the REST API: evhttp over TLS with its limits. evhttp gets a head when it is whole
  * and well-formed, for its own pages of errors are HTML. Before a request is handed over there
  * hold: TLS 1.3, at most SL_HEAD_MAX bytes of head, at most as much body as `admit` allowed after
- * it saw the head, a head within 15 s and a body in a time that its size explains, at most 512
+ * it saw the head, a head within 15 s and a body that keeps up with 128 KiB/s, at most 512
  * connections (when they are full, the one that is silent for the longest time gives way), at most
- * 256 MiB of bodies at a time, of one principal half of that.
+ * 256 MiB of bodies at a time, of one principal a quarter of that.
  */
 #ifndef SL_REST_DOOR_H
 #define SL_REST_DOOR_H
@@ -24,15 +24,15 @@ struct door;
 #define DOOR_BODY_STRANGER 65536 /* bytes of a body before the login */
 #define DOOR_TIMEOUT_S 15
 #define DOOR_BODIES ((size_t)256 << 20)	   /* of all bodies larger than a stranger's, together */
-#define DOOR_BODIES_EACH (DOOR_BODIES / 2) /* of one principal's */
+#define DOOR_BODIES_EACH (DOOR_BODIES / 4) /* of one principal's */
 
 struct door_ops {
 	/** A head is there (from `from`): how much body may follow? @param[out] failed the login
 	 * failed, and that was noted; @param[out] who has logged in, "" nobody */
 	size_t (*admit)(void *ctx, struct bufferevent *bev, const char *head, size_t len,
 			const struct sl_ip *from, bool *failed, char who[SL_PRINCIPAL_NAME]);
-	/** The request is refused by its head: write the whole answer. It is sent, and what comes
-	 * is thrown away for a moment, so that the client gets to read it.
+	/** The request is refused by its head, or while its body comes: write the whole answer. It
+	 * is sent, and what comes is thrown away for a moment, so that the client gets to read it.
 	 * @param max how much body it may have, where `why` is body_too_large */
 	void (*refused)(void *ctx, const struct sl_error *why, size_t max, struct evbuffer *out);
 	/** A whole request. @param noted a failed login of it was noted by `admit` */

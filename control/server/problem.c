@@ -23,6 +23,7 @@ static const struct {
 	{"secret_field", 422},	   {"local_only_setting", 422},
 	{"store_busy", 503},	   {"behind", 503},
 	{"bodies_busy", 503},	   {"login_ended", 401},
+	{"body_slow", 408},
 };
 
 int
@@ -72,6 +73,7 @@ problem_title(int status)
 		{403, "Forbidden"},
 		{404, "Not Found"},
 		{405, "Method Not Allowed"},
+		{408, "Request Timeout"},
 		{409, "Conflict"},
 		{411, "Length Required"},
 		{412, "Precondition Failed"},

@@ -9,7 +9,7 @@
 #include "sl_base.h"
 
 /** The last stands for every other. */
-static const int statuses[] = {200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 409, 411, 412,
+static const int statuses[] = {200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 408, 409, 411, 412,
 			       413, 414, 415, 421, 422, 428, 429, 431, 500, 501, 503, 505, 0};
 #define STATUSES SL_ARRAY_SIZE(statuses)
 

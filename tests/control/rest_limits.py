@@ -190,7 +190,7 @@ def gigabytes(c):
 
 
 def large_ones(c):
-    step("large bodies have 256 MiB together, one principal half of it")
+    step("large bodies have 256 MiB together, one principal a quarter of it, and must go on")
     socks = []
     def begin(token):
         """The head of 64 MiB and a little of it. @return the status of a refusal, 0: it is let in"""
@@ -205,13 +205,17 @@ def large_ones(c):
         if b"urn:sluice:err:bodies_busy" not in answer or b"\r\nRetry-After: 1\r\n" not in answer:
             fail(f"no refusal for its moment: {answer!r}")
         return status(answer)
-    one, other = c.make_token("viewer"), c.make_token("viewer")
-    equal("three of one principal", [begin(one) for _ in range(3)], [0, 0, 503])
-    equal("two of another, then no more", [begin(other), begin(other), begin(c.token)], [0, 0, 503])
+    who = [c.make_token("viewer") for _ in range(5)]
+    equal("one of each principal", [begin(who[0]), begin(who[0]), *(begin(t) for t in who[1:4])], [0, 503, 0, 0, 0])
+    equal("then no more", begin(who[4]), 503)
     c.want(200, "POST", "/policy/validate", POLICY)
+    for s in socks[:1] + socks[2:5]:  # of which nothing comes any more
+        s.settimeout(60)
+        answer = s.recv(65536)
+        if status(answer) != 408 or b"urn:sluice:err:body_slow" not in answer:
+            fail(f"a body that does not come: {answer!r}")
     for s in socks:
         s.close()
-    time.sleep(0.5)
     c.want(200, "POST", "/policy/validate", text="//" + "x" * (2 << 20) + "\n" + json.dumps(POLICY))
     alive(c, "large bodies")
 
