@@ -84,8 +84,11 @@ def problems_of_expr(listed, where, expr):
 
 
 def problems_of_rules(listed, path):
-    import yaml
-
+    try:
+        import yaml
+    except ImportError:
+        print("no python3-yaml")
+        sys.exit(77)  # skipped
     names = set()
     for group in yaml.safe_load(open(path, encoding="utf-8"))["groups"]:
         for r in group["rules"]:
