@@ -415,7 +415,7 @@ cp_cache_object(struct cp_cache *c, char *line)
 		     ? sl_replica_put(c->r, k, id, strtoull(rev, NULL, 10), body)
 		     : -EBADMSG;
 	json_decref(body);
-	return rc;
+	return rc == -EINVAL ? -EBADMSG : rc;
 }
 
 int
