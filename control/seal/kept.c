@@ -72,6 +72,11 @@ check_kept_end(struct sl_seal_check *v, struct sl_error *e)
 				       "the end is missing: a checkpoint of record %" PRIu64
 				       " was kept, the last one here is %" PRIu64,
 				       k->at.n, k->last);
+		} else if (k->at.n >= k->first) {
+			return sl_fail(e, -EBADMSG, "audit_broken", "",
+				       "a checkpoint of record %" PRIu64
+				       " was kept, but that one is here without a chain",
+				       k->at.n);
 		} else {
 			v->r.kept_before++;
 		}

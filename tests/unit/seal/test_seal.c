@@ -290,8 +290,9 @@ test_numbered(void **state)
 	struct sl_seal_say start = {.why = "start", .loose_from = 1, .to = 2};
 	struct sl_seal_say again = {.why = "start", .loose_from = 5, .to = 6};
 	struct sl_seal_say pruned = {.why = "pruned", .begin = 7};
-	struct sl_seal_chain c = {.n = 2};
+	struct sl_seal_chain c = {.n = 2}, kept = {.n = 6};
 	struct sl_seal_report r;
+	json_t *place;
 
 	json_decref(rows);
 	rows = json_pack("[{s:i}, {s:i}]", "n", 1, "n", 2);
@@ -306,6 +307,17 @@ test_numbered(void **state)
 	assert_int_equal(verify(true, &key, NULL, &r), 0);
 	assert_int_equal(r.records, 4);
 	assert_int_equal(r.loose, 4);
+	/* of what was kept a chain was taken away, and a start has it said that there was none */
+	snprintf(kept.id, sizeof(kept.id), "%s", c.id);
+	place = sl_seal_place_json(&kept);
+	assert_int_equal(verify(true, &key, place, &r), -EBADMSG);
+	assert_non_null(strstr(e.message, "here without a chain"));
+	json_decref(place);
+	kept.n = 2;
+	place = sl_seal_place_json(&kept);
+	assert_int_equal(verify(true, &key, place, &r), 0);
+	assert_int_equal(r.kept_before, 1);
+	json_decref(place);
 	json_array_remove(rows, 5);
 	found(true, "f:5: ", "has no chain");
 	while (json_array_size(rows) > 2)
