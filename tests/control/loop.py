@@ -250,6 +250,30 @@ def lists(c, sub, peers):
         c.want(200, "GET", "/metrics", check=False)
 
 
+def ended_login(c):
+    step("a token is revoked while its request waits")
+    long = "{" + '"rules": [' + ", ".join('{"id": %d, "role": "x"}' % n for n in range(100000)) + "]}"
+    for _ in range(10):
+        token, got = c.make_token("operator"), []
+        conn = c.connect(timeout=60)
+        slow = threading.Thread(target=lambda to=conn: c.call("POST", "/policy/validate", text=long, conn=to))
+        ask = threading.Thread(target=lambda by=token: got.append(c.call("PUT", "/peers/small/enabled", text='{"enabled": false}' + " " * 100000, token=by)))
+        slow.start()
+        time.sleep(0.3)
+        ask.start()
+        time.sleep(0.1)
+        c.want(204, "DELETE", "/tokens/" + token.split("_")[1])
+        ask.join()
+        slow.join()
+        conn.close()
+        if got[0].status == 401 and got[0].reason == "login_ended":
+            break
+        c.want(200, "PUT", "/peers/small/enabled", {"enabled": True})  # it did not wait: once more
+    else:
+        fail(f"it was never refused: {got[0].status}")
+    equal("what it would have changed", c.want(200, "GET", "/peers/small").json().get("enabled", True), True)
+
+
 def transaction(c, sub):
     step("a transaction of 1,000 peers of another process")
     with Watch(c, sub, "1,000 peers at once"):
@@ -357,6 +381,7 @@ def main():
         policies(c, sub, rules)
         if not c.measure:
             lists(c, sub, peers)
+            ended_login(c)
         reports(c, sub)
         transaction(c, sub)
         locked(c, sub)

@@ -152,12 +152,63 @@ test_revoked(void **state)
 	assert_string_equal(call.e.reason, "login_ended");
 }
 
+/** What a helper makes ready for the writer: not where the login ended meanwhile. */
+static void
+test_from_helper(void **state)
+{
+	static const struct sl_rest_op prepared = {.id = "large",
+						   .method = SL_METHOD_PUT,
+						   .runs = SL_RUNS_HELPER,
+						   .handler = handler};
+	struct sl_error e = {0};
+
+	for (unsigned i = 0; i < 2; i++) {
+		call.op = &prepared;
+		call.part = given = handled = 0;
+		rc_of_handler = SL_CALL_WRITER;
+		assert_int_equal(stage_begin(&call, &e), SL_CALL_LATER);
+		assert_int_equal(handled, 1);
+		rc_of_handler = 0;
+		revoked = i == 1;
+		tell_the_loop();
+		assert_int_equal(handled, revoked ? 1 : 2);
+		assert_int_equal(answer, revoked ? -EACCES : 0);
+	}
+}
+
+/** The same request again, while the first is on its way: it waits for that one's answer. */
+static void
+test_twin(void **state)
+{
+	struct sl_call first = {.begun = true, .key = "k", .who = {.name = "token:test"}};
+	struct sl_error e = {0};
+
+	rest.c.base = event_base_new();
+	TAILQ_INIT(&rest.waiting);
+	TAILQ_INSERT_TAIL(&rest.waiting, &first, link);
+	TAILQ_INSERT_TAIL(&rest.waiting, &call, link);
+	call.key = "k";
+	rc_of_handler = 0;
+	assert_int_equal(stage_begin(&call, &e), SL_CALL_LATER);
+	assert_int_equal(given, 0);
+	event_base_loop(rest.c.base, EVLOOP_ONCE); /* still there */
+	assert_int_equal(given, 0);
+	TAILQ_REMOVE(&rest.waiting, &first, link);
+	event_base_loop(rest.c.base, EVLOOP_ONCE);
+	tell_the_loop();
+	assert_int_equal(handled, 1);
+	event_free(call.timer);
+	event_base_free(rest.c.base);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_large_body, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_revoked, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_from_helper, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_twin, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
