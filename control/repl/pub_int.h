@@ -97,11 +97,12 @@ struct pub_stream {
 	struct pub_scope scope;
 	enum pub_view view;
 	enum pub_phase phase;
-	const char *reason;   /* of the snapshot */
-	uint64_t sent_seq;    /* `prev` of what follows */
-	uint64_t at, scan_at; /* CATCH_UP, SCAN: looked at up to here */
-	uint64_t turn;	      /* WAIT: who came first */
-	bool beat_due;	      /* as soon as its queue is empty */
+	const char *reason;    /* of the snapshot */
+	uint64_t sent_seq;     /* `prev` of what follows */
+	uint64_t at, scan_at;  /* CATCH_UP, SCAN: looked at up to here */
+	struct pub_past *past; /* the next row, where that is large */
+	uint64_t turn;	       /* WAIT: who came first */
+	bool beat_due;	       /* as soon as its queue is empty */
 	/* the running snapshot */
 	struct sl_store_snap *snap;
 	struct sl_epoch snap_epoch;
@@ -144,6 +145,7 @@ struct sl_publisher {
 	struct pub_prep *freed;	    /* rows that the helper frees */
 	struct pub_feed *feed;	    /* a row is fed and not sent to all yet */
 	TAILQ_HEAD(, pub_stream) streams;
+	TAILQ_HEAD(, pub_past) past; /* rows for those who were away, and what is freed of them */
 	unsigned n_streams, n_snapshots;
 	uint64_t next_name, next_turn, rewind_mono_ns;
 	struct sl_rate *asks; /* how often a node subscribes */
@@ -238,6 +240,38 @@ int pub_prep_give(struct pub_prep *r, const char *text, size_t len,
 void pub_prep_free(struct pub_prep *r);
 /** At the end, where there is no helper any more. */
 void pub_prep_free_now(struct pub_prep *r);
+
+/* --- rows of the past (pub_past.c) ------------------------------------------------------------ */
+
+struct pub_past {
+	struct sl_task task;
+	TAILQ_ENTRY(pub_past) link;
+	struct sl_publisher *p;
+	struct pub_stream *s; /* NULL: it has gone, or has the row behind it */
+	uint64_t seq;
+	char chain[SL_CHAIN_STR];
+	char *row; /* as stored, with its length */
+	size_t len;
+	enum pub_view view;
+	bool all, scan; /* scan: it is looked at alone */
+	bool ready, failed;
+	json_t *txn;
+	unsigned n;   /* its ops */
+	char **made;  /* of each op, as the subscriber reads it; NULL: it was taken, or a del */
+	unsigned i;   /* ops that the loop has looked at */
+	char **texts; /* of those that it is sent */
+	unsigned n_texts;
+};
+/** A put in the form of a view; what it may not have has left for it. NULL: no memory */
+char *pub_past_put(const struct sl_publisher *p, enum pub_view view, enum sl_kind k, const char *id,
+		   uint64_t rev, const json_t *body);
+/** Make a row ready for a stream on the helper, then wake the pump. @return 0, -ENOMEM */
+int pub_past_begin(struct pub_stream *s, uint64_t seq, const char *chain, const char *text,
+		   size_t len);
+/** The stream has no use for it any more: the helper frees it. */
+void pub_past_drop(struct pub_stream *s);
+/** At the end, where there is no helper any more. */
+void pub_pasts_free(struct sl_publisher *p);
 
 /* --- the feed (pub_feed.c) -------------------------------------------------------------------- */
 

@@ -22,6 +22,7 @@ pub_stream_snapshot(struct pub_stream *s, const char *reason)
 	if (s->phase == PUB_DROPPED)
 		return;
 	pub_snapshot_close(s);
+	pub_past_drop(s);
 	s->phase = PUB_WAIT;
 	s->reason = reason;
 	s->turn = ++s->p->next_turn;

@@ -119,6 +119,7 @@ static void
 stream_unlink(struct pub_stream *s)
 {
 	pub_snapshot_close(s);
+	pub_past_drop(s);
 	TAILQ_REMOVE(&s->p->streams, s, link);
 	s->p->n_streams--;
 	if (s->row && s->row->stream == s) {
@@ -193,6 +194,7 @@ pub_stream_drop(struct pub_stream *s, const char *reason, const char *message)
 	if (s->phase == PUB_DROPPED)
 		return;
 	pub_snapshot_close(s);
+	pub_past_drop(s);
 	s->phase = PUB_DROPPED;
 	if (reason)
 		sl_fail(&e, -EPIPE, reason, "", "%s", message);

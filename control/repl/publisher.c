@@ -156,6 +156,7 @@ sl_publisher_new(const struct sl_publisher_conf *c, struct sl_error *e)
 		return NULL;
 	}
 	TAILQ_INIT(&p->streams);
+	TAILQ_INIT(&p->past);
 	p->conf = *c;
 	p->conf.schemas = sl_repl_schemas_or_ours(c->schemas);
 	/* one older form is kept, that of the schema before */
@@ -195,6 +196,7 @@ end_tasks(struct sl_publisher *p)
 	pub_load_free(p->loading);
 	pub_load_free(p->unloading);
 	pub_prep_free_now(p->prep);
+	pub_pasts_free(p);
 	while ((r = p->freed)) {
 		p->freed = r->next;
 		pub_prep_free_now(r);

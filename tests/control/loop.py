@@ -56,7 +56,7 @@ class Subscriber(Stream, threading.Thread):
         Stream.__init__(self, c, token)
         self.sock.settimeout(None)
         self.token = token
-        self.beats, self.seq, self.ops, self.ended = [time.monotonic()], 0, [], False
+        self.beats, self.seq, self.chain, self.ops, self.ended = [time.monotonic()], 0, None, [], False
         self.call("repl.subscribe", {"node": name, "scope": "gateway", "schema": [1]})
         self.start()
 
@@ -68,6 +68,7 @@ class Subscriber(Stream, threading.Thread):
                 self.beats.append(time.monotonic())
             elif m.get("method") in ("repl.txn", "repl.snapshot"):
                 self.ops.append(len(p.get("ops", [])))
+                self.chain = p.get("chain", self.chain)
                 if p.get("last", True):
                     self.seq = p["seq"]
                     self.send("repl.ack", {"seq": self.seq})
@@ -170,13 +171,40 @@ def furnish(c, peers):
     return Subscriber(c, "gw-2", c.make_token("gateway", bound="gw-2"))
 
 
+def catch_up(c, sub, since, rules):
+    step("those who were away are sent the policy from the log")
+    stand = {"epoch": c.want(200, "GET", "/replication").json()["epoch"], "seq": since[0], "chain": since[1]}
+    stand["epoch"] = {f: stand["epoch"][f] for f in ("number", "id")}
+    token, head = c.make_token("gateway", bound="gw-1"), c.seq()
+    before = turns(c)
+    with Watch(c, sub, "6 times"):
+        for _ in range(6):
+            s = Stream(c, token)
+            a = s.call("repl.subscribe", {"node": "gw-1", "scope": "gateway", "schema": [1, 2], **stand})["result"]
+            equal("from", (a["mode"], a["from"]), ("resume", since[0] + 1))
+            got, seq = 0, 0
+            while seq < head and (m := json.loads(s.file.readline())):
+                if m["method"] == "repl.heartbeat":  # the last row may be none of its
+                    seq = m["params"].get("scope_seq") and m["params"]["head"] or 0
+                elif m["method"] == "repl.txn":
+                    got += sum(o["kind"] == "rule" for o in m["params"]["ops"])
+            if got < rules:
+                fail(f"it was sent {got} rules")
+            s.sock.close()
+    long = {b: n - before[b] for b, n in turns(c).items()}
+    if not c.measure and long[0.02] > 2:
+        fail(f"{long[0.02]} turns of the loop took more than 20 ms")
+
+
 def policies(c, sub, rules):
     step(f"a policy of {rules} rules; documents of tens of MB")
     text = json.dumps(document(rules))
     with Watch(c, sub, f"validate {len(text) / 1e6:.1f} MB"):
         c.want(200, "POST", "/policy/validate", text=text)
+    since = sub.seq, sub.chain
     with Watch(c, sub, "put it"):
         c.want(200, "PUT", "/policy", text=text, headers={"If-None-Match": "*"})
+    catch_up(c, sub, since, rules)
     with Watch(c, sub, "read it"):
         c.want(200, "GET", "/policy")
     big = text + " " * (40 << 20)

@@ -308,31 +308,75 @@ test_record_larger(void **state)
 	record_large(3000, 0, 3);
 }
 
-/** A large row is made ready on a thread; what is committed, who subscribes and who leaves
- * meanwhile finds one state after the other. */
+/** In one transaction. */
 static void
-test_large_row(void **state)
+put_thousand(struct trio *t, unsigned keepalive)
 {
-	struct sl_store_txn *x;
 	struct sl_error e;
+	struct sl_store_txn *x = sl_store_begin(t->n.store, "test", "test", &e);
+
+	for (unsigned i = 0; i < 1000; i++) {
+		json_t *body = peer_body(2000 + i, i % 2 ? "wg0" : "wg1");
+		char id[32];
+
+		json_object_set_new(body, "keepalive_s", json_integer(keepalive));
+		snprintf(id, sizeof(id), "p-%u", 2000 + i);
+		assert_int_equal(sl_store_put(x, SL_KIND_PEER, id, SL_REV_ANY, body, &e), 0);
+		json_decref(body);
+	}
+	assert_int_equal(sl_store_commit(x, NULL, &e), 0);
+}
+
+/** Large rows for those who were away, also where the server began after them; they go, and the
+ * server ends, while such a row is made ready. */
+static void
+test_large_past(void **state)
+{
 	struct trio t;
 
 	trio_new(&t);
 	dial(&t);
 	UNTIL(&t, equal(&t));
 	for (unsigned round = 0; round < 4; round++) {
-		x = sl_store_begin(t.n.store, "test", "test", &e);
-		for (unsigned i = 0; i < 1000; i++) {
-			json_t *body = peer_body(2000 + i, i % 2 ? "wg0" : "wg1");
-			char id[32];
-
-			json_object_set_new(body, "keepalive_s", json_integer(round + 1));
-			snprintf(id, sizeof(id), "p-%u", 2000 + i);
-			assert_int_equal(sl_store_put(x, SL_KIND_PEER, id, SL_REV_ANY, body, &e),
-					 0);
-			json_decref(body);
+		hang_up(&t);
+		put_thousand(&t, 2 * round + 1);
+		put_peer(&t.n, 93 + round, "wg0");
+		put_thousand(&t, 2 * round + 2);
+		if (round % 2) {
+			node_stop(&t.n);
+			node_start(&t.n);
 		}
-		assert_int_equal(sl_store_commit(x, NULL, &e), 0);
+		for (unsigned i = 0; i < 6; i++) { /* as far as it gets */
+			dial(&t);
+			turn(t.base, 3 * i);
+			hang_up(&t);
+		}
+		dial(&t);
+		if (round == 2) {
+			turn(t.base, 10);
+			node_stop(&t.n);
+			node_start(&t.n);
+		}
+		UNTIL(&t, equal(&t));
+	}
+	assert_int_equal(t.a.snapshots, 1);
+	assert_int_equal(t.b.snapshots, 1);
+	assert_int_equal(t.all.snapshots, 1);
+	trio_free(&t);
+}
+
+/** A large row is made ready on a thread; what is committed, who subscribes and who leaves
+ * meanwhile finds one state after the other. */
+static void
+test_large_row(void **state)
+{
+	struct trio t;
+
+	trio_new(&t);
+	dial(&t);
+	UNTIL(&t, equal(&t));
+	for (unsigned round = 0; round < 4; round++) {
+		put_thousand(&t, round + 1);
 		sl_publisher_kick(t.n.pub);
 		if (round == 1)
 			turn(t.base, 0); /* it is given away */
@@ -462,8 +506,8 @@ main(void)
 		cmocka_unit_test(test_record_live),	cmocka_unit_test(test_disabled),
 		cmocka_unit_test(test_record_away),	cmocka_unit_test(test_record_away_restart),
 		cmocka_unit_test(test_record_large),	cmocka_unit_test(test_record_larger),
-		cmocka_unit_test(test_large_row),	cmocka_unit_test(test_end_meanwhile),
-		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_large_past),	cmocka_unit_test(test_large_row),
+		cmocka_unit_test(test_end_meanwhile),	cmocka_unit_test(test_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
