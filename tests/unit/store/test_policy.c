@@ -247,13 +247,45 @@ test_role_maps(void **state)
 	fixture_end(&f);
 }
 
+/** A split that was made before another document came would give a role another number. */
+static void
+test_split(void **state)
+{
+	json_t *doc = quoted(doc_2);
+	struct sl_store_split *split;
+	struct sl_store_txn *t;
+	struct fixture f;
+	uint32_t version;
+	json_int_t staff;
+
+	fixture_begin(&f, SL_STORE_PRIMARY);
+	split = sl_store_split_new(f.s, doc, &f.e);
+	assert_non_null(split);
+	must_put_doc(&f, doc_1, 1);
+	staff = role_id(&f, "staff");
+	for (unsigned made_anew = 0; made_anew < 2; made_anew++) {
+		t = begin(&f);
+		assert_int_equal(sl_store_put_policy(t, doc, split, "{}", SL_REV_ANY, &version,
+						     &f.e),
+				 0);
+		assert_int_equal(version, 2);
+		assert_int_equal(role_id(&f, "staff"), staff);
+		sl_store_abort(t);
+		sl_store_split_free(split);
+		split = sl_store_split_new(f.s, doc, &f.e);
+		assert_non_null(split);
+	}
+	sl_store_split_free(split);
+	json_decref(doc);
+	fixture_end(&f);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_document),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_pools),
+		cmocka_unit_test(test_document),  cmocka_unit_test(test_split),
+		cmocka_unit_test(test_refused),	  cmocka_unit_test(test_pools),
 		cmocka_unit_test(test_role_maps),
 	};
 
