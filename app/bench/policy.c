@@ -66,7 +66,7 @@ make_rule(struct sl_pol_rule *r, unsigned role, unsigned k)
 	r->ports->lo = r->ports->hi = rule_port(role, k);
 	r->allow = true;
 	r->priority = SL_POL_PRIORITY;
-	r->log = true;
+	r->log = 1;
 	r->enabled = true;
 	return true;
 }

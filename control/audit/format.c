@@ -422,6 +422,11 @@ out_policy(struct sl_out *o, const struct sl_rec *r, const struct sl_names_polic
 		OUT(o, ",");
 	}
 	out_authz(o, r);
+	if (p != NULL && r->rule < p->n_rules && p->rules[r->rule].log > 1) {
+		OUT(o, "\"sample\":");
+		out_u64(o, p->rules[r->rule].log);
+		OUT(o, ",");
+	}
 	if (r->generation == 0)
 		return;
 	OUT(o, "\"policy\":{\"generation\":");

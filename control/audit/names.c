@@ -64,7 +64,8 @@ sl_names_policy_new(const struct sl_polset *s)
 		return NULL;
 	}
 	for (i = 0; i < s->n_rules; i++)
-		p->rules[i] = (struct sl_names_rule){s->rules[i].id, s->rules[i].role};
+		p->rules[i] =
+			(struct sl_names_rule){s->rules[i].id, s->rules[i].role, s->rules[i].log};
 	for (i = 0; i < s->n_zones; i++) {
 		p->zones[i].type = s->zones[i].type;
 		memcpy(p->zones[i].name, s->zones[i].name, SL_POL_NAME);

@@ -19,6 +19,7 @@
 struct sl_names_rule {
 	uint32_t id;
 	uint16_t role;
+	uint32_t log; /* as in the model */
 };
 
 struct sl_names_zone {

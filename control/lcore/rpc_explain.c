@@ -275,6 +275,12 @@ why_text(const struct sl_gw_explanation *x)
 }
 
 static json_t *
+log_text(uint32_t log)
+{
+	return log > 1 ? json_sprintf("sample:1/%u", log) : json_string(log ? "all" : "none");
+}
+
+static json_t *
 answer(const struct sl_gw_explanation *x)
 {
 	const struct sl_judgement *j = &x->judgement;
@@ -299,8 +305,10 @@ answer(const struct sl_gw_explanation *x)
 		json_object_set_new(o, "zone", json_string(s->zones[j->zone].name));
 	if (o && s && j->target != SL_POL_NONE16)
 		json_object_set_new(o, "target", json_string(s->targets[j->target].name));
-	if (o && s && j->rule != SL_POL_NONE)
+	if (o && s && j->rule != SL_POL_NONE) {
 		json_object_set_new(o, "rule", rule_name(s, j->rule));
+		json_object_set_new(o, "log", log_text(s->rules[j->rule].log));
+	}
 	return o;
 }
 

@@ -153,7 +153,9 @@ rule_flags(const struct sl_pol_rule *r, uint64_t now_ns)
 
 	if (r->bidirectional)
 		json_array_append_new(list, json_string("bidirectional"));
-	if (r->log)
+	if (r->log > 1)
+		json_array_append_new(list, json_sprintf("sample:1/%u", r->log));
+	else if (r->log)
 		json_array_append_new(list, json_string("log"));
 	if (!r->enabled)
 		json_array_append_new(list, json_string("off"));

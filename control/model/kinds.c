@@ -122,7 +122,9 @@ static const struct model_field rule_fields[] = {
 	{"action", MODEL_WORD, true, .words = actions, .doc = "its vote"},
 	{"priority", MODEL_INT, .min = 0, .max = 255, .doc = "lower goes first; default 128"},
 	{"bidirectional", MODEL_BOOL, .doc = "also mirrored; default false"},
-	{"log", MODEL_BOOL, .doc = "default true"},
+	/* without it: all is recorded */
+	{"log", MODEL_FREE,
+	 .doc = "are its flows recorded? true, false or sample:1/N; default true", .text_since = 2},
 	{"enabled", MODEL_BOOL, .doc = "default true"},
 	{"not_before", MODEL_TIME, .doc = "it does not hold before"},
 	{"expires", MODEL_TIME, .doc = "it does not hold from then on"},

@@ -42,6 +42,9 @@ struct model_field {
 	const struct model_field *fields; /* end with a NULL name */
 	const char *doc;
 	unsigned since; /* schema that brought it; 0: the first */
+	/** Schema that brought texts as its value; 0: the first. Who does not know them is sent the
+	 * object without the field. */
+	unsigned text_since;
 	/** Whoever ignores it would give more than the object says: who does not know it is not
 	 * sent the object. Only where an object's absence gives nobody anything and no other object
 	 * refers to it: peer, role_map. */

@@ -9,12 +9,18 @@ is_newer(const struct model_field *f, unsigned schema)
 	return f->since > schema;
 }
 
+static bool
+has_newer_value(const struct model_field *f, const json_t *v, unsigned schema)
+{
+	return is_newer(f, schema) || (f->text_since > schema && json_is_string(v));
+}
+
 /** Does a field of the table, at any depth, exist only since a later schema? */
 static bool
 has_newer(const struct model_field *fields, unsigned schema)
 {
 	for (const struct model_field *f = fields; f->name != NULL; f++) {
-		if (is_newer(f, schema) ||
+		if (is_newer(f, schema) || f->text_since > schema ||
 		    (f->type == MODEL_OBJECT && has_newer(f->fields, schema)))
 			return true;
 	}
@@ -32,7 +38,7 @@ drop_newer(const struct model_field *fields, unsigned schema, json_t *v, bool *c
 			continue;
 		if (is_newer(f, schema) && f->restricts)
 			return false;
-		if (is_newer(f, schema)) {
+		if (has_newer_value(f, x, schema)) {
 			*changed = true;
 			json_object_del(v, f->name);
 		} else if (f->type == MODEL_OBJECT && !drop_newer(f->fields, schema, x, changed)) {

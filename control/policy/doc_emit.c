@@ -242,8 +242,9 @@ emit_rule(const struct sl_pol_rule *r)
 		set(o, &ok, "priority", json_integer(r->priority));
 	if (r->bidirectional)
 		set(o, &ok, "bidirectional", json_true());
-	if (!r->log)
-		set(o, &ok, "log", json_false());
+	if (r->log != 1)
+		set(o, &ok, "log",
+		    r->log == 0 ? json_false() : json_sprintf("sample:1/%u", r->log));
 	if (!r->enabled)
 		set(o, &ok, "enabled", json_false());
 	set_time(o, &ok, "not_before", r->not_before_ns);

@@ -72,16 +72,23 @@ read_to(struct doc *d, json_t *v, void *out)
 
 /* --- ports ------------------------------------------------------------------------------------ */
 
-/** 1-65535 without sign, space or leading zero; ends at `end`. @return 0 if it is none */
+/** 1 to `max`, below 10^7, without sign, space or leading zero; ends at `end`. @return 0 if it is
+ * none */
 static unsigned
-port_number(const char *s, char end, const char **rest)
+whole_number(const char *s, char end, unsigned max, const char **rest)
 {
 	unsigned v = 0, n = 0;
 
-	for (; s[n] >= '0' && s[n] <= '9' && n < 6; n++)
+	for (; s[n] >= '0' && s[n] <= '9' && n < 8; n++)
 		v = v * 10 + (unsigned)(s[n] - '0');
 	*rest = s + n;
-	return n > 0 && s[0] != '0' && v <= UINT16_MAX && s[n] == end ? v : 0;
+	return n > 0 && s[0] != '0' && v <= max && s[n] == end ? v : 0;
+}
+
+static uint16_t
+port_number(const char *s, char end, const char **rest)
+{
+	return (uint16_t)whole_number(s, end, UINT16_MAX, rest);
 }
 
 static int
@@ -93,8 +100,8 @@ read_port(struct doc *d, json_t *v, void *out)
 
 	if (json_is_string(v)) {
 		s = json_string_value(v);
-		p->lo = (uint16_t)port_number(s, '-', &s);
-		p->hi = p->lo != 0 ? (uint16_t)port_number(s + 1, '\0', &s) : 0;
+		p->lo = port_number(s, '-', &s);
+		p->hi = p->lo != 0 ? port_number(s + 1, '\0', &s) : 0;
 	} else if (json_is_integer(v)) {
 		n = json_integer_value(v);
 		p->lo = p->hi = n > 0 && n <= UINT16_MAX ? (uint16_t)n : 0;
@@ -126,6 +133,34 @@ read_ports(struct doc *d, json_t *v, void *out)
 	return rc;
 }
 
+/* --- log ---------------------------------------------------------------------------------------
+ */
+
+static int
+read_log(struct doc *d, json_t *v, void *out)
+{
+	static const char sample[] = "sample:1/";
+	const char *s = json_string_value(v), *rest;
+	uint32_t *log = out;
+
+	if (json_is_boolean(v)) {
+		*log = json_is_true(v);
+		return 0;
+	}
+	if (s == NULL)
+		return sl_json_wrong_type(&d->at, "true, false or \"sample:1/N\"", v);
+	if (strncmp(s, sample, sizeof(sample) - 1) == 0)
+		*log = whole_number(s + sizeof(sample) - 1, '\0', SL_POL_SAMPLE_MAX, &rest);
+	else
+		*log = 0;
+	if (*log != 0)
+		return 0;
+	sl_json_fail(&d->at, "log_invalid", "\"%.32s\" does not say what is recorded", s);
+	sl_hint(d->at.e, "write true, false, or \"sample:1/N\" for one flow in N, N from 1 to %u",
+		SL_POL_SAMPLE_MAX);
+	return -EINVAL;
+}
+
 /* --- rules ------------------------------------------------------------------------------------ */
 
 #define AT(member) offsetof(struct sl_pol_rule, member)
@@ -143,7 +178,7 @@ read_rule(struct doc *d, json_t *v, void *out)
 		{"action", doc_read_action, AT(allow), true},
 		{"priority", read_priority, AT(priority), false},
 		{"bidirectional", doc_read_bool, AT(bidirectional), false},
-		{"log", doc_read_bool, AT(log), false},
+		{"log", read_log, AT(log), false},
 		{"enabled", doc_read_bool, AT(enabled), false},
 		{"not_before", doc_read_time, AT(not_before_ns), false},
 		{"expires", doc_read_time, AT(expires_ns), false},
@@ -153,7 +188,7 @@ read_rule(struct doc *d, json_t *v, void *out)
 
 	r->priority = SL_POL_PRIORITY;
 	r->enabled = true;
-	r->log = true;
+	r->log = 1;
 	return doc_object(d, v, fields, SL_ARRAY_SIZE(fields), r);
 }
 

@@ -88,7 +88,7 @@ _Static_assert(sizeof(struct sl_rec) == 128, "two lines");
 struct sl_rec_counts {
 	_Atomic uint64_t seen[SL_REC_TYPES], recorded[SL_REC_TYPES]; /* w: producer */
 	_Atomic uint64_t suppressed[SL_REC_TYPES];		     /* token bucket of the role */
-	_Atomic uint64_t not_selected[SL_REC_TYPES]; /* logging off, rule without log */
+	_Atomic uint64_t not_selected[SL_REC_TYPES]; /* logging off, rule without log, sample */
 };
 
 /** What the second line holds. */

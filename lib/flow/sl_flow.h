@@ -56,7 +56,7 @@ enum sl_flow_flags {
 
 /** Beside the flags; what concerns records. */
 enum sl_flow_note {
-	SL_FLOW_LOG = 1,       /* the deciding rule wants records */
+	SL_FLOW_LOG = 1,       /* the deciding rule wants records of it */
 	SL_FLOW_OBSERVED = 2,  /* the mode of its last packets was observe */
 	SL_FLOW_NO_PREFIX = 4, /* ... and no mode prefix held its target */
 };

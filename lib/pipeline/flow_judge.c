@@ -138,11 +138,32 @@ is_current(struct sl_authz *a, struct sl_flow *f)
 	return true;
 }
 
+/** Of a rule that samples the hash decides, which nobody outside can choose: so a flow has all its
+ * records or none, at whatever worker. */
+static bool
+is_selected(const struct sl_flow *f, const struct sl_polset_rule *rule)
+{
+	if (rule == NULL)
+		return true;
+	return rule->log != 0 && f->hash * UINT32_C(0x9e3779b1) <= rule->log_last;
+}
+
+/** What is recorded of a flow that goes on under another verdict of ALLOW: no end without its
+ * begin, and nothing from when the rule says so. */
+static bool
+stays_selected(const struct sl_flow *f, const struct sl_polset_rule *rule)
+{
+	return (f->note & SL_FLOW_LOG) != 0 && (rule == NULL || rule->log != 0);
+}
+
 static void
 write_verdict(const struct sl_authz *a, struct sl_flow *f, const struct sl_judgement *j)
 {
 	const struct sl_polset *s = a->v->set;
-	bool rule = s != NULL && j->rule < s->n_rules;
+	const struct sl_polset_rule *rule =
+		s != NULL && j->rule < s->n_rules ? &s->rules[j->rule] : NULL;
+	bool begun = (f->flags & SL_FLOW_ALLOW) != 0 && (f->flags & SL_FLOW_ALLOW_NOTED) != 0;
+	bool log = begun ? stays_selected(f, rule) : is_selected(f, rule);
 
 	f->flags &= (uint8_t) ~(SL_FLOW_ALLOW | SL_FLOW_MULTI_ROLE | SL_FLOW_STALE);
 	f->flags |= (uint8_t)((j->allow ? SL_FLOW_ALLOW : 0) |
@@ -158,11 +179,9 @@ write_verdict(const struct sl_authz *a, struct sl_flow *f, const struct sl_judge
 	f->target = j->target;
 	f->src_stamp = j->src_stamp;
 	f->peer_stamp = j->peer_stamp;
-	f->rule_id = rule ? s->rules[j->rule].id : 0;
+	f->rule_id = rule != NULL ? rule->id : 0;
 	f->role_id = s != NULL && j->role < s->n_roles ? s->roles[j->role].id : 0;
-	f->note &= (uint8_t)~SL_FLOW_LOG;
-	if (!rule || s->rules[j->rule].log)
-		f->note |= SL_FLOW_LOG;
+	f->note = (uint8_t)((f->note & ~SL_FLOW_LOG) | (log ? SL_FLOW_LOG : 0));
 }
 
 /** @param k the key that the tuple's addresses stand in */
@@ -534,7 +553,10 @@ static void
 without_entry(struct sl_authz *a, unsigned i, const struct sl_judge_flow *flow,
 	      const struct sl_judgement *j, const struct sl_flow_key *k, uint8_t flags)
 {
-	struct sl_flow f = {.key = *k, .start_ns = a->w->now_ns, .last_tick = a->w->tick};
+	struct sl_flow f = {.key = *k,
+			    .hash = a->hash[i],
+			    .start_ns = a->w->now_ns,
+			    .last_tick = a->w->tick};
 	unsigned dir;
 
 	a->drop[i] = SL_DROP_NONE;

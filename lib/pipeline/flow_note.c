@@ -4,7 +4,8 @@
  *
  * Records: a flow that policy allows has one at its begin; one that it denies has one at once and
  * then one a second, with the packets of that second; each phase whose packets were forwarded has
- * one at its end. A rule without `log`, or logging switched off, selects none of them. What is
+ * one at its end. A rule without `log`, or logging switched off, selects none of them; one that
+ * samples selects flows, each with all its records (flow_judge.c). What is
  * seen is counted when it is written, so that the law of sl_record.h holds at any time; what is
  * held back is written within three seconds (sweep), or with the end of the flow.
  *

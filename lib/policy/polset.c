@@ -84,6 +84,7 @@ rules_fill(struct compile *c)
 			.priority = r->priority,
 			.allow = r->allow,
 			.log = r->log,
+			.log_last = r->log > 0 ? (uint32_t)(UINT32_MAX / r->log) : 0,
 			.bidirectional = r->bidirectional,
 			.expires_tick = end_tick(c->env, r->expires_ns),
 		};

@@ -30,6 +30,7 @@
 #define SL_POL_RULES_MAX 1024
 #define SL_POL_PRIORITY 128 /* of a rule that names none */
 #define SL_POL_PROTO_ANY 256
+#define SL_POL_SAMPLE_MAX 1000000 /* of sample:1/N */
 
 enum sl_pol_zone_type { SL_ZONE_INTERNAL, SL_ZONE_VPN, SL_ZONE_EXTERNAL };
 enum sl_pol_source { SL_SOURCE_STATIC, SL_SOURCE_IDP, SL_SOURCE_DYNAMIC };
@@ -106,7 +107,7 @@ struct sl_pol_rule {
 	bool allow;
 	uint8_t priority;
 	bool bidirectional;
-	bool log;
+	uint32_t log; /* records of one flow in so many; 1: of all, 0: of none */
 	bool enabled;
 	uint64_t not_before_ns, expires_ns; /* wall clock, 0: none */
 	char *desc;

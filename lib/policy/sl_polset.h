@@ -25,7 +25,9 @@ struct sl_polset_rule {
 	uint32_t id;
 	uint16_t role; /* dense */
 	uint8_t priority;
-	bool allow, log, bidirectional;
+	bool allow, bidirectional;
+	uint32_t log;	   /* as in the model: 0 none, 1 all, N one in N */
+	uint32_t log_last; /* the last of 2^32 flow numbers that are recorded, unless log is 0 */
 	uint32_t expires_tick; /* 0: never, or so far away that ticks would wrap */
 };
 

@@ -101,11 +101,32 @@ closed bob 10.20.0.10 5201
 step "a bidirectional rule lets the server begin, from its port only"
 load <<-'EOF'
 	{ "version": 4, "roles": { "engineer": { "id": 3, "members": ["peer:alice"] } },
-	  "rules": [ { "id": 1, "role": "engineer", "to": ["10.20.0.0/16"], "protocol": "icmp", "action": "allow", "bidirectional": true } ] }
+	  "rules": [ { "id": 1, "role": "engineer", "to": ["10.20.0.0/16"], "protocol": "icmp", "action": "allow", "bidirectional": true },
+	             { "id": 2, "role": "engineer", "to": ["10.20.0.11"], "protocol": "udp", "action": "allow", "log": "sample:1/4" } ] }
 EOF
 mode '{"default":"enforce","force":true}'
 server_ping_all 10.7.0.2 3
 in_server ping -c 2 -i 0.2 -W 1 10.7.0.3 >/dev/null && fail "the server reaches bob"
+
+step "a rule that samples: one flow in four is recorded, and the evidence has all"
+counted() { rpc audit.status | jq "[.lcores[].types[] | select(.type == \"allow\").$1] | add"; }
+was=$(counted seen)
+in_client alice /usr/bin/python3 -c '
+import socket, time
+for i in range(200):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("10.7.0.2", 20000 + i))
+        s.sendto(b"x", ("10.20.0.11", 7000))
+    time.sleep(0.002)'
+lab_wait 10 eval '[ $(($(counted seen) - was)) -ge 200 ]' || fail "$(($(counted seen) - was)) flows of 200"
+at_least "flows that are not selected" "$(counted not_selected)" 120
+at_least "records of samples" "$((200 - $(counted not_selected)))" 20
+equal "explain" "$(rpc policy.explain "{\"interface\":\"$LAB_ID\",\"peer\":\"alice\",\"dst\":\"10.20.0.11\",\"protocol\":\"udp\",\"dport\":7000}" | jq -r .log)" sample:1/4
+evidence() { rpc evidence.list '{"target":"10.20.0.11/32","peer":"alice"}' | jq '[.rows[] | select(.port == 7000).flows] | add // 0'; }
+lab_wait 10 eval '[ $(evidence) = 200 ]' || fail "the evidence has $(evidence) flows of 200"
+lab_wait 10 eval 'rpc audit.recent "{\"limit\":1024,\"action\":\"policy-allow\"}" | jq -e "[.records[] | select(.destination.port == 7000 and .sluice.sample == 4)] | length > 0"' ||
+	fail "no record says that it is a sample"
+
 step "kept over a restart"
 lab_gateway_stop
 lab_gateway

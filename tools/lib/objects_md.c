@@ -153,6 +153,10 @@ print_fields(const struct model_field *f, const char *under)
 		if (f->since > 1)
 			printf(" (since schema %u%s)", f->since,
 			       f->restricts ? "; withheld from who reads an earlier one" : "");
+		if (f->text_since > 1)
+			printf(" (texts since schema %u; who reads an earlier one is sent the "
+			       "object without them)",
+			       f->text_since);
 		printf(" |\n");
 		snprintf(below, sizeof(below), "%s.", f->name);
 		if (f->type == MODEL_OBJECT)

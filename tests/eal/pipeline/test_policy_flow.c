@@ -321,6 +321,111 @@ rule_without_log(void **state)
 	assert_int_equal(x->w->records->head, 0);
 }
 
+/** Of each flow by its source port: records of a type. */
+static void
+by_port(unsigned n_of[SL_REC_TYPES][3000])
+{
+	static struct sl_rec r[4096];
+	uint64_t lost;
+	unsigned i, n = pol_records(x->w, r, SL_ARRAY_SIZE(r), &lost);
+
+	memset(n_of, 0, SL_REC_TYPES * sizeof(n_of[0]));
+	for (i = 0; i < n; i++)
+		n_of[r[i].type][r[i].sport - 1000] += r[i].count;
+}
+
+static void
+send_from(unsigned i, uint16_t dport)
+{
+	struct fx_spec s = {.src = "10.7.0.2",
+			    .dst = "10.0.0.10",
+			    .sport = (uint16_t)(1000 + i),
+			    .dport = dport};
+
+	send_up(&s);
+	later(20 * SL_NS_PER_MS); /* below the rate of a role */
+}
+
+/** One flow in eight has its records, each of them: begin and end, or all its denies. What has none
+ * is counted as not selected; the evidence has all. */
+static void
+rule_samples(void **state)
+{
+	static unsigned n_of[SL_REC_TYPES][3000];
+	struct sl_rec_counts *c = &x->w->records->counts;
+	unsigned i, began = 0, denied = 0;
+	uint64_t rows = 0, flows = 0;
+	struct sl_agg_row row;
+
+	load(", 'log': 'sample:1/8'}, {'id': 9, 'role': 'user', 'to': ['10.0.0.10/32'],"
+	     " 'protocol': 'udp', 'ports': [7], 'action': 'deny', 'log': 'sample:1/8'");
+	for (i = 0; i < 800; i++) {
+		send_from(i, 6000);
+		send_from(i, 7);
+		send_from(i, 7);
+	}
+	sl_flow_purge(x->w);
+	by_port(n_of);
+	for (i = 0; i < 800; i++) {
+		assert_int_equal(n_of[SL_REC_ALLOW][i], n_of[SL_REC_END][i]);
+		assert_true(n_of[SL_REC_DENY][i] == 0 || n_of[SL_REC_DENY][i] == 2);
+		began += n_of[SL_REC_ALLOW][i];
+		denied += n_of[SL_REC_DENY][i];
+	}
+	assert_in_range(began, 60, 140); /* 100, and four times its deviation */
+	assert_in_range(denied, 120, 280);
+	assert_int_equal(c->not_selected[SL_REC_ALLOW], 800 - began);
+	assert_int_equal(c->not_selected[SL_REC_END], 800 - began);
+	assert_int_equal(c->not_selected[SL_REC_DENY], 1600 - denied);
+	assert_int_equal(c->suppressed[SL_REC_ALLOW] + c->suppressed[SL_REC_DENY], 0);
+	for (i = 0; i < 2; i++) {
+		struct sl_agg_table *t = x->w->agg->table[i];
+
+		for (unsigned k = 0; t != NULL && k < t->used; k++, rows++) {
+			sl_agg_row_get(t, k, &row);
+			flows += row.flows;
+		}
+	}
+	assert_int_equal(flows, 1600);
+	pol_dropped(x, SL_DROP_DENIED, 1600);
+}
+
+/** Flows that are under way when their rule begins or ends to record: those whose begin was
+ * recorded have an end, unless the rule wants none of them any more. */
+static void
+rule_changes_what_it_records(void **state)
+{
+	static const char *const log[] = {", 'log': false",	   "", ", 'log': 'sample:1/2'",
+					  ", 'log': 'sample:1/2'", "", ", 'log': false"};
+	static unsigned begin[SL_REC_TYPES][3000], end[SL_REC_TYPES][3000];
+	unsigned i, k, ended;
+
+	for (k = 0; k + 1 < SL_ARRAY_SIZE(log); k++) {
+		load(log[k]);
+		for (i = 0; i < 64; i++)
+			send_from(i, 6000);
+		by_port(begin);
+		load(log[k + 1]);
+		for (i = 0; i < 64; i++)
+			send_from(i, 6000);
+		sl_flow_purge(x->w);
+		by_port(end);
+		for (i = ended = 0; i < 64; i++) {
+			assert_int_equal(end[SL_REC_ALLOW][i], 0);
+			assert_true(end[SL_REC_END][i] <= begin[SL_REC_ALLOW][i]);
+			ended += end[SL_REC_END][i];
+			if (k != 4)
+				assert_int_equal(end[SL_REC_END][i], begin[SL_REC_ALLOW][i]);
+		}
+		if (k == 0 || k == 4)
+			assert_int_equal(ended, 0);
+		else if (k == 1)
+			assert_int_equal(ended, 64);
+		else
+			assert_in_range(ended, 12, 52);
+	}
+}
+
 /* One record a flow and second. */
 static void
 denies_are_held_back(void **state)
@@ -771,6 +876,8 @@ main(void)
 		CASE(empty_policy_denies),
 		CASE(mode_and_logging),
 		CASE(rule_without_log),
+		CASE(rule_samples),
+		CASE(rule_changes_what_it_records),
 		CASE(denies_are_held_back),
 		CASE(revoked_by_policy),
 		CASE(revoked_by_clearing),

@@ -96,7 +96,8 @@ td_fini(struct tdrain *t)
 const struct sl_polset *
 td_policy(uint64_t generation, uint32_t version)
 {
-	static struct sl_polset_rule rules[] = {{.id = 101, .role = 0}, {.id = 102, .role = 1}};
+	static struct sl_polset_rule rules[] = {{.id = 101, .role = 0},
+						{.id = 102, .role = 1, .log = 10}};
 	static struct sl_polset_zone zones[] = {{.id = 1,
 						 .type = SL_ZONE_INTERNAL,
 						 .name = "internal"},

@@ -100,8 +100,8 @@ test_golden(void **state)
 		"\"target\":{\"name\":\"db1\"},\"zone\":\"internal\","
 		"\"authz\":{\"mode\":\"enforce\",\"verdict\":\"deny\",\"would\":\"deny\","
 		"\"stale\":false,\"multi_role\":true,\"cached\":false,\"midstream\":false,"
-		"\"no_target\":false},\"policy\":{\"generation\":1844,\"version\":57},"
-		"\"hook\":\"post_decrypt\",\"count\":3}}\n";
+		"\"no_target\":false},\"sample\":10,\"policy\":{\"generation\":1844,"
+		"\"version\":57},\"hook\":\"post_decrypt\",\"count\":3}}\n";
 
 	r.rule = r.role = 1;
 	r.flags |= SL_RF_ENFORCED | SL_RF_MULTI_ROLE;

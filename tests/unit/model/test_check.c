@@ -161,6 +161,9 @@ static const struct bad bad[] = {
 	 "family_mismatch", "/src"},
 	{SL_KIND_RULE, "staff/1", "{" RULE ", 'to': ['*'], 'limit': 1}", "field_unknown", "/limit"},
 	{SL_KIND_RULE, "staff/1", "{" RULE ", 'to': ['a b']}", "name_invalid", "/to"},
+	{SL_KIND_RULE, "staff/1", "{" RULE ", 'to': ['*'], 'log': 'sample:1/0'}", "log_invalid",
+	 "/log"},
+	{SL_KIND_RULE, "staff/1", "{" RULE ", 'to': ['*'], 'log': 1}", "field_type", "/log"},
 	/* role maps */
 	{SL_KIND_ROLE_MAP, "staff", "{" MAP ", " IDP "}", "id_invalid", ""},
 	{SL_KIND_ROLE_MAP, "stuff:10.7.0.2/32@wg0", "{" MAP ", " IDP "}", "id_mismatch", "/role"},

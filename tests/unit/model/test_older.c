@@ -16,6 +16,7 @@ static const struct model_field fields[] = {
 	{"more", MODEL_TEXT, .max = 9, .since = 2},
 	{"in", MODEL_OBJECT, .fields = inner},
 	{"limit", MODEL_INT, .max = 9, .since = 2, .restricts = true},
+	{"how", MODEL_FREE, .text_since = 2},
 	{NULL},
 };
 static const struct model_kind kind = {.name = "k", .fields = fields};
@@ -56,6 +57,9 @@ test_table(void **state)
 	expect(&kind, "{'in':{'a':1,'b':2}}", 2, NULL);
 	expect(&kind, "{'in':{'a':1,'only':2}}", 2, ""); /* restricts, further down */
 	expect(&kind, "{'in':{'a':1,'only':2}}", 3, NULL);
+	expect(&kind, "{'how':true}", 1, NULL);
+	expect(&kind, "{'name':'x','how':'so'}", 1, "{'name':'x'}");
+	expect(&kind, "{'name':'x','how':'so'}", 2, NULL);
 	expect(&kind, "{'unknown':1}", 1, NULL); /* is nobody's */
 	expect(&late, "{'name':'x'}", 1, "");
 	expect(&late, "{'name':'x'}", 2, NULL);
@@ -75,9 +79,28 @@ test_target(void **state)
 	assert_int_equal(json_object_size(v), 2);
 	json_decref(v);
 	for (int k = 0; k < SL_KIND_N; k++) {
-		assert_int_equal(sl_kind_is_newer((enum sl_kind)k, 1), k == SL_KIND_TARGET);
+		assert_int_equal(sl_kind_is_newer((enum sl_kind)k, 1),
+				 k == SL_KIND_TARGET || k == SL_KIND_RULE);
 		assert_false(sl_kind_is_newer((enum sl_kind)k, SL_MODEL_SCHEMA));
 	}
+}
+
+/** A rule that samples records all where samples are not known; one that records none stays so. */
+static void
+test_rule(void **state)
+{
+	json_t *v = json_of("{'id':1,'role':'r','to':['*'],'protocol':'any','action':'allow',"
+			    "'log':'sample:1/10'}");
+	json_t *out = NULL;
+
+	assert_int_equal(sl_object_older(SL_KIND_RULE, v, 1, &out), SL_OLDER_CHANGED);
+	assert_null(json_object_get(out, "log"));
+	assert_int_equal(json_object_size(out), json_object_size(v) - 1);
+	json_decref(out);
+	assert_int_equal(sl_object_older(SL_KIND_RULE, v, 2, &out), SL_OLDER_SAME);
+	json_object_set_new(v, "log", json_false());
+	assert_int_equal(sl_object_older(SL_KIND_RULE, v, 1, &out), SL_OLDER_SAME);
+	json_decref(v);
 }
 
 /** What is withheld must not be missed by others, and must give nobody anything by its absence. */
@@ -113,6 +136,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_target),
+		cmocka_unit_test(test_rule),
 		cmocka_unit_test(test_real_tables),
 	};
 

@@ -19,7 +19,7 @@ static const char all_fields[] =
 	"'10.9.0.0/16@wg1','*'],'protocol':'tcp','ports':[5432,'8000-8010'],'action':'allow',"
 	"'priority':7,'bidirectional':true,'log':false,'enabled':false,"
 	"'not_before':'2027-06-01T00:00:00Z','expires':'2029-01-01T12:13:14Z','description':'r'},"
-	"{'id':102,'role':'e','to':['db'],'protocol':47,'action':'deny'},"
+	"{'id':102,'role':'e','to':['db'],'protocol':47,'action':'deny','log':'sample:1/10'},"
 	"{'id':1,'role':'c','to':['*'],'protocol':'any','action':'deny'}],"
 	"'tests':[{'from':{'inside':'10.20.0.10','port':53,'interface':'wg0'},'to':{'roles':['e'],"
 	"'address':'10.7.0.9'},'protocol':'udp','port':9,'expect':'deny'},"

@@ -192,7 +192,14 @@ static const struct refusal rules[] = {
 	{RULE(",'priority':256"), "field_range", "/rules/0/priority"},
 	{RULE(",'priority':-1"), "field_range", "/rules/0/priority"},
 	{RULE(",'bidirectional':1"), "field_type", "/rules/0/bidirectional"},
-	{RULE(",'log':'yes'"), "field_type", "/rules/0/log"},
+	{RULE(",'log':1"), "field_type", "/rules/0/log"},
+	{RULE(",'log':'yes'"), "log_invalid", "/rules/0/log"},
+	{RULE(",'log':'sample:1/0'"), "log_invalid", "/rules/0/log"},
+	{RULE(",'log':'sample:1/1000001'"), "log_invalid", "/rules/0/log"},
+	{RULE(",'log':'sample:1/4294967297'"), "log_invalid", "/rules/0/log"},
+	{RULE(",'log':'sample:2/10'"), "log_invalid", "/rules/0/log"},
+	{RULE(",'log':'sample:1/10 '"), "log_invalid", "/rules/0/log"},
+	{RULE(",'log':'sample:1/'"), "log_invalid", "/rules/0/log"},
 	{RULE(",'enabled':null"), "field_type", "/rules/0/enabled"},
 	{RULE(",'flags':8"), "field_unknown", "/rules/0/flags"}, /* reserved bits */
 	{RULE(",'expires':'2027-01-15'"), "expired", "/rules/0/expires"},
@@ -351,7 +358,8 @@ test_defaults(void **state)
 	sl_policy_free(p);
 	p = good(RULE(""));
 	assert_int_equal(p->rules[0].priority, 128);
-	assert_true(p->rules[0].enabled && p->rules[0].log && p->rules[0].allow);
+	assert_true(p->rules[0].enabled && p->rules[0].allow);
+	assert_int_equal(p->rules[0].log, 1);
 	assert_true(p->rules[0].to[0].any);
 	assert_int_equal(p->rules[0].n_src + p->rules[0].n_ports, 0);
 	assert_int_equal(p->roles[0].id, 1);
@@ -359,6 +367,9 @@ test_defaults(void **state)
 	p = good(RULE(",'ports':'any','priority':0,'log':false,'enabled':false"));
 	assert_int_equal(p->rules[0].priority + p->rules[0].n_ports, 0);
 	assert_false(p->rules[0].enabled || p->rules[0].log);
+	sl_policy_free(p);
+	p = good(RULE(",'log':'sample:1/1000000'"));
+	assert_int_equal(p->rules[0].log, 1000000);
 	sl_policy_free(p);
 	p = good(RULE(",'ports':[1,65535,'8-9'],'expires':'2027-01-15T08:00:01Z'"));
 	assert_int_equal(p->rules[0].n_ports, 3);

@@ -112,6 +112,8 @@ holds_older(const struct pair *p)
 
 			if (o.kind == SL_KIND_TARGET)
 				json_object_del(body, "withdrawn");
+			if (o.kind == SL_KIND_RULE && json_is_string(json_object_get(body, "log")))
+				json_object_del(body, "log");
 			if (restricted && o.kind == SL_KIND_PEER &&
 			    json_object_get(body, "subject"))
 				there = false;
@@ -176,13 +178,28 @@ ledger(struct pair *p, const char *target, const char *state)
 	    json_pack("{s:s, s:s}", "state", state, "since", "2026-11-20T09:00:00Z"));
 }
 
+static void
+put_rule(struct pair *p, const char *log)
+{
+	put(&p->n, SL_KIND_ROLE, "staff", json_pack("{s:i}", "id", 1));
+	put(&p->n, SL_KIND_RULE, "staff/1",
+	    json_pack("{s:i, s:s, s:[s], s:s, s:s, s:s}", "id", 1, "role", "staff", "to", "*",
+		      "protocol", "any", "action", "allow", "log", log));
+}
+
 static const char *
-target_text(const struct owner *o, const char *name)
+text_of(const struct owner *o, enum sl_kind k, const char *id)
 {
 	struct sl_replica_obj t;
 
-	assert_true(sl_replica_get(o->replica, SL_KIND_TARGET, name, &t));
+	assert_true(sl_replica_get(o->replica, k, id, &t));
 	return t.text;
+}
+
+static const char *
+target_text(const struct owner *o, const char *name)
+{
+	return text_of(o, SL_KIND_TARGET, name);
 }
 
 /* --- snapshot, live, log ----------------------------------------------------------------------
@@ -200,6 +217,10 @@ test_all_ways(void **state)
 	assert_string_equal(target_text(&p.today, "db"),
 			    "{\"addresses\":[\"10.20.0.10/32\"],\"withdrawn\":true}");
 	assert_string_equal(target_text(&p.old, "db"), "{\"addresses\":[\"10.20.0.10/32\"]}");
+	put_rule(&p, "sample:1/10");
+	EQUAL(&p);
+	assert_non_null(strstr(text_of(&p.today, SL_KIND_RULE, "staff/1"), "sample:1/10"));
+	assert_null(strstr(text_of(&p.old, SL_KIND_RULE, "staff/1"), "log"));
 	ledger(&p, "db", "pilot");
 	put_target(&p, "web", "10.20.0.20/32");
 	ledger(&p, "web", "vpn");
