@@ -13,6 +13,7 @@ struct pending {
 	struct sl_votes votes;
 	uint16_t role_min, role_max; /* of the subject */
 	bool torn;		     /* a table names what another does not hold */
+	bool ended;		     /* an allow rule that votes has ended */
 	bool withdrawn;
 };
 
@@ -34,6 +35,8 @@ struct burst {
 	const struct sl_policy_view *v;
 	const struct sl_judge_flow *flow;
 	struct sl_judgement *out;
+	uint32_t tick;
+	bool ending; /* some allow rule in the tables has ended by now */
 	struct pending p[BURST];
 	struct ballots q[2]; /* IPv4, IPv6 */
 };
@@ -89,6 +92,9 @@ count(struct burst *b, unsigned v6)
 			continue;
 		vote = s->vote[v6][found[k]];
 		rule = vote >> 1;
+		if (sl_unlikely(b->ending) && (vote & 1) != 0 &&
+		    reached(b->tick, s->rules[rule].expires_tick))
+			b->p[c->flow].ended = true;
 		sl_votes_add(&b->p[c->flow].votes, (vote & 1) != 0, rule);
 		sl_prefetch(&s->rules[rule]);
 		if (c->mirrored)
@@ -115,12 +121,12 @@ ask(struct burst *b, unsigned i, const struct sl_class_role *r, bool mirrored)
 }
 
 static void
-ask_class(struct burst *b, unsigned i, uint32_t tick, const struct sl_class *c, bool mirrored)
+ask_class(struct burst *b, unsigned i, const struct sl_class *c, bool mirrored)
 {
 	for (unsigned k = 0; c != NULL && k < c->n; k++) {
 		const struct sl_class_role *r = &c->role[k];
 
-		if (reached(tick, r->expires_tick))
+		if (reached(b->tick, r->expires_tick))
 			continue;
 		if (r->role >= b->v->set->n_roles) {
 			b->p[i].torn = true;
@@ -322,8 +328,29 @@ find_withdrawn(struct burst *b, unsigned n)
 
 /* --- the verdict ------------------------------------------------------------------------- */
 
+/* An allow rule that voted has ended since the tables were made. The next ones come within a
+ * second; until then the few flows that it concerns are judged by plain scans that pass it over, so
+ * that no access ends late. */
 static void
-decide(struct burst *b, unsigned i)
+decide_without_ended(const struct burst *b, unsigned i)
+{
+	const struct sl_polset_query q = {.flow = b->flow[i].f,
+					  .from_inside = b->flow[i].from_inside,
+					  .src_class = b->p[i].src,
+					  .peer_class = b->p[i].peer,
+					  .tick = b->tick};
+	struct sl_judgement *j = &b->out[i];
+	struct sl_polset_answer a;
+
+	sl_polset_eval(b->v->set, &q, &a, NULL, 0, NULL);
+	j->allow = a.allow;
+	j->why = a.why;
+	j->rule = a.rule;
+	j->role = b->p[i].role_min;
+}
+
+static void
+by_votes(struct burst *b, unsigned i)
 {
 	const struct sl_polset *s = b->v->set;
 	const struct pending *p = &b->p[i];
@@ -331,25 +358,41 @@ decide(struct burst *b, unsigned i)
 	enum sl_why why;
 
 	j->role = p->votes.has_role ? p->role_min : SL_POL_NONE16;
-	if (p->withdrawn || p->torn) {
-		j->why = p->withdrawn ? SL_WHY_WITHDRAWN : SL_WHY_MAP_ERROR;
-		return;
-	}
 	j->allow = sl_votes_decide(&p->votes, j->zone != SL_POL_NONE16 && s->zones[j->zone].allow,
 				   &why);
 	j->why = (uint8_t)why;
-	if (why != SL_WHY_RULE)
+	if (why == SL_WHY_RULE)
+		j->rule = p->votes.any_deny ? p->votes.deny : p->votes.allow;
+}
+
+static void
+decide(struct burst *b, unsigned i)
+{
+	const struct sl_polset *s = b->v->set;
+	const struct pending *p = &b->p[i];
+	struct sl_judgement *j = &b->out[i];
+
+	if (p->withdrawn || p->torn) {
+		j->role = p->votes.has_role ? p->role_min : SL_POL_NONE16;
+		j->why = p->withdrawn ? SL_WHY_WITHDRAWN : SL_WHY_MAP_ERROR;
 		return;
-	j->rule = p->votes.any_deny ? p->votes.deny : p->votes.allow;
+	}
+	if (sl_unlikely(p->ended)) /* a second at most */
+		decide_without_ended(b, i);
+	else
+		by_votes(b, i);
+	if (j->why != SL_WHY_RULE)
+		return;
 	j->role = s->rules[j->rule].role;
 	deadline(j, s->rules[j->rule].expires_tick);
 }
 
 static void
-judge_burst(struct burst *b, uint32_t tick, unsigned n)
+judge_burst(struct burst *b, unsigned n)
 {
 	bool loaded = b->v->set != NULL && b->v->acl != NULL;
 
+	b->ending = loaded && reached(b->tick, b->v->set->first_end_tick);
 	b->q[0].n = 0;
 	b->q[1].n = 0;
 	for (unsigned i = 0; i < n; i++) {
@@ -372,8 +415,8 @@ judge_burst(struct burst *b, uint32_t tick, unsigned n)
 	if (!loaded)
 		return;
 	for (unsigned i = 0; i < n; i++) {
-		ask_class(b, i, tick, b->p[i].src, false);
-		ask_class(b, i, tick, b->p[i].peer, b->flow[i].from_inside);
+		ask_class(b, i, b->p[i].src, false);
+		ask_class(b, i, b->p[i].peer, b->flow[i].from_inside);
 	}
 	count(b, 0);
 	count(b, 1);
@@ -388,10 +431,11 @@ sl_judge(const struct sl_policy_view *v, uint32_t tick, const struct sl_judge_fl
 	struct burst b;
 
 	b.v = v;
+	b.tick = tick;
 	for (unsigned at = 0; at < n; at += BURST) {
 		b.flow = flow + at;
 		b.out = out + at;
-		judge_burst(&b, tick, SL_MIN(n - at, BURST));
+		judge_burst(&b, SL_MIN(n - at, BURST));
 	}
 }
 

@@ -48,8 +48,15 @@ sl_polset_match(const struct sl_polset_entry *e, const struct sl_polset_flow *f)
 	return matches(e, &k);
 }
 
-uint32_t
-sl_polset_scan(const struct sl_polset *s, unsigned group, const struct sl_polset_flow *f)
+static bool
+is_over(uint32_t tick, uint32_t end)
+{
+	return tick != 0 && end != 0 && sl_tick_reached(tick, end);
+}
+
+/** @param tick allow rules that have ended do not count, though they are still in the tables */
+static uint32_t
+scan_at(const struct sl_polset *s, unsigned group, const struct sl_polset_flow *f, uint32_t tick)
 {
 	unsigned fam = f->version == 6;
 	struct key k = key_of(f);
@@ -57,10 +64,18 @@ sl_polset_scan(const struct sl_polset *s, unsigned group, const struct sl_polset
 	if (group >= s->n_groups)
 		return SL_POL_NONE;
 	for (uint32_t i = s->group_first[fam][group]; i < s->group_first[fam][group + 1]; i++) {
-		if (matches(&s->entries[fam][i], &k))
+		const struct sl_polset_entry *e = &s->entries[fam][i];
+
+		if (matches(e, &k) && !(e->allow && is_over(tick, s->rules[e->rule].expires_tick)))
 			return i;
 	}
 	return SL_POL_NONE;
+}
+
+uint32_t
+sl_polset_scan(const struct sl_polset *s, unsigned group, const struct sl_polset_flow *f)
+{
+	return scan_at(s, group, f, 0);
 }
 
 /* --- the verdict ------------------------------------------------------------------------------ */
@@ -85,12 +100,6 @@ note(struct eval *v, uint16_t role, bool mirrored, bool expired, uint32_t entry)
 							.entry = entry};
 }
 
-static bool
-has_expired(const struct sl_class_role *r, uint32_t tick)
-{
-	return tick != 0 && r->expires_tick != 0 && sl_tick_reached(tick, r->expires_tick);
-}
-
 static void
 class_votes(struct eval *v, const struct sl_class *class, bool mirrored)
 {
@@ -100,7 +109,7 @@ class_votes(struct eval *v, const struct sl_class *class, bool mirrored)
 	for (unsigned i = 0; class != NULL && i < class->n; i++) {
 		const struct sl_class_role *r = &class->role[i];
 
-		if (has_expired(r, v->q->tick)) {
+		if (is_over(v->q->tick, r->expires_tick)) {
 			note(v, r->role, mirrored, true, SL_POL_NONE);
 			continue;
 		}
@@ -108,7 +117,7 @@ class_votes(struct eval *v, const struct sl_class *class, bool mirrored)
 			v->map_error = true;
 			continue;
 		}
-		at = sl_polset_scan(v->s, SL_POL_GROUP(r->role, mirrored), &v->q->flow);
+		at = scan_at(v->s, SL_POL_GROUP(r->role, mirrored), &v->q->flow, v->q->tick);
 		note(v, r->role, mirrored, false, at);
 		v->votes.has_role |= !mirrored;
 		if (at != SL_POL_NONE)

@@ -71,6 +71,13 @@ order_cmp(const void *a, const void *b)
 }
 
 static void
+note_end(struct sl_polset *s, uint32_t tick)
+{
+	if (tick != 0 && (s->first_end_tick == 0 || sl_tick_reached(s->first_end_tick, tick)))
+		s->first_end_tick = tick;
+}
+
+static void
 rules_fill(struct compile *c)
 {
 	uint64_t now = c->env->wall_ns;
@@ -88,8 +95,11 @@ rules_fill(struct compile *c)
 			.bidirectional = r->bidirectional,
 			.expires_tick = end_tick(c->env, r->expires_ns),
 		};
-		if (holds(r, now))
-			c->order[c->n_order++] = order_key(r, i);
+		if (!holds(r, now))
+			continue;
+		c->order[c->n_order++] = order_key(r, i);
+		if (r->allow)
+			note_end(c->s, c->s->rules[i].expires_tick);
 	}
 	c->s->next_change_ns = sl_policy_next_change(c->p, now);
 	qsort(c->order, c->n_order, sizeof(*c->order), order_cmp);

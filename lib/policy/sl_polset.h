@@ -87,6 +87,7 @@ struct sl_polset {
 	struct sl_polset_where **where; /* NULL: `common` */
 	struct sl_polset_where common;	/* where of all other interfaces */
 	uint64_t next_change_ns;	/* wall clock: compile anew then; 0: never */
+	uint32_t first_end_tick;	/* the first end of its allow rules; 0: none ends */
 };
 
 /** What the model's names and times mean at this gateway. */
@@ -300,7 +301,7 @@ struct sl_polset_query {
 	bool any_way;	  /* what roles and rules say, whichever way the target is reached */
 	const struct sl_class *src_class;  /* of the inner source; NULL: none */
 	const struct sl_class *peer_class; /* of the tunnel peer; NULL: none */
-	uint32_t tick; /* roles whose expiry is reached do not count; 0: all count */
+	uint32_t tick; /* roles and allow rules whose end is reached do not count; 0: all do */
 };
 
 struct sl_polset_answer {

@@ -153,6 +153,8 @@ check_one(const struct world *w, const struct sl_judge_flow *fl, const struct sl
 		    (u.end == 0 || s->rules[want.rule].expires_tick < u.end))
 			u.end = s->rules[want.rule].expires_tick;
 	}
+	if (tick != 0 && j->allow && j->rule != SL_POL_NONE && s->rules[j->rule].expires_tick != 0)
+		assert_true(s->rules[j->rule].expires_tick > tick); /* no access ends late */
 	assert_int_equal(j->why, want.why);
 	assert_int_equal(j->allow, want.allow);
 	assert_int_equal(j->rule, want.rule);

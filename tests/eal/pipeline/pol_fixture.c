@@ -6,8 +6,6 @@
 
 #include "sl_policy_doc.h"
 
-#define WALL_NS (UINT64_C(1700000000) * SL_NS_PER_S)
-
 static uint16_t
 iface_id(void *ctx, const char *name)
 {
@@ -82,7 +80,7 @@ parse(const char *text)
 		if (*c == '\'')
 			*c = '"';
 	if (sl_policy_doc_parse(json, strlen(json), &model, &e) != 0 ||
-	    sl_policy_check(model, NULL, WALL_NS, &e) != 0)
+	    sl_policy_check(model, NULL, POL_WALL_NS, &e) != 0)
 		fail_msg("%s: %s", e.path, e.message);
 	free(json);
 	return model;
@@ -93,8 +91,8 @@ pol_load(struct pol *p, struct sl_root *r, const char *text)
 {
 	static unsigned serial;
 	struct sl_polset_env env = {.generation = ++p->policy_gen,
-				    .wall_ns = WALL_NS,
-				    .wall_to_mono_ns = WALL_NS,
+				    .wall_ns = POL_WALL_NS,
+				    .wall_to_mono_ns = POL_WALL_NS,
 				    .iface_id = iface_id};
 	struct sl_policy *model = parse(text);
 	struct sl_error e = {0};

@@ -17,6 +17,7 @@
 #include "sl_pipeline.h"
 
 #define POL_MEMBERS 64
+#define POL_WALL_NS (UINT64_C(1700000000) * SL_NS_PER_S) /* when its monotonic clock was 0 */
 
 struct pol {
 	struct sl_policy_view view;

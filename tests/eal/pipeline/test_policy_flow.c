@@ -3,6 +3,8 @@
  * identity and time, ends. */
 #include "pol_tx.h"
 
+#include <time.h>
+
 #include "flow_int.h"
 
 #define TCP(f) .proto = SL_PROTO_TCP, .tcp_flags = (f)
@@ -548,6 +550,50 @@ revoked_by_deadline(void **state)
 	assert_int_equal(pol_one(x->w, SL_REC_END).reason, SL_RR_REVOKED);
 }
 
+/** Rule 1 until 5 s from now. @param beside what else stands among the rules */
+static void
+load_ending(const char *beside)
+{
+	time_t end = (time_t)(POL_WALL_NS / SL_NS_PER_S + x->w->now_ns / SL_NS_PER_S + 5);
+	char when[32], more[512];
+	struct tm tm;
+
+	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&end, &tm));
+	snprintf(more, sizeof(more), ", 'expires': '%s'%s", when, beside);
+	load(more);
+}
+
+/** An allow rule ends for flows under way and for new ones, though the tables that hold it are
+ * those of before: never late, and at most 100 ms early. */
+static void
+a_rule_ends_in_old_tables(void **state)
+{
+	struct fx_spec other = {.src = "10.7.0.2", .dst = "10.0.0.10", .sport = 5001};
+	uint64_t end;
+
+	load_ending("");
+	end = (x->w->now_ns / SL_NS_PER_S + 5) * SL_NS_PER_S;
+	exchange();
+	fx_time(x, end - 101 * SL_NS_PER_MS);
+	assert_true(send_up(&up));
+	assert_true(send_up(&other));
+	fx_time(x, end);
+	assert_false(send_up(&up));
+	other.sport = 5002;
+	assert_false(send_up(&other));
+	pol_dropped(x, SL_DROP_DENIED, 2);
+	assert_int_equal(pol_one(x->w, SL_REC_END).reason, SL_RR_REVOKED);
+	/* what another rule of the role gives goes on */
+	load_ending("}, {'id': 9, 'role': 'user', 'to': ['10.0.0.0/24'], 'protocol': 'udp',"
+		    " 'action': 'allow', 'priority': 200");
+	end = (x->w->now_ns / SL_NS_PER_S + 5) * SL_NS_PER_S;
+	later(11 * SL_NS_PER_S); /* the denied entries are gone, and the rule is over */
+	assert_true(x->w->now_ns > end);
+	exchange();
+	sl_flow_purge(x->w);
+	assert_int_equal(pol.set->rules[pol_one(x->w, SL_REC_ALLOW).rule].id, 9);
+}
+
 static void
 revoked_under_observe(void **state)
 {
@@ -883,6 +929,7 @@ main(void)
 		CASE(revoked_by_clearing),
 		CASE(revoked_by_identity),
 		CASE(revoked_by_deadline),
+		CASE(a_rule_ends_in_old_tables),
 		CASE(revoked_under_observe),
 		CASE(stale_role),
 		CASE(peer_goes),
