@@ -44,8 +44,8 @@ sl_line_unref(struct sl_line *l)
 const char *
 sl_dropped_text(unsigned reason)
 {
-	static const char *const text[] = {"queue_full", "no_space", "write_error", "too_long",
-					   "rejected",	 "busy",     "shutdown"};
+	static const char *const text[] = {"queue_full", "no_space", "write_error",
+					   "too_long",	 "rejected", "shutdown"};
 
 	_Static_assert(SL_ARRAY_SIZE(text) == SL_DROPPED_MAX, "one text each");
 	return reason < SL_DROPPED_MAX ? text[reason] : "invalid";

@@ -48,7 +48,6 @@ enum sl_dropped {
 	SL_DROPPED_WRITE,      /* another error of the file, for the whole flush window */
 	SL_DROPPED_TOO_LONG,   /* longer than a datagram may be */
 	SL_DROPPED_REJECTED,   /* the receiver does not want it */
-	SL_DROPPED_BUSY,       /* the receiver said try later, for the whole flush window */
 	SL_DROPPED_SHUTDOWN,   /* left over at the end */
 	SL_DROPPED_MAX
 };

@@ -5,8 +5,8 @@
  * and never blocks it: sockets belong to the drain's event base, files to a thread of the sink's
  * own.
  *
- * A receiver that cannot be reached makes records wait in the queue until that is full. One that
- * answers but refuses, and a file that cannot be written, is tried again within the flush window
+ * A receiver that cannot be reached, is busy or does not let us in makes records wait in the queue
+ * until that is full. A file that cannot be written is tried again within the flush window
  * (flush_ms); then the records at hand are dropped under their reason.
  */
 #ifndef SL_DRAIN_SINK_H

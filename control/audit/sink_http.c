@@ -4,9 +4,9 @@
  * created under its event.id, so that one that is sent again after a lost answer is there once:
  * "409 exists" is as good as "created".
  *
- * Three kinds of no: the record is refused (400: dropped), the receiver is busy (429, 5xx: tried
- * again in the flush window), it does not let us in (401, 403, 404, a redirect: no fault of the
- * records, which wait as if it could not be reached).
+ * A record that is refused (400) is dropped. What is no fault of the records makes them wait, with
+ * growing delay, as if the receiver could not be reached: it is busy (408, 429, 5xx), or does not
+ * let us in (401, 403, 404, a redirect).
  */
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -45,8 +45,7 @@ struct http {
 	bool busy;   /* a request is in flight */
 	unsigned tries;
 	uint64_t next_try_ns;
-	uint64_t refused_ns; /* since when the receiver refuses what is held, 0: not */
-	size_t limit;	     /* bytes of a body */
+	size_t limit; /* bytes of a body */
 	struct sl_line *held[HELD];
 	unsigned n_held, n_sent;	      /* n_sent: in the request */
 	struct sl_line *ok[HELD], *bad[HELD]; /* of an answer */
@@ -66,7 +65,6 @@ forget_first(struct http *h, unsigned n)
 {
 	h->n_held -= n;
 	memmove(h->held, h->held + n, h->n_held * sizeof(h->held[0]));
-	h->refused_ns = 0;
 	h->tries = 0;
 }
 
@@ -80,19 +78,12 @@ settle_all(struct http *h, bool ok, enum sl_dropped why)
 	forget_first(h, h->n_sent);
 }
 
-/** Try later, or give up at the end of the flush window. */
+/** The records wait. */
 static void
-refused(struct http *h, const char *why)
+try_later(struct http *h, const char *why)
 {
-	uint64_t now = sl_clock_mono_ns();
-
+	h->next_try_ns = sl_clock_mono_ns() + sl_sink_backoff_ns(h->tries++);
 	sl_sink_set(&h->s, SL_SINK_DOWN, "%s", why);
-	if (h->refused_ns == 0)
-		h->refused_ns = now;
-	if (now - h->refused_ns >= h->s.flush_ns)
-		settle_all(h, false, SL_DROPPED_BUSY);
-	else
-		h->next_try_ns = now + sl_sink_backoff_ns(h->tries++);
 }
 
 /** What is to be mended here or there where an answer is no fault of the records. @return NULL: it
@@ -117,13 +108,13 @@ not_let_in(int code)
 	}
 }
 
-/** The records wait. */
 static void
 wait_outside(struct http *h, int code)
 {
-	h->refused_ns = 0;
-	h->next_try_ns = sl_clock_mono_ns() + sl_sink_backoff_ns(h->tries++);
-	sl_sink_set(&h->s, SL_SINK_DOWN, "the receiver answers %d: %s", code, not_let_in(code));
+	char why[160];
+
+	snprintf(why, sizeof(why), "the receiver answers %d: %s", code, not_let_in(code));
+	try_later(h, why);
 }
 
 static int
@@ -162,9 +153,10 @@ settle_items(struct http *h, const json_t *items)
 	if (outside != 0) {
 		wait_outside(h, outside);
 	} else if (again > 0) {
-		refused(h, "the receiver is busy (some records)");
+		if (n_ok + n_bad > 0)
+			h->tries = 0; /* it takes some each time */
+		try_later(h, "the receiver is busy (some records)");
 	} else {
-		h->refused_ns = 0;
 		h->tries = 0;
 		if (n_bad > 0)
 			sl_sink_set(&h->s, SL_SINK_DOWN, "the receiver rejects records");
@@ -184,7 +176,7 @@ accepted(struct http *h, struct evbuffer *body)
 		if (json_array_size(items) == h->n_sent)
 			settle_items(h, items);
 		else /* all once more: what is there already is told as such */
-			refused(h, "the answer does not say which records failed");
+			try_later(h, "the answer does not say which records failed");
 	} else {
 		settle_all(h, true, 0);
 		sl_sink_set(&h->s, SL_SINK_UP, NULL);
@@ -207,8 +199,7 @@ static void
 unreachable(struct http *h, const char *why)
 {
 	h->broken = true;
-	h->next_try_ns = sl_clock_mono_ns() + sl_sink_backoff_ns(h->tries++);
-	sl_sink_set(&h->s, SL_SINK_DOWN, "%s", why);
+	try_later(h, why);
 }
 
 static void
@@ -235,7 +226,7 @@ on_answer(struct evhttp_request *req, void *arg)
 	} else if (code == 413) {
 		too_large(h);
 	} else if (code == 408 || code == 429 || code >= 500) {
-		refused(h, why);
+		try_later(h, why);
 	} else if (not_let_in(code) != NULL) {
 		wait_outside(h, code);
 	} else {

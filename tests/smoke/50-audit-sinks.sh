@@ -141,13 +141,17 @@ flows 6000 800
 lab_wait 10 idle file || fail "the file waits for a slow receiver"
 equations
 echo busy >"$LAB_DIR/bulk.mode"
-flows 7000 400
-lab_wait 10 idle file
-lab_wait 20 eval '[ $(dropped http busy) -gt 0 ]' || fail "a busy receiver costs nothing"
+flows 7000 100
+lab_wait 20 eval 'sink http last_error | grep -q 429' || fail "nobody was busy: $(rpc audit.status | jq -c .sinks)"
+flows 7100 300
+lab_wait 10 idle file || fail "the file waits for a busy receiver"
+equal "what the busy receiver costs, by a full queue alone" "$(sink http dropped)" "$(dropped http queue_full)"
+at_least "what waits for it" "$(sink http queued)" 300
 equations
 echo take >"$LAB_DIR/bulk.mode"
+kill -HUP "$LAB_GW_PID" # not after its back-off
 flows 8000 50
-lab_wait 20 idle || fail "records stay queued: $(rpc audit.status | jq -c .sinks)"
+lab_wait 40 idle || fail "records stay queued: $(rpc audit.status | jq -c .sinks)"
 equations
 came "$LAB_DIR/bulk.out" http
 

@@ -339,36 +339,49 @@ test_cut(void **state)
 	assert_int_equal(td_sink(&t, "h", "dropped"), 0);
 }
 
-/* Busy for longer than the flush window: dropped under that name. Later it goes on. */
+/* Busy for longer than the flush window: what waits is kept and tried again, ever more seldom; of
+ * what the queue has no room for it is told. Later all that was kept arrives. */
 static void
-busy(int manner)
+busy(int manner, int code)
 {
 	struct sl_sink_conf c = http_conf();
 
 	server.manner = manner;
-	c.flush_ms = 300;
+	server.code = code;
+	c.flush_ms = 50;
+	c.queue_max = 100;
 	td_start(&t, &c, 1);
-	td_puts(&t, SL_REC_DENY, 100);
-	td_wait(&t, "h", "drained", 100);
-	td_wait(&t, "h", "queued", 0);
-	assert_int_equal(td_dropped(&t, "h", "busy"), 100);
-	assert_true(server.requests >= 2); /* it was tried again */
+	td_puts(&t, SL_REC_DENY, 90);
+	for (unsigned i = 0; i < 2000 && server.requests < 3; i++)
+		usleep(5000);
+	assert_in_range(server.requests, 3, 10);
+	td_puts(&t, SL_REC_DENY, 50);
+	td_wait(&t, "h", "drained", 140);
+	assert_int_equal(td_sink(&t, "h", "queued"), 100);
+	assert_int_equal(td_dropped(&t, "h", "queue_full"), 40);
 	server.manner = TAKE;
-	td_puts(&t, SL_REC_DENY, 10);
-	td_wait(&t, "h", "acked", 10);
+	td_wait(&t, "h", "acked", 100);
 	td_wait_state(&t, "h", "up");
+	assert_int_equal(server.taken, 100);
+	assert_int_equal(td_sink(&t, "h", "dropped"), 40);
 }
 
 static void
 test_429(void **state)
 {
-	busy(BUSY);
+	busy(BUSY, 0);
 }
 
 static void
 test_503(void **state)
 {
-	busy(BROKEN);
+	busy(BROKEN, 0);
+}
+
+static void
+test_items_503(void **state)
+{
+	busy(ITEMS, 503);
 }
 
 /* Busy for a moment: nothing is lost. */
@@ -656,6 +669,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_cut, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_429, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_503, open_all, close_all),
+		cmocka_unit_test_setup_teardown(test_items_503, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_busy_short, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_reject, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_401, open_all, close_all),

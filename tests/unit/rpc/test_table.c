@@ -99,7 +99,7 @@ test_views(void **state)
 		"{\"type\":\"deny\",\"seen\":7,\"recorded\":4,\"suppressed\":2,\"not_selected\":1,"
 		"\"taken\":3,\"overwritten\":1,\"in_ring\":0}]}],"
 		"\"sinks\":[{\"name\":\"h\",\"target\":\"u\",\"state\":\"down\",\"drained\":4,"
-		"\"acked\":1,\"queued\":2,\"dropped\":1,\"drops\":[{\"reason\":\"busy\","
+		"\"acked\":1,\"queued\":2,\"dropped\":1,\"drops\":[{\"reason\":\"rejected\","
 		"\"records\":1}],\"last_error\":\"no\"}]}",
 		"lcore  type  seen  recorded  suppressed  not selected  taken  overwritten  in "
 		"ring\n"
