@@ -8,27 +8,30 @@ count(const _Atomic uint64_t *w)
 	return (json_int_t)atomic_load_explicit(w, memory_order_relaxed);
 }
 
+/* What was taken and what waits is measured at the ring's own ends, before what was recorded is
+ * read: so the sum is never above it, and equal when nothing moves. */
 static json_t *
-type_json(struct sl_rec_ring *r, unsigned t)
+type_json(struct sl_rec_ring *r, const struct sl_rec_look *at, unsigned t)
 {
-	json_int_t taken = count(&r->taken[t]), over = count(&r->overwritten[t]);
-	json_int_t recorded = count(&r->counts.recorded[t]);
-
 	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "type", sl_rec_type_text(t),
-			 "seen", count(&r->counts.seen[t]), "recorded", recorded, "suppressed",
+			 "seen", count(&r->counts.seen[t]), "recorded",
+			 count(&r->counts.recorded[t]), "suppressed",
 			 count(&r->counts.suppressed[t]), "not_selected",
-			 count(&r->counts.not_selected[t]), "taken", taken, "overwritten", over,
-			 "in_ring", SL_MAX(recorded - taken - over, 0));
+			 count(&r->counts.not_selected[t]), "taken", (json_int_t)at->taken[t],
+			 "overwritten", (json_int_t)at->overwritten[t], "in_ring",
+			 (json_int_t)at->in_ring[t]);
 }
 
 static json_t *
 ring_json(struct sl_rec_ring *r, unsigned lcore)
 {
 	json_t *types = json_array();
+	struct sl_rec_look at;
 	unsigned t;
 
+	sl_rec_look(r, &at);
 	for (t = 0; t < SL_REC_TYPES; t++)
-		json_array_append_new(types, type_json(r, t));
+		json_array_append_new(types, type_json(r, &at, t));
 	return json_pack("{s:i, s:I, s:f, s:o}", "lcore", (int)lcore, "slots",
 			 (json_int_t)r->mask + 1, "used_pct",
 			 (double)(sl_rec_used_ppm(r) / 1000) / 10, "types", types);

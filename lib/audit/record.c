@@ -148,14 +148,33 @@ copy_slot(const struct sl_rec_ring *r, uint64_t n, struct sl_rec *out)
 	return true;
 }
 
+/* What it writes in a turn belongs together: sl_rec_look(). */
+static void
+begin_turn(struct sl_rec_ring *r)
+{
+	uint32_t turn = atomic_load_explicit(&r->turn, memory_order_relaxed);
+
+	atomic_store_explicit(&r->turn, turn + 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+}
+
+static void
+end_turn(struct sl_rec_ring *r)
+{
+	uint32_t turn = atomic_load_explicit(&r->turn, memory_order_relaxed);
+
+	atomic_store_explicit(&r->turn, turn + 1, memory_order_release);
+}
+
 unsigned
 sl_rec_take(struct sl_rec_ring *r, struct sl_rec *out, unsigned max, uint64_t *lost)
 {
 	uint64_t head = atomic_load_explicit(&r->head, memory_order_acquire);
-	uint64_t slots = (uint64_t)r->mask + 1, n = r->tail;
+	uint64_t slots = (uint64_t)r->mask + 1, n = relaxed(&r->tail);
 	unsigned taken = 0;
 
 	*lost = 0;
+	begin_turn(r);
 	if (head - n > slots) {
 		*lost = head - n - slots;
 		n = head - slots;
@@ -168,14 +187,15 @@ sl_rec_take(struct sl_rec_ring *r, struct sl_rec *out, unsigned max, uint64_t *l
 		count(&r->taken[out[taken].type], out[taken].count);
 		taken++;
 	}
-	r->tail = n;
+	atomic_store_explicit(&r->tail, n, memory_order_relaxed);
+	end_turn(r);
 	return taken;
 }
 
 bool
 sl_rec_settle(struct sl_rec_ring *r)
 {
-	uint64_t recorded[SL_REC_TYPES], n = r->tail;
+	uint64_t recorded[SL_REC_TYPES], n = relaxed(&r->tail);
 
 	if (atomic_load_explicit(&r->head, memory_order_acquire) != n)
 		return false;
@@ -184,9 +204,11 @@ sl_rec_settle(struct sl_rec_ring *r)
 	/* had record n, or a later one, been counted above, its slot would show it here */
 	if (relaxed(&r->line[n & r->mask].seq) >= WRITING(n))
 		return false;
+	begin_turn(r);
 	for (unsigned i = 0; i < SL_REC_TYPES; i++)
 		atomic_store_explicit(&r->overwritten[i], recorded[i] - relaxed(&r->taken[i]),
 				      memory_order_relaxed);
+	end_turn(r);
 	return true;
 }
 
@@ -194,7 +216,61 @@ unsigned
 sl_rec_used_ppm(const struct sl_rec_ring *r)
 {
 	uint64_t slots = (uint64_t)r->mask + 1;
-	uint64_t used = atomic_load_explicit(&r->head, memory_order_acquire) - r->tail;
+	uint64_t tail = relaxed(&r->tail); /* before head, which is never behind it then */
+	uint64_t used = atomic_load_explicit(&r->head, memory_order_acquire) - tail;
 
 	return (unsigned)(SL_MIN(used, slots) * 1000000 / slots);
+}
+
+/* --- a look from beside ---------------------------------------------------------------------- */
+
+#define LOOKS 64
+
+/** Type and count of record n. @return false if the slot no longer holds it */
+static bool
+peek(const struct sl_rec_ring *r, uint64_t n, unsigned *type, uint32_t *count)
+{
+	const struct sl_rec_line *l = &r->line[n & r->mask];
+
+	if (atomic_load_explicit(&l->seq, memory_order_acquire) != WHOLE(n))
+		return false;
+	*type = atomic_load_explicit(&l->word[3], memory_order_acquire) & 0xff;
+	*count = (uint32_t)atomic_load_explicit(&l->word[6], memory_order_acquire);
+	return relaxed(&l->seq) == WHOLE(n) && *type < SL_REC_TYPES;
+}
+
+static void
+look_once(const struct sl_rec_ring *r, struct sl_rec_look *out)
+{
+	uint64_t n = relaxed(&r->tail), head, slots = (uint64_t)r->mask + 1;
+	unsigned type;
+	uint32_t count;
+
+	memset(out, 0, sizeof(*out));
+	for (unsigned i = 0; i < SL_REC_TYPES; i++) {
+		out->taken[i] = relaxed(&r->taken[i]);
+		out->overwritten[i] = relaxed(&r->overwritten[i]);
+	}
+	head = atomic_load_explicit(&r->head, memory_order_acquire);
+	if (head - n > slots)
+		n = head - slots;
+	for (; n != head; n++) {
+		if (peek(r, n, &type, &count))
+			out->in_ring[type] += count;
+	}
+}
+
+bool
+sl_rec_look(const struct sl_rec_ring *r, struct sl_rec_look *out)
+{
+	uint32_t turn;
+
+	for (unsigned i = 0; i < LOOKS; i++) {
+		turn = atomic_load_explicit(&r->turn, memory_order_acquire);
+		look_once(r, out);
+		atomic_thread_fence(memory_order_acquire);
+		if (turn % 2 == 0 && turn == atomic_load_explicit(&r->turn, memory_order_relaxed))
+			return true;
+	}
+	return false;
 }

@@ -123,7 +123,8 @@ struct sl_rec_ring {
 	struct sl_rec_counts counts;
 	struct sl_rec stage; /* producer's own: what sl_rec_begin() lends */
 	/* consumer */
-	uint64_t tail SL_ALIGNED(SL_CACHE_LINE); /* w: consumer; next number to take */
+	_Atomic uint64_t tail SL_ALIGNED(SL_CACHE_LINE); /* w: consumer; next number to take */
+	_Atomic uint32_t turn;				 /* w: consumer; odd while it takes */
 	_Atomic uint64_t taken[SL_REC_TYPES], overwritten[SL_REC_TYPES]; /* w: consumer */
 	struct sl_rec_line line[] SL_ALIGNED(SL_CACHE_LINE); /* first lines, then second ones */
 };
@@ -156,8 +157,20 @@ unsigned sl_rec_take(struct sl_rec_ring *r, struct sl_rec *out, unsigned max, ui
  * records up to here. @return false, and nothing changed, when the producer went on meanwhile
  */
 bool sl_rec_settle(struct sl_rec_ring *r);
-/** Consumer: how full, 0-1,000,000. */
+/** How full, 0-1,000,000. Any thread. */
 unsigned sl_rec_used_ppm(const struct sl_rec_ring *r);
+
+/** Where the records are, in sums of `count`. */
+struct sl_rec_look {
+	uint64_t taken[SL_REC_TYPES], overwritten[SL_REC_TYPES];
+	uint64_t in_ring[SL_REC_TYPES]; /* of the slots between the positions of both ends */
+};
+/**
+ * Any thread but the producer's: what was taken and what waits. What is lost but not yet settled is
+ * in neither. @return true: as of one moment; false: the consumer took all the time, so that some
+ * may be in both
+ */
+bool sl_rec_look(const struct sl_rec_ring *r, struct sl_rec_look *out);
 
 /** Producer: bring the slot of the n-th record from now on into the cache, 0 the next one. */
 static inline void

@@ -92,6 +92,26 @@ overwrites_oldest(void **state)
 	free(r);
 }
 
+/** What the positions of both ends say, by type. */
+static void
+look_agrees(struct sl_rec_ring *r, const uint64_t head, uint64_t tail)
+{
+	uint64_t held[SL_REC_TYPES] = {0};
+	struct sl_rec_look at;
+	struct sl_rec s;
+
+	for (tail = SL_MAX(tail, head > r->mask ? head - r->mask - 1 : 0); tail < head; tail++) {
+		fill_record(&s, tail);
+		held[s.type] += s.count;
+	}
+	assert_true(sl_rec_look(r, &at));
+	for (unsigned t = 0; t < SL_REC_TYPES; t++) {
+		assert_int_equal(at.in_ring[t], held[t]);
+		assert_int_equal(at.taken[t], load(&r->taken[t]));
+		assert_int_equal(at.overwritten[t], load(&r->overwritten[t]));
+	}
+}
+
 /** A model of any order of calls. */
 static void
 random_orders(void **state)
@@ -114,6 +134,7 @@ random_orders(void **state)
 			sl_rec_seen(r, t, 6);
 			sl_rec_suppressed(r, t, 2);
 			sl_rec_not_selected(r, t, 4);
+			look_agrees(r, head, tail);
 			lost = head - tail > slots ? head - tail - slots : 0;
 			lost_all += lost;
 			tail += lost;

@@ -51,6 +51,25 @@ equations_hold(struct sl_rec_ring *r, uint64_t n)
 	return true;
 }
 
+/** From beside: where records are adds up to no more than was recorded. */
+static void *
+look(void *ring)
+{
+	const struct sl_rec_ring *r = ring;
+	struct sl_rec_look at;
+	bool wrong = false;
+
+	while (!atomic_load(&done)) {
+		bool clear = sl_rec_look(r, &at);
+
+		for (unsigned t = 0; clear && t < SL_REC_TYPES; t++)
+			wrong |= at.taken[t] + at.overwritten[t] + at.in_ring[t] >
+				 atomic_load(&r->counts.recorded[t]);
+		sched_yield();
+	}
+	return wrong ? ring : NULL;
+}
+
 /** Numbers rise, each gap is what was told as lost, no record is a mixture of two. */
 static void
 run_ring(unsigned slots)
@@ -58,11 +77,13 @@ run_ring(unsigned slots)
 	struct sl_rec_ring *r = ring_new(slots);
 	uint64_t next = 0, end = 0, lost, taken = 0, lost_all = 0, sum[SL_REC_TYPES] = {0};
 	struct sl_rec out[7];
-	pthread_t thread;
+	pthread_t thread, beside;
 	bool last, torn = false;
+	void *wrong;
 
 	atomic_store(&done, false);
 	assert_int_equal(pthread_create(&thread, NULL, produce, r), 0);
+	assert_int_equal(pthread_create(&beside, NULL, look, r), 0);
 	do {
 		unsigned n;
 
@@ -86,6 +107,8 @@ run_ring(unsigned slots)
 		last = last && n == 0 && lost == 0;
 	} while (!last);
 	pthread_join(thread, NULL);
+	pthread_join(beside, &wrong);
+	assert_null(wrong);
 	assert_false(torn);
 	assert_int_equal(taken + lost_all, RECORDS);
 	assert_true(lost_all > 1000);
