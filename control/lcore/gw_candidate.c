@@ -81,6 +81,7 @@ sl_gw_candidate_begin(struct sl_gw *gw, const struct sl_gw_policy_load *l, struc
 	c->gw = gw;
 	c->job->no_acl = true;
 	c->job->load.run_tests = l->run_tests;
+	c->job->load.lenient = l->lenient;
 	c->next = gw->policy->candidates;
 	gw->policy->candidates = c;
 	give(c, BUILD, gw_job_build);

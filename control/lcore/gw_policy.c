@@ -718,6 +718,15 @@ state_broken(struct sl_gw *gw, const struct sl_error *e)
 	       p->broken);
 }
 
+static void
+plan_tests_of_state(struct sl_gw *gw)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/policy.json", gw->state_dir);
+	gw_boot_tests_plan(gw, path);
+}
+
 int
 sl_gw_policy_boot(struct sl_gw *gw, const char *file, struct sl_error *e)
 {
@@ -735,6 +744,8 @@ sl_gw_policy_boot(struct sl_gw *gw, const char *file, struct sl_error *e)
 		free(text);
 		if (rc != 0)
 			state_broken(gw, &inner);
+		else
+			plan_tests_of_state(gw);
 		return 0;
 	}
 	if (file == NULL || file[0] == '\0')
@@ -744,6 +755,8 @@ sl_gw_policy_boot(struct sl_gw *gw, const char *file, struct sl_error *e)
 		return rc;
 	rc = boot_text(gw, text, len, "file", e);
 	free(text);
+	if (rc == 0)
+		gw_boot_tests_plan(gw, file);
 	return rc;
 }
 
@@ -851,6 +864,7 @@ gw_policy_poll(struct sl_gw *gw)
 	unsigned done = step(gw);
 
 	gw_dyn_poll(gw);
+	gw_boot_tests_poll(gw);
 	compile_again(gw);
 	done += expire(gw);
 	if (now - p->capacity_ns >= CAPACITY_NS) {
@@ -890,6 +904,7 @@ gw_policy_stop(struct sl_gw *gw)
 	struct gw_job *jobs[2] = {p->job, p->waiting};
 	unsigned i;
 
+	gw_boot_tests_stop(gw);
 	gw_helper_free(p->helper);
 	p->helper = NULL;
 	p->job = p->waiting = NULL;

@@ -319,6 +319,13 @@ void gw_rules_free(struct gw_rules *t);
 
 /* --- the whole (gw_policy.c) ------------------------------------------------------------------ */
 
+/** gw_boot_tests.c: all zero when there is nothing to do. */
+struct gw_boot_tests {
+	char *file;
+	const struct gw_doc *doc; /* what was in force then; for comparison alone */
+	struct sl_gw_candidate *candidate;
+};
+
 struct gw_policy {
 	struct gw_helper *helper; /* NULL: none yet, or lockstep */
 	struct gw_doc *doc;	  /* NULL: no policy */
@@ -349,6 +356,7 @@ struct gw_policy {
 	char origin[16];
 	char last_error[320];
 	char broken[320]; /* why the state of the last run is not in force, "" */
+	struct gw_boot_tests boot;
 };
 
 /** Reads the members that were given beside the document. @return 0 or -ENOMEM */
@@ -362,6 +370,10 @@ int gw_policy_need_helper(struct sl_gw *gw, struct sl_error *e);
 void gw_policy_wall_step(struct sl_gw *gw);
 /** A peer came (named and indexed) or goes (still so). */
 void gw_policy_peer(struct sl_gw *gw, const struct gw_peer *p, bool there);
+/** A policy was read from this file at a start: its tests are run when the loop turns. */
+void gw_boot_tests_plan(struct sl_gw *gw, const char *file);
+void gw_boot_tests_poll(struct sl_gw *gw);
+void gw_boot_tests_stop(struct sl_gw *gw);
 /** The same for candidates (gw_candidate.c). */
 void gw_candidates_peer(struct sl_gw *gw, const struct gw_peer *p, bool there);
 void gw_policy_iface(struct sl_gw *gw, const struct gw_iface *f, bool there);

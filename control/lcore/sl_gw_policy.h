@@ -229,7 +229,7 @@ int sl_gw_explain(struct sl_gw *gw, const struct sl_gw_question *q, struct sl_gw
 /**
  * A policy that is not in force, compiled for questions: this gateway's peers and interfaces,
  * the candidate's rules and members. It compiles on the helper while steps are taken.
- * @param l the document, and run_tests; nothing else of it counts
+ * @param l the document, run_tests and lenient; nothing else of it counts
  * @return NULL: no_memory, thread
  */
 struct sl_gw_candidate;

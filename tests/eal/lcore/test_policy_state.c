@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Members beside the document, limits that grow, and what outlives the process. */
 #include "policy_fixture.h"
+#include "sl_log.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -237,14 +238,35 @@ test_broken_state(void **state)
 	assert_true(px_allows(f, "wg0", 1, "10.7.0.2", "10.20.0.10", 5432));
 }
 
-/* A file that was sound when it was written: time alone must not keep a gateway from starting, nor
- * must a test whose peer is gone. */
+static unsigned n_warned;
+static char warned[512];
+
 static void
-test_old_file(void **state)
+listen(void *ctx, enum sl_log_level level, const char *topic, const char *text)
 {
-	struct fx *f = *state;
-	struct sl_gw_policy_info i;
-	char file[512], text[1024];
+	if (level != SL_LOG_WARN || strstr(text, "tests") == NULL)
+		return;
+	n_warned++;
+	snprintf(warned, sizeof(warned), "%s", text);
+}
+
+/** What is said of the document's tests once a gateway that began with it turns. */
+static unsigned
+warnings(struct fx *f)
+{
+	n_warned = 0;
+	sl_log_set_sink(listen, NULL); /* as quiet as the fixture's for all else */
+	for (unsigned i = 0; i < 20; i++)
+		fx_turn(f);
+	return n_warned;
+}
+
+/** Some of it is over after 100 s. @param peer whom its test is about */
+static void
+write_old_file(const struct fx *f, const char *peer)
+{
+	const char *end = px_at(f->wall_ns + 100 * S);
+	char text[1024];
 
 	snprintf(text, sizeof(text),
 		 "{\"version\":5," ZONES "\"roles\":{\"eng\":{\"members\":[\"peer:alice\","
@@ -252,10 +274,22 @@ test_old_file(void **state)
 		 "\"rules\":[{\"id\":1,\"role\":\"eng\",\"to\":[\"db1\"],\"protocol\":\"tcp\","
 		 "\"action\":\"allow\"},{\"id\":2,\"role\":\"eng\",\"to\":[\"*\"],\"protocol\":"
 		 "\"any\",\"action\":\"allow\",\"expires\":\"%s\"}],"
-		 "\"tests\":[{\"from\":{\"peer\":\"gone\"},\"to\":\"db1\",\"protocol\":\"tcp\","
+		 "\"tests\":[{\"from\":{\"peer\":\"%s\"},\"to\":\"db1\",\"protocol\":\"tcp\","
 		 "\"port\":1,\"expect\":\"allow\"}]}",
-		 px_at(f->wall_ns + 100 * S), px_at(f->wall_ns + 100 * S));
+		 end, end, peer);
 	write_file("file.json", text);
+}
+
+/* A file that was sound when it was written: time alone must not keep a gateway from starting, nor
+ * must a test whose peer is gone. */
+static void
+test_old_file(void **state)
+{
+	struct fx *f = *state;
+	struct sl_gw_policy_info i;
+	char file[512];
+
+	write_old_file(f, "gone");
 	snprintf(file, sizeof(file), "%s/file.json", px_state_dir);
 	f->wall_ns += 1000 * S;
 	restart(f, file, 0);
@@ -264,10 +298,49 @@ test_old_file(void **state)
 	assert_true(px_allows(f, "wg0", 1, "10.7.0.2", "10.20.0.10", 1));
 	assert_false(px_allows(f, "wg0", 1, "10.7.0.2", "10.20.0.99", 1));
 	assert_false(px_allows(f, "wg0", 2, "10.7.0.3", "10.20.0.10", 1));
+	/* its test does not hold, which is told once, and changes nothing */
+	assert_int_equal(warnings(f), 1);
+	assert_non_null(strstr(warned, "/tests/0"));
+	assert_int_equal(warnings(f), 0);
+	assert_true(px_allows(f, "wg0", 1, "10.7.0.2", "10.20.0.10", 1));
+	/* nothing to tell where it holds, or where another policy came first */
+	f->wall_ns -= 1000 * S;
+	write_old_file(f, "alice");
+	f->wall_ns += 1000 * S;
+	restart(f, file, 0);
+	assert_int_equal(warnings(f), 0);
 	/* what is wrong in itself still ends the start */
 	write_file("file.json", "{\"version\":5,");
 	restart(f, file, -EINVAL);
 	assert_string_equal(f->e.reason, "json_syntax");
+}
+
+static void
+test_tests_of_a_start(void **state)
+{
+	struct fx *f = *state;
+	char file[512], text[1024];
+
+	write_old_file(f, "gone");
+	snprintf(file, sizeof(file), "%s/file.json", px_state_dir);
+	restart(f, file, 0);
+	px_load(f, DOC); /* before the loop came to it */
+	assert_int_equal(warnings(f), 0);
+	/* one that is kept from the last run, whose rule has ended since */
+	snprintf(text, sizeof(text),
+		 "{\"version\":6," ZONES "\"roles\":{\"eng\":{\"members\":[\"peer:alice\"]}},"
+		 "\"rules\":[{\"id\":1,\"role\":\"eng\",\"to\":[\"db1\"],\"protocol\":\"tcp\","
+		 "\"action\":\"allow\",\"expires\":\"%s\"}],"
+		 "\"tests\":[{\"from\":{\"peer\":\"alice\"},\"to\":\"db1\",\"protocol\":\"tcp\","
+		 "\"port\":1,\"expect\":\"allow\"}]}",
+		 px_at(f->wall_ns + 100 * S));
+	px_load(f, text);
+	restart(f, file, 0);
+	assert_int_equal(warnings(f), 0);
+	f->wall_ns += 1000 * S;
+	restart(f, file, 0);
+	assert_int_equal(warnings(f), 1);
+	assert_non_null(strstr(warned, "/tests/0"));
 }
 
 /* --- without a policy
@@ -699,6 +772,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_capacity, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(test_kept, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_old_file, px_setup_state, px_teardown),
+		cmocka_unit_test_setup_teardown(test_tests_of_a_start, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_broken_state, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_clear, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_clear_modes, px_setup_state, px_teardown),
