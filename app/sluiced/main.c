@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "sl_env.h"
 #include "sl_log.h"
 #include "sluiced.h"
 
@@ -53,6 +54,22 @@ serve(struct sl_assembly *a, struct sl_config *c, const struct sluiced_options *
 	return rc;
 }
 
+static void
+warn_of(void *ctx, const char *code, const char *path, const char *text)
+{
+	const struct sl_config *config = ctx;
+
+	printf("%s: warning: %s: %s (%s)\n", config->policy_file, path, text, code);
+}
+
+static void
+tell_valid(struct sl_config *config, const char *file)
+{
+	sl_config_lint(config, sl_clock_wall_ns(), warn_of, config);
+	printf("%s: the configuration is valid: %u ports, %u calls\n", file, config->n_ports,
+	       config->n_calls);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -74,8 +91,7 @@ main(int argc, char **argv)
 	if (rc == 0 && o.instance)
 		rc = sl_config_set_instance(config, o.instance, &e);
 	if (rc == 0 && o.check)
-		printf("%s: the configuration is valid: %u ports, %u calls\n", o.config,
-		       config->n_ports, config->n_calls);
+		tell_valid(config, o.config);
 	else if (rc == 0)
 		rc = serve(&assembly, config, &o, &e);
 	if (rc)

@@ -339,29 +339,104 @@ sl_config_policy_fail(const struct sl_config *c, struct sl_error *e, const struc
 	return inner->err;
 }
 
-static int
-check_policy(const struct sl_config *c, struct sl_error *e)
+/** @return the model, NULL with an error of the document */
+static struct sl_policy *
+read_policy(const struct sl_config *c, struct sl_error *e)
 {
 	unsigned prefixes = c->policy_prefixes ? c->policy_prefixes : SL_POL_PREFIXES;
 	struct sl_policy_limits limits = {.prefixes = prefixes * SL_POL_GROW_MAX,
 					  .rules_per_role = c->policy_rules};
-	struct sl_error inner = {0};
 	struct sl_policy *p = NULL;
 	char *text;
 	size_t len;
-	int rc;
+	int rc = sl_gw_policy_read(c->policy_file, &text, &len, e);
 
-	if (!c->policy_file || c->keyless) /* the caller may want another one */
-		return 0;
-	rc = sl_gw_policy_read(c->policy_file, &text, &len, &inner);
 	if (rc == 0) {
-		rc = sl_policy_doc_parse(text, len, &p, &inner);
+		rc = sl_policy_doc_parse(text, len, &p, e);
 		free(text);
 	}
 	if (rc == 0) /* what is over is no error at a start */
-		rc = sl_policy_check(p, &limits, 0, &inner);
+		rc = sl_policy_check(p, &limits, 0, e);
+	if (rc == 0)
+		return p;
 	sl_policy_free(p);
-	return rc ? sl_config_policy_fail(c, e, &inner) : 0;
+	return NULL;
+}
+
+static int
+check_policy(const struct sl_config *c, struct sl_error *e)
+{
+	struct sl_error inner = {0};
+	struct sl_policy *p;
+
+	if (!c->policy_file || c->keyless) /* the caller may want another one */
+		return 0;
+	p = read_policy(c, &inner);
+	sl_policy_free(p);
+	return p ? 0 : sl_config_policy_fail(c, e, &inner);
+}
+
+/* --- what is probably not meant -------------------------------------------------------------- */
+
+/** The peers of the file by name. */
+struct peers {
+	const struct sl_config_call **v;
+	unsigned n;
+};
+
+static const char *
+peer_name(const struct sl_config_call *call)
+{
+	return sl_json_text(call->params, "name");
+}
+
+static int
+by_peer_name(const void *a, const void *b)
+{
+	return strcmp(peer_name(*(const struct sl_config_call *const *)a),
+		      peer_name(*(const struct sl_config_call *const *)b));
+}
+
+static bool
+has_peer(void *ctx, const struct sl_pol_member *m)
+{
+	const struct peers *all = ctx;
+	const char *iface = m->place.iface;
+	unsigned lo = 0, hi = all->n;
+
+	while (lo < hi) { /* the first one of the name */
+		unsigned mid = lo + (hi - lo) / 2;
+
+		if (strcmp(peer_name(all->v[mid]), m->peer) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < all->n && strcmp(peer_name(all->v[lo]), m->peer) == 0; lo++) {
+		if (!iface[0] || strcmp(sl_json_text(all->v[lo]->params, "interface"), iface) == 0)
+			return true;
+	}
+	return false;
+}
+
+void
+sl_config_lint(const struct sl_config *c, uint64_t now_ns, sl_policy_lint_fn fn, void *ctx)
+{
+	struct peers all = {calloc(c->n_calls + 1, sizeof(struct sl_config_call *)), 0};
+	struct sl_error e = {0};
+	struct sl_policy *p = c->policy_file ? read_policy(c, &e) : NULL;
+
+	for (unsigned i = 0; all.v && i < c->n_calls; i++) {
+		if (strcmp(c->calls[i].method, "peer.set") == 0)
+			all.v[all.n++] = &c->calls[i];
+	}
+	if (p && all.v) {
+		qsort(all.v, all.n, sizeof(struct sl_config_call *), by_peer_name);
+		sl_policy_lint(p, now_ns, fn, ctx);
+		sl_policy_lint_peers(p, now_ns, has_peer, &all, fn, ctx);
+	}
+	sl_policy_free(p);
+	free(all.v);
 }
 
 int

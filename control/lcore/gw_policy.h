@@ -50,6 +50,7 @@ struct gw_member {
 	bool over;	   /* its time is over */
 	bool barred;	   /* for "*", and a tunnel owns a part of it: gives nothing */
 	bool stale;	   /* past its expiry, served because its provider is down */
+	bool met;	   /* names a peer that is, or was, here */
 };
 
 /** An identity provider that does not answer. */
@@ -125,6 +126,8 @@ void gw_who_rescan(struct gw_who *w);
  * negative errno */
 int gw_who_bar(struct gw_who *w, const struct gw_when *when, struct gw_member *m,
 	       const struct gw_iface *f);
+/** Has a peer come that a member of the document names? sl_policy_peer_fn of a struct gw_who. */
+bool gw_who_met(void *ctx, const struct sl_pol_member *of);
 /** Take out members whose time is over, some of them. @return how many */
 unsigned gw_who_expire(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when);
 /** An interface whose AllowedIPs overlap a prefix that is given for "*", NULL: none. */

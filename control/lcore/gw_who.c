@@ -304,6 +304,21 @@ gw_who_free(struct gw_who *w)
 	free(w);
 }
 
+bool
+gw_who_met(void *ctx, const struct sl_pol_member *of)
+{
+	const struct gw_who *w = ctx;
+	struct gw_link *l = gw_hash_find(&w->holders, holder_hash(w, of));
+
+	for (; l != NULL; l = gw_hash_next(l)) {
+		const struct gw_member *m = SL_CONTAINER_OF(l, struct gw_member, link);
+
+		if (m->met && gw_same_holder(m->m, of))
+			return true;
+	}
+	return false;
+}
+
 /* --- changes -------------------------------------------------------------------------------------
  */
 
@@ -313,13 +328,14 @@ gw_who_peer(struct gw_who *w, const struct gw_when *when, uint32_t id, const cha
 {
 	struct gw_link *l = gw_hash_find(&w->holders, name_hash(w, name));
 	struct sl_who_member h = {.is_peer = true, .peer_id = id};
-	const struct gw_member *m;
+	struct gw_member *m;
 	int rc = 0;
 
 	for (; l != NULL && rc == 0; l = gw_hash_next(l)) {
 		m = SL_CONTAINER_OF(l, struct gw_member, link);
 		if (!means_peer(m->m, iface, name))
 			continue;
+		m->met |= there;
 		if (there)
 			rc = settle_peer(w, when, m->role, id, iface, name);
 		else

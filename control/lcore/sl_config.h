@@ -20,6 +20,7 @@
 #include "sl_error.h"
 #include "sl_gw.h"
 #include "sl_plan.h"
+#include "sl_policy.h"
 #include "sl_remote_conf.h"
 
 enum sl_config_hugepages { SL_HUGE_AUTO, SL_HUGE_REQUIRE, SL_HUGE_OFF };
@@ -126,6 +127,9 @@ int sl_config_load(const char *path, struct sl_config **out, struct sl_error *e)
 /** The same, but key files and the policy's file are not looked at: for sl_config_detach(). */
 int sl_config_load_keyless(const char *path, struct sl_config **out, struct sl_error *e);
 void sl_config_free(struct sl_config *c);
+/** What of a sound file is probably not meant: the lints of its policy.file, and members that name
+ * no peer of the file. @param now_ns wall clock */
+void sl_config_lint(const struct sl_config *c, uint64_t now_ns, sl_policy_lint_fn fn, void *ctx);
 
 struct sl_config_detach {
 	/** A public key for a peer, in place of its own. */

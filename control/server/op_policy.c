@@ -8,6 +8,7 @@
 #include "judge.h"
 #include "page.h"
 #include "policy_text.h"
+#include "sl_json.h"
 
 uint64_t
 policy_version(struct sl_store *s)
@@ -58,12 +59,28 @@ add_lint(void *ctx, const char *code, const char *path, const char *text)
 					     text));
 }
 
-static json_t *
-lints(const struct judge *j)
+/** sl_policy_peer_fn of a store. */
+static bool
+has_peer(void *store, const struct sl_pol_member *m)
 {
+	const char *iface = m->place.iface;
+	json_t *body = NULL;
+	bool there = sl_store_get(store, SL_KIND_PEER, m->peer, NULL, &body) == 0;
+
+	if (there && iface[0] != '\0')
+		there = strcmp(sl_json_text(body, "interface"), iface) == 0;
+	json_decref(body);
+	return there;
+}
+
+static json_t *
+lints(struct sl_store *s, const struct judge *j)
+{
+	uint64_t now = sl_rest_wall_ns();
 	json_t *list = json_array();
 
-	sl_policy_lint(judge_policy(j), sl_rest_wall_ns(), add_lint, list);
+	sl_policy_lint(judge_policy(j), now, add_lint, list);
+	sl_policy_lint_peers(judge_policy(j), now, has_peer, s, add_lint, list);
 	return list;
 }
 
@@ -245,7 +262,7 @@ prepare(struct sl_call *c, char *text, struct sl_error *e)
 	rc = d->j != NULL ? judge_test(d->j, &d->tests, e) : e->err;
 	if (rc == 0) {
 		doc = judge_doc(d->j);
-		d->lints = lints(d->j);
+		d->lints = lints(c->store, d->j);
 		d->split = sl_store_split_new(c->store, doc, e);
 		json_decref(doc);
 		rc = d->split != NULL ? SL_CALL_WRITER : e->err;
@@ -335,8 +352,8 @@ sl_op_validate_policy(struct sl_call *c, struct sl_error *e)
 
 	if (rc == 0)
 		rc = sl_call_answer(c, 200,
-				    json_pack("{s:b, s:o, s:I}", "ok", 1, "lints", lints(j),
-					      "tests_run", (json_int_t)tests),
+				    json_pack("{s:b, s:o, s:I}", "ok", 1, "lints",
+					      lints(c->store, j), "tests_run", (json_int_t)tests),
 				    e);
 	judge_free(j);
 	return rc;

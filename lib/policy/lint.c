@@ -82,10 +82,16 @@ lint_rule(struct pol_linter *l, unsigned i)
 }
 
 static bool
+has_ended(const struct sl_pol_member *m, uint64_t now_ns)
+{
+	return m->expires_ns != 0 && m->expires_ns <= now_ns;
+}
+
+static bool
 has_live_member(const struct sl_pol_role *r, uint64_t now_ns)
 {
 	for (unsigned k = 0; k < r->n_members; k++) {
-		if (r->members[k].expires_ns == 0 || r->members[k].expires_ns > now_ns)
+		if (!has_ended(&r->members[k], now_ns))
 			return true;
 	}
 	return false;
@@ -165,4 +171,33 @@ sl_policy_lint(const struct sl_policy *p, uint64_t now_ns, sl_policy_lint_fn fn,
 	pol_lint_shadow(&l);
 	free(role);
 	free(target);
+}
+
+static void
+lint_peer(struct pol_linter *l, const struct sl_pol_role *r, unsigned i)
+{
+	const struct sl_pol_member *m = &r->members[i];
+	bool in = m->place.iface[0] != '\0';
+	char path[SL_POL_NAME + 40];
+
+	snprintf(path, sizeof(path), "/roles/%s/members/%u", r->name, i);
+	pol_lint(l, "peer_unknown", path,
+		 "there is no peer \"%s\"%s%s: nobody has role \"%s\" by this until there is one",
+		 m->peer, in ? " in " : "", m->place.iface, r->name);
+}
+
+void
+sl_policy_lint_peers(const struct sl_policy *p, uint64_t now_ns, sl_policy_peer_fn known,
+		     void *known_ctx, sl_policy_lint_fn fn, void *ctx)
+{
+	struct pol_linter l = {.p = p, .now_ns = now_ns, .fn = fn, .ctx = ctx};
+
+	for (unsigned r = 0; r < p->n_roles; r++) {
+		for (unsigned i = 0; i < p->roles[r].n_members; i++) {
+			const struct sl_pol_member *m = &p->roles[r].members[i];
+
+			if (m->peer[0] != '\0' && !has_ended(m, now_ns) && !known(known_ctx, m))
+				lint_peer(&l, &p->roles[r], i);
+		}
+	}
 }

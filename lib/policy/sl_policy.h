@@ -186,6 +186,13 @@ typedef void (*sl_policy_lint_fn)(void *ctx, const char *code, const char *path,
 /** Warnings of a checked model. @param now_ns rules and members that have ended are passed over */
 void sl_policy_lint(const struct sl_policy *p, uint64_t now_ns, sl_policy_lint_fn fn, void *ctx);
 
+/** Is there the peer that a member names? */
+typedef bool (*sl_policy_peer_fn)(void *ctx, const struct sl_pol_member *m);
+/** Warnings (peer_unknown) of members of a checked model that name peers which are not there: only
+ * who has peers can tell. @param now_ns members that have ended are passed over */
+void sl_policy_lint_peers(const struct sl_policy *p, uint64_t now_ns, sl_policy_peer_fn known,
+			  void *known_ctx, sl_policy_lint_fn fn, void *ctx);
+
 /** The earliest time after now at which a rule begins or ends, 0: none. */
 uint64_t sl_policy_next_change(const struct sl_policy *p, uint64_t now_ns);
 

@@ -89,6 +89,23 @@ test_dry_run(void **state)
 }
 
 /* Tests of the document see its members, this gateway's peers and their addresses. */
+/* Members whom nobody here is called like: a warning for who loads. */
+static void
+test_unknown_peers(void **state)
+{
+	struct fx *f = *state;
+
+	px_load(f, DOC);
+	assert_int_equal(px_last_lints, 1);
+	px_peer(f, "wg0", 1, "alice", "10.7.0.2/32");
+	px_load(f, DOC);
+	assert_int_equal(px_last_lints, 0);
+	px_load(f, "{\"roles\":{\"eng\":{\"members\":[\"peer:alice@wg0\",\"peer:alice@wg1\"]}},"
+		   "\"rules\":[{\"id\":1,\"role\":\"eng\",\"to\":[\"10.0.0.0/8\"],\"protocol\":"
+		   "\"any\",\"action\":\"allow\"}]}");
+	assert_int_equal(px_last_lints, 1);
+}
+
 static void
 test_document_tests(void **state)
 {
@@ -740,6 +757,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_load, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(test_refused, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(test_dry_run, px_setup, px_teardown),
+		cmocka_unit_test_setup_teardown(test_unknown_peers, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(test_document_tests, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(test_generations, px_setup, px_teardown),
 		cmocka_unit_test_setup_teardown(test_rule_times, px_setup, px_teardown),

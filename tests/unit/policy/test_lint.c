@@ -84,6 +84,31 @@ test_roles(void **state)
 	assert_non_null(strstr(told, "role_without_members /roles/contractor\n"));
 }
 
+static bool
+is_bob(void *ctx, const struct sl_pol_member *m)
+{
+	++*(unsigned *)ctx;
+	return strcmp(m->peer, "bob") == 0 && m->place.iface[0] == '\0';
+}
+
+static void
+test_peers(void **state)
+{
+	unsigned asked = 0;
+
+	lint();
+	told[0] = '\0';
+	sl_policy_lint_peers(&base, NOW, is_bob, &asked, note, NULL);
+	assert_string_equal(told, "peer_unknown /roles/engineer/members/0\n");
+	assert_int_equal(asked, 2); /* prefixes are none */
+	snprintf(members[1][0].place.iface, SL_POL_IFACE, "wg0");
+	members[0][0].expires_ns = NOW + 1;
+	told[0] = '\0';
+	sl_policy_lint_peers(&base, NOW + 1, is_bob, &asked, note, NULL);
+	assert_string_equal(told, "peer_unknown /roles/contractor/members/0\n");
+	assert_int_equal(asked, 3); /* nor is who has ended */
+}
+
 static void
 test_any_any(void **state)
 {
@@ -251,6 +276,7 @@ main(void)
 		cmocka_unit_test_setup(test_clean, setup),
 		cmocka_unit_test_setup(test_simple, setup),
 		cmocka_unit_test_setup(test_roles, setup),
+		cmocka_unit_test_setup(test_peers, setup),
 		cmocka_unit_test_setup(test_any_any, setup),
 		cmocka_unit_test_setup(test_shadow, setup),
 		cmocka_unit_test_setup(test_shadow_addresses, setup),
