@@ -177,6 +177,9 @@ def evidence(c, gw):
     v = c.want(200, "POST", "/policy/validate", everything["candidate"]).json()
     if v.get("tests_run", 1) == 0:
         fail(f"the candidate's tests did not run: {v}")
+    typo = {**everything["candidate"], "roles": {**everything["candidate"]["roles"], "ghosts": {"members": ["peer:nobody-here"]}}}
+    v = c.want(200, "POST", "/policy/validate", typo).json()
+    equal("a member that is no peer", [x["path"] for x in v["lints"] if x["code"] == "peer_unknown" and "nobody-here" in x["text"]], ["/roles/ghosts/members/0"])
     worse = {**DOC, "version": 3, "rules": []}
     equal("a policy without rules", c.want(200, "POST", "/policy/replay", {"policy": worse}).json()["newly_denied"]["flows"], 3)
     c.want(404, "GET", "/policy/would-deny?target=nowhere", reason="not_found")

@@ -49,6 +49,12 @@ key() { lab_pub "$1" | sed 's/[+.]/\\&/g'; }
 step "the good file is good"
 out=$("$LAB_SLUICED" --check -c "$LAB_DIR/good.conf") || fail "--check refuses the good file: $out"
 grep -q 'is valid' <<<"$out" || fail "--check says nothing: $out"
+step "and what is probably not meant is told"
+echo '{"roles":{"r":{"members":["peer:alice","peer:alise"]}},"rules":[{"id":1,"role":"r","to":["10.20.0.0/16"],"protocol":"tcp","ports":[22],"action":"allow"}]}' >"$LAB_DIR/typo.json"
+{ cat "$LAB_DIR/good.conf"; echo "policy = { file = \"$LAB_DIR/typo.json\"; };"; } >"$LAB_DIR/typo.conf"
+out=$("$LAB_SLUICED" --check -c "$LAB_DIR/typo.conf") || fail "--check refuses a member that is no peer: $out"
+equal "warnings" "$(grep -c warning <<<"$out")" 1
+grep -q 'warning: /roles/r/members/1: .*"alise".*(peer_unknown)' <<<"$out" || fail "no word of the unknown peer: $out"
 
 step "the file"
 line=$(grep -n 'listen_port' "$LAB_DIR/good.conf" | cut -d: -f1)
