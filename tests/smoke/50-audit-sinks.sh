@@ -220,6 +220,10 @@ spoiled "two swapped" "spoiled.json:$line: records 4 to 4 are missing" 'FNR == 1
 spoiled "no line" "spoiled.json:$line: the line is no record" 'NR == a {print "x"; next} {print}'
 spoiled "the last seal's signature" "spoiled.json:$last: the signature of the seal is wrong" 'NR == z {gsub(/"signature":"[^"]*"/, "\"signature\":\"" sprintf("%085d", 0) "A==\"")} {print}'
 spoiled "the end, with what was kept" 'the end is missing: a checkpoint of record' 'NR <= b'
+# what is no checkpoint between those that were kept does not hide the next one
+{ head -1 "$LAB_DIR/kept.syslog"; echo "tcp: 1 message lost"; cat "$LAB_DIR/kept.json"; } >"$LAB_DIR/kept.mixed"
+verify "$LAB_DIR/spoiled.json" --key "$key" --kept "$LAB_DIR/kept.mixed" >"$LAB_DIR/out" 2>&1 && fail "a checkpoint was left out: $(cat "$LAB_DIR/out")"
+grep -q 'kept.mixed: no. 2 in it is no checkpoint' "$LAB_DIR/out" || fail "$(cat "$LAB_DIR/out")"
 verify "$LAB_DIR/audit.json" --key "$(head -c 32 /dev/zero | base64)" >"$LAB_DIR/out" 2>&1 && fail "a foreign key was taken"
 grep -q 'of a foreign key' "$LAB_DIR/out" || fail "$(cat "$LAB_DIR/out")"
 head -c -20 "$LAB_DIR/audit.json" | verify - >"$LAB_DIR/out" 2>&1 && fail "half a line was taken"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* audit verify: are the admin records of a gateway's files, or the rows of the control plane's
  * audit, all there and as they were written? */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,7 +75,18 @@ parse(struct job *j, int argc, char **argv, struct sl_error *e)
 
 /* --- checkpoints of elsewhere ----------------------------------------------------------------- */
 
-/** JSON objects, one after the other, with whatever between lines. */
+/** @return is there anything but white space? */
+static bool
+has_more(FILE *f)
+{
+	int c;
+
+	while ((c = getc(f)) != EOF && isspace(c))
+		;
+	return ungetc(c, f) != EOF;
+}
+
+/** JSON objects, one after the other. Nothing else, which would hide those behind it. */
 static int
 read_kept(struct job *j, const char *file, struct sl_error *e)
 {
@@ -85,17 +97,22 @@ read_kept(struct job *j, const char *file, struct sl_error *e)
 
 	if (!f)
 		return sl_fail(e, -errno, "file", "", "%.200s: %s", file, strerror(errno));
-	while (rc == 0 && (o = json_loadf(f, JSON_DISABLE_EOF_CHECK, NULL)) != NULL) {
+	for (; rc == 0 && has_more(f); n++) {
+		o = json_loadf(f, JSON_DISABLE_EOF_CHECK, NULL);
 		rc = sl_seal_check_keep(j->v, o);
-		n++;
 		json_decref(o);
 	}
+	if (ferror(f))
+		rc = -EIO;
 	fclose(f);
 	if (rc == 0 && n > 0)
 		return 0;
-	sl_fail(e, -EINVAL, "kept_invalid", "", "%.200s holds no checkpoint", file);
-	sl_hint(e, "audit-seal records of another sink, or what `sluicectl -j --control URL "
-		   "audit key` prints");
+	if (rc == -ENOMEM)
+		return sl_fail(e, rc, "no_memory", "", "no memory to verify");
+	sl_fail(e, -EINVAL, "kept_invalid", "", "%.200s: no. %u in it is no checkpoint", file,
+		n > 0 ? n : 1);
+	sl_hint(e, "nothing but audit-seal records of another sink, or what `sluicectl -j "
+		   "--control URL audit key` prints");
 	return -EINVAL;
 }
 
@@ -244,7 +261,7 @@ check_files(struct job *j, struct sl_error *e)
 	for (unsigned i = 0; rc == 0 && i < j->n_files; i++)
 		rc = each_record(&s[i], check_one, j, e);
 	for (unsigned i = 0; s && i < j->n_files; i++)
-		if (s[i].f)
+		if (s[i].f && s[i].f != stdin) /* which may be named twice */
 			fclose(s[i].f);
 	free(s);
 	return rc;
