@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The key of a node that signs its seals: a file with the seed in hex. */
 #include <fcntl.h>
+#include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,26 +24,40 @@ key_error(const char *file, int err, struct sl_error *e)
 }
 
 static int
-make(const char *file, uint32_t owner, uint32_t group, struct sl_error *e)
+write_seed(int fd, uint32_t owner, uint32_t group)
 {
-	int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600), rc = 0;
 	char text[SL_KEY_HEX_LEN + 2];
 	uint8_t seed[SL_KEY_LEN];
+	int rc = 0;
 
-	if (fd < 0)
-		return errno == EEXIST ? 0 : key_error(file, errno, e); /* another was faster */
 	randombytes_buf(seed, sizeof(seed));
 	sl_key_to_hex(seed, text);
 	text[SL_KEY_HEX_LEN] = '\n';
 	if (write(fd, text, SL_KEY_HEX_LEN + 1) != SL_KEY_HEX_LEN + 1 || fsync(fd) < 0 ||
 	    (owner != UINT32_MAX && geteuid() != owner && fchown(fd, owner, group) != 0))
-		rc = key_error(file, errno != 0 ? errno : EIO, e);
-	close(fd);
+		rc = errno != 0 ? errno : EIO;
 	sl_wipe(text, sizeof(text));
 	sl_wipe(seed, sizeof(seed));
-	if (rc < 0)
-		unlink(file);
 	return rc;
+}
+
+/** It has its name once it is whole: a crash leaves none, and nobody else reads half of it. */
+static int
+make(const char *file, uint32_t owner, uint32_t group, struct sl_error *e)
+{
+	char next[PATH_MAX];
+	int fd, rc;
+
+	snprintf(next, sizeof(next), "%s.XXXXXX", file);
+	fd = mkostemp(next, O_CLOEXEC); /* 0600 */
+	if (fd < 0)
+		return key_error(file, errno, e);
+	rc = write_seed(fd, owner, group);
+	close(fd);
+	if (rc == 0 && link(next, file) != 0 && errno != EEXIST) /* another was faster */
+		rc = errno;
+	unlink(next);
+	return rc != 0 ? key_error(file, rc, e) : 0;
 }
 
 static int

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -60,7 +61,7 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	static const char *const names[] = {"key", "other", "place"};
+	static const char *const names[] = {"key", "other", "place", "fresh"};
 
 	json_decref(rows);
 	for (unsigned i = 0; i < SL_ARRAY_SIZE(names); i++) {
@@ -361,6 +362,36 @@ test_key_file(void **state)
 	sl_seal_key_wipe(&k);
 }
 
+/** What happens in the directory is watched: under its name the key is whole from the begin. */
+static void
+test_key_made_at_once(void **state)
+{
+	char buf[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC), named = 0, left = 0;
+	const struct inotify_event *ev;
+	struct sl_seal_key k;
+	ssize_t n;
+
+	assert_true(fd >= 0);
+	assert_true(inotify_add_watch(fd, dir, IN_CREATE | IN_MODIFY | IN_DELETE) >= 0);
+	snprintf(file, sizeof(file), "%s/fresh", dir);
+	assert_int_equal(sl_seal_key_load(file, UINT32_MAX, UINT32_MAX, &k, &e), 0);
+	n = read(fd, buf, sizeof(buf));
+	assert_true(n > 0);
+	for (const char *at = buf; at < buf + n; at += sizeof(*ev) + ev->len) {
+		ev = (const void *)at;
+		left += (ev->mask & IN_CREATE) ? 1 : (ev->mask & IN_DELETE) ? -1 : 0;
+		if (strcmp(ev->name, "fresh") != 0)
+			continue;
+		assert_int_equal(ev->mask, IN_CREATE);
+		named++;
+	}
+	assert_int_equal(named, 1);
+	assert_int_equal(left, 1); /* nothing else stays */
+	close(fd);
+	sl_seal_key_wipe(&k);
+}
+
 int
 main(void)
 {
@@ -369,7 +400,7 @@ main(void)
 		cmocka_unit_test(test_changed),	 cmocka_unit_test(test_removed),
 		cmocka_unit_test(test_moved),	 cmocka_unit_test(test_forged),
 		cmocka_unit_test(test_kept),	 cmocka_unit_test(test_numbered),
-		cmocka_unit_test(test_key_file),
+		cmocka_unit_test(test_key_file), cmocka_unit_test(test_key_made_at_once),
 	};
 
 	if (sodium_init() < 0)
