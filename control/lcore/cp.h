@@ -342,6 +342,8 @@ bool cp_tomb_blocks(const struct sl_cp *cp, const struct sl_replica_obj *o);
 void cp_tomb_age(struct sl_cp *cp, uint64_t source_wall_ns);
 /** The highest epoch is known to the next run. */
 void cp_tomb_epoch(struct sl_cp *cp);
+/** So is the one that an operator has accepted, until another one is entered. */
+void cp_tomb_accepted(struct sl_cp *cp);
 /** Write what waits. @return true when all is on the disk, or cannot be brought there now */
 bool cp_tomb_poll(struct sl_cp *cp);
 /** Write now, and wait (exit). */

@@ -489,6 +489,8 @@ judge(struct sl_cp *cp, struct cp_cache *c)
 
 	if (c->rc != 0)
 		return c->rc;
+	if (sl_epoch_same(&cp->accepted, &c->at.epoch)) /* and it was entered */
+		cp->seen = c->at.epoch;
 	if (cp->seen.number > c->at.epoch.number)
 		return sl_fail(&c->e, -ESTALE, "cache_old", "",
 			       "the boot cache is of an epoch before the last one");
@@ -524,6 +526,10 @@ take(struct sl_cp *cp, struct cp_cache *c)
 	cp->r = c->r;
 	c->r = NULL;
 	cp->epoch = c->at.epoch;
+	/* a later epoch than the last one that was noted: the note was lost, or the operator's
+	 * choice is not in the cache yet, and known by itself */
+	if (cp->epoch.number > cp->seen.number)
+		cp->seen = cp->epoch;
 	cp->seq = c->at.seq;
 	memcpy(cp->chain, c->at.chain, sizeof(cp->chain));
 	cp->schema = c->at.schema;

@@ -69,6 +69,7 @@ sl_cp_epoch_accept(struct sl_cp *cp, const char *id, struct sl_error *e)
 	}
 	cp->accepted = cp->refused;
 	cp->refused = (struct sl_epoch){0};
+	cp_tomb_accepted(cp);
 	cp_event(cp, "epoch_accepted", "success", json_pack("{s:s}", "id", id));
 	sl_cp_resync(cp);
 	return 0;
@@ -77,13 +78,15 @@ sl_cp_epoch_accept(struct sl_cp *cp, const char *id, struct sl_error *e)
 static void
 enter_epoch(struct sl_cp *cp, const struct sl_epoch *epoch)
 {
+	bool accepted = cp->accepted.number != 0;
+
 	if (cp->epoch.number != 0 && !sl_epoch_same(&cp->epoch, epoch))
 		cp_event(cp, "epoch_changed", "success",
 			 json_pack("{s:I, s:I, s:s}", "from", (json_int_t)cp->epoch.number, "to",
 				   (json_int_t)epoch->number, "id", epoch->id));
 	cp->epoch = *epoch;
 	cp->accepted = (struct sl_epoch){0};
-	if (sl_epoch_same(&cp->seen, epoch))
+	if (sl_epoch_same(&cp->seen, epoch) && !accepted)
 		return;
 	cp->seen = *epoch;
 	cp_tomb_epoch(cp);
@@ -457,6 +460,7 @@ state(void *ctx, bool up, unsigned source, const struct sl_error *e)
 		return;
 	}
 	cp->last_error.err = 0;
+	cp->refused = (struct sl_epoch){0};
 	cp_stale_heard(cp);
 	cp->confirm_ns = gw_mono_ns(cp->gw) + CONFIRM_NS;
 	cp->registered = false;

@@ -192,6 +192,42 @@ cp_tomb_epoch(struct sl_cp *cp)
 	add_line(cp, line);
 }
 
+void
+cp_tomb_accepted(struct sl_cp *cp)
+{
+	char line[LINE_MAX_LEN];
+
+	snprintf(line, sizeof(line), "A %llu %s\n", (unsigned long long)cp->accepted.number,
+		 cp->accepted.id);
+	add_line(cp, line);
+}
+
+static bool
+read_epoch(const char *line, struct sl_epoch *out)
+{
+	struct sl_epoch e = {0};
+	unsigned long long number;
+	char kind;
+
+	if (sscanf(line, "%c %llu %32s", &kind, &number, e.id) != 3 || number == 0)
+		return false;
+	e.number = number;
+	*out = e;
+	return true;
+}
+
+/* An acceptance outlives the entry into its epoch: a cache that is of the one before is known as
+ * that. */
+static bool
+read_entered(struct sl_cp *cp, const char *line)
+{
+	if (!read_epoch(line, &cp->seen))
+		return false;
+	if (!sl_epoch_same(&cp->seen, &cp->accepted))
+		cp->accepted = (struct sl_epoch){0};
+	return true;
+}
+
 /* @return false: no line of ours */
 static bool
 read_line(struct sl_cp *cp, char *line)
@@ -202,8 +238,9 @@ read_line(struct sl_cp *cp, char *line)
 	int at = 0;
 
 	if (line[0] == 'E')
-		return sscanf(line, "E %llu %32s", &epoch, cp->seen.id) == 2 &&
-		       (cp->seen.number = epoch) != 0;
+		return read_entered(cp, line);
+	if (line[0] == 'A')
+		return read_epoch(line, &cp->accepted);
 	if (line[0] == '-') {
 		if (sscanf(line, "- %31s %n", kind, &at) != 1 || at == 0 ||
 		    sl_kind_parse(kind, &t.kind) != 0)
@@ -235,6 +272,9 @@ write_whole(struct sl_cp *cp)
 		return;
 	if (cp->seen.number != 0)
 		fprintf(o, "E %llu %s\n", (unsigned long long)cp->seen.number, cp->seen.id);
+	if (cp->accepted.number != 0)
+		fprintf(o, "A %llu %s\n", (unsigned long long)cp->accepted.number,
+			cp->accepted.id);
 	TAILQ_FOREACH (t, &cp->tombs, at) {
 		line_of(t, line);
 		fputs(line, o);

@@ -79,6 +79,7 @@ sub_fail(struct sl_sub *s, const struct sl_error *e)
 	s->told |= bit;
 	drop_client(s);
 	sub_reset(s);
+	s->anew = false;
 	s->up = false;
 	s->told_ms = SL_MAX(s->told_ms, SL_MIN(e->retry_after_ms, (uint32_t)SUB_TOLD_MAX_MS));
 	if (was_up) { /* from the first source again */
@@ -105,6 +106,7 @@ sub_up(struct sl_sub *s)
 {
 	s->up = true;
 	s->told = 0;
+	s->info.refused.number = 0;
 	sl_log(SL_LOG_INFO, "repl", "subscribed at source %s port %u", s->sources[s->source].host,
 	       s->sources[s->source].port);
 	s->conf.ops->state(s->conf.ctx, true, s->source, NULL);

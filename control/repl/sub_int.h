@@ -62,6 +62,8 @@ struct sl_sub {
 	uint64_t acked;
 	bool nacked;   /* the last transaction or snapshot is not what serves */
 	bool ask_due;  /* subscribe when the owner is done */
+	bool anew;     /* ... as one who has nothing: the source is in an epoch before ours, and
+			  the owner takes it */
 	char want[40]; /* why the next subscription asks for a snapshot; "" it does not */
 	uint64_t mismatch_mono_ns;
 	bool mismatch_told;

@@ -147,8 +147,32 @@ epoch_taken(struct sl_sub *s, const struct sl_epoch *epoch)
 	if (!e.err)
 		sl_fail(&e, -EPERM, "epoch_refused", "", "epoch %" PRIu64 " is refused",
 			epoch->number);
+	s->info.refused = *epoch;
 	sub_fail(s, &e);
 	return false;
+}
+
+/** The source has less than we. In an epoch before ours that is for the owner to judge: a store
+ * that has not heard of ours yet is not taken, one that somebody has confirmed is, as if we had
+ * nothing. */
+static void
+behind(struct sl_sub *s, const json_t *r)
+{
+	struct sl_epoch epoch;
+	struct sl_error e;
+
+	if (!s->anew && sl_epoch_parse(json_object_get(r, "epoch"), &epoch) == 0 &&
+	    !sl_epoch_same(&epoch, &s->epoch)) {
+		if (!epoch_taken(s, &epoch))
+			return;
+		s->anew = true;
+		sub_ask(s);
+		return;
+	}
+	sl_fail(&e, -EAGAIN, "source_behind", "",
+		"source %u has less than we have (%s, its head is %" PRIu64 ")", s->source,
+		sl_json_text(r, "reason"), number(r, "head"));
+	sub_fail(s, &e);
 }
 
 static void
@@ -172,10 +196,7 @@ on_subscribed(void *ctx, int rc, json_t *r, const struct sl_error *why)
 		return;
 	}
 	if (strcmp(mode, "behind") == 0) {
-		sl_fail(&e, -EAGAIN, "source_behind", "",
-			"source %u has less than we have (%s, its head is %" PRIu64 ")", s->source,
-			sl_json_text(r, "reason"), number(r, "head"));
-		sub_fail(s, &e);
+		behind(s, r);
 		return;
 	}
 	if (strlen(name) >= sizeof(s->sub) || sl_epoch_parse(json_object_get(r, "epoch"), &epoch)) {
@@ -234,7 +255,7 @@ sub_ask(struct sl_sub *s)
 	q = json_pack("{s:s, s:s, s:o}", "node", s->node, "scope",
 		      s->conf.follower ? "all" : "gateway", "schema",
 		      sl_repl_schema_list(s->conf.schemas));
-	if (s->epoch.number) {
+	if (s->epoch.number && !s->anew) {
 		bool ahead = s->head > s->seq;
 
 		s->conf.ops->position(s->conf.ctx, &pos);
@@ -333,6 +354,7 @@ advance(struct sl_sub *s, enum sub_op op)
 	if (s->conf.ops->schema)
 		s->conf.ops->schema(s->conf.ctx, s->held);
 	s->snap_open = false;
+	s->anew = false;
 	s->want[0] = '\0';
 	s->phase = SUB_LIVE;
 	s->wait_ms = SUB_WAIT_MIN_MS;

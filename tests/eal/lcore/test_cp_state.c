@@ -3,6 +3,7 @@
 #include "cp_fixture.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -585,6 +586,125 @@ test_epochs(void **state)
 	assert_int_equal(cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), -EPERM);
 }
 
+static struct sl_epoch
+accept_lower(void)
+{
+	struct sl_epoch e = {.number = 4, .id = CX_EPOCH1};
+
+	cx_restore_backup(5, CX_BASE);
+	assert_int_equal(cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), -EPERM);
+	assert_int_equal(sl_cp_epoch_accept(cx.cp, e.id, &cx.f->e), 0);
+	cx_turns(100);
+	return e;
+}
+
+static int
+epoch_of(uint64_t number, const char *id)
+{
+	struct sl_epoch e = {.number = number};
+
+	snprintf(e.id, sizeof(e.id), "%s", id);
+	return cp_sub_ops.epoch(cx.cp, &e, &cx.f->e);
+}
+
+/* What an operator has accepted is known to the next run, and is that epoch alone. */
+static void
+test_accepted_epoch_stays(void **state)
+{
+	struct sl_epoch e = accept_lower();
+
+	for (unsigned i = 0; i < 2; i++) {
+		cx_die();
+		cx_restart();
+		assert_int_equal(epoch_of(4, CX_EPOCH1), 0);
+		assert_int_equal(epoch_of(4, CX_EPOCH2), -EPERM);
+		assert_int_equal(epoch_of(3, CX_EPOCH1), -EPERM);
+	}
+	/* until another one is entered */
+	cx_restore_backup(6, CX_BASE);
+	cx_restart();
+	assert_int_equal(cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), -EPERM);
+}
+
+static void
+copy_file(const char *name, const char *to)
+{
+	char from_path[128], to_path[128], cmd[300];
+
+	cx_state_path(name, from_path);
+	cx_state_path(to, to_path);
+	snprintf(cmd, sizeof(cmd), "cp %s %s", from_path, to_path);
+	assert_int_equal(system(cmd), 0);
+}
+
+/* The gateway dies in the accepted epoch before the boot cache is of it: the former cache serves,
+ * and the source is followed all the same. */
+static void
+test_accepted_epoch_old_cache(void **state)
+{
+	struct sl_epoch e = accept_lower();
+
+	copy_file("control-cache", "kept");
+	cx.epoch = e;
+	cx_snapshot(3, CX_BASE);
+	cx_acked();
+	cx_turns(1000);
+	cx_die();
+	cx_stop();
+	copy_file("kept", "control-cache");
+	cx_start();
+	for (unsigned i = 0; i < 2; i++) {
+		cx_restart();
+		assert_int_equal(cx.cp->epoch.number, 5);
+		assert_int_equal(epoch_of(4, CX_EPOCH1), 0);
+		assert_int_equal(epoch_of(3, CX_EPOCH2), -EPERM);
+		cx_die();
+	}
+	cx_snapshot(4, CX_BASE);
+	cx_acked();
+	cx_restart();
+	assert_int_equal(cx.cp->epoch.number, 4);
+	assert_int_equal(cx.cp->seen.number, 4);
+}
+
+/* Or before the entry is noted: the cache is of what was accepted, and serves. */
+static void
+test_accepted_epoch_new_cache(void **state)
+{
+	struct sl_epoch e = accept_lower();
+
+	copy_file("control-revoked", "kept");
+	cx.epoch = e;
+	cx_snapshot(3, CX_BASE);
+	cx_acked();
+	cx_turns(1000);
+	cx_stop();
+	copy_file("kept", "control-revoked");
+	cx_start();
+	cx_restart();
+	cx_later(4);
+	cx_turns(1000);
+	assert_true(cx_has_peer("alice"));
+	assert_int_equal(cx.cp->seen.number, 4);
+}
+
+/* A note of an epoch that was lost, where a cache is of it, lets no source of before in. */
+static void
+test_epoch_note_lost(void **state)
+{
+	cx_snapshot(10, CX_BASE);
+	cx_turns(1000);
+	copy_file("control-revoked", "kept");
+	cx_restore_backup(5, CX_BASE);
+	cx_turns(1000);
+	cx_stop();
+	copy_file("kept", "control-revoked");
+	cx_start();
+	cx_restart();
+	assert_int_equal(cx.cp->epoch.number, 5);
+	assert_int_equal(epoch_of(1, CX_EPOCH1), -EPERM);
+}
+
 /* A cache of another epoch with the number of the one that was seen last, as before an operator
  * accepted that one, serves nobody. */
 static void
@@ -653,6 +773,10 @@ main(int argc, char **argv)
 		T(tombstones_again),
 		T(tombstones_never),
 		T(epochs),
+		T(accepted_epoch_stays),
+		T(accepted_epoch_old_cache),
+		T(accepted_epoch_new_cache),
+		T(epoch_note_lost),
 		T(cache_of_another_epoch),
 		T(snapshot_of_another_number),
 	};

@@ -163,6 +163,7 @@ test_epoch_renumbered(void **state)
 static void
 test_epochs(void **state)
 {
+	struct sl_sub_info info;
 	struct tree t;
 	struct sl_error e;
 
@@ -193,6 +194,15 @@ test_epochs(void **state)
 	turn(t.base, 500);
 	assert_false(t.a.up);
 	assert_int_equal(t.a.pos.epoch.number, 3);
+	sl_sub_info(t.a.sub, &info);
+	assert_int_equal(info.refused.number, 2);
+	assert_non_null(strstr(info.last_error, "epoch_refused"));
+	/* unless somebody says so */
+	t.a.any_epoch = true;
+	UNTIL(&t, t.a.up && owner_equals(&t.a, &t.p, "gw-a"));
+	assert_int_equal(t.a.pos.epoch.number, 2);
+	sl_sub_info(t.a.sub, &info);
+	assert_int_equal(info.refused.number, 0);
 	tree_free(&t);
 }
 
