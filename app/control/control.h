@@ -31,10 +31,11 @@ int control_verify(const struct control_command *c, int argc, char **argv);
 int control_compact(const struct control_command *c, int argc, char **argv);
 int control_export(const struct control_command *c, int argc, char **argv);
 int control_audit(const struct control_command *c, int argc, char **argv);
+int control_epoch(const struct control_command *c, int argc, char **argv);
 extern const char control_init_usage[], control_run_usage[], control_token_usage[],
 	control_status_usage[], control_backup_usage[], control_restore_usage[],
 	control_promote_usage[], control_verify_usage[], control_compact_usage[],
-	control_export_usage[], control_audit_usage[];
+	control_export_usage[], control_audit_usage[], control_epoch_usage[];
 
 /* --- the state directory (state.c) ------------------------------------------------------------ */
 

@@ -21,6 +21,8 @@ static const struct control_command commands[] = {
 	{"verify", "is the data store, or a backup, whole?", control_verify_usage, control_verify},
 	{"restore", "go back to a backup", control_restore_usage, control_restore},
 	{"promote", "make a follower the primary", control_promote_usage, control_promote},
+	{"epoch", "let a follower take an epoch that it refuses", control_epoch_usage,
+	 control_epoch},
 	{"compact", "drop old rows of the log", control_compact_usage, control_compact},
 	{"export", "print all objects as lines of JSON", control_export_usage, control_export},
 	{"audit", "the audit's public key; is the audit whole?", control_audit_usage,

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "accepted_epoch.h"
 #include "access.h"
 #include "run.h"
 #include "settings.h"
@@ -357,6 +358,26 @@ on_source(void *ctx, bool up, unsigned source, const struct sl_error *e)
 		       e != NULL ? e->message : "the connection ended");
 }
 
+/** Asked when an epoch is refused: the file is read each time, for the command writes it beside us.
+ */
+static bool
+is_confirmed(void *ctx, const struct sl_epoch *epoch)
+{
+	struct run *r = ctx;
+	struct accepted_epoch a;
+	struct sl_epoch ours;
+
+	sl_store_epoch(r->read, &ours);
+	if (!accepted_epoch_read(&r->paths, &a) || strcmp(a.id, epoch->id) != 0 ||
+	    strcmp(a.from, ours.id) != 0)
+		return false;
+	sl_log(SL_LOG_NOTICE, "follow",
+	       "epoch %llu (%s) is taken after epoch %llu (%s): accepted by %s at %s",
+	       (unsigned long long)epoch->number, epoch->id, (unsigned long long)ours.number,
+	       ours.id, a.by, a.at);
+	return true;
+}
+
 static bool
 source_info(void *ctx, struct sl_sub_info *info, char at[160])
 {
@@ -380,6 +401,7 @@ open_follower(struct run *r, struct sl_error *e)
 				     .tls = r->dial_tls,
 				     .node = r->o->name,
 				     .program = "sluice-control/" SL_VERSION,
+				     .confirmed = is_confirmed,
 				     .state = on_source,
 				     .ctx = r};
 	int rc;

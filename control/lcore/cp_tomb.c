@@ -273,8 +273,7 @@ write_whole(struct sl_cp *cp)
 	if (cp->seen.number != 0)
 		fprintf(o, "E %llu %s\n", (unsigned long long)cp->seen.number, cp->seen.id);
 	if (cp->accepted.number != 0)
-		fprintf(o, "A %llu %s\n", (unsigned long long)cp->accepted.number,
-			cp->accepted.id);
+		fprintf(o, "A %llu %s\n", (unsigned long long)cp->accepted.number, cp->accepted.id);
 	TAILQ_FOREACH (t, &cp->tombs, at) {
 		line_of(t, line);
 		fputs(line, o);

@@ -76,7 +76,10 @@ op_epoch(void *ctx, const struct sl_epoch *epoch, struct sl_error *e)
 	sl_fail(e, -EPERM, "epoch_refused", "",
 		"the source is in epoch %" PRIu64 " (%s), we are in %" PRIu64 " (%s)",
 		epoch->number, epoch->id, ours.number, ours.id);
-	sl_hint(e, "if the source is right, confirm its epoch here");
+	sl_hint(e,
+		"if the source is right and this data store is not: sluice-control epoch accept "
+		"%s",
+		epoch->id);
 	return -EPERM;
 }
 

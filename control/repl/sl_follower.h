@@ -26,7 +26,7 @@ struct sl_follower_conf {
 	const char *node, *program;
 	struct sl_repl_schemas schemas; /* that it reads; zero: those of this program */
 	/** May an epoch be taken that is lower than ours, or of the same number and another id?
-	 * NULL: never. Somebody has to confirm that here. */
+	 * NULL: never. Somebody has to confirm that here. Asked more than once for each. */
 	bool (*confirmed)(void *ctx, const struct sl_epoch *epoch);
 	void (*state)(void *ctx, bool up, unsigned source, const struct sl_error *e); /* or NULL */
 	void *ctx;

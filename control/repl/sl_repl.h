@@ -124,7 +124,7 @@ struct sl_sub_info {
 	uint64_t head;
 	uint64_t last_heartbeat_mono_ns; /* 0 never */
 	char last_error[160];
-	char primary[200]; /* address of the primary's API as the source told it, "" not */
+	char primary[200];	 /* address of the primary's API as the source told it, "" not */
 	struct sl_epoch refused; /* of a source, not taken since we were up; number 0: none */
 };
 void sl_sub_info(const struct sl_sub *s, struct sl_sub_info *out);

@@ -147,6 +147,9 @@ epoch_taken(struct sl_sub *s, const struct sl_epoch *epoch)
 	if (!e.err)
 		sl_fail(&e, -EPERM, "epoch_refused", "", "epoch %" PRIu64 " is refused",
 			epoch->number);
+	if (!sl_epoch_same(&s->info.refused, epoch)) /* once */
+		sl_log(SL_LOG_WARN, "repl", "source %s port %u: %s%s%s", s->sources[s->source].host,
+		       s->sources[s->source].port, e.message, e.hint[0] ? "; " : "", e.hint);
 	s->info.refused = *epoch;
 	sub_fail(s, &e);
 	return false;

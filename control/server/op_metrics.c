@@ -226,6 +226,19 @@ stream(FILE *f, const struct sl_rpc_server *server)
 
 /** What the loop knows. */
 static void
+source(FILE *f, const struct sl_call *c)
+{
+	struct sl_sub_info info = {0};
+	char at[160];
+
+	if (c->rest->c.source != NULL && c->rest->c.source(c->rest->c.ctx, &info, at))
+		sl_prom_single(
+			f, "sluice_control_source_epoch_refused", "gauge",
+			"follower: 1: a source's epoch is not taken, somebody has to accept it",
+			info.refused.number != 0);
+}
+
+static void
 of_loop(FILE *f, const struct sl_call *c)
 {
 	struct sl_store *s = c->store;
@@ -244,6 +257,7 @@ of_loop(FILE *f, const struct sl_call *c)
 		       "number of the epoch; grows by a restore or a promotion", epoch.number);
 	sl_prom_single(f, "sluice_control_primary", "gauge", "1: this is the primary",
 		       sl_store_role(s) == SL_STORE_PRIMARY);
+	source(f, c);
 	rest_counts_put(f, &c->rest->counts);
 	sl_prom_single(f, "sluice_control_http_problems_total", "counter",
 		       "answers that told a problem", st.problems);

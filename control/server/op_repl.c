@@ -14,12 +14,16 @@ source(struct sl_call *c)
 {
 	struct sl_sub_info i = {0};
 	char at[160] = "";
+	json_t *o;
 
 	if (c->rest->c.source == NULL || !c->rest->c.source(c->rest->c.ctx, &i, at))
 		return NULL;
-	return json_pack("{s:b, s:s, s:I, s:I, s:I, s:s}", "up", i.up, "at", at, "head",
-			 (json_int_t)i.head, "snapshots", (json_int_t)i.snapshots, "txns",
-			 (json_int_t)i.txns, "error", i.last_error);
+	o = json_pack("{s:b, s:s, s:I, s:I, s:I, s:s}", "up", i.up, "at", at, "head",
+		      (json_int_t)i.head, "snapshots", (json_int_t)i.snapshots, "txns",
+		      (json_int_t)i.txns, "error", i.last_error);
+	if (o != NULL && i.refused.number != 0)
+		json_object_set_new(o, "refused_epoch", sl_epoch_json(&i.refused));
+	return o;
 }
 
 int

@@ -31,6 +31,12 @@ sl_op_get_ready(struct sl_call *c, struct sl_error *e)
 		if (!c->rest->c.source(c->rest->c.ctx, &info, at) || !info.up)
 			json_array_append_new(why, json_string("not connected to the source: what "
 							       "is served may be old"));
+		if (info.refused.number != 0)
+			json_array_append_new(why,
+					      json_sprintf("a source has epoch %" PRIu64
+							   ", which is not taken; if it is right: "
+							   "sluice-control epoch accept %s",
+							   info.refused.number, info.refused.id));
 	}
 	ready = json_array_size(why) == 0;
 	return sl_call_answer(c, ready ? 200 : 503,

@@ -118,7 +118,8 @@ def reads_and_writes(p, f, g):
         equal("two steps away", b.json()["keepalive_s"], 10 + i)
     print(f"   the slowest of 10 took {worst * 1000:.0f} ms over two followers")
     t = p.make_token("viewer")
-    f.want(200, "GET", f"/peers?at_seq={p.seq()}", token=t)
+    f.want(200, "GET", f"/peers?at_seq={p.seq()}")  # a login does not wait
+    f.want(200, "GET", "/peers", token=t)
     p.want(204, "DELETE", "/tokens/" + t.split("_")[1])
     f.want(200, "GET", f"/peers?at_seq={p.seq()}")
     f.want(401, "GET", "/peers", token=t, reason="token_refused")
@@ -175,6 +176,55 @@ def without_primary(p, f, g):
         time.sleep(0.1)
     equal("the last one follows", g.want(200, "GET", "/peers/after").json()["name"], "after")
     same(f, g)
+
+
+def former_primary(p, f, g):
+    step("a former primary: its epoch is refused, told, and taken when somebody says so")
+    was = f.want(200, "GET", "/replication").json()["epoch"]["id"]
+    p.start("--public-url", "https://control.example.net:7443", "--heartbeat", "1")
+    its = p.want(200, "GET", "/replication").json()["epoch"]["id"]
+    g.stop()
+    g.start("--mode", "follower", "--source", f"127.0.0.1:{p.repl}", "--heartbeat", "1")
+    if not until(lambda: "refused_epoch" in g.want(200, "GET", "/replication").json()["source"]):
+        fail("the refused epoch is not told")
+    equal("refused", g.want(200, "GET", "/replication").json()["source"]["refused_epoch"]["id"], its)
+    if f"sluice-control epoch accept {its}" not in g.call("GET", "/readyz", token=None).data.decode():
+        fail("readyz names no remedy")
+    if "\nsluice_control_source_epoch_refused 1\n" not in g.want(200, "GET", "/metrics").data.decode():
+        fail("no metric")
+    with open(g.log, encoding="utf-8") as log:
+        if f"sluice-control epoch accept {its}" not in log.read():
+            fail("the log names no remedy")
+    def accept(where, word, *args):
+        out = subprocess.run([restlib.CONTROL, "epoch", *args, "--state-dir", where], capture_output=True, text=True, check=False)
+        if word not in out.stdout + out.stderr:
+            fail(f"epoch {args}: {out.stdout}{out.stderr}")
+        return out.returncode
+    equal("at a primary", accept(f.dir, "a primary's epoch is its own", "accept", its), 1)
+    equal("another word", accept(g.dir, "accept is what there is", "refuse", its), 2)
+    equal("no id", accept(g.dir, "32 hex digits", "accept", "1"), 2)
+    equal("its own", accept(g.dir, "is in that epoch", "accept", was), 1)
+    equal("status", accept(g.dir, its, "accept", its), 0)
+    if not until(lambda: g.want(200, "GET", "/replication").json()["epoch"]["id"] == its):
+        fail("the accepted epoch is not taken")
+    equal("what came after it", g.call("GET", "/peers/after").status, 404)
+    same(p, g)
+    with open(g.log, encoding="utf-8") as log:
+        if f"accepted by uid:{os.getuid()} at " not in log.read():
+            fail("the log does not tell whose word it was")
+    g.stop()
+    g.start("--mode", "follower", "--source", f"127.0.0.1:{f.repl}", "--heartbeat", "1")
+    if not until(lambda: g.call("GET", "/peers/after").status == 200):
+        fail("the later epoch is not taken")
+    p.stop()
+
+
+def until(is_so):
+    for _ in range(150):
+        if is_so():
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def wrong_starts(p, f):
@@ -235,6 +285,7 @@ def main():
         for s in streams:
             s.sock.close()
         without_primary(p, f, g)
+        former_primary(p, f, g)
         for c in (f, g):
             equal("status", c.stop(), 0)
     except BaseException:

@@ -170,6 +170,14 @@ node_free(struct node *n)
 	assert_int_equal(system(cmd), 0);
 }
 
+static bool
+is_confirmed(void *ctx, const struct sl_epoch *epoch)
+{
+	struct node *n = ctx;
+
+	return n->confirmed && strcmp(n->confirmed, epoch->id) == 0;
+}
+
 void
 node_follow(struct node *n, const char *name, uint16_t port)
 {
@@ -183,6 +191,8 @@ node_follow(struct node *n, const char *name, uint16_t port)
 				     .token = token,
 				     .node = name,
 				     .schemas = n->conf.schemas,
+				     .confirmed = is_confirmed,
+				     .ctx = n,
 				     .program = "test"};
 	struct sl_error e;
 

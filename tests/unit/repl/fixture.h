@@ -22,6 +22,7 @@ struct node {
 	struct sl_publisher *pub;
 	struct sl_publisher_conf conf; /* as it was published */
 	struct sl_follower *follower;
+	const char *confirmed; /* epoch that it may take */
 	uint16_t port;
 	unsigned rewinds;
 	/* what came upstream */

@@ -206,6 +206,51 @@ test_epochs(void **state)
 	tree_free(&t);
 }
 
+/** A source in an epoch before ours is followed when somebody says so, and all that follows it. */
+static void
+test_confirmed(void **state)
+{
+	struct sl_epoch former, later;
+	struct sl_sub_info info;
+	struct tree t;
+	struct sl_error e;
+	char cmd[400], copy[128];
+
+	tree_new(&t);
+	UNTIL(&t, equal(&t));
+	snprintf(copy, sizeof(copy), "%s.former", t.p.path);
+	assert_int_equal(sl_store_backup(t.p.path, copy, &e), 0);
+	sl_store_epoch(t.p.store, &former);
+	assert_int_equal(sl_store_new_epoch(t.p.writer, "test", &e), 0);
+	put_peer(&t.p, 72, "wg0");
+	UNTIL(&t, equal(&t));
+	sl_store_epoch(t.f1.store, &later);
+	node_stop(&t.p);
+	snprintf(cmd, sizeof(cmd), "rm -f %s-*; mv %s %s", t.p.path, copy, t.p.path);
+	assert_int_equal(system(cmd), 0);
+	node_start(&t.p);
+	do {
+		turn(t.base, 1);
+		sl_follower_info(t.f1.follower, &info);
+	} while (!info.refused.number);
+	assert_string_equal(info.refused.id, former.id);
+	t.f1.confirmed = later.id; /* not that one */
+	turn(t.base, 1000);
+	assert_false(follows(&t.f1, &t.p));
+	t.f1.confirmed = former.id;
+	UNTIL(&t, follows(&t.f1, &t.p));
+	sl_follower_info(t.f1.follower, &info);
+	assert_int_equal(info.refused.number, 0);
+	put_peer(&t.p, 73, "wg0");
+	UNTIL(&t, follows(&t.f1, &t.p));
+	/* what follows the follower judges by itself */
+	assert_false(follows(&t.f2, &t.p));
+	t.f2.confirmed = former.id;
+	t.a.any_epoch = t.b.any_epoch = true;
+	UNTIL(&t, equal(&t));
+	tree_free(&t);
+}
+
 /** A primary that was away: everybody goes on where they were. */
 static void
 test_primary_away(void **state)
@@ -356,6 +401,7 @@ main(void)
 		cmocka_unit_test(test_wait),
 		cmocka_unit_test(test_epoch_renumbered),
 		cmocka_unit_test(test_epochs),
+		cmocka_unit_test(test_confirmed),
 		cmocka_unit_test(test_primary_away),
 		cmocka_unit_test(test_upstream),
 		cmocka_unit_test(test_upstream_away),
