@@ -68,6 +68,8 @@ control_simple_options(const struct control_command *c, int argc, char **argv, i
 				       {"json", no_argument, NULL, 'j'},
 				       {"help", no_argument, NULL, 'h'},
 				       {out->flag_name, no_argument, NULL, 'f'},
+				       {out->flag_name ? out->flag2_name : NULL, no_argument, NULL,
+					'g'},
 				       {NULL, 0, NULL, 0}};
 	int opt;
 
@@ -82,6 +84,8 @@ control_simple_options(const struct control_command *c, int argc, char **argv, i
 			out->json = true;
 		else if (opt == 'f')
 			out->flag = true;
+		else if (opt == 'g')
+			out->flag2 = true;
 		else
 			return control_misuse(c);
 	}

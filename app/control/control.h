@@ -74,13 +74,15 @@ int control_misuse_of(const struct control_command *c, const char *what, const c
 int control_words(const struct control_command *c, int argc, char **argv, int least, int most);
 /** Who calls, for records: "uid:0". */
 const char *control_actor(char out[32]);
-/** Options that commands without values of their own have: --state-dir, --json, --help, and one
- * flag that the caller names.
+/** Options that commands without values of their own have: --state-dir, --json, --help, and up
+ * to two flags that the caller names.
  * @param words what is left: `least` to `most`, then NULL. @return -1 go on, else the exit status
  */
 struct control_simple {
 	const char *flag_name; /* without --, or NULL; the rest is found out */
 	bool flag;
+	const char *flag2_name; /* another one */
+	bool flag2;
 	const char *state_dir;
 	bool json;
 };

@@ -21,13 +21,17 @@ const char control_verify_usage[] =
 	"log and the sum of all objects.\n";
 
 const char control_restore_usage[] =
-	"Usage: sluice-control restore FILE [--state-dir DIR]\n"
+	"Usage: sluice-control restore FILE [--keep-tokens] [--state-dir DIR]\n"
 	"       sluice-control restore --verify FILE\n"
 	"\n"
 	"Verifies a backup and puts it in the place of the data store; what was there is kept as\n"
 	"store.db.before-restore. A new epoch begins: gateways and followers notice and take a\n"
 	"snapshot. What was deleted since the backup stays deleted on them until an admin puts it\n"
-	"anew. The server must not run. --verify checks the backup and changes nothing.\n";
+	"anew. The server must not run. --verify checks the backup and changes nothing.\n"
+	"\n"
+	"Where the store that is replaced is lost, or never had this backup, nobody knows which\n"
+	"tokens were revoked since: those of agents and peers are revoked then (--keep-tokens\n"
+	"keeps them); those of gateways, followers and people stay, to be looked through.\n";
 
 const char control_promote_usage[] =
 	"Usage: sluice-control promote [--state-dir DIR]\n"
@@ -65,7 +69,23 @@ control_backup(const struct control_command *c, int argc, char **argv)
 /* --- verify ----------------------------------------------------------------------------------- */
 
 static void
-print_report(const struct sl_store_report *r, bool json)
+print_unknown(const struct sl_store_restore *how)
+{
+	puts("what was deleted or revoked since the backup is not known: the store that was there "
+	     "is lost, or never had the backup");
+	if (how->keep_tokens)
+		puts("tokens of agents and peers are kept: revoke again what was revoked since");
+	else
+		printf("%u tokens of agents and peers are revoked: their holders need new ones "
+		       "(their tunnels go on)\n",
+		       how->revoked);
+	puts("tokens of gateways, followers and people are as in the backup: look through "
+	     "\"sluice-control token list\", and revoke again what was revoked since");
+}
+
+/** @param how of a restore; NULL: only verified */
+static void
+print_report(const struct sl_store_report *r, const struct sl_store_restore *how, bool json)
 {
 	const char *role = r->role == SL_STORE_PRIMARY ? "primary" : "follower";
 	json_t *o;
@@ -74,12 +94,18 @@ print_report(const struct sl_store_report *r, bool json)
 		printf("whole: %s, epoch %" PRIu64 ", seq %" PRIu64 ", %" PRIu64
 		       " objects, %" PRIu64 " rows of the log\n",
 		       role, r->epoch.number, r->head, r->objects, r->log_rows);
+		if (how != NULL && how->unknown)
+			print_unknown(how);
 		return;
 	}
 	o = json_pack("{s:s, s:o, s:I, s:I, s:I, s:I}", "role", role, "epoch",
 		      sl_epoch_json(&r->epoch), "head", (json_int_t)r->head, "oldest",
 		      (json_int_t)r->oldest, "objects", (json_int_t)r->objects, "log_rows",
 		      (json_int_t)r->log_rows);
+	if (how != NULL) {
+		json_object_set_new(o, "since_unknown", json_boolean(how->unknown));
+		json_object_set_new(o, "tokens_revoked", json_integer(how->revoked));
+	}
 	json_dumpf(o, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(o);
@@ -93,7 +119,7 @@ verify(const char *path, bool json)
 
 	if (sl_store_verify(path, &r, &e) < 0)
 		return control_fail(&e);
-	print_report(&r, json);
+	print_report(&r, NULL, json);
 	return 0;
 }
 
@@ -147,18 +173,19 @@ note_restore(const struct control_paths *p, const char *file, struct sl_error *e
 }
 
 static int
-restore(const char *state_dir, const char *file, bool json)
+restore(const struct control_simple *o, const char *file)
 {
+	struct sl_store_restore how = {.keep_tokens = o->flag2};
 	struct control_paths p;
 	struct sl_store_report r;
 	struct sl_error e = {0};
-	int rc = control_paths_of(state_dir, &p, &e), fd = -1;
+	int rc = control_paths_of(o->state_dir, &p, &e), fd = -1;
 
 	if (rc == 0)
 		rc = control_state_check(&p, true, &e);
 	if (rc == 0) {
 		fd = control_lock(&p, &e);
-		rc = fd < 0 ? fd : sl_store_restore(p.store, file, &e);
+		rc = fd < 0 ? fd : sl_store_restore(p.store, file, &how, &e);
 	}
 	if (rc == 0)
 		rc = sl_store_verify(p.store, &r, &e);
@@ -168,20 +195,20 @@ restore(const char *state_dir, const char *file, bool json)
 		close(fd);
 	if (rc < 0)
 		return control_fail(&e);
-	print_report(&r, json);
+	print_report(&r, &how, o->json);
 	return 0;
 }
 
 int
 control_restore(const struct control_command *c, int argc, char **argv)
 {
-	struct control_simple o = {.flag_name = "verify"};
+	struct control_simple o = {.flag_name = "verify", .flag2_name = "keep-tokens"};
 	char **words;
 	int rc = control_simple_options(c, argc, argv, 1, 1, &o, &words);
 
 	if (rc >= 0)
 		return rc;
-	return o.flag ? verify(words[0], o.json) : restore(o.state_dir, words[0], o.json);
+	return o.flag ? verify(words[0], o.json) : restore(&o, words[0]);
 }
 
 int

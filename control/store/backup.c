@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "sl_log.h"
+#include "sl_token.h"
 #include "store_int.h"
 
 #define SECONDS_2024 UINT64_C(1704067200) /* 2024-01-01T00:00:00Z */
@@ -66,9 +67,25 @@ unknown_epoch(const struct sl_store *s)
 	return seconds > SECONDS_2024 ? seconds - SECONDS_2024 : 0;
 }
 
-/** What the store of today knows and the backup may not: deletions since, the highest epoch. */
+/** Has the store that is replaced had all of the backup? Another one, an older one, or one that was
+ * made anew in the meantime does not know what was revoked since. */
+static bool
+has_backup(struct sl_store *now)
+{
+	static const char sql[] = "SELECT 1 FROM old.log o JOIN main.state s ON o.seq = s.head AND "
+				  "o.chain = s.chain";
+	sqlite3_stmt *q = NULL;
+	bool has = sqlite3_prepare_v2(now->db, sql, -1, &q, NULL) == SQLITE_OK &&
+		   sqlite3_step(q) == SQLITE_ROW;
+
+	sqlite3_finalize(q);
+	return has;
+}
+
+/** What the store of today knows and the backup may not: deletions since, the highest epoch.
+ * @param[out] unknown it does not know them */
 static int
-inherit(struct sl_store *now, const char *path, uint64_t *epoch, struct sl_error *e)
+inherit(struct sl_store *now, const char *path, uint64_t *epoch, bool *unknown, struct sl_error *e)
 {
 	sqlite3_stmt *q = NULL;
 	struct sl_error why = {0};
@@ -92,11 +109,12 @@ inherit(struct sl_store *now, const char *path, uint64_t *epoch, struct sl_error
 			*epoch = (uint64_t)sqlite3_column_int64(q, 0);
 		sqlite3_finalize(q);
 	}
-	if (rc < 0) {
+	if (rc < 0)
 		sl_log(SL_LOG_WARN, "store", "the store that is replaced cannot be read: %s",
 		       why.message);
-		*epoch = unknown_epoch(now);
-	}
+	*unknown = rc < 0 || !has_backup(now);
+	if (*unknown)
+		*epoch = SL_MAX(*epoch, unknown_epoch(now));
 	store_exec(now->db, "DETACH old", NULL);
 	return 0;
 }
@@ -144,29 +162,92 @@ revoke_anew(struct sl_store *s, struct sl_error *e)
 	return rc;
 }
 
+/** Walks tokens; ctx is a list for the ids of those that an agent or a peer has. */
+static bool
+note_own(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
+{
+	json_t *body = json_loadb(text, len, 0, NULL), *v;
+	enum sl_service_role r;
+	bool own = false;
+	size_t i;
+
+	json_array_foreach (json_object_get(body, "roles"), i, v)
+		own |= sl_service_role_parse(json_string_value(v), &r) == 0 &&
+		       (r == SL_SR_AGENT || r == SL_SR_PEER);
+	json_decref(body);
+	return !own || json_array_append_new(ctx, json_string(id)) == 0;
+}
+
+/** Who had a token of an agent or peer may set its key; whether it was revoked since the backup, or
+ * went with its peer, nobody knows. */
 static int
-prepare(const char *tmp, const char *path, struct sl_error *e)
+revoke_own(struct sl_store *s, unsigned *revoked, struct sl_error *e)
+{
+	json_t *ids = json_array(), *v;
+	struct sl_store_txn *t = NULL;
+	uint64_t seq, n;
+	size_t i;
+	int rc = ids != NULL ? sl_store_walk(s, SL_KIND_TOKEN, "", note_own, ids, e)
+			     : store_no_memory(e);
+
+	n = json_array_size(ids);
+	if (rc == 0 && n > 0) {
+		t = sl_store_begin(s, "restore", "nobody knows what was revoked since the backup",
+				   e);
+		rc = t != NULL ? 0 : e->err;
+	}
+	json_array_foreach (ids, i, v) {
+		if (rc == 0)
+			rc = sl_token_revoke(t, json_string_value(v), e);
+	}
+	if (t != NULL && rc == 0)
+		rc = sl_store_commit(t, &seq, e);
+	else if (t != NULL)
+		sl_store_abort(t);
+	if (rc == 0)
+		*revoked = (unsigned)n;
+	json_decref(ids);
+	return rc;
+}
+
+/** A primary that goes on from a backup: in an epoch above `epoch`. */
+static int
+go_on(struct sl_store *s, struct store_state *st, uint64_t epoch, struct sl_store_restore *how,
+      struct sl_error *e)
+{
+	int rc;
+
+	store_epoch_next(&st->epoch, epoch, st->head);
+	rc = store_state_set(s, st, e);
+	if (rc == 0)
+		rc = revoke_anew(s, e);
+	if (rc == 0 && how->unknown && !how->keep_tokens)
+		rc = revoke_own(s, &how->revoked, e);
+	return rc;
+}
+
+static int
+prepare(const char *tmp, const char *path, struct sl_store_restore *how, struct sl_error *e)
 {
 	struct sl_store *s = sl_store_open(tmp, SL_STORE_WRITE, e);
 	struct sl_store_report report;
 	struct store_state st;
 	uint64_t epoch = 0;
+	bool unknown = true;
 	int rc;
 
 	if (s == NULL)
 		return e != NULL ? e->err : -EIO;
 	rc = store_verify(s, &report, e);
 	if (rc == 0 && access(path, F_OK) == 0)
-		rc = inherit(s, path, &epoch, e);
+		rc = inherit(s, path, &epoch, &unknown, e);
 	else if (rc == 0)
 		epoch = unknown_epoch(s);
 	if (rc == 0)
 		rc = store_state_get(s, &st, e);
 	if (rc == 0 && st.role == SL_STORE_PRIMARY) {
-		store_epoch_next(&st.epoch, epoch, st.head);
-		rc = store_state_set(s, &st, e);
-		if (rc == 0)
-			rc = revoke_anew(s, e);
+		how->unknown = unknown;
+		rc = go_on(s, &st, epoch, how, e);
 	}
 	if (rc == 0) /* one file; the WAL comes back when it is opened at its place */
 		rc = store_exec(s->db,
@@ -220,8 +301,10 @@ swap(const char *tmp, const char *path, struct sl_error *e)
 }
 
 int
-sl_store_restore(const char *path, const char *from, struct sl_error *e)
+sl_store_restore(const char *path, const char *from, struct sl_store_restore *how,
+		 struct sl_error *e)
 {
+	struct sl_store_restore usual = {0};
 	char tmp[STORE_PATH + 32], file[STORE_PATH + 64];
 	mode_t mask = umask(077);
 	int rc;
@@ -229,7 +312,7 @@ sl_store_restore(const char *path, const char *from, struct sl_error *e)
 	snprintf(tmp, sizeof(tmp), "%s.restore", path);
 	rc = fetch(from, tmp, e);
 	if (rc == 0)
-		rc = prepare(tmp, path, e);
+		rc = prepare(tmp, path, how != NULL ? how : &usual, e);
 	if (rc == 0 && access(path, F_OK) == 0)
 		rc = take_over(path, e);
 	if (rc == 0)

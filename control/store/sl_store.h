@@ -219,9 +219,18 @@ int sl_store_verify(const char *path, struct sl_store_report *out, struct sl_err
 /** Verify a backup, put it at `path` (what was there: PATH.before-restore) and give it a new epoch
  * (a follower's keeps that of its source). Tombstones of what was there are kept. The new number is
  * above the backup's and that of what was there; where nothing can be read there, above whatever it
- * may have been: the seconds since 2024.
- * @return 0; -EBUSY store_in_use: a server runs; as sl_store_verify() */
-int sl_store_restore(const char *path, const char *from, struct sl_error *e);
+ * may have been: the seconds since 2024. The same where what was there never had the backup's
+ * newest transaction; and as nobody knows then which tokens were revoked since, those of agents and
+ * peers are revoked: their holders set keys. All others stay as the backup has them.
+ * @param how NULL: as zeros. @return 0; -EBUSY store_in_use: a server runs; as sl_store_verify() */
+struct sl_store_restore {
+	bool keep_tokens; /* of agents and peers, whatever is known */
+	/* out, of a primary's store */
+	bool unknown;	  /* nobody knows what was deleted or revoked since the backup */
+	unsigned revoked; /* so many tokens of agents and peers */
+};
+int sl_store_restore(const char *path, const char *from, struct sl_store_restore *how,
+		     struct sl_error *e);
 /** Drop log rows older than `age_s` beyond the newest `rows`, never above `keep_from` (running
  * snapshots). @return rows dropped or negative errno */
 int64_t sl_store_compact(struct sl_store *s, uint64_t age_s, uint64_t rows, uint64_t keep_from,

@@ -119,6 +119,30 @@ grep -q token_refused "$DIR/out" || fail "$(cat "$DIR/out")"
 kill "$SERVER"
 wait "$SERVER"
 
+step "the store is lost: agents' and peers' tokens end, those that steer traffic go on"
+L=$DIR/lost
+lost() { sc "$@" --state-dir "$L"; }
+lost init --host vpn.example.com >/dev/null || fail init
+for role in agent peer gateway; do lost token create --role $role --bound $role-1 >"$DIR/$role"; done
+lost backup "$DIR/b5" || fail backup
+lost restore "$DIR/b5" --json >"$DIR/out" || fail restore
+equal "the store knows" "$(jq -c '[.since_unknown, .tokens_revoked]' "$DIR/out")" '[false,0]'
+roles() { lost token list --json | jq -c '[.[].roles[0]] | sort'; }
+equal "tokens" "$(roles)" '["admin","agent","gateway","peer"]'
+rm -f "$L"/store.db*
+lost restore "$DIR/b5" --keep-tokens >"$DIR/out" || fail "restore --keep-tokens"
+grep -q 'are kept: revoke again' "$DIR/out" || fail "$(cat "$DIR/out")"
+equal "kept tokens" "$(roles)" '["admin","agent","gateway","peer"]'
+rm -f "$L"/store.db*
+cp "$S/store.db.before-restore" "$L/store.db"
+lost restore "$DIR/b5" >"$DIR/out" || fail "restore over another store"
+grep -q '^2 tokens of agents and peers are revoked' "$DIR/out" || fail "$(cat "$DIR/out")"
+equal "tokens" "$(roles)" '["admin","gateway"]'
+lost export >"$DIR/out"
+for role in agent peer; do grep -q "\"id\":\"token:$(cut -c5-14 "$DIR/$role")\"" "$DIR/out" || fail "nobody is told of the $role's token"; done
+[ "$(lost status --json | jq .epoch.number)" -gt 70000000 ] || fail "the epoch may be below what was seen: $(lost status --json)"
+lost verify >/dev/null || fail "the store after the restore"
+
 step "a follower has the primary's pepper and takes no changes"
 F=$DIR/follower
 refused 1 'pepper FILE' sc init --follower --primary https://cp1:7443 --state-dir "$F"

@@ -405,7 +405,7 @@ main(int argc, char **argv)
 			       ? die(&e, "init")
 			       : 0;
 	if (argc == 4 && strcmp(argv[1], "restore") == 0)
-		return sl_store_restore(argv[2], argv[3], &e) ? die(&e, "restore") : 0;
+		return sl_store_restore(argv[2], argv[3], NULL, &e) ? die(&e, "restore") : 0;
 	if (argc == 3 && strcmp(argv[1], "promote") == 0) {
 		s = sl_store_open(argv[2], SL_STORE_WRITE, &e);
 		return !s || sl_store_promote(s, &e) ? die(&e, "promote") : 0;

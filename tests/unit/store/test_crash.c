@@ -354,7 +354,7 @@ test_restore_cut(void **state)
 	assert_int_equal(sl_store_backup(f.path, backup, &f.e), 0);
 	sl_store_close(f.s);
 	clock_gettime(CLOCK_MONOTONIC, &a);
-	assert_int_equal(sl_store_restore(f.path, backup, &f.e), 0);
+	assert_int_equal(sl_store_restore(f.path, backup, NULL, &f.e), 0);
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	took_us = (uint64_t)((b.tv_sec - a.tv_sec) * 1000000 + (b.tv_nsec - a.tv_nsec) / 1000);
 	fixture_open(&f);
@@ -365,7 +365,7 @@ test_restore_cut(void **state)
 		pid = fork();
 		assert_true(pid >= 0);
 		if (pid == 0)
-			_exit(sl_store_restore(f.path, backup, &f.e) == 0 ? 0 : 1);
+			_exit(sl_store_restore(f.path, backup, NULL, &f.e) == 0 ? 0 : 1);
 		nap_us(next_random(&random) % (took_us * 3));
 		kill(pid, SIGKILL);
 		if (child_ended(pid))

@@ -204,9 +204,9 @@ test_restore(void **state)
 	assert_int_equal(before.number, 2);
 	assert_int_equal(before.parent_seq, 5);
 	/* not under the feet of who has it open */
-	expect_fail(&f, sl_store_restore(f.path, backup, &f.e), -EBUSY, "store_in_use");
+	expect_fail(&f, sl_store_restore(f.path, backup, NULL, &f.e), -EBUSY, "store_in_use");
 	sl_store_close(f.s);
-	assert_int_equal(sl_store_restore(f.path, backup, &f.e), 0);
+	assert_int_equal(sl_store_restore(f.path, backup, NULL, &f.e), 0);
 	fixture_open(&f);
 	sl_store_epoch(f.s, &after);
 	assert_int_equal(after.number, 3); /* above what ever was */
@@ -253,11 +253,11 @@ test_restore_refused(void **state)
 	assert_int_equal(sl_store_backup(f.path, backup, &f.e), 0);
 	sl_store_close(f.s);
 	snprintf(text, sizeof(text), "%s/none", f.dir);
-	expect_fail(&f, sl_store_restore(f.path, text, &f.e), -ENOENT, "backup_missing");
+	expect_fail(&f, sl_store_restore(f.path, text, NULL, &f.e), -ENOENT, "backup_missing");
 	sh("sqlite3 %s \"UPDATE object SET body = '{}1'\"", backup);
-	expect_fail(&f, sl_store_restore(f.path, backup, &f.e), -EBADMSG, "store_corrupt");
+	expect_fail(&f, sl_store_restore(f.path, backup, NULL, &f.e), -EBADMSG, "store_corrupt");
 	sh("head -c 5000 /dev/urandom > %s", backup);
-	expect_fail(&f, sl_store_restore(f.path, backup, &f.e), -EBADMSG, "store_corrupt");
+	expect_fail(&f, sl_store_restore(f.path, backup, NULL, &f.e), -EBADMSG, "store_corrupt");
 	fixture_open(&f); /* all is as it was */
 	must_verify(&f);
 	assert_int_equal(sl_store_get(f.s, SL_KIND_INTERFACE, "wg0", NULL, NULL), 0);
@@ -315,7 +315,7 @@ test_restore_over_ruin(void **state)
 	assert_int_equal(sl_store_backup(f.path, backup, &f.e), 0);
 	sl_store_close(f.s);
 	sh("head -c 9000 /dev/urandom > %s; head -c 900 /dev/urandom > %s-wal", f.path);
-	assert_int_equal(sl_store_restore(f.path, backup, &f.e), 0);
+	assert_int_equal(sl_store_restore(f.path, backup, NULL, &f.e), 0);
 	fixture_open(&f);
 	must_verify(&f);
 	assert_int_equal(sl_store_get(f.s, SL_KIND_INTERFACE, "wg0", NULL, NULL), 0);
@@ -326,7 +326,7 @@ test_restore_over_ruin(void **state)
 	/* and where there is nothing at all: a second attempt is above the first */
 	sl_store_close(f.s);
 	sh("sleep 1.1; rm %s %s-wal %s-shm", f.path);
-	assert_int_equal(sl_store_restore(f.path, backup, &f.e), 0);
+	assert_int_equal(sl_store_restore(f.path, backup, NULL, &f.e), 0);
 	fixture_open(&f);
 	sl_store_epoch(f.s, &epoch);
 	assert_true(epoch.number > first && epoch.number < 1U << 31);
@@ -349,7 +349,7 @@ test_restore_wal_copy(void **state)
 		 "%s %s && sqlite3 %s 'PRAGMA journal_mode' | grep -q wal",
 		 f.path, f.path, copy, copy);
 	assert_int_equal(system(cmd), 0);
-	assert_int_equal(sl_store_restore(f.path, copy, &f.e), 0);
+	assert_int_equal(sl_store_restore(f.path, copy, NULL, &f.e), 0);
 	fixture_open(&f);
 	must_verify(&f);
 	assert_int_equal(sl_store_get(f.s, SL_KIND_INTERFACE, "wg0", NULL, NULL), 0);

@@ -243,7 +243,7 @@ restore(struct fixture *f, const char *backup, bool lost)
 	sl_store_close(f->s);
 	if (lost)
 		assert_int_equal(unlink(f->path), 0);
-	assert_int_equal(sl_store_restore(f->path, backup, &f->e), 0);
+	assert_int_equal(sl_store_restore(f->path, backup, NULL, &f->e), 0);
 	fixture_open(f);
 }
 

@@ -137,7 +137,7 @@ test_restore_layout_1(void **state)
 	sh("umask 077; sqlite3 %s < " LAYOUT_1, backup);
 	for (unsigned i = 0; i < 2; i++) {
 		sl_store_close(f.s);
-		if (sl_store_restore(f.path, backup, &f.e) < 0)
+		if (sl_store_restore(f.path, backup, NULL, &f.e) < 0)
 			fail_msg("%s %s", f.e.reason, f.e.message);
 		assert_int_equal(access(left, F_OK), -1);
 		fixture_open(&f);
