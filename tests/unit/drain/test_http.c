@@ -443,8 +443,10 @@ not_let_in(int manner, int code, const char *why)
 	json_decref(status);
 	td_write(auth, "ApiKey bmV3");
 	server.manner = TAKE;
-	sl_drain_reopen(t.d); /* at once, not after the back-off */
-	td_wait(&t, "h", "acked", 100);
+	sl_drain_reopen(t.d);		/* at once, not after the back-off */
+	td_wait(&t, "h", "acked", 100); /* perhaps by a try that was on its way before */
+	td_puts(&t, SL_REC_DENY, 10);
+	td_wait(&t, "h", "acked", 110);
 	td_wait_state(&t, "h", "up");
 	assert_string_equal(server.auth, "ApiKey bmV3");
 	assert_int_equal(td_sink(&t, "h", "dropped"), 0);
