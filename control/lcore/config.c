@@ -2,6 +2,7 @@
 /* The configuration file: sections, defaults, and the list of calls. */
 #include <ctype.h>
 #include <grp.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -645,7 +646,8 @@ is_utf8(const char *text)
 	return v != NULL;
 }
 
-/** One file, so that FILE:LINE is always true; no deeper than anything here goes; text is UTF-8. */
+/** One file, so that FILE:LINE is always true; no deeper than anything here goes; text and numbers
+ * that JSON has as well. */
 static int
 check_tree(struct loader *l, const config_setting_t *s, unsigned depth)
 {
@@ -663,6 +665,9 @@ check_tree(struct loader *l, const config_setting_t *s, unsigned depth)
 	if (config_setting_type(s) == CONFIG_TYPE_STRING && !is_utf8(config_setting_get_string(s)))
 		return sl_config_fail(l->c, config_setting_source_line(s), l->e, -EINVAL,
 				      "not_utf8", "", "a text that is not UTF-8");
+	if (config_setting_type(s) == CONFIG_TYPE_FLOAT && !isfinite(config_setting_get_float(s)))
+		return sl_config_fail(l->c, config_setting_source_line(s), l->e, -EINVAL,
+				      "number_too_large", "", "a number that is too large");
 	for (int i = 0; rc == 0 && config_setting_is_aggregate(s) && i < config_setting_length(s);
 	     i++)
 		rc = check_tree(l, config_setting_get_elem(s, (unsigned)i), depth + 1);

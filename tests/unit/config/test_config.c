@@ -532,6 +532,8 @@ static const struct bad bad[] = {
 	 "51820", ""},
 	{PORT "interfaces = (\n { name = \"a b\"; } );\n", 3, "name_invalid", "letters", ""},
 	{PORT "interfaces = (\n { name = \"\xe7g0\"; } );\n", 3, "not_utf8", "UTF-8", ""},
+	{PORT "interfaces = (\n { name = \"wg0\"; listen_port = 1e999; } );\n", 3,
+	 "number_too_large", "too large", ""},
 	/* audit */
 	{PORT "audit = {\n ring_kib = 100; };\n", 2, "param_range", "power of two", ""},
 	{PORT "audit = {\n ring_kib = 8; };\n", 3, "param_range", "16 to 65536", ""},
