@@ -177,7 +177,7 @@ test_pushes(void **state)
 	sl_queue_ack(&q, got, 0);
 	sl_queue_ack(&q, got, 1);
 	sl_queue_ack(&q, got + 1, 1);
-	sl_queue_drop(&q, got + 2, 1, SL_DROPPED_BUSY);
+	sl_queue_drop(&q, got + 2, 1, SL_DROPPED_REJECTED);
 	sl_queue_pushes(&q, &t);
 	assert_int_equal(t.all, 2);
 	assert_true(t.sum_ns >= 30 * SL_NS_PER_MS && t.sum_ns < 30 * SL_NS_PER_S);

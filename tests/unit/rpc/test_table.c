@@ -105,8 +105,9 @@ test_views(void **state)
 		"ring\n"
 		"    0  deny     7         4           2             1      3            1        "
 		"0\n"
-		"sink  target  state  drained  acked  queued  dropped  why             last error\n"
-		"h     u       down         4      1       2        1  busy records 1  no\n"
+		"sink  target  state  drained  acked  queued  dropped  why                 last "
+		"error\n"
+		"h     u       down         4      1       2        1  rejected records 1  no\n"
 		"\n"
 		"records                         9\n");
 	view_is("audit.recent",
