@@ -165,7 +165,7 @@ behind(struct sl_sub *s, const json_t *r)
 	struct sl_error e;
 
 	if (!s->anew && sl_epoch_parse(json_object_get(r, "epoch"), &epoch) == 0 &&
-	    !sl_epoch_same(&epoch, &s->epoch)) {
+	    epoch.number < s->epoch.number) {
 		if (!epoch_taken(s, &epoch))
 			return;
 		s->anew = true;
