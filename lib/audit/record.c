@@ -152,10 +152,8 @@ copy_slot(const struct sl_rec_ring *r, uint64_t n, struct sl_rec *out)
 static void
 begin_turn(struct sl_rec_ring *r)
 {
-	uint32_t turn = atomic_load_explicit(&r->turn, memory_order_relaxed);
-
-	atomic_store_explicit(&r->turn, turn + 1, memory_order_relaxed);
-	atomic_thread_fence(memory_order_release);
+	/* no store of the turn comes before it; no fence, which ThreadSanitizer does not know */
+	atomic_fetch_add_explicit(&r->turn, 1, memory_order_acq_rel);
 }
 
 static void
@@ -236,20 +234,24 @@ peek(const struct sl_rec_ring *r, uint64_t n, unsigned *type, uint32_t *count)
 		return false;
 	*type = atomic_load_explicit(&l->word[3], memory_order_acquire) & 0xff;
 	*count = (uint32_t)atomic_load_explicit(&l->word[6], memory_order_acquire);
-	return relaxed(&l->seq) == WHOLE(n) && *type < SL_REC_TYPES;
+	return atomic_load_explicit(&l->seq, memory_order_acquire) == WHOLE(n) &&
+	       *type < SL_REC_TYPES;
 }
 
 static void
 look_once(const struct sl_rec_ring *r, struct sl_rec_look *out)
 {
-	uint64_t n = relaxed(&r->tail), head, slots = (uint64_t)r->mask + 1;
+	uint64_t n = atomic_load_explicit(&r->tail, memory_order_acquire), head;
+	uint64_t slots = (uint64_t)r->mask + 1;
 	unsigned type;
 	uint32_t count;
 
+	/* each read before the turn is looked at once more, so none is relaxed */
 	memset(out, 0, sizeof(*out));
 	for (unsigned i = 0; i < SL_REC_TYPES; i++) {
-		out->taken[i] = relaxed(&r->taken[i]);
-		out->overwritten[i] = relaxed(&r->overwritten[i]);
+		out->taken[i] = atomic_load_explicit(&r->taken[i], memory_order_acquire);
+		out->overwritten[i] =
+			atomic_load_explicit(&r->overwritten[i], memory_order_acquire);
 	}
 	head = atomic_load_explicit(&r->head, memory_order_acquire);
 	if (head - n > slots)
@@ -268,7 +270,6 @@ sl_rec_look(const struct sl_rec_ring *r, struct sl_rec_look *out)
 	for (unsigned i = 0; i < LOOKS; i++) {
 		turn = atomic_load_explicit(&r->turn, memory_order_acquire);
 		look_once(r, out);
-		atomic_thread_fence(memory_order_acquire);
 		if (turn % 2 == 0 && turn == atomic_load_explicit(&r->turn, memory_order_relaxed))
 			return true;
 	}
