@@ -218,6 +218,11 @@ sl_agg_add_hashed(struct sl_agg *a, const struct sl_agg_key *k, uint32_t hash, u
 
 	key_words(key, k);
 	if (r != NULL) {
+		if (flows == 0) { /* more of what began before: who begins says why */
+			rule_id = r->rule_id;
+			role_id = r->role_id;
+			why = (unsigned)(r->key[1] >> KEY_BITS) & 0xff;
+		}
 		flows += r->flows;
 		packets += r->packets;
 		bytes += r->bytes;

@@ -41,7 +41,7 @@ _Static_assert(sizeof(struct sl_agg_key) == 48, "no padding between");
 struct sl_agg_row {
 	struct sl_agg_key key;
 	uint32_t flows;		   /* begun here; 0 where only later packets were folded */
-	uint32_t rule_id, role_id; /* what decided last, by the ids of the document; 0: none */
+	uint32_t rule_id, role_id; /* of the last that began: ids of the document; 0: none */
 	uint32_t why;		   /* and how: enum sl_why of the policy */
 	uint64_t packets, bytes;
 	uint64_t first_ns, last_ns; /* monotonic */

@@ -36,22 +36,25 @@ add(unsigned i, unsigned flows, uint64_t packets, uint64_t bytes, uint64_t now)
 	struct sl_agg_row *r = &m->row[i];
 	struct sl_agg_key k = key_number(i);
 
-	sl_agg_add(&agg, &k, i + (uint32_t)now, i * 2, i % 5, flows, packets, bytes, now);
+	sl_agg_add(&agg, &k, i + (uint32_t)now, i * 2, (i + now) % 5, flows, packets, bytes, now);
 	if (!m->begun[i] && m->used == ROWS * 3 / 4) {
 		m->lost += flows;
 		return;
 	}
+	if (flows != 0 || !m->begun[i]) { /* who begins says why */
+		r->rule_id = i + (uint32_t)now;
+		r->role_id = i * 2;
+		r->why = (i + now) % 5;
+	}
 	if (!m->begun[i]) {
 		m->used++;
 		m->begun[i] = true;
-		*r = (struct sl_agg_row){.key = k, .first_ns = now};
+		r->key = k;
+		r->first_ns = now;
 	}
 	r->flows += flows;
 	r->packets += packets;
 	r->bytes += bytes;
-	r->rule_id = i + (uint32_t)now;
-	r->role_id = i * 2;
-	r->why = i % 5;
 	r->last_ns = now;
 }
 
