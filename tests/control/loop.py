@@ -280,17 +280,17 @@ def lists(c, sub, peers):
 
 def ended_login(c):
     step("a token is revoked while its request waits")
-    long = "{" + '"rules": [' + ", ".join('{"id": %d, "role": "x"}' % n for n in range(100000)) + "]}"
-    for _ in range(10):
-        token, got = c.make_token("operator"), []
+    long = '{"version": 1, "roles": 7, "zones": [' + "1," * (18 << 20) + "1]}"
+    for n in range(10):  # a document that is read for a while, and a large request that comes behind it; each has its own rate
+        token, sender, revoker, got = c.make_token("operator"), c.make_token("admin"), c.make_token("admin"), []
         conn = c.connect(timeout=60)
-        slow = threading.Thread(target=lambda to=conn: c.call("POST", "/policy/validate", text=long, conn=to))
+        slow = threading.Thread(target=lambda to=conn, by=sender: c.call("POST", "/policy/validate", text=long, conn=to, token=by))
         ask = threading.Thread(target=lambda by=token: got.append(c.call("PUT", "/peers/small/enabled", text='{"enabled": false}' + " " * 100000, token=by)))
         slow.start()
-        time.sleep(0.3)
+        time.sleep(0.1 + 0.1 * (n % 5))
         ask.start()
-        time.sleep(0.1)
-        c.want(204, "DELETE", "/tokens/" + token.split("_")[1])
+        time.sleep(0.05)
+        c.want(204, "DELETE", "/tokens/" + token.split("_")[1], token=revoker)
         ask.join()
         slow.join()
         conn.close()
