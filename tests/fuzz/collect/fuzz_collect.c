@@ -15,11 +15,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct sl_store *store;
 static struct sl_collector *collector;
+static struct sl_reports *reports; /* what others read */
 static struct sl_error e;
 
 static void
 clean_up(void)
 {
+	sl_reports_free(reports);
 	sl_collector_free(collector);
 }
 
@@ -49,6 +51,8 @@ set_up(void)
 	require_ok(sl_store_commit(t, NULL, &e) == 0, e);
 	collector = sl_collector_new(store, &e);
 	require_ok(collector != NULL, e);
+	reports = sl_reports_new(store, &e);
+	require_ok(reports != NULL, e);
 	atexit(clean_up);
 }
 
@@ -98,19 +102,16 @@ look(void)
 	struct sl_trend_mean mean;
 	uint64_t flows = 0;
 
-	require_ok(sl_flows_walk(sl_collector_flows(collector), &all, look_flow, &flows, &e) == 0,
+	require_ok(sl_flows_walk(reports->flows, &all, look_flow, &flows, &e) == 0, e);
+	require_ok(sl_sessions_walk(reports->sessions, &any, now, look_session, NULL, &e) == 0, e);
+	require_ok(sl_sessions_usage(reports->sessions, NULL, 0, now + 86400, look_hour, NULL,
+				     &e) == 0,
 		   e);
-	require_ok(sl_sessions_walk(sl_collector_sessions(collector), &any, now, look_session, NULL,
-				    &e) == 0,
-		   e);
-	require_ok(sl_sessions_usage(sl_collector_sessions(collector), NULL, 0, now + 86400,
-				     look_hour, NULL, &e) == 0,
-		   e);
-	gaps = sl_flows_gaps(sl_collector_flows(collector), names, now - 86400, now, &e);
+	gaps = sl_flows_gaps(reports->flows, names, now - 86400, now, &e);
 	require(json_array_size(gaps) == 1);
 	json_decref(gaps);
 	json_decref(names);
-	(void)sl_trend_mean(sl_collector_trend(collector), "gw-1", "db", 0, now + 1, &mean, &e);
+	(void)sl_trend_mean(reports->trend, "gw-1", "db", 0, now + 1, &mean, &e);
 	return flows;
 }
 
@@ -120,9 +121,9 @@ forget(void)
 {
 	int64_t future = INT64_C(1) << 60;
 
-	require_ok(sl_flows_prune(sl_collector_flows(collector), future, &e) >= 0, e);
-	require_ok(sl_sessions_prune(sl_collector_sessions(collector), future, &e) >= 0, e);
-	require_ok(sl_trend_prune(sl_collector_trend(collector), future, &e) >= 0, e);
+	require_ok(sl_flows_prune(reports->flows, future, &e) >= 0, e);
+	require_ok(sl_sessions_prune(reports->sessions, future, &e) >= 0, e);
+	require_ok(sl_trend_prune(reports->trend, future, &e) >= 0, e);
 }
 
 /* --- the schema before it -----------------------------------------------------------------------
@@ -168,10 +169,12 @@ one_line(char *line)
 
 	if (json_is_object(params) && fits(params, log)) {
 		before = look();
+		require_ok(sl_collector_begin(collector, &e) == 0, e);
 		e = (struct sl_error){0};
 		rc = sl_collector_call(collector, log ? "log.push" : "stats.report", "gw-1", params,
 				       &result, &e);
 		require(rc <= 0 && (rc == 0 || e.reason[0] != '\0'));
+		require_ok(sl_collector_commit(collector, &e) == 0, e);
 		require(rc == 0 || !log || look() == before); /* all of it or nothing */
 		if (rc == 0 && log)
 			require(json_is_integer(json_object_get(result, "acked")));
