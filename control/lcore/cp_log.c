@@ -84,21 +84,10 @@ cp_log_info(const struct sl_cp *cp, unsigned *waiting, uint64_t *lost)
 /* --- sending ------------------------------------------------------------------------------------
  */
 
-static const char *
-role_name(const struct sl_policy *p, uint32_t id)
-{
-	unsigned i;
-
-	for (i = 0; p != NULL && id != 0 && i < p->n_roles; i++)
-		if (p->roles[i].id == id)
-			return p->roles[i].name;
-	return "";
-}
-
 static json_t *
 row_json(struct sl_cp *cp, const struct sl_evidence_row *r)
 {
-	const char *role = role_name(sl_gw_policy(cp->gw), r->role_id);
+	const char *name = sl_gw_role_name(cp->gw, r->role_id), *role = name != NULL ? name : "";
 	bool allow = (r->key.flags & SL_AGG_ALLOW) != 0, six = r->key.version == 6;
 	bool enforced = (r->key.flags & SL_AGG_ENFORCED) != 0;
 	bool tunnel = (r->key.flags & SL_AGG_FROM_TUNNEL) != 0;

@@ -27,20 +27,15 @@ has_ports(const struct sl_flow *f)
 	return f->key.proto == 6 || f->key.proto == 17;
 }
 
-/** By its place where that means something, else by its number in the document. */
+/** By its place where that means something, else by its number, which stays the role's. */
 static const char *
-role_of(const struct flow_live *l)
+role_of(struct sl_ctl *ctl, const struct flow_live *l)
 {
 	const struct sl_flow *f = l->f;
 
-	if (!l->set)
-		return NULL;
-	if (l->same_rules)
-		return f->role < l->set->n_roles ? l->set->roles[f->role].name : NULL;
-	for (unsigned i = 0; f->role_id && i < l->set->n_roles; i++)
-		if (l->set->roles[i].id == f->role_id)
-			return l->set->roles[i].name;
-	return NULL;
+	if (!l->same_rules)
+		return sl_gw_role_name(ctl->gw, f->role_id);
+	return l->set && f->role < l->set->n_roles ? l->set->roles[f->role].name : NULL;
 }
 
 void
@@ -59,7 +54,7 @@ flow_live_look(struct sl_ctl *ctl, const struct flow_walk *w, const struct sl_fl
 				.dst = address(f, !b),
 				.sport = b ? f->key.pb : f->key.pa,
 				.dport = b ? f->key.pa : f->key.pb};
-	l->role = role_of(l);
+	l->role = role_of(ctl, l);
 	l->mode = sl_gw_mode_of(ctl->gw, from_tunnel ? &l->dst : &l->src);
 	l->verdict = f->flags & SL_FLOW_ALLOW	  ? FLOW_ALLOW
 		     : f->why == SL_WHY_WITHDRAWN ? FLOW_DENY /* whatever the mode */

@@ -48,6 +48,7 @@ gw_job_free(struct gw_job *j)
 	free(j->test_peers);
 	free(j->touch);
 	free(j->marks);
+	free(j->role_ids);
 	free(j->state_dir);
 	free(j->file);
 	free(j);
@@ -158,7 +159,8 @@ gw_job_new(struct sl_gw *gw, enum gw_job_kind kind)
 		j->doc = calloc(1, sizeof(*j->doc));
 	else
 		j->doc = gw->policy->doc;
-	if (j->doc != NULL && gw_job_snapshot(gw, j) == 0)
+	if (j->doc != NULL && gw_job_snapshot(gw, j) == 0 &&
+	    (kind != GW_JOB_LOAD || gw_job_know_roles(gw, j) == 0))
 		return j;
 	gw_job_free(j);
 	return NULL;
@@ -262,8 +264,12 @@ read_document(struct gw_job *j)
 	if (rc == 0)
 		rc = sl_policy_doc_parse(d->text, d->len, &d->policy, &j->e);
 	if (rc == 0)
+		rc = sl_policy_keep_role_ids(d->policy, j->role_ids, j->n_role_ids, &j->e);
+	if (rc == 0)
 		rc = sl_policy_check(d->policy, &j->limits, j->load.lenient ? 0 : j->when.wall_ns,
 				     &j->e);
+	if (rc == 0 && !j->no_acl)
+		rc = gw_job_learn_roles(j);
 	if (rc != 0)
 		return rc;
 	withdraw(j, d->policy);

@@ -214,6 +214,7 @@ install(struct sl_gw *gw, struct gw_job *j)
 			give_detached(gw, &p->doc->task, free_doc_task);
 		p->doc = j->doc;
 		j->doc = NULL;
+		gw_role_ids_take(gw, j);
 		snprintf(p->origin, sizeof(p->origin), "%s", j->load.origin);
 		p->loaded_wall_ns = gw_wall_ns(gw);
 		p->last_error[0] = '\0';
@@ -864,6 +865,7 @@ gw_policy_poll(struct sl_gw *gw)
 	unsigned done = step(gw);
 
 	gw_dyn_poll(gw);
+	gw_role_ids_poll(gw);
 	gw_boot_tests_poll(gw);
 	compile_again(gw);
 	done += expire(gw);
@@ -894,6 +896,7 @@ gw_policy_init(struct sl_gw *gw, struct sl_error *e)
 	p->capacity_ns = gw_mono_ns(gw);
 	gw_job_forget_staged(gw);
 	gw_dyn_load(gw);
+	gw_role_ids_load(gw);
 	return 0;
 }
 
@@ -909,6 +912,7 @@ gw_policy_stop(struct sl_gw *gw)
 	p->helper = NULL;
 	p->job = p->waiting = NULL;
 	gw_dyn_stop(gw);
+	gw_role_ids_stop(gw);
 	for (i = 0; i < 2; i++) {
 		struct gw_job *j = jobs[i];
 
@@ -938,6 +942,7 @@ gw_policy_free(struct sl_gw *gw)
 	gw_doc_free(p->doc);
 	gw_dyn_free(gw);
 	gw_fed_free(gw);
+	gw_role_ids_free(gw);
 	free(p->idp.down);
 	free(p);
 	gw->policy = NULL;

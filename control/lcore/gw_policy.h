@@ -262,7 +262,10 @@ struct gw_job {
 	char *file;	    /* that it is to be read from; NULL: the text is there */
 	struct gw_rules *tables;
 	struct gw_who *who;
-	bool no_acl;		    /* a candidate */
+	bool no_acl;			 /* a candidate */
+	struct sl_pol_role_id *role_ids; /* LOAD: those known before, then those known with it */
+	unsigned n_role_ids;
+	bool new_role_ids;
 	char (*marks)[SL_POL_NAME]; /* targets that are withdrawn, whatever its document says */
 	unsigned n_marks;
 	struct sl_policy_limits limits;
@@ -300,6 +303,11 @@ int gw_job_snapshot(struct sl_gw *gw, struct gw_job *j);
 void gw_job_free(struct gw_job *j);
 /** Under a control plane: what its ledger withdrew is so in a candidate too. @return 0, -ENOMEM */
 int gw_job_mark(struct sl_gw *gw, struct gw_job *j);
+/** Which ids roles have: take what is known. @return 0, -ENOMEM */
+int gw_job_know_roles(const struct sl_gw *gw, struct gw_job *j);
+/** And what is known once the checked document is in force. @return 0, -ENOMEM with the job's
+ * error */
+int gw_job_learn_roles(struct gw_job *j);
 /** The two parts of the helper; rc and e of the job tell how it went. */
 void gw_job_build(struct gw_task *t);
 void gw_job_test(struct gw_task *t);
@@ -319,6 +327,31 @@ void gw_job_touch(struct gw_job *j, const struct gw_peer *p, bool there);
 bool gw_job_catch_up(struct sl_gw *gw, struct gw_job *j, unsigned budget);
 void gw_doc_free(struct gw_doc *d);
 void gw_rules_free(struct gw_rules *t);
+
+/* --- ids of roles (gw_role_id.c) ----------------------------------------------------------------
+ */
+
+struct gw_role_write;
+
+/** By which ids roles are known: those in force in their order, then former ones, the latest first.
+ */
+struct gw_role_ids {
+	struct sl_pol_role_id *v;
+	unsigned n;
+	bool stale;		     /* the file is to be written */
+	uint64_t retry_ns;	     /* after a failed write, not before; 0: the last one worked */
+	struct gw_role_write *write; /* at work */
+};
+
+/** The job's document is in force. */
+void gw_role_ids_take(struct sl_gw *gw, struct gw_job *j);
+/** Read the state file. A broken one is told, and not used. */
+void gw_role_ids_load(struct sl_gw *gw);
+/** Write what changed, on the helper. */
+void gw_role_ids_poll(struct sl_gw *gw);
+/** The helper has ended: writes what waits. */
+void gw_role_ids_stop(struct sl_gw *gw);
+void gw_role_ids_free(struct sl_gw *gw);
 
 /* --- the whole (gw_policy.c) ------------------------------------------------------------------ */
 
@@ -351,6 +384,7 @@ struct gw_policy {
 	struct gw_dyn_call *calls;  /* waiting */
 	struct gw_dyn_write *write; /* at work, with its calls */
 	struct gw_fed_list fed;
+	struct gw_role_ids role_ids;
 	struct gw_idp idp;
 	unsigned cap_prefixes, cap_roles; /* present capacity */
 	uint64_t capacity_ns;

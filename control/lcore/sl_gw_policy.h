@@ -105,6 +105,9 @@ int sl_gw_policy_read(const char *file, char **text, size_t *len, struct sl_erro
 void sl_gw_policy_info(struct sl_gw *gw, struct sl_gw_policy_info *out);
 /** The model in force, NULL: none. Valid until the next sl_gw_poll(). */
 const struct sl_policy *sl_gw_policy(struct sl_gw *gw);
+/** Name of the role that has an id, or had it in a former policy; NULL: none. Valid until the next
+ * sl_gw_poll(). */
+const char *sl_gw_role_name(const struct sl_gw *gw, uint32_t id);
 /** Its text as it was given, comments included. */
 const char *sl_gw_policy_text(struct sl_gw *gw, size_t *len);
 /** Its text without comments, in the order of the model. */

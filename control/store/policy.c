@@ -88,22 +88,36 @@ struct sl_store_split {
 
 /* --- from a document -------------------------------------------------------------------------- */
 
-/** Roles that are known keep their number where the document names none: records hold it. */
-static void
-keep_role_ids(struct sl_store *s, json_t *doc)
-{
-	json_t *role, *was, *id;
-	const char *name;
+struct known_roles {
+	struct sl_pol_role_id *v;
+	unsigned n;
+};
 
-	json_object_foreach (json_object_get(doc, "roles"), name, role) {
-		if (!json_is_object(role) || json_object_get(role, "id") != NULL ||
-		    sl_store_get(s, SL_KIND_ROLE, name, NULL, &was) < 0)
-			continue;
-		id = json_object_get(was, "id");
-		if (id != NULL)
-			json_object_set(role, "id", id);
-		json_decref(was);
-	}
+static bool
+known_row(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
+{
+	struct known_roles *w = ctx;
+	json_t *body = json_loadb(text, len, 0, NULL);
+
+	snprintf(w->v[w->n].name, sizeof(w->v->name), "%s", id);
+	w->v[w->n].id = (uint32_t)json_integer_value(json_object_get(body, "id"));
+	w->n += w->v[w->n].id != 0;
+	json_decref(body);
+	return true;
+}
+
+/** Roles that are known keep their number where the document names none, and no new one gets that
+ * of a role which goes: records hold it. */
+static int
+keep_role_ids(struct sl_store *s, struct sl_policy *p, struct sl_error *e)
+{
+	struct known_roles w = {calloc(sl_store_count(s, SL_KIND_ROLE) + 1, sizeof(*w.v)), 0};
+	int rc = w.v != NULL ? sl_store_walk(s, SL_KIND_ROLE, "", known_row, &w, e)
+			     : store_no_memory(e);
+
+	rc = rc == 0 ? sl_policy_keep_role_ids(p, w.v, w.n, e) : rc;
+	free(w.v);
+	return rc;
 }
 
 /** Parsed, checked, with every number chosen, and split. */
@@ -117,8 +131,9 @@ split(struct sl_store *s, const json_t *doc, uint32_t version, struct sl_store_s
 	if (copy == NULL)
 		return store_no_memory(e);
 	json_object_set_new(copy, "version", json_integer(version));
-	keep_role_ids(s, copy);
 	rc = parse(copy, &out->model, e);
+	if (rc == 0)
+		rc = keep_role_ids(s, out->model, e);
 	if (rc == 0)
 		rc = sl_policy_check(out->model, NULL, store_now(s), e);
 	if (rc == 0) {

@@ -81,6 +81,12 @@ struct sl_pol_role {
 	unsigned n_members;
 };
 
+/** By which id a role is known. */
+struct sl_pol_role_id {
+	char name[SL_POL_NAME];
+	uint32_t id;
+};
+
 struct sl_pol_ports {
 	uint16_t lo, hi;
 };
@@ -171,6 +177,23 @@ void sl_policy_free(struct sl_policy *p); /* NULL allowed */
  */
 int sl_policy_check(struct sl_policy *p, const struct sl_policy_limits *limits, uint64_t now_ns,
 		    struct sl_error *e);
+
+/**
+ * Roles that name no id get the one they are known by, and new names the lowest ones that none of
+ * the document and none of the known has. A written id wins: the role that is known by it, if it
+ * writes none itself, is given another. Before sl_policy_check(), which looks for twins.
+ * @param known names and ids that differ, `n` of them
+ * @return 0, -ENOMEM no_memory
+ */
+int sl_policy_keep_role_ids(struct sl_policy *p, const struct sl_pol_role_id *known, unsigned n,
+			    struct sl_error *e);
+/**
+ * What is known after a checked model came into force: its roles, in their order, then those of
+ * `known` of which it has neither the name nor the id, until there are `max`; to be freed.
+ * @return 0, -ENOMEM
+ */
+int sl_policy_role_ids(const struct sl_policy *p, const struct sl_pol_role_id *known, unsigned n,
+		       unsigned max, struct sl_pol_role_id **out, unsigned *n_out);
 
 /** How full the limits are, for the capacity warning at 80 %. */
 struct sl_policy_use {

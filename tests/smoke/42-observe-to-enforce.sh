@@ -82,3 +82,15 @@ lab_ctl mode confirm "$(enforce_ten)" >/dev/null || fail "mode confirm"
 restart_killed
 reach alice 10.20.0.10
 ping_none bob 10.20.0.10 2
+step "documents that come later give no flow another role"
+roles_are() {
+	jq -n --arg r "$1" '{rules: [{id: 1, role: "staff", to: ["*"], protocol: "icmp", action: "allow"}],
+		roles: ($r / " " | map({(.): {members: ["peer:alice"]}}) | add)}' >"$LAB_DIR/roles.json"
+	lab_ctl policy load "$LAB_DIR/roles.json" >"$LAB_DIR/out" 2>&1 || fail "roles $1: $(cat "$LAB_DIR/out")"
+}
+roles_are "staff guest"
+ping_all alice 10.20.0.10 2
+roles_are "admin guest staff"
+role_of() { flows peer=alice | jq -r 'select(.protocol == "icmp" and .outdated) | "\(.role) \(.rule)"' | sort -u; }
+equal "role of the ping of before" "$(role_of | grep staff)" "staff staff/1"
+equal "no other role of a rule" "$(role_of | grep -c '\(admin\|guest\) ')" 0

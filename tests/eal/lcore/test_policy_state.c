@@ -661,6 +661,68 @@ test_change_refused(void **state)
 	assert_true(px_allows(f, "wg0", 2, "10.7.0.3", "10.20.0.10", 5432));
 }
 
+/* --- ids of roles
+ * ---------------------------------------------------------------------------------
+ */
+
+#define ROLES(version, roles) "{\"version\":" #version ",\"roles\":{" roles "}}"
+
+static uint32_t
+role_id(struct fx *f, const char *name)
+{
+	const struct sl_policy *p = sl_gw_policy(f->gw);
+
+	for (unsigned i = 0; p != NULL && i < p->n_roles; i++)
+		if (strcmp(p->roles[i].name, name) == 0)
+			return p->roles[i].id;
+	return 0;
+}
+
+/* Names keep their ids over loads and starts, whether the document was kept or not. */
+static void
+test_role_ids(void **state)
+{
+	struct fx *f = *state;
+	uint32_t audit, lab, ops;
+
+	restart(f, NULL, 0);
+	px_load(f, ROLES(1, "\"eng\":{},\"ops\":{}"));
+	assert_int_equal(role_id(f, "eng"), 1);
+	assert_int_equal(role_id(f, "ops"), 2);
+	px_load(f, ROLES(2, "\"audit\":{},\"eng\":{}"));
+	audit = role_id(f, "audit");
+	assert_int_equal(role_id(f, "eng"), 1);
+	assert_int_equal(audit, 3);
+	assert_string_equal(sl_gw_role_name(f->gw, 2), "ops"); /* flows of before still name it */
+	restart(f, NULL, 0);
+	assert_int_equal(role_id(f, "eng"), 1);
+	assert_int_equal(role_id(f, "audit"), audit);
+	px_load(f, ROLES(3, "\"lab\":{},\"ops\":{},\"audit\":{}"));
+	lab = role_id(f, "lab");
+	assert_int_equal(role_id(f, "ops"), 2);
+	assert_int_equal(role_id(f, "audit"), audit);
+	assert_int_equal(lab, 4); /* eng had 1 */
+	/* a written id wins: of one that is here, and of one that is not */
+	px_load(f, ROLES(4, "\"ops\":{},\"lab\":{},\"root\":{\"id\":2},\"web\":{\"id\":1}"));
+	ops = role_id(f, "ops");
+	assert_int_equal(role_id(f, "root"), 2);
+	assert_int_equal(role_id(f, "web"), 1);
+	assert_int_equal(role_id(f, "lab"), lab);
+	assert_int_equal(ops, 5);
+	assert_string_equal(sl_gw_role_name(f->gw, 2), "root");
+	/* what is refused teaches nothing */
+	assert_int_equal(px_submit(f, ROLES(5, "\"x\":{},\"y\":{\"id\":9},\"z\":{\"id\":9}"), NULL),
+			 0);
+	assert_int_equal(px_last_rc, -EEXIST);
+	assert_null(sl_gw_role_name(f->gw, 6));
+	sl_gw_poll(f->gw);
+	assert_true(file_has("roles.json", "\"audit\": 3"));
+	write_file("roles.json", "{\"version\":1,\"roles\":{\"ops\":7,\"lab\":7}}");
+	restart(f, NULL, 0);
+	assert_int_equal(role_id(f, "ops"), 3); /* anew: the lowest that is free */
+	assert_true(role_id(f, "root") == 2);
+}
+
 /* --- a load that is refused after its text was written
  * --------------------------------------------
  */
@@ -777,6 +839,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_clear, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_clear_modes, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_clear_write, px_setup_state, px_teardown),
+		cmocka_unit_test_setup_teardown(test_role_ids, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_kept_any, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_broken_members, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_file, px_setup_state, px_teardown),

@@ -411,8 +411,38 @@ test_outdated(void **state)
 	fx_turn(&r.fx);
 	flows = list("{}");
 	assert_int_equal(json_array_size(flows), 2);
-	assert_null(json_object_get(json_array_get(flows, 0), "role"));
+	assert_string_equal(text(json_array_get(flows, 0), "role"), "engineer"); /* as it was */
 	json_decref(flows);
+}
+
+static void
+role_is(const char *want)
+{
+	json_t *flows = list("{\"peer\":\"alice\"}");
+
+	assert_int_equal(json_array_size(flows), 1);
+	assert_string_equal(text(json_array_get(flows, 0), "role"), want);
+	assert_true(json_is_true(json_object_get(json_array_get(flows, 0), "outdated")));
+	json_decref(flows);
+}
+
+/* A flow names the role that it was judged by, wherever documents put it later. */
+static void
+test_roles_without_ids(void **state)
+{
+	rx_do(&r, "policy.load",
+	      "{\"text\":\"{\\\"roles\\\":{\\\"staff\\\":{\\\"members\\\":"
+	      "[\\\"peer:alice\\\"]},\\\"guest\\\":{}}}\"}");
+	fx_turn(&r.fx);
+	put(&db);
+	rx_do(&r, "policy.load",
+	      "{\"text\":\"{\\\"roles\\\":{\\\"admin\\\":{},\\\"staff\\\":{}}}\"}");
+	fx_turn(&r.fx);
+	role_is("staff");
+	/* it went, and another came: not under its id */
+	rx_do(&r, "policy.load", "{\"text\":\"{\\\"roles\\\":{\\\"visitor\\\":{}}}\"}");
+	fx_turn(&r.fx);
+	role_is("staff");
 }
 
 /* Many flows come in pages, each once, and other answers come between its slices. */
@@ -529,6 +559,7 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_modes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_count, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_outdated, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_roles_without_ids, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pages, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nothing_to_show, setup, teardown),

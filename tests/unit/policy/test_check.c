@@ -140,6 +140,53 @@ test_role_ids(void **state)
 	assert_int_equal(check(NULL), 0);
 }
 
+static int
+keep(const struct sl_pol_role_id *known, unsigned n)
+{
+	err = (struct sl_error){0};
+	return sl_policy_keep_role_ids(&base, known, n, &err);
+}
+
+/** Names keep their ids; a written one wins; a new name gets none that anybody had. */
+static void
+test_kept_role_ids(void **state)
+{
+	const struct sl_pol_role_id known[] = {{"engineer", 7}, {"gone", 1}, {"contractor", 2}};
+	struct sl_pol_role_id *list;
+	unsigned n;
+
+	roles[2] = (struct sl_pol_role){.name = "new"};
+	base.n_roles = 3;
+	assert_int_equal(keep(known, 3), 0);
+	assert_int_equal(roles[0].id, 7);
+	assert_int_equal(roles[1].id, 2);
+	assert_int_equal(roles[2].id, 3);
+	assert_int_equal(check(NULL), 0);
+	assert_int_equal(sl_policy_role_ids(&base, known, 3, 8, &list, &n), 0);
+	assert_int_equal(n, 4);
+	assert_string_equal(list[2].name, "new");
+	assert_string_equal(list[3].name, "gone");
+	assert_int_equal(list[3].id, 1);
+	free(list);
+	assert_int_equal(sl_policy_role_ids(&base, known, 3, 3, &list, &n), 0);
+	assert_int_equal(n, 3);
+	free(list);
+	base_fill();
+	roles[2] = (struct sl_pol_role){.name = "new", .id = 7};
+	roles[1].id = 1;
+	base.n_roles = 3;
+	assert_int_equal(keep(known, 3), 0);
+	assert_int_equal(roles[0].id, 3); /* moved */
+	assert_int_equal(roles[1].id, 1);
+	assert_int_equal(sl_policy_role_ids(&base, known, 3, 8, &list, &n), 0);
+	assert_int_equal(n, 3); /* the id of "gone" is another's */
+	free(list);
+	base_fill();
+	roles[1].id = SL_POL_ID_MAX;
+	assert_int_equal(keep(NULL, 0), 0);
+	assert_int_equal(roles[0].id, 1);
+}
+
 static void
 test_members(void **state)
 {
@@ -362,6 +409,7 @@ main(void)
 		cmocka_unit_test_setup(test_host_bits, setup),
 		cmocka_unit_test_setup(test_targets, setup),
 		cmocka_unit_test_setup(test_role_ids, setup),
+		cmocka_unit_test_setup(test_kept_role_ids, setup),
 		cmocka_unit_test_setup(test_members, setup),
 		cmocka_unit_test_setup(test_rules, setup),
 		cmocka_unit_test_setup(test_ports, setup),

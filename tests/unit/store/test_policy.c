@@ -280,13 +280,35 @@ test_split(void **state)
 	fixture_end(&f);
 }
 
+/** A written number wins over the one that another role had; a new role gets none that another had.
+ */
+static void
+test_role_ids(void **state)
+{
+	struct fixture f;
+
+	fixture_begin(&f, SL_STORE_PRIMARY);
+	must_put_doc(&f, "{'roles': {'staff': {}, 'guest': {}}}", 1);
+	assert_int_equal(role_id(&f, "staff"), 1);
+	assert_int_equal(role_id(&f, "guest"), 2);
+	must_put_doc(&f, "{'roles': {'audit': {}, 'guest': {}}}", 2);
+	assert_int_equal(role_id(&f, "guest"), 2);
+	assert_int_equal(role_id(&f, "audit"), 3);
+	must_put_doc(&f, "{'roles': {'guest': {}, 'root': {'id': 2}, 'audit': {}}}", 3);
+	assert_int_equal(role_id(&f, "root"), 2);
+	assert_int_equal(role_id(&f, "audit"), 3);
+	assert_int_equal(role_id(&f, "guest"), 1);
+	must_verify(&f);
+	fixture_end(&f);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_document),  cmocka_unit_test(test_split),
 		cmocka_unit_test(test_refused),	  cmocka_unit_test(test_pools),
-		cmocka_unit_test(test_role_maps),
+		cmocka_unit_test(test_role_maps), cmocka_unit_test(test_role_ids),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
