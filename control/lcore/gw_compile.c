@@ -71,6 +71,17 @@ gw_job_mark(struct sl_gw *gw, struct gw_job *j)
 	return 0;
 }
 
+static int
+copy_text(struct gw_doc *d, const char *text)
+{
+	d->text = malloc(d->len + 1);
+	if (d->text == NULL)
+		return -ENOMEM;
+	memcpy(d->text, text, d->len);
+	d->text[d->len] = '\0';
+	return 0;
+}
+
 bool
 gw_job_take_document(struct gw_job *j, const struct sl_gw_policy_load *l)
 {
@@ -85,12 +96,7 @@ gw_job_take_document(struct gw_job *j, const struct sl_gw_policy_load *l)
 		d->text = l->given;
 		return true;
 	}
-	d->text = malloc(l->len + 1);
-	if (d->text == NULL)
-		return false;
-	memcpy(d->text, l->text, l->len);
-	d->text[l->len] = '\0';
-	return true;
+	return copy_text(d, l->text) == 0;
 }
 
 static int
@@ -261,6 +267,8 @@ read_document(struct gw_job *j)
 
 	if (j->file != NULL)
 		rc = sl_gw_policy_read(j->file, &d->text, &d->len, &j->e);
+	if (j->again != NULL && copy_text(d, j->again) != 0)
+		rc = gw_no_memory(&j->e);
 	if (rc == 0)
 		rc = sl_policy_doc_parse(d->text, d->len, &d->policy, &j->e);
 	if (rc == 0)

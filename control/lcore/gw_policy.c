@@ -509,6 +509,11 @@ load_job(struct sl_gw *gw, const struct sl_gw_policy_load *l)
 	if (j == NULL)
 		return NULL;
 	j->load = *l;
+	if (l->again) {
+		j->again = gw->policy->doc->text;
+		j->doc->len = gw->policy->doc->len;
+		return j;
+	}
 	if (l->keep && !l->dry_run && gw->state_dir != NULL)
 		j->state_dir = strdup(gw->state_dir);
 	if ((j->state_dir != NULL || gw->state_dir == NULL || !l->keep || l->dry_run) &&

@@ -260,6 +260,7 @@ struct gw_job {
 	struct sl_gw_policy_load load;
 	struct gw_doc *doc; /* LOAD: its own */
 	char *file;	    /* that it is to be read from; NULL: the text is there */
+	const char *again;  /* to be copied; of a document that the helper frees, behind this job */
 	struct gw_rules *tables;
 	struct gw_who *who;
 	bool no_acl;			 /* a candidate */

@@ -54,11 +54,12 @@ typedef void (*sl_gw_policy_done)(void *ctx, int rc, const struct sl_error *e,
 				  const struct sl_gw_policy_result *r);
 
 struct sl_gw_policy_load {
-	/* the document, as one of these three */
+	/* the document, as one of these four */
 	const char *text; /* copied */
 	char *given;	  /* malloc'ed, zero at its end: taken over if the load begins */
 	const char *file; /* read on the helper, with the errors of sl_gw_policy_read() */
 	size_t len;	  /* of text or given */
+	bool again;	  /* the one in force, which must be there; copied on the helper */
 	const char *origin;
 	bool run_tests;	     /* not at boot */
 	bool lenient;	     /* what is over is no error */

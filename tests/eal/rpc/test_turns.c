@@ -326,6 +326,9 @@ test_parts(void **state)
 	in_parts("policy.validate", "{}");
 	in_parts("policy.replay", "{\"window_s\":3600,\"limit\":10}");
 	assert_non_null(strstr(last_answer, "newly_denied"));
+	in_parts("policy.load", "{}");
+	ask("policy.test", json_object());
+	assert_non_null(strstr(last_answer, "\"tests\""));
 }
 
 /* --- the console ------------------------------------------------------------------------------ */
