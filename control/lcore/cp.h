@@ -412,6 +412,8 @@ extern const struct sl_sub_ops cp_sub_ops;
 void cp_source_poll(struct sl_cp *cp);
 void cp_source_problems(const struct sl_cp *cp, json_t *problems);
 #define CP_ERROR 256
+/** Snapshots that were taken, by why they were sent. */
+void cp_source_snapshots(const struct sl_cp *cp, uint64_t out[SL_SNAP_REASONS]);
 /** "reason: message" of what failed last, an attempt to connect too. @return buf, NULL: nothing */
 const char *cp_source_error(const struct sl_cp *cp, char buf[CP_ERROR]);
 /** Some more objects of a part of a snapshot. @return false: none waits */

@@ -360,3 +360,13 @@ sl_cp_new(const struct sl_cp_conf *c, struct sl_error *e)
 	sl_cp_free(cp);
 	return NULL;
 }
+
+void
+cp_source_snapshots(const struct sl_cp *cp, uint64_t out[SL_SNAP_REASONS])
+{
+	struct sl_sub_info i = {0};
+
+	if (cp->link != NULL && cp->link->sub != NULL)
+		sl_sub_info(cp->link->sub, &i);
+	memcpy(out, i.snapshots_by, sizeof(i.snapshots_by));
+}

@@ -78,6 +78,7 @@ sl_cp_progress(const struct sl_cp *cp, struct sl_cp_progress *out)
 				       .serving_seq = cp->serving_seq,
 				       .head = SL_MAX(cp->head, cp->seq),
 				       .heard_wall_s = cp_heard_wall_ns(cp) / SL_NS_PER_S};
+	cp_source_snapshots(cp, out->snapshots);
 }
 
 json_t *

@@ -17,6 +17,7 @@
 #include "sl_config.h"
 #include "sl_evidence.h"
 #include "sl_gw.h"
+#include "sl_repl.h"
 
 struct sl_cp;
 
@@ -51,6 +52,7 @@ struct sl_cp_progress {
 	bool connected, hash_ok;
 	uint64_t seq, serving_seq, head;
 	uint64_t heard_wall_s; /* when a control plane was heard last; before that: the start */
+	uint64_t snapshots[SL_SNAP_REASONS];
 };
 void sl_cp_progress(const struct sl_cp *cp, struct sl_cp_progress *out);
 /** When its certificate ends, wall seconds; 0: it has none. */

@@ -194,6 +194,7 @@ snapshot_end(struct pub_stream *s)
 		return;
 	s->sent_seq = s->at = s->snap_seq;
 	s->row->i.snapshots++;
+	s->row->i.snapshots_by[sl_snap_reason_of(s->reason)]++;
 	s->phase = PUB_CATCH_UP;
 	pub_snapshot_close(s);
 }

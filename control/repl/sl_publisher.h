@@ -57,6 +57,7 @@ struct sl_subscriber_info {
 	char nack_code[40], nack_path[160], nack_message[320]; /* "" none */
 	bool hash_ok;
 	uint64_t connected_wall_ns, last_ack_wall_ns, snapshots, clock_skew_ms_abs;
+	uint64_t snapshots_by[SL_SNAP_REASONS];
 	size_t outbox;
 	unsigned schema; /* of what it is sent; behind a data store: the newest of ours that it
 			    reads; 0: not known */

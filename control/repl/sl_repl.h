@@ -32,6 +32,23 @@ json_t *sl_repl_schema_list(struct sl_repl_schemas s);
 unsigned sl_repl_schema_pick(const char *node, const int64_t *theirs, unsigned n,
 			     struct sl_repl_schemas ours, struct sl_error *e);
 
+/** Why a snapshot is sent; on the wire as text. */
+enum sl_snap_reason {
+	SL_SNAP_NEW,
+	SL_SNAP_COMPACTED,
+	SL_SNAP_EPOCH_CHANGED,
+	SL_SNAP_SEQ_AHEAD,
+	SL_SNAP_DIVERGED,
+	SL_SNAP_SCOPE_CHANGED,
+	SL_SNAP_HASH_MISMATCH,
+	SL_SNAP_SCHEMA,
+	SL_SNAP_RESYNC,
+	SL_SNAP_OTHER, /* what a newer source says */
+	SL_SNAP_REASONS
+};
+const char *sl_snap_reason_name(enum sl_snap_reason r);
+enum sl_snap_reason sl_snap_reason_of(const char *text);
+
 /* --- subscriber --------------------------------------------------------------------------------
  */
 
@@ -121,6 +138,7 @@ struct sl_sub_info {
 	bool up;	 /* subscribed */
 	unsigned source; /* index of the one in use or tried last */
 	uint64_t snapshots, txns, connects, heartbeats;
+	uint64_t snapshots_by[SL_SNAP_REASONS];
 	uint64_t head;
 	uint64_t last_heartbeat_mono_ns; /* 0 never */
 	char last_error[160];

@@ -77,6 +77,7 @@ struct sl_sub {
 	uint64_t msg_seq;
 	struct sl_epoch msg_epoch;
 	bool snap_open; /* begun at the owner */
+	enum sl_snap_reason snap_reason;
 	json_t *gather; /* a transaction whose parts come */
 };
 

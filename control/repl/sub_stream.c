@@ -307,6 +307,7 @@ op_begin(struct sl_sub *s)
 	struct sl_error e = {0};
 
 	s->op = SUB_OP_BEGIN;
+	s->snap_reason = sl_snap_reason_of(sl_json_text(s->msg, "reason"));
 	begun(s, SUB_OP_BEGIN,
 	      s->conf.ops->snapshot_begin(s->conf.ctx, &s->msg_epoch, s->msg_seq,
 					  sl_json_text(s->msg, "reason"), &e),
@@ -353,6 +354,7 @@ advance(struct sl_sub *s, enum sub_op op)
 		return;
 	}
 	s->info.snapshots++;
+	s->info.snapshots_by[s->snap_reason]++;
 	s->held = s->schema;
 	if (s->conf.ops->schema)
 		s->conf.ops->schema(s->conf.ctx, s->held);

@@ -11,6 +11,9 @@
 #include "sl_tls_alarm.h"
 #include "sl_turns.h"
 
+#define SNAPSHOTS "sluice_control_snapshots_total"
+#define SOURCE_SNAPSHOTS "sluice_control_source_snapshots_total"
+
 /* --- subscribers ------------------------------------------------------------------------------ */
 
 struct family {
@@ -59,10 +62,14 @@ outbox(const struct sl_subscriber_info *i)
 	return i->outbox;
 }
 
-static uint64_t
-snapshots(const struct sl_subscriber_info *i)
+static bool
+each_snapshots(void *ctx, const struct sl_subscriber_info *i)
 {
-	return i->snapshots;
+	for (unsigned r = 0; r < SL_SNAP_OTHER; r++)
+		sl_prom_uint(ctx, SNAPSHOTS, i->snapshots_by[r], "node", i->node, "kind",
+			     i->follower ? "follower" : "gateway", "reason", sl_snap_reason_name(r),
+			     NULL);
+	return true;
 }
 
 static void
@@ -81,8 +88,6 @@ subscribers(FILE *f, const struct sl_publisher *p)
 		 "1: it refuses a transaction and serves an older one", refused},
 		{"sluice_control_outbox_bytes", "gauge", "live transactions that wait for it",
 		 outbox},
-		{"sluice_control_snapshots_total", "counter", "snapshots that it was sent",
-		 snapshots},
 	};
 
 	for (unsigned i = 0; p != NULL && i < SL_ARRAY_SIZE(families); i++) {
@@ -91,6 +96,10 @@ subscribers(FILE *f, const struct sl_publisher *p)
 		sl_prom_head(f, families[i].name, families[i].type, families[i].help);
 		sl_publisher_walk(p, each, &x);
 	}
+	if (p == NULL)
+		return;
+	sl_prom_head(f, SNAPSHOTS, "counter", "snapshots that it was sent");
+	sl_publisher_walk(p, each_snapshots, f);
 }
 
 /* --- the rest --------------------------------------------------------------------------------- */
@@ -231,11 +240,15 @@ source(FILE *f, const struct sl_call *c)
 	struct sl_sub_info info = {0};
 	char at[160];
 
-	if (c->rest->c.source != NULL && c->rest->c.source(c->rest->c.ctx, &info, at))
-		sl_prom_single(
-			f, "sluice_control_source_epoch_refused", "gauge",
-			"follower: 1: a source's epoch is not taken, somebody has to accept it",
-			info.refused.number != 0);
+	if (c->rest->c.source == NULL || !c->rest->c.source(c->rest->c.ctx, &info, at))
+		return;
+	sl_prom_single(f, "sluice_control_source_epoch_refused", "gauge",
+		       "follower: 1: a source's epoch is not taken, somebody has to accept it",
+		       info.refused.number != 0);
+	sl_prom_head(f, SOURCE_SNAPSHOTS, "counter", "follower: snapshots that came");
+	for (unsigned r = 0; r < SL_SNAP_REASONS; r++)
+		sl_prom_uint(f, SOURCE_SNAPSHOTS, info.snapshots_by[r], "reason",
+			     sl_snap_reason_name(r), NULL);
 }
 
 static void

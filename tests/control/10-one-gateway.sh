@@ -25,6 +25,7 @@ lab_wait 3 metric_is sluice_repl_connected 1 || fail "the metrics say it is not 
 lab_wait 3 metric_is sluice_repl_serving_seq "$(status serving_seq)" || fail "seq in the metrics: $(metric sluice_repl_serving_seq)"
 equal "head in the metrics" "$(metric sluice_repl_head_seq)" "$(status head)"
 equal "hash in the metrics" "$(metric sluice_repl_hash_ok)" 1
+equal "snapshots in the metrics" "$(metric 'sluice_repl_snapshots_total{reason="new"}')" 1
 ip netns exec "$GW" curl -sS -m 5 http://127.0.0.1:9586/metrics >"$LAB_DIR/scrape" || fail "no metrics"
 /usr/bin/python3 "$SMOKE/metrics_doc.py" scrape "$SMOKE/../../docs/metrics.md" "Gateway,Gateway/Peers,Gateway/Under a control plane" "$LAB_DIR/scrape" ||
 	fail "docs/metrics.md and the metrics differ"

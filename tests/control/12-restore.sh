@@ -38,6 +38,8 @@ lab_wait 20 is connected true || fail "not connected: $(rpc control.status)"
 lab_wait 10 sh -c "[ \"\$('$LAB_CTL' -s '$LAB_RUN/mgmt.sock' -j control.status | jq .epoch)\" -gt $epoch ]" ||
 	fail "the epoch is still $epoch: $(rpc control.status)"
 lab_wait 5 served || fail "not served: $(rpc control.status)"
+equal "snapshots that it was sent since" "$(rest GET /metrics | grep '^sluice_control_snapshots_total.* [1-9]')" \
+	'sluice_control_snapshots_total{node="gw-1",kind="gateway",reason="epoch_changed"} 1'
 ping_end alice
 equal "handshakes of alice" "$(peer_of alice handshakes "$LAB_ID")" "$handshakes"
 

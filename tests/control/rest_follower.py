@@ -209,6 +209,8 @@ def former_primary(p, f, g):
         fail("the accepted epoch is not taken")
     equal("what came after it", g.call("GET", "/peers/after").status, 404)
     same(p, g)
+    if '\nsluice_control_source_snapshots_total{reason="new"} 1\n' not in g.want(200, "GET", "/metrics").data.decode():
+        fail("no count of the snapshot that it took")
     with open(g.log, encoding="utf-8") as log:
         if f"accepted by uid:{os.getuid()} at " not in log.read():
             fail("the log does not tell whose word it was")
