@@ -27,7 +27,8 @@ const char control_restore_usage[] =
 	"Verifies a backup and puts it in the place of the data store; what was there is kept as\n"
 	"store.db.before-restore. A new epoch begins: gateways and followers notice and take a\n"
 	"snapshot. What was deleted since the backup stays deleted on them until an admin puts it\n"
-	"anew. The server must not run. --verify checks the backup and changes nothing.\n"
+	"anew; it is listed, by \"sluicectl blocked\" too. The server must not run. --verify\n"
+	"checks the backup and changes nothing.\n"
 	"\n"
 	"Where the store that is replaced is lost, or never had this backup, nobody knows which\n"
 	"tokens were revoked since: those of agents and peers are revoked then (--keep-tokens\n"
@@ -83,9 +84,32 @@ print_unknown(const struct sl_store_restore *how)
 	     "\"sluice-control token list\", and revoke again what was revoked since");
 }
 
-/** @param how of a restore; NULL: only verified */
+#define BLOCKED_SHOWN 20
+
 static void
-print_report(const struct sl_store_report *r, const struct sl_store_restore *how, bool json)
+print_blocked(const json_t *blocked)
+{
+	const json_t *v;
+	size_t i, n = json_array_size(blocked);
+
+	if (n == 0)
+		return;
+	printf("%zu objects of the backup were deleted since: they are back, and gateways that saw "
+	       "it block them until they are put anew (\"sluicectl blocked\" lists, "
+	       "\"sluicectl blocked confirm\" puts them)\n",
+	       n);
+	json_array_foreach ((json_t *)blocked, i, v) {
+		if (i < BLOCKED_SHOWN)
+			printf("  %s\n", json_string_value(v));
+	}
+	if (n > BLOCKED_SHOWN)
+		printf("  and %zu more\n", n - BLOCKED_SHOWN);
+}
+
+/** @param how of a restore, and `blocked` what it brought back; NULL: only verified */
+static void
+print_report(const struct sl_store_report *r, const struct sl_store_restore *how,
+	     const json_t *blocked, bool json)
 {
 	const char *role = r->role == SL_STORE_PRIMARY ? "primary" : "follower";
 	json_t *o;
@@ -96,6 +120,7 @@ print_report(const struct sl_store_report *r, const struct sl_store_restore *how
 		       role, r->epoch.number, r->head, r->objects, r->log_rows);
 		if (how != NULL && how->unknown)
 			print_unknown(how);
+		print_blocked(blocked);
 		return;
 	}
 	o = json_pack("{s:s, s:o, s:I, s:I, s:I, s:I}", "role", role, "epoch",
@@ -105,6 +130,7 @@ print_report(const struct sl_store_report *r, const struct sl_store_restore *how
 	if (how != NULL) {
 		json_object_set_new(o, "since_unknown", json_boolean(how->unknown));
 		json_object_set_new(o, "tokens_revoked", json_integer(how->revoked));
+		json_object_set(o, "blocked", (json_t *)blocked);
 	}
 	json_dumpf(o, stdout, JSON_INDENT(2));
 	putchar('\n');
@@ -119,7 +145,7 @@ verify(const char *path, bool json)
 
 	if (sl_store_verify(path, &r, &e) < 0)
 		return control_fail(&e);
-	print_report(&r, NULL, json);
+	print_report(&r, NULL, NULL, json);
 	return 0;
 }
 
@@ -162,12 +188,24 @@ note(struct sl_store *s, const struct control_paths *p, const char *operation, c
 	return rc;
 }
 
+static bool
+add_blocked(void *ctx, const struct sl_tombstone *t)
+{
+	char name[SL_OBJ_ID + 32];
+
+	snprintf(name, sizeof(name), "%s/%s", sl_kind_name(t->kind), t->id);
+	return json_array_append_new(ctx, json_string(name)) == 0;
+}
+
+/** @param[out] blocked "KIND/ID" of what came back although it was deleted */
 static int
-note_restore(const struct control_paths *p, const char *file, struct sl_error *e)
+note_restore(const struct control_paths *p, const char *file, json_t *blocked, struct sl_error *e)
 {
 	struct sl_store *s = sl_store_open(p->store, SL_STORE_WRITE, e);
 	int rc = s != NULL ? note(s, p, "restore", file, true, e) : e->err;
 
+	if (rc == 0)
+		rc = sl_store_blocked(s, add_blocked, blocked, e);
 	sl_store_close(s);
 	return rc;
 }
@@ -179,6 +217,7 @@ restore(const struct control_simple *o, const char *file)
 	struct control_paths p;
 	struct sl_store_report r;
 	struct sl_error e = {0};
+	json_t *blocked = json_array();
 	int rc = control_paths_of(o->state_dir, &p, &e), fd = -1;
 
 	if (rc == 0)
@@ -190,13 +229,13 @@ restore(const struct control_simple *o, const char *file)
 	if (rc == 0)
 		rc = sl_store_verify(p.store, &r, &e);
 	if (rc == 0)
-		rc = note_restore(&p, file, &e);
+		rc = note_restore(&p, file, blocked, &e);
 	if (fd >= 0)
 		close(fd);
-	if (rc < 0)
-		return control_fail(&e);
-	print_report(&r, &how, o->json);
-	return 0;
+	if (rc == 0)
+		print_report(&r, &how, blocked, o->json);
+	json_decref(blocked);
+	return rc < 0 ? control_fail(&e) : 0;
 }
 
 int

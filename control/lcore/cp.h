@@ -215,7 +215,8 @@ struct sl_cp {
 	/* revoked */
 	struct gw_hash tombs_by_id;
 	struct cp_tombs tombs;
-	unsigned n_tombs, n_blocked;
+	unsigned n_tombs, n_blocked; /* blocked: when it was reported last */
+	struct cp_tomb *look;	     /* where a list of them is */
 	uint64_t tombs_dropped;
 	uint64_t source_wall_ns; /* its clock at the last heartbeat */
 	struct sl_epoch seen;	 /* the highest of all runs: number and id */
@@ -338,6 +339,11 @@ void cp_tomb_add(struct sl_cp *cp, const struct sl_replica_obj *was, uint64_t re
 void cp_tomb_clear(struct sl_cp *cp, enum sl_kind k, const char *id, uint64_t rev, uint64_t seq);
 /** Does one block this object? Never a rule that denies, whatever its id stood for before. */
 bool cp_tomb_blocks(const struct sl_cp *cp, const struct sl_replica_obj *o);
+/** Begin a list of what is blocked: where it goes on moves with what is dropped meanwhile. */
+void cp_tomb_look(struct sl_cp *cp);
+/** Look at some more. @param[in,out] n how many there are, `names` "KIND/ID" of the first ones
+ * @return false: at the end */
+bool cp_tomb_look_on(struct sl_cp *cp, unsigned *n, json_t *names);
 /** The source told its time: where ours is the same, what is too old is forgotten. */
 void cp_tomb_age(struct sl_cp *cp, uint64_t source_wall_ns);
 /** The highest epoch is known to the next run. */

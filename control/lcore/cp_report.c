@@ -14,7 +14,8 @@ struct cp_report {
 	struct cp_rtt *rtt;
 	struct cp_peer *next;
 	bool walking, full, registering;
-	json_t *peers;
+	json_t *peers, *blocked; /* blocked: "KIND/ID", NULL: not looked at yet */
+	unsigned n_blocked;
 	uint64_t due_ns, register_ns;
 };
 
@@ -132,6 +133,10 @@ state_json(struct sl_cp *cp)
 	json_object_set_new(o, "policy_version", json_integer(i.version));
 	json_object_set_new(o, "stale", json_boolean(cp->stale || cp->stale_config));
 	json_object_set_new(o, "logging", json_boolean(sl_gw_logging(cp->gw)));
+	if (cp->n_blocked > 0)
+		json_object_set_new(o, "blocked",
+				    json_pack("{s:i, s:O}", "count", (int)cp->n_blocked, "objects",
+					      cp->report->blocked));
 	return o;
 }
 
@@ -154,6 +159,23 @@ send_report(struct sl_cp *cp, bool last)
 		r->full = false;
 }
 
+/* @return false: some are still to be looked at */
+static bool
+look_at_blocked(struct sl_cp *cp)
+{
+	struct cp_report *r = cp->report;
+
+	if (r->blocked == NULL) {
+		r->blocked = json_array();
+		r->n_blocked = 0;
+		cp_tomb_look(cp);
+	}
+	if (cp_tomb_look_on(cp, &r->n_blocked, r->blocked))
+		return false;
+	cp->n_blocked = r->n_blocked;
+	return true;
+}
+
 static void
 walk(struct sl_cp *cp)
 {
@@ -165,6 +187,8 @@ walk(struct sl_cp *cp)
 		r->next = TAILQ_NEXT(r->next, at);
 	}
 	if (r->next == NULL) {
+		if (!look_at_blocked(cp))
+			return;
 		r->walking = false;
 		send_report(cp, true);
 	} else if (json_array_size(r->peers) >= CALL_PEERS) {
@@ -201,6 +225,8 @@ cp_report_poll(struct sl_cp *cp)
 		return false;
 	r->due_ns = now + (uint64_t)cp->config->stats_s * SL_NS_PER_S;
 	r->next = TAILQ_FIRST(&cp->peers);
+	json_decref(r->blocked);
+	r->blocked = NULL;
 	r->walking = true;
 	return true;
 }
@@ -217,6 +243,7 @@ cp_report_free(struct sl_cp *cp)
 {
 	if (cp->report != NULL) {
 		json_decref(cp->report->peers);
+		json_decref(cp->report->blocked);
 		cp_rtt_free(cp->report->rtt);
 	}
 	free(cp->report);

@@ -75,6 +75,7 @@ sl_cp_progress(const struct sl_cp *cp, struct sl_cp_progress *out)
 	*out = (struct sl_cp_progress){.connected = cp->up,
 				       .hash_ok = cp->hash_ok,
 				       .seq = cp->seq,
+				       .blocked = cp->n_blocked,
 				       .serving_seq = cp->serving_seq,
 				       .head = SL_MAX(cp->head, cp->seq),
 				       .heard_wall_s = cp_heard_wall_ns(cp) / SL_NS_PER_S};

@@ -14,6 +14,8 @@
 #define RETRY_NS SL_NS_PER_S
 #define SKEW_NS (60 * SL_NS_PER_S)
 #define AGE_BATCH 1000
+#define LOOK_BATCH 500
+#define LOOK_NAMES 100
 #define LINE_MAX_LEN (SL_OBJ_ID + 128)
 
 static bool
@@ -39,6 +41,8 @@ find(const struct sl_cp *cp, enum sl_kind k, const char *id)
 static void
 drop(struct sl_cp *cp, struct cp_tomb *t)
 {
+	if (cp->look == t)
+		cp->look = TAILQ_NEXT(t, at);
 	gw_hash_del(&cp->tombs_by_id, &t->link);
 	TAILQ_REMOVE(&cp->tombs, t, at);
 	cp->n_tombs--;
@@ -403,17 +407,46 @@ cp_tomb_blocks(const struct sl_cp *cp, const struct sl_replica_obj *o)
 /* --- what an operator sees -----------------------------------------------------------------------
  */
 
+static bool
+blocked_now(const struct sl_cp *cp, const struct cp_tomb *t)
+{
+	struct sl_replica_obj o;
+
+	return sl_replica_get(cp->r, t->kind, t->id, &o) && cp_tomb_blocks(cp, &o);
+}
+
 static json_t *
 tomb_json(const struct sl_cp *cp, const struct cp_tomb *t)
 {
-	struct sl_replica_obj o;
-	bool blocks = sl_replica_get(cp->r, t->kind, t->id, &o) && cp_tomb_blocks(cp, &o);
 	char text[SL_TIME_STR];
 
 	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:b}", "kind", sl_kind_name(t->kind), "id",
 			 t->id, "epoch", (json_int_t)t->epoch, "seq", (json_int_t)t->seq, "rev",
 			 (json_int_t)t->rev, "time", sl_time_str(t->wall_s * SL_NS_PER_S, text),
-			 "blocks", (int)blocks);
+			 "blocks", (int)blocked_now(cp, t));
+}
+
+void
+cp_tomb_look(struct sl_cp *cp)
+{
+	cp->look = TAILQ_FIRST(&cp->tombs);
+}
+
+bool
+cp_tomb_look_on(struct sl_cp *cp, unsigned *n, json_t *names)
+{
+	char name[SL_OBJ_ID + 32];
+
+	for (unsigned i = 0; i < LOOK_BATCH && cp->look != NULL; i++) {
+		const struct cp_tomb *t = cp->look;
+
+		cp->look = TAILQ_NEXT(t, at);
+		if (!blocked_now(cp, t) || (*n)++ >= LOOK_NAMES)
+			continue;
+		snprintf(name, sizeof(name), "%s/%s", sl_kind_name(t->kind), t->id);
+		json_array_append_new(names, json_string(name));
+	}
+	return cp->look != NULL;
 }
 
 unsigned

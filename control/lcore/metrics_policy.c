@@ -218,6 +218,8 @@ replication(FILE *f, const struct sl_cp *cp)
 	sl_prom_single(f, "sluice_repl_last_heartbeat_timestamp_seconds", "gauge",
 		       "when a control plane was heard last; before that: the start",
 		       p.heard_wall_s);
+	sl_prom_single(f, "sluice_repl_blocked_objects", "gauge",
+		       "objects that came back after their deletion, and are blocked", p.blocked);
 	sl_prom_head(f, "sluice_repl_snapshots_total", "counter",
 		     "snapshots that it took, by why they were sent");
 	for (unsigned r = 0; r < SL_SNAP_REASONS; r++)

@@ -53,6 +53,7 @@ struct sl_cp_progress {
 	uint64_t seq, serving_seq, head;
 	uint64_t heard_wall_s; /* when a control plane was heard last; before that: the start */
 	uint64_t snapshots[SL_SNAP_REASONS];
+	unsigned blocked; /* objects that came back after their deletion, when last reported */
 };
 void sl_cp_progress(const struct sl_cp *cp, struct sl_cp_progress *out);
 /** When its certificate ends, wall seconds; 0: it has none. */

@@ -125,6 +125,15 @@ sl_collector_gateway(struct sl_collector *c, const char *name, struct sl_gateway
 	return g != NULL;
 }
 
+json_int_t
+sl_blocked_count(const json_t *state)
+{
+	json_int_t n =
+		json_integer_value(json_object_get(json_object_get(state, "blocked"), "count"));
+
+	return SL_MAX(n, 0);
+}
+
 /** An alarm when a clock is off, once until it is right again. */
 static void
 note_skew(struct sl_collector *c, int64_t was, const char *node, const char *now_text)

@@ -38,6 +38,8 @@ struct sl_gateway_state {
 /** From any thread. @return false: it has never told anything since we started */
 bool sl_collector_gateway(struct sl_collector *c, const char *gateway,
 			  struct sl_gateway_state *out);
+/** How many objects it blocks, as its state says: those that came back after their deletion. */
+json_int_t sl_blocked_count(const json_t *state);
 
 /** A configuration was given out: `routes` is its AllowedIPs. */
 int sl_collector_issued(struct sl_store *s, const char *peer, const json_t *routes,

@@ -113,38 +113,62 @@ objects(FILE *f, struct sl_store *s)
 			     sl_kind_name(k), NULL);
 }
 
+struct of_gateways {
+	FILE *f;
+	struct sl_collector *c;
+	const char *name;
+	void (*put)(const struct of_gateways *x, const char *node,
+		    const struct sl_gateway_state *g);
+};
+
+static void
+skew_s(const struct of_gateways *x, const char *node, const struct sl_gateway_state *g)
+{
+	sl_prom_real(x->f, x->name, (double)g->skew_ms / 1000, "node", node, NULL);
+}
+
+static void
+blocked(const struct of_gateways *x, const char *node, const struct sl_gateway_state *g)
+{
+	sl_prom_uint(x->f, x->name, (uint64_t)sl_blocked_count(g->state), "node", node, NULL);
+}
+
 static bool
 each_gateway(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
 {
-	struct {
-		FILE *f;
-		struct sl_collector *c;
-	} *x = ctx;
+	struct of_gateways *x = ctx;
 	struct sl_gateway_state g;
 
 	if (!sl_collector_gateway(x->c, id, &g))
 		return true;
+	x->put(x, id, &g);
 	json_decref(g.state);
-	sl_prom_real(x->f, "sluice_control_clock_skew_seconds", (double)g.skew_ms / 1000, "node",
-		     id, NULL);
 	return true;
+}
+
+static void
+of_gateways(FILE *f, const struct sl_call *c, const char *name, const char *help,
+	    void (*put)(const struct of_gateways *x, const char *node,
+			const struct sl_gateway_state *g))
+{
+	struct of_gateways x = {f, c->rest->c.collector, name, put};
+
+	sl_prom_head(f, name, "gauge", help);
+	sl_store_walk(c->store, SL_KIND_GATEWAY, "", each_gateway, &x, NULL);
 }
 
 static void
 collected(FILE *f, const struct sl_call *c)
 {
-	struct {
-		FILE *f;
-		struct sl_collector *c;
-	} x = {f, c->rest->c.collector};
-
 	if (c->reports == NULL)
 		return;
 	sl_prom_single(f, "sluice_control_sessions_open", "gauge",
 		       "user sessions that have not ended", sl_sessions_open(c->reports->sessions));
-	sl_prom_head(f, "sluice_control_clock_skew_seconds", "gauge",
-		     "a gateway's clock less ours");
-	sl_store_walk(c->store, SL_KIND_GATEWAY, "", each_gateway, &x, NULL);
+	of_gateways(f, c, "sluice_control_clock_skew_seconds", "a gateway's clock less ours",
+		    skew_s);
+	of_gateways(f, c, "sluice_control_blocked_objects",
+		    "objects that a gateway blocks, for they came back after their deletion",
+		    blocked);
 }
 
 /** How long the loop is at work at a stretch. */

@@ -113,9 +113,9 @@ struct sl_store_txn *sl_store_begin(struct sl_store *s, const char *actor, const
 #define SL_REV_ANY UINT64_MAX /* whatever is there */
 #define SL_REV_NONE 0	      /* must not be there */
 /**
- * An operator puts what he wants to have: a peer or role mapping of an epoch before gets a revision
- * of this one, also where it is put as it is. It came with a restore, and gateways that saw it
- * deleted block it until then.
+ * An operator puts what he wants to have: a peer, role mapping or rule of an epoch before gets a
+ * revision of this one, also where it is put as it is. It came with a restore, and gateways that
+ * saw it deleted block it until then.
  */
 void sl_store_txn_confirms(struct sl_store_txn *t);
 /**
@@ -246,6 +246,15 @@ struct sl_tombstone {
 };
 int sl_store_tombstones(struct sl_store *s, bool (*fn)(void *ctx, const struct sl_tombstone *t),
 			void *ctx, struct sl_error *e);
+
+/**
+ * Objects of today that were deleted in an earlier epoch, and are of no later revision: a restore
+ * brought them back, and gateways that saw the deletion block them until they are put anew.
+ * @param t rev: of the object, the rest of its tombstone
+ * @return 0 or a negative errno with `e`
+ */
+int sl_store_blocked(struct sl_store *s, bool (*fn)(void *ctx, const struct sl_tombstone *t),
+		     void *ctx, struct sl_error *e);
 
 /** Was this certificate or token revoked, as far as is known here: by a crl object, or by the
  * tombstone of one that an older backup took away? What cannot be read is revoked.

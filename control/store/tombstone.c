@@ -112,12 +112,10 @@ read_tombstone(sqlite3_stmt *st, struct sl_tombstone *t)
 	t->wall_ns = (uint64_t)sqlite3_column_int64(st, 5);
 }
 
-int
-sl_store_tombstones(struct sl_store *s, bool (*fn)(void *ctx, const struct sl_tombstone *t),
-		    void *ctx, struct sl_error *e)
+static int
+visit(struct sl_store *s, const char *sql, bool (*fn)(void *ctx, const struct sl_tombstone *t),
+      void *ctx, struct sl_error *e)
 {
-	static const char sql[] = "SELECT kind, id, rev, epoch, seq, wall_ns FROM tombstone "
-				  "ORDER BY kind, id";
 	sqlite3_stmt *st = NULL;
 	struct sl_tombstone t;
 	int rc = sqlite3_prepare_v2(s->db, sql, -1, &st, NULL);
@@ -134,4 +132,28 @@ sl_store_tombstones(struct sl_store *s, bool (*fn)(void *ctx, const struct sl_to
 	rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : store_sql_error(s->db, rc, "read", e);
 	sqlite3_finalize(st);
 	return rc;
+}
+
+int
+sl_store_tombstones(struct sl_store *s, bool (*fn)(void *ctx, const struct sl_tombstone *t),
+		    void *ctx, struct sl_error *e)
+{
+	return visit(s,
+		     "SELECT kind, id, rev, epoch, seq, wall_ns FROM tombstone "
+		     "ORDER BY kind, id",
+		     fn, ctx, e);
+}
+
+int
+sl_store_blocked(struct sl_store *s, bool (*fn)(void *ctx, const struct sl_tombstone *t), void *ctx,
+		 struct sl_error *e)
+{
+	/* a rule that denies today may come back, whatever its id stood for */
+	return visit(s,
+		     "SELECT t.kind, t.id, o.rev, t.epoch, t.seq, t.wall_ns FROM tombstone t "
+		     "JOIN object o ON o.kind = t.kind AND o.id = t.id AND o.rev <= t.rev "
+		     "WHERE t.kind IN ('peer', 'role_map', 'rule') AND "
+		     "t.epoch < (SELECT epoch_number FROM state) AND (t.kind <> 'rule' OR "
+		     "instr(o.body, '\"action\":\"allow\"') > 0) ORDER BY t.kind, t.id",
+		     fn, ctx, e);
 }

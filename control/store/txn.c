@@ -239,11 +239,11 @@ sl_store_txn_confirms(struct sl_store_txn *t)
 	t->confirms = true;
 }
 
-/** Rules come as whole documents, which confirms none of them. */
+/** Documents are put by transactions that confirm nothing: their rules stay as they are. */
 static bool
 confirms(const struct sl_store_txn *t, enum sl_kind k, uint64_t rev)
 {
-	return t->confirms && (k == SL_KIND_PEER || k == SL_KIND_ROLE_MAP) &&
+	return t->confirms && (k == SL_KIND_PEER || k == SL_KIND_ROLE_MAP || k == SL_KIND_RULE) &&
 	       rev <= sl_epoch_rev_base(t->state.epoch.number);
 }
 

@@ -88,6 +88,7 @@ def main():
         furnish(c)
         store, copy = os.path.join(c.dir, "store.db"), os.path.join(c.dir, "copy.db")
         step(f"{CHANGES} changes while another holds a read transaction, checkpoints and writes")
+        os.mkdir(os.path.join(c.dir, ".store.db-litestream"), 0o755)  # where it keeps its own
         copier = Copier(store, copy)
         copier.start()
         before = c.seq()
@@ -145,6 +146,10 @@ def main():
         head = c.seq()
         copier.copy()
         write(c, 5)
+        c.want(204, "DELETE", "/peers/bob", headers={"If-Match": "*"})
+        policy = c.want(200, "GET", "/policy").json()
+        kept = policy["rules"].pop(0)
+        c.want(200, "PUT", "/policy", policy, headers={"If-Match": "*"})
         c.proc.kill()
         c.proc.wait()
         tool("verify", store)
@@ -153,12 +158,31 @@ def main():
         copied.execute("PRAGMA journal_mode = DELETE")
         copied.close()
         tool("verify", copy)
+        os.chmod(copy, 0o644)
         copier.reader.close()
         copier.writer.close()
-        tool("restore", "--state-dir", c.dir, copy)
+        deleted = ["peer/bob", f"rule/{kept['role']}/{kept['id']}"]
+        said = tool("restore", "--state-dir", c.dir, copy)
+        if not all(f"  {d}\n" in said for d in deleted) or "2 objects of the backup were deleted since" not in said:
+            fail(f"restore does not tell what came back: {said}")
         c.start()
         equal("description", c.want(200, "GET", "/peers/alice").json()["description"], "change 1")
         c.want(200, "PATCH", "/peers/alice", {"description": "after"}, headers={"If-Match": "*"})
+        equal("epoch", c.want(200, "GET", "/replication").json()["epoch"]["number"], 2)
+        step("what was deleted since the copy is listed, until somebody confirms it: of more than is listed nothing is")
+        blocked = c.want(200, "GET", "/blocked").json()
+        equal("blocked", ([(b["object"], b["gateways"], "deleted_at" in b) for b in blocked["items"]], blocked["more"]),
+              ([(d, [], True) for d in deleted], False))
+        equal("another one", c.call("POST", "/blocked/confirm", {"objects": ["peer/bob", "peer/alice"]}).reason, "not_blocked")
+        equal("a dry run", len(c.want(200, "POST", "/blocked/confirm?dry_run=true", {}).json()["diff"]), 2)
+        rev = c.want(200, "GET", "/peers/bob").json()["rev"]
+        before = c.seq()
+        equal("confirmed", c.want(200, "POST", "/blocked/confirm", {}).json()["confirmed"], deleted)
+        equal("transactions", c.seq() - before, 1)
+        if c.want(200, "GET", "/peers/bob").json()["rev"] <= rev:
+            fail("bob is not put anew")
+        equal("blocked then", c.want(200, "GET", "/blocked").json()["items"], [])
+        equal("once more", c.want(200, "POST", "/blocked/confirm", {}).json()["confirmed"], [])
         equal("status", c.stop(), 0)
         if not os.path.exists(store + "-wal"):
             fail("the server ended the WAL")

@@ -33,7 +33,7 @@ BY_HAND = {
 # what nobody but an admin may do, whatever the page says of it
 ADMINS = set(f"{verb}{kind}" for verb in ("create", "put", "patch", "delete") for kind in
              ("Gateway", "GatewayInterface", "Interface", "Pool", "Provider", "Policy", "Setting", "Revocation", "Token")) - {"createToken"}
-ADMINS |= {"rollbackPolicy", "decommissionGateway", "createBackup"}
+ADMINS |= {"rollbackPolicy", "decommissionGateway", "createBackup", "confirmBlocked"}
 # who changes nothing, but that a peer replaces its own key
 READERS = {"auditor", "viewer", "approver", "follower", "gateway", "agent", "peer"}
 
@@ -57,6 +57,7 @@ def valid_calls(c):
     return {
         "getHealth": ("GET", "/healthz"), "getReady": ("GET", "/readyz"), "getOpenapi": ("GET", "/openapi.json"), "getVersion": ("GET", "/version"),
         "getMe": ("GET", "/auth/me"),
+        "listBlocked": ("GET", "/blocked"), "confirmBlocked": ("POST", "/blocked/confirm", {}),
         "createInterface": ("POST", "/interfaces", {"name": "wg9"}), "listInterfaces": ("GET", "/interfaces"), "getInterface": ("GET", "/interfaces/wg9"),
         "putInterface": ("PUT", "/interfaces/wg9", {"mtu": 1400}), "patchInterface": ("PATCH", "/interfaces/wg9", {"mtu": None}),
         "deleteInterface": ("DELETE", "/interfaces/wg9"),
