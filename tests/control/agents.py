@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 
-from restlib import SLUICECTL, Control, Page, equal, fail, key, step
+from restlib import SLUICECTL, Control, Page, ctl, equal, fail, key, step
 
 
 def gateway(c, k, told=True):
@@ -99,14 +99,6 @@ def zones(c):
     equal("in a zone of type vpn", "warnings" in a, False)
     for name in ("z1", "z2", "z3", "z4"):
         c.want(204, "DELETE", f"/peers/{name}", headers={"If-Match": "*"})
-
-
-def ctl(c, *words):
-    token = os.path.join(c.dir, "ctl-token")
-    with open(os.open(token, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as f:
-        f.write(c.token + "\n")
-    return subprocess.run([SLUICECTL, "--control", f"https://127.0.0.1:{c.port}", "--ca", c.ca(), "--token-file", token, *words],
-                          capture_output=True, text=True, check=False)
 
 
 def full(c):

@@ -14,7 +14,7 @@ import time
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from restlib import Control, Page, equal, fail, key, step
+from restlib import Control, Page, ctl, equal, fail, key, step
 
 DOC = {"version": 1, "zones": {"srv": {"id": 1, "type": "internal", "networks": ["10.20.0.0/16"]}},
        "targets": {"db": {"addresses": ["10.20.0.10"]}, "web": {"addresses": ["10.20.1.0/24"]}},
@@ -246,7 +246,11 @@ def migration(c, gw, candidate):
         g.stats([], prefixes={prefix: "enforce"})
         time.sleep(1.5)
         state("done")
-    t = c.want(200, "POST", "/migration/targets/db/withdraw", {"comment": "trouble"}).json()
+    said = ctl(c, "-j", "migration", "withdraw", "db", "comment=trouble")
+    t = json.loads(said.stdout)
+    for g in ("gw-a", "gw-b"):  # they read schema 1 here
+        if f"sluicectl: {g} is older" not in said.stderr or "take the rules that allow it out" not in said.stderr:
+            fail(f"whoever withdraws does not hear of {g}: {said.stderr}")
     equal("withdrawn", (t["state"], t["path"], t["stale_configs"], len(t["history"])), ("vpn", "vpn", ["alice"], 7))
     c.want(409, "POST", "/migration/targets/db/withdraw", {}, reason="is_vpn")
     equal("alice's route", c.want(200, "GET", "/peers/alice/config").json()["configs"][0]["allowed_ips"], [])

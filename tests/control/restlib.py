@@ -253,6 +253,15 @@ POLICY = {
 }
 
 
+def ctl(c, *words):
+    """sluicectl as an administrator."""
+    token = os.path.join(c.dir, "ctl-token")
+    with open(os.open(token, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as f:
+        f.write(c.token + "\n")
+    return subprocess.run([SLUICECTL, "--control", f"https://127.0.0.1:{c.port}", "--ca", c.ca(), "--token-file", token, *words],
+                          capture_output=True, text=True, check=False)
+
+
 def furnish(c):
     """An interface, two gateways, three peers, a policy."""
     c.want(201, "POST", "/interfaces", {"name": "wg0", "listen_port": 51820})

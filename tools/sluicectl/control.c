@@ -81,7 +81,7 @@ const struct control_verb control_verbs[] = {
 	{"migration show", "getMigrationTarget", {"name"}, NULL, "TARGET", "one target of it", false, NULL},
 	{"migration phase", "putMigrationDeployment", {"phase"}, NULL, "0|1|5 [major=A,B] [force=yes]", "enter a phase", false, NULL},
 	{"migration advance", "advanceMigration", {"name", "to"}, NULL, "TARGET pilot|observed|done [force=yes]", "the next step of a target", false, NULL},
-	{"migration withdraw", "withdrawMigration", {"name"}, NULL, "TARGET [comment=TEXT]", "back to the old VPN", false, NULL},
+	{"migration withdraw", "withdrawMigration", {"name"}, NULL, "TARGET [comment=TEXT]", "back to the old VPN", false, withdraw_command},
 	{"migration distribute", "putMigrationDistribution", {"name", "distribute"}, NULL, "TARGET *|peer:NAME,role:NAME", "who gets the route", false, NULL},
 	{"migration check", "listGatewayInterfaces", {0}, NULL, "[--vpn DEVICE]", "no tunnel in a tunnel on the way from here?", false, double_tunnel_command},
 	{"metrics", "getMetrics", {0}, NULL, "", "of the control plane", false, NULL},

@@ -56,6 +56,7 @@ int role_map_command(struct rest *r, int argc, char **argv, bool json, struct sl
 int import_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
 int replay_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
 int migration_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
+int withdraw_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
 
 int double_tunnel_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
 /** audit verify: all rows are read. */

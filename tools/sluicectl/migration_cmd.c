@@ -69,6 +69,45 @@ migration_command(struct rest *r, int argc, char **argv, bool json, struct sl_er
 	return rc;
 }
 
+/** A gateway of the schema before lets through what policy allows: whoever withdraws hears so at
+ * once, and what holds there too. */
+static void
+warn_older(const json_t *t)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach (json_object_get(t, "older_gateways"), i, v)
+		fprintf(stderr,
+			"sluicectl: %s is older and does not refuse what clients still send to %s: "
+			"where nobody may get there, take the rules that allow it out of the "
+			"policy until it is updated\n",
+			json_string_value(v), sl_json_text(t, "target"));
+}
+
+int
+withdraw_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e)
+{
+	static const struct control_verb v = {.words = "migration withdraw", .args = {"name"}};
+	struct control_request q = {0};
+	struct rest_answer a = {0};
+	int rc = control_parse(&q, op_find("withdrawMigration"), &v, argc, argv, e)
+			 ? EXIT_USAGE
+			 : control_ask(r, &q, &a, e);
+
+	if (rc == 0 && json) {
+		json_dumpf(a.json, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else if (rc == 0) {
+		control_show(&a);
+	}
+	if (rc == 0)
+		warn_older(a.json);
+	rest_answer_free(&a);
+	control_request_free(&q);
+	return rc;
+}
+
 /** The file is one field of the body here, not the body. */
 int
 replay_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e)
