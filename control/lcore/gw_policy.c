@@ -254,6 +254,17 @@ tell_done(struct sl_gw *gw, struct gw_job *j)
 }
 
 static void
+count_refusal(struct gw_policy *p, const char *reason)
+{
+	struct sl_gw_refusals *r = p->refusals, *last = r + GW_REFUSALS_MAX - 1;
+
+	while (r < last && r->n != 0 && strcmp(r->reason, reason) != 0)
+		r++;
+	if (r->n++ == 0)
+		snprintf(r->reason, sizeof(r->reason), "%s", r < last ? reason : "other");
+}
+
+static void
 finish_load(struct sl_gw *gw, struct gw_job *j)
 {
 	struct gw_policy *p = gw->policy;
@@ -272,6 +283,7 @@ finish_load(struct sl_gw *gw, struct gw_job *j)
 					  (json_int_t)j->generation, "origin", p->origin, "rules",
 					  (int)p->doc->policy->n_rules));
 	} else if (!j->load.dry_run) {
+		count_refusal(p, j->e.reason);
 		snprintf(p->last_error, sizeof(p->last_error), "%.80s%s%.180s (%.39s)", j->e.path,
 			 j->e.path[0] != '\0' ? ": " : "", j->e.message, j->e.reason);
 		gw_policy_event(gw, "policy_rejected", "failure",

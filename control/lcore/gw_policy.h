@@ -14,6 +14,7 @@
 #include "sl_gw_policy.h"
 
 #define GW_LINTS_MAX 1000
+#define GW_REFUSALS_MAX 64 /* reasons that are counted apart; the last one is "other" */
 
 /** A document: as text and as a model. */
 struct gw_doc {
@@ -393,6 +394,7 @@ struct gw_policy {
 	char acl_prefix[12]; /* unlike that of any other gateway of the process */
 	char origin[16];
 	char last_error[320];
+	struct sl_gw_refusals refusals[GW_REFUSALS_MAX];
 	char broken[320]; /* why the state of the last run is not in force, "" */
 	struct gw_boot_tests boot;
 };

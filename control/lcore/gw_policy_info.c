@@ -45,6 +45,14 @@ sl_gw_policy_info(struct sl_gw *gw, struct sl_gw_policy_info *out)
 	snprintf(out->broken, sizeof(out->broken), "%s", p->broken);
 }
 
+const struct sl_gw_refusals *
+sl_gw_policy_refusals(const struct sl_gw *gw, unsigned i)
+{
+	const struct sl_gw_refusals *r = gw->policy->refusals;
+
+	return i < GW_REFUSALS_MAX && r[i].n != 0 ? &r[i] : NULL;
+}
+
 uint64_t
 sl_gw_wall_ns(struct sl_gw *gw)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How long packets stay, and how full what they go through is. */
+/* How long packets stay, how full what they go through is, and the tables of flows. */
 #include <rte_mempool.h>
 
 #include "metrics_int.h"
@@ -64,6 +64,39 @@ stage_latency(FILE *f, const struct sl_stats_snap *sum)
 		sl_prom_uint(f, "sluice_stage_latency_seconds_count", c->latency_count, "stage",
 			     stage, NULL);
 	}
+}
+
+/* --- flows ------------------------------------------------------------------------------------ */
+
+static void
+flow_family(FILE *f, const struct sl_ctl *ctl, const struct ctl_point *now, unsigned which)
+{
+	static const struct {
+		const char *name, *type, *help;
+	} family[] = {
+		{"sluice_flow_table_in_use", "gauge", "flows that a worker knows"},
+		{"sluice_flow_table_size", "gauge", "flows that it has room for"},
+		{"sluice_flow_table_full_packets_total", "counter",
+		 "packets judged one by one, for the table had no room for their flow"},
+	};
+	char worker[12];
+
+	sl_prom_head(f, family[which].name, family[which].type, family[which].help);
+	for (unsigned i = 0; i < ctl->dp->n_workers; i++) {
+		const struct sl_flow_table *t = ctl->dp->worker[i]->flows;
+		const uint64_t v[] = {sl_flow_count(t), sl_flow_max(t),
+				      now->lcore[i].lcore.flow_full};
+
+		snprintf(worker, sizeof(worker), "%u", i);
+		sl_prom_uint(f, family[which].name, v[which], "worker", worker, NULL);
+	}
+}
+
+static void
+flows(FILE *f, const struct sl_ctl *ctl, const struct ctl_point *now)
+{
+	for (unsigned i = 0; i < 3; i++)
+		flow_family(f, ctl, now, i);
 }
 
 /* --- rings and pools -------------------------------------------------------------------------- */
@@ -135,6 +168,10 @@ metrics_dataplane(FILE *f, const struct sl_ctl *ctl, const struct ctl_point *now
 {
 	latency(f, ctl, now);
 	stage_latency(f, sum);
+	flows(f, ctl, now);
+	sl_prom_single(f, "sluice_mss_clamped_total", "counter",
+		       "TCP SYNs whose MSS was lowered to what fits the tunnel",
+		       sum->lcore.mss_clamped);
 	rings(f, ctl);
 	pools(f, ctl->dp->pool);
 }

@@ -28,7 +28,7 @@ void metrics_text_clear(struct metrics_text *t);
 int metrics_gateway(FILE *f, struct sl_ctl *ctl);
 struct ctl_point;
 struct sl_stats_snap;
-/** metrics_dataplane.c: latency, rings, buffers. @param sum of all data lcores */
+/** metrics_dataplane.c: latency, flows, rings, buffers. @param sum of all data lcores */
 void metrics_dataplane(FILE *f, const struct sl_ctl *ctl, const struct ctl_point *now,
 		       const struct sl_stats_snap *sum);
 /** metrics_policy.c: decisions, modes, the policy, records, evidence, the control plane. */

@@ -177,6 +177,17 @@ modes(FILE *f, struct sl_ctl *ctl)
 }
 
 static void
+refusals(FILE *f, const struct sl_ctl *ctl)
+{
+	static const char name[] = "sluice_policy_rejected_total";
+	const struct sl_gw_refusals *r;
+
+	sl_prom_head(f, name, "counter", "policies that were refused, by the reason of the error");
+	for (unsigned i = 0; (r = sl_gw_policy_refusals(ctl->gw, i)) != NULL; i++)
+		sl_prom_uint(f, name, r->n, "code", r->reason, NULL);
+}
+
+static void
 policy(FILE *f, struct sl_ctl *ctl)
 {
 	struct sl_gw_policy_info i;
@@ -192,6 +203,7 @@ policy(FILE *f, struct sl_ctl *ctl)
 	sl_prom_real(f, "sluice_policy_apply_seconds", (double)i.publish_ns / 1e9, NULL);
 	sl_prom_single(f, "sluice_policy_refused", "gauge", "1: the last one was refused",
 		       i.last_error[0] != '\0');
+	refusals(f, ctl);
 	sl_prom_single(f, "sluice_generation", "gauge", "grows with every change of the gateway",
 		       sl_gw_generation(ctl->gw));
 }

@@ -38,6 +38,12 @@ struct sl_gw_policy_info {
 	uint64_t next_change_ns;
 };
 
+/** Loads that were refused, by the reason of the error. */
+struct sl_gw_refusals {
+	char reason[40];
+	uint64_t n;
+};
+
 /** What a load or dry run found. Valid in the call. */
 struct sl_gw_policy_result {
 	const struct sl_policy *policy;
@@ -104,6 +110,8 @@ int sl_gw_policy_boot(struct sl_gw *gw, const char *file, struct sl_error *e);
 /** Read a document; zero at its end, to be freed. Errors at /file: file, file_invalid. */
 int sl_gw_policy_read(const char *file, char **text, size_t *len, struct sl_error *e);
 void sl_gw_policy_info(struct sl_gw *gw, struct sl_gw_policy_info *out);
+/** Loads that were refused since the start. @return NULL from the first `i` on that is no reason */
+const struct sl_gw_refusals *sl_gw_policy_refusals(const struct sl_gw *gw, unsigned i);
 /** The model in force, NULL: none. Valid until the next sl_gw_poll(). */
 const struct sl_policy *sl_gw_policy(struct sl_gw *gw);
 /** Name of the role that has an id, or had it in a former policy; NULL: none. Valid until the next

@@ -175,6 +175,7 @@ void sl_flow_sweep(struct sl_flow_table *t, uint32_t tick, unsigned budget, sl_f
 		   void *ctx);
 /** Entries from this place on are free. */
 uint32_t sl_flow_top(const struct sl_flow_table *t);
+/** Any thread. */
 unsigned sl_flow_count(const struct sl_flow_table *t);
 unsigned sl_flow_max(const struct sl_flow_table *t);
 

@@ -147,7 +147,7 @@ void
 sl_flow_del(struct sl_flow_table *t, struct sl_flow *f)
 {
 	struct bucket *first = first_bucket(t, f->hash);
-	uint32_t at = sl_flow_at(t, f);
+	uint32_t at = sl_flow_at(t, f), left = t->count - 1;
 
 	if (!unlink_place(first, at)) {
 		unlink_place(second_bucket(t, f->hash), at);
@@ -155,7 +155,8 @@ sl_flow_del(struct sl_flow_table *t, struct sl_flow *f)
 	}
 	f->used = 0;
 	t->freed[t->n_freed++] = at;
-	if (--t->count == 0) { /* as new: nobody need look at what were its entries */
+	__atomic_store_n(&t->count, left, __ATOMIC_RELAXED);
+	if (left == 0) { /* as new: nobody need look at what were its entries */
 		t->fresh = 0;
 		t->n_freed = 0;
 	}
@@ -330,7 +331,7 @@ add(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash, uint32_
 	b->used |= (uint8_t)(1u << i);
 	if (sl_unlikely(b != first_bucket(t, hash))) /* see bucket_with_room() */
 		first_bucket(t, hash)->spilled++;
-	t->count++;
+	__atomic_store_n(&t->count, t->count + 1, __ATOMIC_RELAXED);
 	return f;
 }
 
@@ -382,7 +383,7 @@ sl_flow_top(const struct sl_flow_table *t)
 unsigned
 sl_flow_count(const struct sl_flow_table *t)
 {
-	return t->count;
+	return __atomic_load_n(&t->count, __ATOMIC_RELAXED);
 }
 
 unsigned

@@ -157,7 +157,7 @@ sl_peer_ask(struct sl_worker *w, struct sl_peer *p)
 
 /** Lower the MSS of a TCP SYN to what fits a tunnel of this MTU. */
 static inline void
-sl_pkt_mss_clamp(struct rte_mbuf *m, uint16_t mtu)
+sl_pkt_mss_clamp(struct sl_worker *w, struct rte_mbuf *m, uint16_t mtu)
 {
 	const struct sl_meta *meta = sl_meta(m);
 	uint8_t *p = rte_pktmbuf_mtod(m, uint8_t *);
@@ -167,7 +167,8 @@ sl_pkt_mss_clamp(struct rte_mbuf *m, uint16_t mtu)
 	    (p[meta->l4_off + SL_TCP_FLAGS_OFF] & SL_TCP_SYN) == 0)
 		return;
 	sl_meta_to_ip(m, &info);
-	sl_tcp_mss_clamp(p, &info, (uint16_t)(mtu - (meta->version == 4 ? 40 : 60)));
+	if (sl_tcp_mss_clamp(p, &info, (uint16_t)(mtu - (meta->version == 4 ? 40 : 60))))
+		w->delta.lcore.mss_clamped++;
 }
 
 static inline void

@@ -71,7 +71,7 @@ prepare(struct sl_worker *w, struct rte_mbuf *m, const struct sl_iface_view *f, 
 	if ((meta->flags & (SL_PKT_LOCAL_ORIGIN | SL_PKT_FROM_TUNNEL)) == 0)
 		sl_pkt_ttl_dec(m);
 	if (f->mss_clamp)
-		sl_pkt_mss_clamp(m, f->mtu);
+		sl_pkt_mss_clamp(w, m, f->mtu);
 	if (sl_unlikely(meta->total_len > f->mtu))
 		fragment(w, m, f->mtu, out);
 	else

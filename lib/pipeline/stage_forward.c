@@ -152,7 +152,7 @@ to_inside(struct sl_worker *w, struct rte_mbuf *m, const struct sl_iface_view *f
 	}
 	sl_pkt_ttl_dec(m);
 	if (f->mss_clamp)
-		sl_pkt_mss_clamp(m, f->mtu);
+		sl_pkt_mss_clamp(w, m, f->mtu);
 	meta->nh = nh;
 	if (sl_unlikely(meta->total_len > c->hop.mtu))
 		return fragment(w, m, c->hop.mtu, out);

@@ -41,6 +41,7 @@ enum sl_stats_stage {
 	X(tx_bytes,		"bytes given to ports") \
 	X(steered_packets,	"packets handed to another lcore") \
 	X(flow_full,		"packets judged without room for a flow") \
+	X(mss_clamped,		"TCP SYNs whose MSS was lowered") \
 	X(flow_handover_lost,	"flows lost when a peer moved to another worker") \
 	X(polls,		"rounds of the loop") \
 	X(busy_polls,		"rounds that found work") \

@@ -45,6 +45,9 @@ grep -Eq '^sluice_build_info\{program="sluiced",version="[0-9.]+",commit="([0-9a
 at_least "packets of which the time is known" "$(sample 'sluice_forward_latency_seconds_count{worker="0"}')" 1
 at_least "buffers" "$(sample 'sluice_mempool_size{pool="packets"}')" 1000
 at_most "buffers in use" "$(sample 'sluice_mempool_in_use{pool="packets"}')" "$(sample 'sluice_mempool_size{pool="packets"}')"
+at_least "flows" "$(sample 'sluice_flow_table_in_use{worker="0"}')" 1
+equal "room for flows" "$(sample 'sluice_flow_table_size{worker="0"}')" 65536
+if command -v promtool >/dev/null; then promtool check metrics <"$LAB_DIR/scrape" || fail "promtool finds faults"; fi
 
 step "they grow with traffic, to the packet"
 opened='sluice_wg_decrypt_packets_total{result="ok"}' a=$(sample "$opened")
@@ -88,6 +91,25 @@ lab_wait 10 matches staff 7 4 || fail "under another policy: $(grep rule_ "$LAB_
 # the first packet of a flow comes with it, the others in a minute
 at_least "packets of the rule" "$(sample 'sluice_rule_packets_total{role="staff",rule="7"}')" 4
 at_most "packets of the rule" "$(sample 'sluice_rule_packets_total{role="staff",rule="7"}')" 16
+
+step "policies that are refused, by the reason"
+for bad in '{' '{"roles": {"a b": {}}}' '{"roles": {"c d": {}}}'; do
+	rpc policy.load "$(jq -cn --arg t "$bad" '{text: $t}')" >/dev/null 2>&1 && fail "a bad policy is in force: $bad"
+done
+rpc policy.validate "$(jq -cn '{text: "["}')" >/dev/null 2>&1 && fail "a bad policy is valid"
+scrape >"$LAB_DIR/scrape"
+equal "refused" "$(grep '^sluice_policy_rejected_total' "$LAB_DIR/scrape" | sort | tr '\n' ' ')" \
+	'sluice_policy_rejected_total{code="json_syntax"} 1 sluice_policy_rejected_total{code="name_invalid"} 2 '
+equal "the last one" "$(sample sluice_policy_refused)" 1
+listed Gateway
+
+step "TCP that would not fit the tunnel is made to fit"
+tcp() { in_client alice timeout 2 bash -c 'exec 3<>/dev/tcp/10.20.0.10/8080'; }
+background ip netns exec "$SRV" /usr/bin/python3 -m http.server --bind 10.20.0.10 8080 >/dev/null 2>&1
+rpc authz.mode.set '{"default":"observe"}' >/dev/null || fail "observe"
+lab_wait 10 tcp || fail "no TCP"
+scrape >"$LAB_DIR/scrape"
+at_least "SYNs" "$(sample sluice_mss_clamped_total)" 1
 
 step "an answer is kept for a second"
 sleep 1.1

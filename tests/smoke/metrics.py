@@ -112,6 +112,9 @@ def by_rpc():
             put(f"sluice_log_{name}_total", s[field], sink=s["name"])
         for d in s["drops"]:
             put("sluice_log_dropped_events_total", d["records"], sink=s["name"], reason=d["reason"])
+    for w in call("sys.lcores")["lcores"]:
+        if w["role"] == "worker":
+            put("sluice_flow_table_full_packets_total", w["flow_full"], worker=str(w["index"]))
     policy = call("policy.status")
     put("sluice_policy_version", policy.get("version", 0))
     for peer in call("peer.list")["peers"]:

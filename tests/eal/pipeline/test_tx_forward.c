@@ -495,6 +495,7 @@ mss_towards_inside(void **state)
 	assert_int_equal(sl_load_be16(p + 42), 1380);
 	assert_true(fx_l4_csum_ok(p, 44));
 	rte_pktmbuf_free(m);
+	assert_int_equal(x->w->stats->lcore.mss_clamped, 1);
 }
 
 static void

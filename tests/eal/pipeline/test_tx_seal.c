@@ -601,6 +601,7 @@ mss_is_clamped(void **state)
 	fx_open(x, fx_frame(x, 0), 1, &s);
 	assert_int_equal(sl_load_be16(s.plain + 62), 1360);
 	assert_true(fx_l4_csum_ok(s.plain, 64));
+	assert_int_equal(x->w->stats->lcore.mss_clamped, 3);
 }
 
 int
