@@ -290,7 +290,7 @@ of_loop(FILE *f, const struct sl_call *c)
 	sl_prom_single(f, "sluice_control_oplog_head", "gauge", "newest seq", sl_store_head(s));
 	sl_prom_single(f, "sluice_control_oplog_oldest", "gauge", "oldest seq of the log",
 		       sl_store_oldest(s));
-	sl_prom_single(f, "sluice_control_epoch", "counter",
+	sl_prom_single(f, "sluice_control_epoch", "gauge",
 		       "number of the epoch; grows by a restore or a promotion", epoch.number);
 	sl_prom_single(f, "sluice_control_primary", "gauge", "1: this is the primary",
 		       sl_store_role(s) == SL_STORE_PRIMARY);

@@ -47,7 +47,6 @@ at_least "buffers" "$(sample 'sluice_mempool_size{pool="packets"}')" 1000
 at_most "buffers in use" "$(sample 'sluice_mempool_in_use{pool="packets"}')" "$(sample 'sluice_mempool_size{pool="packets"}')"
 at_least "flows" "$(sample 'sluice_flow_table_in_use{worker="0"}')" 1
 equal "room for flows" "$(sample 'sluice_flow_table_size{worker="0"}')" 65536
-if command -v promtool >/dev/null; then promtool check metrics <"$LAB_DIR/scrape" || fail "promtool finds faults"; fi
 
 step "they grow with traffic, to the packet"
 opened='sluice_wg_decrypt_packets_total{result="ok"}' a=$(sample "$opened")

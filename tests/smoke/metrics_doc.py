@@ -3,7 +3,8 @@
 
 metrics_doc.py scrape DOC SECTION[,SECTION...] FILE  a scrape: nothing that the page does not list, each with the type and labels of
                                                      the page; and all of these sections
-metrics_doc.py used DOC RULES DASHBOARD              alert rules and dashboard: nothing that the page does not list, no other labels"""
+metrics_doc.py used DOC RULES DASHBOARD              alert rules and dashboard: nothing that the page does not list, no other labels
+metrics_doc.py alerts RULES TESTS                    each alert has a test in which it fires; they pass, where there is a promtool"""
 
 import json
 import os
@@ -30,6 +31,13 @@ def load(path):
     return out
 
 
+def promtool(*args, text=None):
+    """What it has against something; "" without it."""
+    tool = shutil.which("promtool")
+    run = subprocess.run([tool, *args], input=text, capture_output=True, text=True) if tool else None
+    return f"promtool: {run.stdout}{run.stderr}" if run and run.returncode else ""
+
+
 def problems_of_scrape(doc, sections, text):
     from prometheus_client.parser import text_string_to_metric_families
 
@@ -54,6 +62,8 @@ def problems_of_scrape(doc, sections, text):
     for s in sections:
         for name in sorted(doc[s].keys() - there):
             yield f"{name} is listed and not exported"
+    if wrong := promtool("check", "metrics", text=text):
+        yield wrong
 
 
 def strings(s):
@@ -84,11 +94,8 @@ def problems_of_expr(listed, where, expr):
 
 
 def problems_of_rules(listed, path):
-    try:
-        import yaml
-    except ImportError:
-        print("no python3-yaml")
-        sys.exit(77)  # skipped
+    import yaml
+
     names = set()
     for group in yaml.safe_load(open(path, encoding="utf-8"))["groups"]:
         for r in group["rules"]:
@@ -105,9 +112,19 @@ def problems_of_rules(listed, path):
                 label for n, (_, labels) in listed.items() if n in r["expr"] for label in labels}
             for label in sorted(shown - known):
                 yield f"{where}: the summary shows {label}, which the result has not"
-    tool = shutil.which("promtool")
-    if tool and (run := subprocess.run([tool, "check", "rules", path], capture_output=True, text=True)).returncode:
-        yield f"promtool: {run.stdout}{run.stderr}"
+    if wrong := promtool("check", "rules", path):
+        yield wrong
+
+
+def problems_of_alerts(rules, tests):
+    import yaml
+
+    names = {r["alert"] for g in yaml.safe_load(open(rules, encoding="utf-8"))["groups"] for r in g["rules"]}
+    fire = {a["alertname"] for t in yaml.safe_load(open(tests, encoding="utf-8"))["tests"] for a in t["alert_rule_test"] if a.get("exp_alerts")}
+    for name in sorted(names ^ fire):
+        yield f"{name} has no test in which it fires" if name in names else f"a test of {name}, which is none"
+    if wrong := promtool("test", "rules", tests):
+        yield wrong
 
 
 def problems_of_dashboard(listed, path):
@@ -129,15 +146,30 @@ def problems_of_dashboard(listed, path):
 
 
 def main():
-    doc = load(sys.argv[2])
-    if sys.argv[1] == "scrape":
-        wrong = list(problems_of_scrape(doc, sys.argv[3].split(","), open(sys.argv[4], encoding="utf-8").read()))
+    how, *args = sys.argv[1:]
+    try:
+        import yaml  # noqa: F401
+    except ImportError:
+        how == "scrape" or skip("no python3-yaml")
+    if how == "alerts":
+        wrong = list(problems_of_alerts(*args))
     else:
+        doc = load(args[0])
         listed = {name: v for names in doc.values() for name, v in names.items()}
-        wrong = list(problems_of_rules(listed, sys.argv[3])) + list(problems_of_dashboard(listed, sys.argv[4]))
+    if how == "scrape":
+        wrong = list(problems_of_scrape(doc, args[1].split(","), open(args[2], encoding="utf-8").read()))
+    elif how == "used":
+        wrong = list(problems_of_rules(listed, args[1])) + list(problems_of_dashboard(listed, args[2]))
     for w in wrong:
         print(w, file=sys.stderr)
+    if how == "alerts" and not wrong and not shutil.which("promtool"):
+        skip("no promtool (package prometheus): whether the alerts fire is not tested")
     sys.exit(len(wrong) > 0)
+
+
+def skip(why):
+    print(why)
+    sys.exit(77)
 
 
 main()
