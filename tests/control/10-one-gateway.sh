@@ -40,9 +40,12 @@ begin=$(now_ms)
 add_peer alice 2
 lab_wait 5 rpc peer.get "{\"interface\":\"$LAB_ID\",\"peer\":\"alice\"}" || fail "the gateway does not know alice"
 took=$(($(now_ms) - begin))
-at_most "milliseconds until the gateway knows alice" "$took" 2000
+at_most "milliseconds until the gateway knows alice" "$took" 1000
 reach alice 10.20.0.10
-echo "   $took ms from the call until she is known, $(($(now_ms) - begin)) ms to the first answer (with the handshake)"
+all=$(($(now_ms) - begin)) cookies=$(rpc stats.get | jq .handshakes.cookies_tx)
+echo "   $took ms from the call until she is known, $all ms to the first answer (with the handshake), $cookies cookies sent"
+# a gateway that is short of CPU asks her for a cookie first, which takes her five seconds
+[ "$cookies" -gt 0 ] || at_most "milliseconds until the first answer" "$all" 1000
 handshakes=$(peer_of alice handshakes "$LAB_ID")
 
 step "changes elsewhere do not touch her session"
