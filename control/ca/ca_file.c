@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "ca_int.h"
+#include "sl_file.h"
 #include "sl_secret.h"
 
 static int
@@ -16,22 +17,6 @@ file_failed(struct sl_error *e, const char *path)
 	int err = errno ? errno : EIO;
 
 	return sl_fail(e, -err, "file", "", "%.200s: %s", path, strerror(err));
-}
-
-static int
-write_all(int fd, const char *text, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		text += n;
-		len -= (size_t)n;
-	}
-	return fsync(fd) ? -errno : 0;
 }
 
 int
@@ -46,12 +31,12 @@ ca_file_write(const char *path, const char *text, size_t len, unsigned mode, str
 	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return file_failed(e, tmp);
-	rc = write_all(fd, text, len);
+	rc = sl_file_put(fd, text, len);
 	if (rc == 0 && fchmod(fd, mode))
 		rc = -errno;
 	close(fd);
-	if (rc == 0 && rename(tmp, path))
-		rc = -errno;
+	if (rc == 0)
+		rc = rename(tmp, path) ? -errno : sl_file_sync_parent(path);
 	if (rc) {
 		unlink(tmp);
 		errno = -rc;
@@ -172,7 +157,7 @@ ca_record(const char *dir, const json_t *row, struct sl_error *e)
 		free(line);
 		return file_failed(e, path);
 	}
-	rc = write_all(fd, line, (size_t)len);
+	rc = sl_file_put(fd, line, (size_t)len);
 	close(fd);
 	free(line);
 	if (rc) {

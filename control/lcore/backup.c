@@ -8,6 +8,7 @@
 
 #include "backup_int.h"
 #include "gw.h"
+#include "sl_file.h"
 
 #define TRIES 20
 #define TRY_US 50000
@@ -90,8 +91,6 @@ write_new(const char *file, const char *text, size_t len, struct sl_error *e)
 {
 	char dir[BACKUP_PATH], base[BACKUP_PATH];
 	int rc = backup_split(file, dir, base, e), fd;
-	size_t done = 0;
-	ssize_t n = 1;
 
 	if (rc != 0)
 		return rc;
@@ -103,10 +102,9 @@ write_new(const char *file, const char *text, size_t len, struct sl_error *e)
 		sl_hint(e, "name another file, in a directory that is there");
 		return rc;
 	}
-	while (done < len && (n = write(fd, text + done, len - done)) > 0)
-		done += (size_t)n;
-	if (done < len || fsync(fd) != 0) {
-		rc = sl_fail(e, -EIO, "file", "", "%.300s: %s", file, strerror(errno));
+	rc = sl_file_put(fd, text, len);
+	if (rc < 0) {
+		rc = sl_fail(e, -EIO, "file", "", "%.300s: %s", file, strerror(-rc));
 		unlink(file);
 	}
 	close(fd);

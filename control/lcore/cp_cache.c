@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cp.h"
+#include "sl_file.h"
 
 #define FILE_NAME "control-cache"
 #define KEY_NAME "control-cache.key"
@@ -37,19 +38,17 @@ static int
 key_make(struct cp_cache *c, uint8_t key[32])
 {
 	int fd = open(c->key_file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0400);
-	ssize_t n;
+	int rc;
 
 	if (fd < 0)
 		return key_fail(c, strerror(errno));
 	randombytes_buf(key, 32);
-	n = write(fd, key, 32);
-	if (n != 32 || fsync(fd) != 0) {
-		close(fd);
-		unlink(c->key_file);
-		return key_fail(c, "cannot be written");
-	}
+	rc = sl_file_put(fd, key, 32);
 	close(fd);
-	return 0;
+	if (rc == 0)
+		return 0;
+	unlink(c->key_file);
+	return key_fail(c, strerror(-rc));
 }
 
 int

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "gw.h"
+#include "sl_file.h"
 
 static int
 fail_errno(struct sl_error *e, const char *reason, const char *what, const char *path)
@@ -31,53 +32,17 @@ gw_dir_make(const char *dir, struct sl_error *e)
 	return sl_fail(e, -ENOTDIR, "state_dir", "", "%s is not a directory", dir);
 }
 
-static int
-write_all(int fd, const char *text, size_t len)
-{
-	ssize_t n;
-
-	while (len > 0) {
-		n = write(fd, text, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		text += n;
-		len -= (size_t)n;
-	}
-	return fsync(fd);
-}
-
-static int
-sync_dir(const char *dir)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
-
-	if (fd < 0)
-		return -1;
-	rc = fsync(fd);
-	close(fd);
-	return rc;
-}
-
 int
 gw_file_stage(const char *dir, const char *name, const char *text, size_t len, struct sl_error *e)
 {
 	char tmp[4096];
-	int fd;
+	int rc = sl_file_stage(dir, name, text, len);
 
+	if (rc == 0)
+		return 0;
 	snprintf(tmp, sizeof(tmp), "%s/%s.new", dir, name);
-	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return fail_errno(e, "state_write", "cannot write", tmp);
-	if (write_all(fd, text, len) != 0) {
-		fail_errno(e, "state_write", "cannot write", tmp);
-		close(fd);
-		unlink(tmp);
-		return -EIO;
-	}
-	close(fd);
-	return 0;
+	errno = -rc;
+	return fail_errno(e, "state_write", "cannot write", tmp);
 }
 
 int
@@ -96,8 +61,11 @@ gw_file_replace(const char *dir, const char *name, struct sl_error *e)
 int
 gw_file_sync_dir(const char *dir, struct sl_error *e)
 {
-	if (sync_dir(dir) == 0)
+	int rc = sl_file_sync_dir(dir);
+
+	if (rc == 0)
 		return 0;
+	errno = -rc;
 	fail_errno(e, "state_write", "cannot write", dir);
 	return -EIO;
 }
@@ -138,14 +106,16 @@ gw_file_add(const char *dir, const char *name, const char *text, size_t len, str
 {
 	char path[4096];
 	off_t end;
-	int fd;
+	int fd, rc;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return fail_errno(e, "state_write", "cannot add to", path);
 	end = lseek(fd, 0, SEEK_END);
-	if (end < 0 || write_all(fd, text, len) != 0) {
+	rc = end < 0 ? -errno : sl_file_put(fd, text, len);
+	if (rc < 0) {
+		errno = -rc;
 		fail_errno(e, "state_write", "cannot add to", path);
 		if (end >= 0 && ftruncate(fd, end) != 0)
 			sl_log(SL_LOG_ERR, "state", "%s ends in a piece of an entry", path);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* config.show, config.save, config.load. */
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -9,6 +8,7 @@
 
 #include "key_file.h"
 #include "rpc_int.h"
+#include "sl_file.h"
 #include "sl_log.h"
 
 #define FILE_VERSION 1
@@ -128,25 +128,12 @@ write_calls(struct sl_ctl *ctl, FILE *f, json_t *left_out)
 	return n;
 }
 
-/** So that a power cut cannot take the new name away. */
-static int
-sync_dir(const char *file)
-{
-	char *copy = strdup(file);
-	int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	int rc = fd >= 0 ? fsync(fd) : -1;
-
-	if (fd >= 0)
-		close(fd);
-	free(copy);
-	return rc;
-}
-
 static long
 save(struct sl_ctl *ctl, const char *file, const char *tmp, json_t *left_out, struct sl_error *e)
 {
 	int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
+	int rc = 0;
 	long n;
 
 	if (!f)
@@ -156,8 +143,12 @@ save(struct sl_ctl *ctl, const char *file, const char *tmp, json_t *left_out, st
 		n = -errno;
 	if (fclose(f) && n >= 0)
 		n = -errno;
-	if (n >= 0 && (rename(tmp, file) || sync_dir(file)))
+	if (n >= 0 && rename(tmp, file))
 		n = -errno;
+	if (n >= 0)
+		rc = sl_file_sync_parent(file); /* a power cut cannot take the new name away */
+	if (rc < 0)
+		n = rc;
 	if (n >= 0)
 		return n;
 	errno = (int)-n;

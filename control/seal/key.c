@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sl_file.h"
 #include "sl_seal.h"
 #include "sl_secret.h"
 
@@ -28,14 +29,14 @@ write_seed(int fd, uint32_t owner, uint32_t group)
 {
 	char text[SL_KEY_HEX_LEN + 2];
 	uint8_t seed[SL_KEY_LEN];
-	int rc = 0;
+	int rc;
 
 	randombytes_buf(seed, sizeof(seed));
 	sl_key_to_hex(seed, text);
 	text[SL_KEY_HEX_LEN] = '\n';
-	if (write(fd, text, SL_KEY_HEX_LEN + 1) != SL_KEY_HEX_LEN + 1 || fsync(fd) < 0 ||
-	    (owner != UINT32_MAX && geteuid() != owner && fchown(fd, owner, group) != 0))
-		rc = errno != 0 ? errno : EIO;
+	rc = -sl_file_put(fd, text, SL_KEY_HEX_LEN + 1);
+	if (rc == 0 && owner != UINT32_MAX && geteuid() != owner && fchown(fd, owner, group) != 0)
+		rc = errno;
 	sl_wipe(text, sizeof(text));
 	sl_wipe(seed, sizeof(seed));
 	return rc;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Files of the store: whose they are, how they are made, copied and opened. */
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sl_file.h"
 #include "store_int.h"
 
 #define COPY_PAGES 512 /* a step of a copy: 2 MiB, then writers have their turn */
@@ -74,28 +74,15 @@ store_file_make(const char *path, struct sl_error *e)
 	return -err;
 }
 
-static int
-sync_one(const char *path, int flags)
-{
-	int fd = open(path, flags | O_CLOEXEC), rc = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (fsync(fd) < 0)
-		rc = -errno;
-	close(fd);
-	return rc;
-}
-
 int
 store_file_sync(const char *path, struct sl_error *e)
 {
-	char dir[STORE_PATH + 64];
-	int rc = sync_one(path, O_RDONLY);
+	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = fd >= 0 && fsync(fd) == 0 ? 0 : -errno;
 
-	snprintf(dir, sizeof(dir), "%s", path);
+	if (fd >= 0)
+		close(fd);
 	if (rc == 0)
-		rc = sync_one(dirname(dir), O_RDONLY | O_DIRECTORY);
+		rc = sl_file_sync_parent(path);
 	if (rc < 0)
 		return sl_fail(e, rc, "store_io", "", "%.200s: %s", path, strerror(-rc));
 	return 0;

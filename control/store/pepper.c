@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sl_file.h"
 #include "sl_secret.h"
 #include "sl_token.h"
 #include "store_int.h"
@@ -24,7 +25,7 @@ make(const char *file, struct sl_error *e)
 {
 	char text[SL_KEY_HEX_LEN + 2];
 	struct sl_pepper p;
-	int fd, rc = 0;
+	int fd, rc;
 
 	fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
@@ -32,8 +33,9 @@ make(const char *file, struct sl_error *e)
 	randombytes_buf(p.key, sizeof(p.key));
 	sl_key_to_hex(p.key, text);
 	text[SL_KEY_HEX_LEN] = '\n';
-	if (write(fd, text, SL_KEY_HEX_LEN + 1) != SL_KEY_HEX_LEN + 1 || fsync(fd) < 0)
-		rc = file_error(file, errno != 0 ? errno : EIO, e);
+	rc = sl_file_put(fd, text, SL_KEY_HEX_LEN + 1);
+	if (rc < 0)
+		file_error(file, -rc, e);
 	close(fd);
 	sl_wipe(text, sizeof(text));
 	sl_wipe(&p, sizeof(p));

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "sl_file.h"
 #include "sl_json.h"
 #include "sl_secret.h"
 
@@ -94,19 +95,15 @@ static int
 write_file(const char *path, const char *text, struct sl_error *e)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	size_t len = strlen(text);
-	int err = errno;
+	int rc = fd < 0 ? -errno : sl_file_put(fd, text, strlen(text));
 
-	if (fd >= 0 && write(fd, text, len) == (ssize_t)len && fsync(fd) == 0) {
+	if (fd >= 0)
 		close(fd);
+	if (rc == 0)
 		return 0;
-	}
-	if (fd >= 0) {
-		err = errno;
-		close(fd);
+	if (fd >= 0)
 		unlink(path);
-	}
-	return sl_fail(e, -err, "file", "", "%.200s: %s", path, strerror(err));
+	return sl_fail(e, rc, "file", "", "%.200s: %s", path, strerror(-rc));
 }
 
 /** Two rows of the code in one line of text; light on dark terminals, with the quiet zone. */
