@@ -429,18 +429,6 @@ must_equal(const json_t *want, const json_t *got, const char *what)
 /* --- runs --------------------------------------------------------------------------------------
  */
 
-static void
-restart(void)
-{
-	cx_stop();
-	fx_close(cx.f);
-	fx_open(cx.f);
-	fx_ports(cx.f);
-	fx_iface(cx.f, "wg0", 51820);
-	cx_start();
-	cx_turns(1000);
-}
-
 /* It dies after an acknowledgement and finds no source: nothing has changed. */
 static void
 crash(void)
@@ -448,7 +436,7 @@ crash(void)
 	json_t *before = dump(), *after;
 
 	cx.cp->cache_due = cx.cp->cache_due && chance(50);
-	restart();
+	cx_restart();
 	cx.f->now_ns += 4 * S;
 	cx.f->wall_ns += 4 * S;
 	cx_turns(100000);
@@ -473,7 +461,7 @@ compare_with_new(void)
 		unlink(path);
 	}
 	cx_start();
-	restart();
+	cx_restart();
 	assert_int_equal(cx.cp->epoch.number, 0);
 	snapshot();
 	after = dump();

@@ -176,22 +176,10 @@ test_suspended_stays(void **state)
  */
 
 static void
-restart(void)
-{
-	cx_stop();
-	fx_close(cx.f);
-	fx_open(cx.f);
-	fx_ports(cx.f);
-	fx_iface(cx.f, "wg0", 51820);
-	cx_start();
-	cx_turns(100);
-}
-
-static void
 test_restart_cache(void **state)
 {
 	begin();
-	restart();
+	cx_restart();
 	leap(4);
 	assert_true(enabled("alice"));
 	assert_true(cx.cp->stale_config);
@@ -206,7 +194,7 @@ test_restart_keeps_silence(void **state)
 	leap(23 * HOUR);
 	cx_stop();
 	cx_start();
-	restart();
+	cx_restart();
 	leap(4);
 	assert_true(enabled("alice"));
 	leap(2 * HOUR);
@@ -219,7 +207,7 @@ test_restart_closed(void **state)
 {
 	begin();
 	cx.config.boot_cache = false;
-	restart();
+	cx_restart();
 	leap(4);
 	assert_int_equal(cx.cp->n_peers, 0);
 	{
