@@ -1,72 +1,62 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "accepted_epoch.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
+
+#include "sl_file.h"
 
 #define FILE_NAME "epoch-accepted"
 #define FILE_PATH (CONTROL_PATH + 32)
 
-static int
-failed(const char *path, struct sl_error *e)
+bool
+accepted_epoch_is_id(const char *text)
 {
-	return sl_fail(e, -EIO, "state_io", "", "%.200s: %s", path, strerror(errno));
+	return strlen(text) == 32 && strspn(text, "0123456789abcdef") == 32;
 }
 
 static int
-sync_dir(const char *dir)
+line_of(const struct accepted_epoch *a, char out[ACCEPTED_EPOCH_LINE])
 {
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+	return snprintf(out, ACCEPTED_EPOCH_LINE, "%s %s %s %s\n", a->id, a->from, a->by, a->at);
+}
 
-	if (fd < 0)
-		return -1;
-	rc = fsync(fd);
-	close(fd);
-	return rc;
+bool
+accepted_epoch_parse(const char *text, struct accepted_epoch *out)
+{
+	char line[ACCEPTED_EPOCH_LINE];
+
+	if (sscanf(text, "%32s %32s %31s %31s", out->id, out->from, out->by, out->at) != 4)
+		return false;
+	line_of(out, line);
+	return strcmp(line, text) == 0 && accepted_epoch_is_id(out->id) &&
+	       accepted_epoch_is_id(out->from);
 }
 
 int
 accepted_epoch_write(const struct control_paths *p, const struct accepted_epoch *a,
 		     struct sl_error *e)
 {
-	char path[FILE_PATH], tmp[FILE_PATH];
-	FILE *f;
-	int fd;
-	bool ok;
+	char line[ACCEPTED_EPOCH_LINE];
+	int n = line_of(a, line), rc = sl_file_write(p->dir, FILE_NAME, line, (size_t)n);
 
-	snprintf(path, sizeof(path), "%s/" FILE_NAME, p->dir);
-	snprintf(tmp, sizeof(tmp), "%s/" FILE_NAME ".new", p->dir);
-	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	f = fd >= 0 ? fdopen(fd, "w") : NULL;
-	if (f == NULL) {
-		if (fd >= 0)
-			close(fd);
-		return failed(tmp, e);
-	}
-	ok = fprintf(f, "%s %s %s %s\n", a->id, a->from, a->by, a->at) > 0 && fflush(f) == 0 &&
-	     fsync(fd) == 0;
-	ok = fclose(f) == 0 && ok;
-	if (!ok || rename(tmp, path) != 0 || sync_dir(p->dir) != 0) {
-		failed(path, e);
-		unlink(tmp);
-		return e->err;
-	}
-	return 0;
+	if (rc == 0)
+		return 0;
+	return sl_fail(e, -EIO, "state_io", "", "%.200s/" FILE_NAME ": %s", p->dir, strerror(-rc));
 }
 
 bool
 accepted_epoch_read(const struct control_paths *p, struct accepted_epoch *out)
 {
-	char path[FILE_PATH];
+	char path[FILE_PATH], text[ACCEPTED_EPOCH_LINE + 1];
+	size_t n;
 	FILE *f;
-	bool ok;
 
 	snprintf(path, sizeof(path), "%s/" FILE_NAME, p->dir);
 	f = fopen(path, "re");
 	if (f == NULL)
 		return false;
-	ok = fscanf(f, "%32s %32s %31s %39s", out->id, out->from, out->by, out->at) == 4;
+	n = fread(text, 1, sizeof(text) - 1, f);
+	text[n] = '\0';
 	fclose(f);
-	return ok;
+	return accepted_epoch_parse(text, out);
 }

@@ -13,6 +13,12 @@ struct accepted_epoch {
 	char at[SL_TIME_STR]; /* when */
 };
 
+#define ACCEPTED_EPOCH_LINE (sizeof(struct accepted_epoch) + 8)
+
+/** @return are these the 32 hex digits of an epoch? */
+bool accepted_epoch_is_id(const char *text);
+/** The text of the file, "ID FROM BY AT\n". @return false: that is not what was written */
+bool accepted_epoch_parse(const char *text, struct accepted_epoch *out);
 /** It is on the disk when this returns. @return 0; -EIO state_io */
 int accepted_epoch_write(const struct control_paths *p, const struct accepted_epoch *a,
 			 struct sl_error *e);

@@ -12,12 +12,6 @@ const char control_epoch_usage[] =
 	"not (a former primary serves again), this takes it: all that the store has is replaced.\n"
 	"It is remembered until the store is in another epoch than now. The follower may run.\n";
 
-static bool
-is_id(const char *id)
-{
-	return strlen(id) == 32 && strspn(id, "0123456789abcdef") == 32;
-}
-
 static int
 accept_epoch(const struct control_paths *p, struct sl_store *s, const char *id, struct sl_error *e)
 {
@@ -62,7 +56,7 @@ control_epoch(const struct control_command *c, int argc, char **argv)
 		return rc;
 	if (strcmp(words[0], "accept") != 0)
 		return control_misuse_of(c, "accept is what there is", words[0]);
-	if (!is_id(words[1]))
+	if (!accepted_epoch_is_id(words[1]))
 		return control_misuse_of(c, "an epoch's id has 32 hex digits", words[1]);
 	s = control_open(o.state_dir, SL_STORE_READ, &p);
 	if (s == NULL)

@@ -23,6 +23,7 @@ int
 sl_seal_place_read(const char *file, struct sl_seal_chain *out)
 {
 	FILE *f = fopen(file, "re");
+	json_int_t n;
 	json_t *o;
 	int rc;
 
@@ -30,8 +31,8 @@ sl_seal_place_read(const char *file, struct sl_seal_chain *out)
 		return -errno;
 	o = json_loadf(f, JSON_REJECT_DUPLICATES, NULL);
 	fclose(f);
-	*out = (struct sl_seal_chain){
-		.n = (uint64_t)json_integer_value(json_object_get(o, "chain_n"))};
+	n = json_integer_value(json_object_get(o, "chain_n"));
+	*out = (struct sl_seal_chain){.n = n > 0 ? (uint64_t)n : 0};
 	snprintf(out->id, sizeof(out->id), "%s", sl_json_text(o, "chain_id"));
 	rc = sl_seal_hash_parse(sl_json_text(o, "chain"), out->hash) && out->n > 0 &&
 			     strlen(out->id) == SL_SEAL_ID_STR - 1

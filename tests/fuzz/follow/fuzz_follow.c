@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a follower gets of its source: 'r' and a row of the log, 's' and the objects of a snapshot;
- * 't' and the text of a token, which comes from anybody. What is taken leaves a whole store; what
+ * 't' and the text of a token, which comes from anybody; 'e' and the file that says which epoch
+ * somebody accepted. What is taken leaves a whole store; what
  * is refused leaves it as it was. */
 #include <sodium.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #include "../fuzz_store.h"
 #include "../require.h"
+#include "accepted_epoch.h"
 #include "sl_token.h"
 #include "store_int.h"
 
@@ -71,6 +73,18 @@ token(const char *text)
 	require(sl_token_check(store, &pepper, text, NULL, 1, &who) < 0);
 }
 
+static void
+accepted_epoch(const char *text)
+{
+	struct accepted_epoch *a = malloc(sizeof(*a)); /* so that a byte behind it is found */
+
+	require(a != NULL);
+	if (accepted_epoch_parse(text, a))
+		require(accepted_epoch_is_id(a->id) && accepted_epoch_is_id(a->from) &&
+			strlen(a->by) > 0 && strlen(a->at) > 0);
+	free(a);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -88,6 +102,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	v = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	if (data[0] == 't')
 		token(text);
+	if (data[0] == 'e')
+		accepted_epoch(text);
 	if (v != NULL && data[0] == 'r') {
 		begin();
 		row(v);

@@ -2,20 +2,19 @@
 /*
  * Records of an audit file that somebody may have written anew, a line each, the last one also as a
  * checkpoint that was kept: without the key no seal is believed; what is taken fits its chain.
+ * 'P' and the file where a sink notes its place: what is taken can be gone on from, and is written
+ * again as it was.
  */
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include "../require.h"
 #include "sl_seal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool ok)
-{
-	if (!ok)
-		__builtin_trap();
-}
 
 static void
 check(struct sl_seal_check *v, const uint8_t *line, size_t len)
@@ -35,6 +34,31 @@ check(struct sl_seal_check *v, const uint8_t *line, size_t len)
 	json_decref(o);
 }
 
+static void
+check_place(const uint8_t *data, size_t size)
+{
+	int fd = memfd_create("place", MFD_CLOEXEC), rc;
+	struct sl_seal_chain c, again = {0};
+	char file[32];
+	json_t *o;
+
+	require(fd >= 0 && write(fd, data, size) == (ssize_t)size);
+	snprintf(file, sizeof(file), "/proc/self/fd/%d", fd);
+	rc = sl_seal_place_read(file, &c);
+	require(rc == 0 || rc == -EINVAL);
+	if (rc == 0) {
+		require(c.n > 0 && c.n <= INT64_MAX && strlen(c.id) == SL_SEAL_ID_STR - 1);
+		o = sl_seal_place_json(&c);
+		require(o != NULL);
+		require(ftruncate(fd, 0) == 0 && lseek(fd, 0, SEEK_SET) == 0);
+		require(json_dumpfd(o, fd, 0) == 0 && sl_seal_place_read(file, &again) == 0);
+		require(c.n == again.n && strcmp(c.id, again.id) == 0 &&
+			memcmp(c.hash, again.hash, sizeof(c.hash)) == 0);
+		json_decref(o);
+	}
+	close(fd);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -47,6 +71,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size == 0 || sodium_init() < 0)
 		return 0;
+	if (data[0] == 'P') {
+		check_place(data + 1, size - 1);
+		return 0;
+	}
 	if (data[0] & 2) {
 		c.keys = nobodys;
 		c.n_keys = 1;
