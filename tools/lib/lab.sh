@@ -199,13 +199,18 @@ lab_wait() {
 # lab_client NAME N [v4|v6]: a namespace NAME with outer address 198.18.5.(10+N) and a stock WireGuard client whose inner
 # addresses are 10.7.0.N and fd00:7::N. The tunnel device is called after the lab's id and N. WG_GO chooses the program.
 lab_client() {
-	local name=$1 n=$2 ns=$LAB_ID-$1
+	lab_client_host "$1" "$2"
+	lab_client_up "$1" "$2" "${3:-v4}"
+}
+
+# lab_client_host NAME N: its network and its WireGuard, without peers and inner addresses.
+lab_client_host() {
+	local ns=$LAB_ID-$1 n=$2
 	lab_netns "$ns"
 	lab_veth "$ns" eth0 "$NET" "c$n"
 	ip -n "$NET" link set "c$n" master br0
 	lab_addr "$ns" eth0 "198.18.5.$((10 + n))/24" "2001:db8:5::$((10 + n))/64"
-	lab_client_start "$name" "$n"
-	lab_client_up "$name" "$n" "${3:-v4}"
+	lab_client_start "$1" "$n"
 }
 
 # lab_client_up NAME N [v4|v6]: addresses, routes and the gateway as peer.
