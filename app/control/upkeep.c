@@ -35,10 +35,13 @@ const char control_restore_usage[] =
 	"keeps them); those of gateways, followers and people stay, to be looked through.\n";
 
 const char control_promote_usage[] =
-	"Usage: sluice-control promote [--state-dir DIR]\n"
+	"Usage: sluice-control promote [--force] [--state-dir DIR]\n"
 	"\n"
 	"Makes this follower the primary, with a new epoch. The server must not run; start it\n"
-	"afterwards, and never start the former primary again: make it a follower with init.\n";
+	"afterwards, and never start the former primary again: make it a follower with init.\n"
+	"While something answers at the former primary's address it refuses, for there must not "
+	"be\n"
+	"two; --force goes on all the same.\n";
 
 const char control_compact_usage[] =
 	"Usage: sluice-control compact [--days N] [--rows N] [--state-dir DIR]\n"
@@ -250,10 +253,23 @@ control_restore(const struct control_command *c, int argc, char **argv)
 	return o.flag ? verify(words[0], o.json) : restore(&o, words[0]);
 }
 
+/** Two primaries take changes that only one of them has in the end. */
+static int
+check_alone(struct sl_store *s, struct sl_error *e)
+{
+	const char *primary = sl_store_primary(s);
+
+	if (sl_store_role(s) != SL_STORE_FOLLOWER || primary == NULL || !control_answers(primary))
+		return 0;
+	sl_fail(e, -EBUSY, "primary_lives", "", "the primary answers at %.200s", primary);
+	sl_hint(e, "stop it first; --force if what answers there is no primary any more");
+	return -EBUSY;
+}
+
 int
 control_promote(const struct control_command *c, int argc, char **argv)
 {
-	struct control_simple o = {0};
+	struct control_simple o = {.flag_name = "force"};
 	struct control_paths p;
 	struct sl_error e = {0};
 	struct sl_epoch epoch;
@@ -267,7 +283,9 @@ control_promote(const struct control_command *c, int argc, char **argv)
 	if (s == NULL)
 		return 1;
 	fd = control_lock(&p, &e);
-	rc = fd < 0 ? fd : sl_store_promote(s, &e);
+	rc = fd < 0 ? fd : o.flag ? 0 : check_alone(s, &e);
+	if (rc == 0)
+		rc = sl_store_promote(s, &e);
 	if (rc == 0)
 		rc = note(s, &p, "promote", "-", false, &e);
 	if (rc == 0) {

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/../smoke/lib.sh"
 DIR=$(mktemp -d)
 SERVER=
-trap '[ -z "$SERVER" ] || kill "$SERVER" 2>/dev/null; rm -rf "$DIR"' EXIT
+trap 'for p in $SERVER ${listener:-}; do kill "$p" 2>/dev/null; done; rm -rf "$DIR"' EXIT
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
 S=$DIR/state
 sc() { "$TOP/build/app/control/sluice-control" "$@"; }
@@ -153,6 +153,19 @@ refused 1 'catch up first' sc promote --state-dir "$F"
 cp "$DIR/b1" "$DIR/b3"
 sqlite3 "$DIR/b3" "UPDATE state SET role = 'follower'"
 sc restore "$DIR/b3" --state-dir "$F" >/dev/null || fail "restore of a follower"
+# not beside a primary that lives: something listens at its address
+/usr/bin/python3 -c 'import socket, time
+s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1], flush=True); time.sleep(60)' >"$DIR/port" &
+listener=$!
+for _ in {1..100}; do [ -s "$DIR/port" ] && break; sleep 0.1; done
+url="https://127.0.0.1:$(cat "$DIR/port")/"
+sqlite3 "$F/store.db" "UPDATE state SET primary_url = '$url'"
+refused 1 "the primary answers at $url" sc promote --state-dir "$F"
+equal "still a follower" "$(sc status --state-dir "$F" --json | jq -r .role)" follower
+cp -r "$F" "$DIR/forced"
+sc promote --force --state-dir "$DIR/forced" >/dev/null 2>&1 || fail "promote --force"
+kill "$listener"
+wait "$listener" 2>/dev/null
 sc promote --state-dir "$F" >/dev/null 2>&1 || fail promote
 equal "epoch of the promoted one" "$(sc status --state-dir "$F" --json | jq '[.role, .epoch.number]' -c)" '["primary",2]'
 refused 1 'primary already' sc promote --state-dir "$F"
