@@ -69,4 +69,4 @@ udp_ok alice 10.20.0.10 -l 4000
 udp_ok alice 10.20.0.10 -l 4000 -R
 ip -n "$LAB_ID-alice" link set "${LAB_ID}2" mtu 1500
 ping_all alice 10.20.0.10 3 -M dont -s 6000
-no_drops ${FATAL_DROPS/wg_index/} # wg_index: of her session with the gateway before
+no_fatal_drops wg_index

@@ -49,4 +49,4 @@ step "refused over TCP"
 error=$(in_gateway_rpc authz.mode.set '{"default":"observe"}' 2>&1) && fail "the mode is set over TCP"
 equal "reason" "$(jq -r .data.reason <<<"$error")" local_only_setting
 equal "read over TCP" "$(in_gateway_rpc authz.mode.get | jq -r .default)" observe
-no_fatal_drops
+no_fatal_drops wg_index

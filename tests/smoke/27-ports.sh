@@ -15,7 +15,7 @@ traffic() {
 		tcp_ok alice $a
 		tcp_ok alice $a -R
 	done
-	no_drops ${FATAL_DROPS/wg_index/} # wg_index: of her session with the gateway before
+	no_fatal_drops wg_index
 }
 started=
 with_port() {

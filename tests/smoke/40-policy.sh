@@ -133,4 +133,4 @@ lab_gateway
 equal "version after the restart" "$(rpc policy.status | jq .version)" 4
 lab_wait 10 in_client alice ping -c 1 -W 1 10.20.0.10 || fail "alice does not reach the server after the restart"
 ping_none bob 10.20.0.10 2
-no_fatal_drops
+no_fatal_drops wg_index

@@ -90,9 +90,11 @@ no_drops() {
 FATAL_DROPS="auth_fail replay wg_index wrong_interface wg_length hs_mac1 hs_invalid hs_unknown_peer hs_no_key hs_stale
 	inner_version inner_length inner_header spoofed_source headroom no_mbuf steer_full chained l4_checksum ip_checksum
 	ip_header ip_truncated park_timeout keypair_expired frag_outer"
+# no_fatal_drops [BUT]: none of them, but this one: wg_index where the gateway was started anew, for what a client sends before
+# they have shaken hands is of its session with the gateway before.
 no_fatal_drops() {
 	# shellcheck disable=SC2086
-	no_drops $FATAL_DROPS
+	no_drops ${FATAL_DROPS/${1:-nothing}/}
 }
 
 # --- traffic ----------------------------------------------------------------------------------------------------
