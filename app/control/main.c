@@ -61,6 +61,7 @@ main(int argc, char **argv)
 {
 	const struct rlimit no_core = {0, 0};
 	const char *word = argc > 1 ? argv[1] : "";
+	static char name[64]; /* as getopt_long() begins its messages */
 
 	umask(077);
 	sl_log_set_sink(log_line, NULL);
@@ -78,8 +79,11 @@ main(int argc, char **argv)
 		return 1;
 	}
 	for (size_t i = 0; i < SL_ARRAY_SIZE(commands); i++)
-		if (strcmp(word, commands[i].name) == 0)
+		if (strcmp(word, commands[i].name) == 0) {
+			snprintf(name, sizeof(name), "sluice-control %s", word);
+			argv[1] = name;
 			return commands[i].run(&commands[i], argc - 1, argv + 1);
+		}
 	if (word[0] != '\0')
 		fprintf(stderr, "sluice-control: there is no command \"%s\"\n", word);
 	help(stderr);

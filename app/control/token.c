@@ -250,6 +250,8 @@ do_revoke(const struct wish *w, const char *id)
 		sl_store_abort(t);
 	control_audit_close(&audit);
 	sl_store_close(s);
+	if (rc == -ENOENT && e.hint[0] == '\0')
+		sl_hint(&e, "sluice-control token list shows their IDs");
 	return rc < 0 ? control_fail(&e) : 0;
 }
 

@@ -40,8 +40,12 @@ lock_open(const char *path, struct sl_error *e)
 	struct stat st;
 	int err = errno;
 
-	if (fd < 0)
-		return sl_fail(e, -err, "lock_failed", "", "%s: %s", path, strerror(err));
+	if (fd < 0) {
+		sl_fail(e, -err, "lock_failed", "", "%s: %s", path, strerror(err));
+		if (err == EACCES)
+			sl_hint(e, "run as root");
+		return -err;
+	}
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
 	    st.st_uid == geteuid())
 		return fd;

@@ -721,6 +721,14 @@ load_all(struct loader *l)
 	return rc ? rc : load_authz(l, config_setting_get_member(root, "authz"));
 }
 
+static bool
+is_dir(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 static int
 load_file(const char *path, bool keyless, struct sl_config **out, struct sl_error *e)
 {
@@ -736,7 +744,8 @@ load_file(const char *path, bool keyless, struct sl_config **out, struct sl_erro
 	if (!config_read_file(&l.cfg, path)) {
 		if (config_error_type(&l.cfg) == CONFIG_ERR_FILE_IO) {
 			rc = sl_fail(e, -ENOENT, "file", "", "%s: %s", path,
-				     strerror(errno ? errno : EIO));
+				     is_dir(path) ? strerror(EISDIR)
+						  : strerror(errno ? errno : EIO));
 			sl_hint(e, "name another file with -c FILE; docs/examples/sluice.conf is a "
 				   "full example");
 		} else {

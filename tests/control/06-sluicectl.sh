@@ -105,6 +105,9 @@ ctl_fails 1 'length is 44, not 5 (field_range) at /public_key' peer add carol wg
 ctl_fails 2 'is missing' peer add carol
 ctl_fails 2 'takes no' peer set alice colour=red
 ctl_fails 2 'no command' frobnicate
+ctl_fails 2 'peer lst"' peer lst; has 'there are: peers, peer show, .*peer config$'
+(unset SLUICE_TOKEN_FILE; ctl_fails 1 unauthenticated peers; has 'remedy: --token-file') || exit 1
+SLUICE_CONTROL=https://127.0.0.1:1 ctl_fails 4 unreachable peers; has 'remedy: is sluice-control running'
 ctl_fails 2 'lost' peer add carol wg0 --new-key
 ctl_fails 6 'is there already' peer add carol wg0 --new-key --out "$DIR/alice-gw-a.conf"
 ctl_fails 1 secret_field peer set alice "addresses={\"private_key\":[]}"

@@ -55,6 +55,7 @@ ctl_fails peer.add interface="$LAB_ID" name=x public_key=short; says "bad key" p
 ctl_fails peer.add interface="$LAB_ID" name=x public_key="$(lab_pub bob)" allowed_ips=10.7.0.2/32; says "taken prefix" 10.7.0.2/32 alice
 ctl_fails peer.get interface="$LAB_ID" peer=nobody; says "unknown peer" nobody
 ctl_fails no.such.method; says "unknown method" no.such
+ctl_fails policy lod x; says "unknown command" 'there are: .*policy load'
 ctl_fails drops.get what=1; says "unknown parameter" what
 
 step "config.show rebuilds; config.save and config.load"

@@ -162,6 +162,16 @@ ask_and_show(struct rest *r, const struct op *op, const struct control_verb *v, 
 	return rc;
 }
 
+static void
+unknown(int argc, char **argv, struct sl_error *e)
+{
+	struct near n = {0};
+
+	for (unsigned i = 0; i < n_control_verbs; i++)
+		near_add(&n, control_verbs[i].words, argv[0]);
+	near_fail(&n, argc, argv, "operation", "sluicectl --control URL help", e);
+}
+
 int
 control_command(const struct rest_conf *conf, int argc, char **argv, bool json, struct sl_error *e)
 {
@@ -172,8 +182,7 @@ control_command(const struct rest_conf *conf, int argc, char **argv, bool json, 
 
 	taken = v ? taken : 1;
 	if (!op) {
-		sl_fail(e, -EINVAL, "usage", "", "no command or operation \"%.40s\"", argv[0]);
-		sl_hint(e, "sluicectl --control URL help");
+		unknown(argc, argv, e);
 		return EXIT_USAGE;
 	}
 	r = rest_open(conf, e);
@@ -228,9 +237,11 @@ control_help_about(int argc, char **argv)
 	int taken;
 	const struct control_verb *v = verb_find(argc, argv, &taken);
 	const struct op *op = op_find(v ? v->op : argv[0]);
+	struct sl_error e;
 
 	if (!op) {
-		fprintf(stderr, "sluicectl: error: no command or operation \"%.40s\"\n", argv[0]);
+		unknown(argc, argv, &e);
+		tell_error(&e);
 		return EXIT_USAGE;
 	}
 	if (v)

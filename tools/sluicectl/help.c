@@ -104,6 +104,7 @@ help_about(int argc, char **argv)
 	const struct sl_schema_method *m =
 		sl_schema_find(sl_schema_gateway, sl_schema_gateway_n, argv[0]);
 	bool found = false;
+	struct sl_error e;
 	char words[80];
 
 	if (m) {
@@ -126,7 +127,8 @@ help_about(int argc, char **argv)
 	}
 	if (found)
 		return EXIT_OK;
-	fprintf(stderr, "sluicectl: error: no command or method \"%.40s\"\n", words);
+	request_unknown(argc, argv, &e);
+	tell_error(&e);
 	return EXIT_USAGE;
 }
 

@@ -19,8 +19,8 @@ struct options {
 	char path[128];
 };
 
-static void
-tell(const struct sl_error *e)
+void
+tell_error(const struct sl_error *e)
 {
 	fprintf(stderr, "sluicectl: error: %s", e->message);
 	if (e->reason[0] && strcmp(e->reason, "usage") != 0)
@@ -343,7 +343,7 @@ main(int argc, char **argv)
 	else
 		rc = carry_out(&o, &r, &e);
 	if (rc && e.err)
-		tell(&e);
+		tell_error(&e);
 	json_decref(r.params);
 	return rc;
 }

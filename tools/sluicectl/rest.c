@@ -88,6 +88,8 @@ read_token(struct rest *r, const char *file, struct sl_error *e)
 
 	if (!f || fstat(fileno(f), &st)) {
 		sl_fail(e, -errno, "token_file", "", "%.200s: %s", file, strerror(errno));
+		sl_hint(e, "name the file of a token with --token-file or SLUICE_TOKEN_FILE; "
+			   "sluice-control token create prints one");
 		if (f)
 			fclose(f);
 		return -EINVAL;
@@ -285,6 +287,9 @@ perform(struct rest *r, const struct rest_call *c, const char *url, const char *
 	if (rc == CURLE_PEER_FAILED_VERIFICATION)
 		sl_hint(e, "--ca FILE names the authority that signed the control plane's "
 			   "certificate");
+	else
+		sl_hint(e, "is sluice-control running there? --control or SLUICE_CONTROL names "
+			   "the address of its REST API");
 	return EXIT_UNREACHABLE;
 }
 
@@ -335,5 +340,9 @@ rest_call(struct rest *r, const struct rest_call *c, struct rest_answer *a, stru
 	if (!a->json)
 		sl_fail(e, -EIO, "http", "", "the answer has status %ld and is no problem report",
 			status);
-	return a->json ? problem(status, a->json, e) : EXIT_FAILED;
+	rc = a->json ? problem(status, a->json, e) : EXIT_FAILED;
+	if (status == 401 && !r->token[0])
+		sl_hint(e, "--token-file or SLUICE_TOKEN_FILE names the file of a token, --cert "
+			   "and --key a client certificate");
+	return rc;
 }

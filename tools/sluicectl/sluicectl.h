@@ -54,6 +54,22 @@ void remote_close(struct remote *r); /* NULL allowed */
 int remote_call(struct remote *r, const char *method, json_t *params, json_t **result,
 		json_t **error, struct sl_error *e);
 
+/** Say it, with its remedy, on standard error (main.c). */
+void tell_error(const struct sl_error *e);
+
+/* --- near.c --------------------------------------------------------------------------------- */
+
+/** Commands that begin like words that are none. */
+struct near {
+	char text[160];
+};
+/** Note a command if it begins with the first of those words, and has room. */
+void near_add(struct near *n, const char *words, const char *first);
+/** "no command or WHAT ...", with what was noted, or else where to look, as the remedy.
+ * @return -EINVAL with `e` filled */
+int near_fail(const struct near *n, int argc, char **argv, const char *what, const char *help,
+	      struct sl_error *e);
+
 /* --- verbs.c -------------------------------------------------------------------------------- */
 
 #define VERB_ARGS 3
@@ -84,6 +100,8 @@ struct request {
 	json_t *params;
 };
 
+/** No verb and no method is called so. @return -EINVAL with `e` filled */
+int request_unknown(int argc, char **argv, struct sl_error *e);
 /** How many of argv's words a verb's one or two words match, 0: not this verb. */
 int words_match(const char *words, int argc, char **argv);
 /** Understand METHOD or a verb with its arguments. @return 0 or -EINVAL with `e` filled */

@@ -256,6 +256,16 @@ check_required(const struct request *r, struct sl_error *e)
 }
 
 int
+request_unknown(int argc, char **argv, struct sl_error *e)
+{
+	struct near n = {0};
+
+	for (unsigned i = 0; i < n_verbs; i++)
+		near_add(&n, verbs[i].words, argv[0]);
+	return near_fail(&n, argc, argv, "method", "sluicectl help", e);
+}
+
+int
 request_parse(struct request *r, int argc, char **argv, struct sl_error *e)
 {
 	const struct verb *v;
@@ -269,12 +279,8 @@ request_parse(struct request *r, int argc, char **argv, struct sl_error *e)
 		r->then = v->then;
 		r->file = v->file;
 	}
-	if (!r->method) {
-		sl_fail(e, -EINVAL, "command_unknown", "", "no command or method \"%.40s\"",
-			argv[0]);
-		sl_hint(e, "sluicectl help");
-		return -EINVAL;
-	}
+	if (!r->method)
+		return request_unknown(argc, argv, e);
 	r->params = json_object();
 	if (v)
 		rc = verb_args(r, v, argc - taken, argv + taken, e);
