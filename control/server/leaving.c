@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sl_json.h"
 #include "sl_log.h"
 
 #define DAY_S 86400
@@ -71,26 +72,85 @@ leaving_get(struct sl_store *s, const char *gateway, struct leaving *out, struct
 	return rc == SQLITE_DONE ? -ENOENT : failed(s, e);
 }
 
-int
-leaving_begin(struct sl_call *c, uint64_t rev, struct sl_error *e)
+/** What is kept of a request, and where it came from. */
+struct asked {
+	const char *gateway, *request, *uri, *body, *key, *actor, *source;
+	size_t body_len;
+	uint64_t rev;
+};
+
+static int
+enter(struct sl_store *s, const struct asked *a, const char *gone, struct sl_error *e)
 {
-	sqlite3_stmt *st = prepare(c->store,
+	sqlite3_stmt *st = prepare(s,
 				   "INSERT OR REPLACE INTO rest_leaving VALUES(?1, ?2, ?3, ?4, ?5, "
-				   "?6, ?7, ?8, ?9, '{}', 0)",
-				   c->arg[0]);
-	char from[SL_IP_STR];
-	const char *const texts[] = {c->id,  c->uri,	  c->text,
-				     c->key, c->who.name, sl_call_from(c, from)};
+				   "?6, ?7, ?8, ?9, ?10, 0)",
+				   a->gateway);
+	const char *const texts[] = {a->request, a->uri,    a->body, a->key,
+				     a->actor,	 a->source, gone};
 
 	if (st != NULL) {
-		sqlite3_bind_int64(st, 2, (sqlite3_int64)rev);
+		sqlite3_bind_int64(st, 2, (sqlite3_int64)a->rev);
 		sqlite3_bind_int64(st, 3, (sqlite3_int64)(sl_rest_wall_ns() / 1000000000));
 		for (int i = 0; i < (int)SL_ARRAY_SIZE(texts); i++)
 			sqlite3_bind_text(st, 4 + i, texts[i],
-					  texts[i] == c->text ? (int)c->text_len : -1,
+					  texts[i] == a->body ? (int)a->body_len : -1,
 					  SQLITE_STATIC);
 	}
-	return run(c->store, st, e);
+	return run(s, st, e);
+}
+
+int
+leaving_begin(struct sl_call *c, uint64_t rev, struct sl_error *e)
+{
+	char from[SL_IP_STR];
+	struct asked a = {.gateway = c->arg[0],
+			  .request = c->id,
+			  .uri = c->uri,
+			  .body = c->text,
+			  .body_len = c->text_len,
+			  .key = c->key,
+			  .actor = c->who.name,
+			  .source = sl_call_from(c, from),
+			  .rev = rev};
+
+	return enter(c->store, &a, "{}", e);
+}
+
+/** Of the answer so far this data store has only the part that all objects tell. */
+static char *
+gone_before(const char *gateway, const char *body)
+{
+	json_t *asked = json_loads(body, 0, NULL);
+	json_t *gone =
+		json_pack("{s:s, s:I}", "gateway", gateway, "certificates",
+			  (json_int_t)json_array_size(json_object_get(asked, "certificates")));
+	char *text = json_dumps(gone, JSON_COMPACT);
+
+	json_decref(gone);
+	json_decref(asked);
+	return text;
+}
+
+int
+leaving_enter(struct sl_store *s, const json_t *row, struct sl_error *e)
+{
+	struct asked a = {.gateway = sl_json_text(row, "gateway"),
+			  .request = sl_json_text(row, "request"),
+			  .uri = sl_json_text(row, "uri"),
+			  .body = sl_json_text(row, "body"),
+			  .key = json_string_value(json_object_get(row, "key")),
+			  .actor = sl_json_text(row, "actor"),
+			  .source = "-",
+			  .rev = (uint64_t)json_integer_value(json_object_get(row, "rev"))};
+	char *gone = gone_before(a.gateway, a.body);
+	int rc;
+
+	a.body_len = strlen(a.body);
+	rc = gone != NULL ? enter(s, &a, gone, e)
+			  : sl_fail(e, -ENOMEM, "no_memory", "", "no memory for what leaves");
+	free(gone);
+	return rc;
 }
 
 int

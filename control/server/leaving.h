@@ -17,6 +17,9 @@ int leaving_init(struct sl_store *s, struct sl_error *e);
 int leaving_get(struct sl_store *s, const char *gateway, struct leaving *out, struct sl_error *e);
 /** In a transaction: the first part, asked for by this call. @return 0, -EIO store_io */
 int leaving_begin(struct sl_call *c, uint64_t rev, struct sl_error *e);
+/** What another data store had begun, a row as leaving_walk tells it without its source.
+ * @return 0, -EIO store_io, -ENOMEM */
+int leaving_enter(struct sl_store *s, const json_t *row, struct sl_error *e);
 /** In a transaction: `gone` of all parts so far. @return 0, -EIO store_io, -ENOMEM */
 int leaving_note(struct sl_call *c, const json_t *gone, bool done, struct sl_error *e);
 void leaving_drop(struct sl_store *s, const char *gateway);

@@ -5,6 +5,7 @@
 
 #include "change.h"
 #include "leaving.h"
+#include "leaving_mark.h"
 #include "repl_view.h"
 
 /* Objects of one transaction while a gateway is taken out: subscribers, and whoever else changes
@@ -154,11 +155,15 @@ take_part(struct sl_call *c, struct sl_store_txn *t, struct stand *s, bool *all,
 			rc = sl_store_txn_get(t, SL_KIND_GATEWAY, c->arg[0], &s->rev, NULL);
 		if (rc == 0)
 			rc = leaving_begin(c, s->rev, e);
+		if (rc == 0)
+			rc = leaving_mark(c, t, s->rev, e);
 	} else if (rc == 0 && c->part == 0) {
 		rc = revoke_certificates(c, t, e);
 	}
 	if (rc == 0 && *all)
 		rc = sl_store_del(t, SL_KIND_GATEWAY, c->arg[0], SL_REV_ANY, e);
+	if (rc == 0 && *all && s->begun)
+		rc = leaving_unmark(t, c->arg[0], e);
 	if (rc != 0)
 		return rc;
 	c->on_rev = s->rev;
@@ -171,20 +176,34 @@ take_part(struct sl_call *c, struct sl_store_txn *t, struct stand *s, bool *all,
 	return *all && !s->begun ? 0 : leaving_note(c, c->out, *all, e);
 }
 
+/** The record is not the one that was shut: what was begun with that one is over. */
+static int
+forget(struct sl_call *c, struct sl_store_txn *t, const struct stand *s, struct sl_error *e)
+{
+	json_decref(c->out);
+	c->out = json_incref(s->l.gone);
+	leaving_drop(c->store, c->arg[0]);
+	return change_part(c, t, leaving_unmark(t, c->arg[0], e), e);
+}
+
 /** Between two parts somebody else took the rest, or the record is not the one that was shut. */
 static int
-was_ended(struct sl_call *c, const struct stand *s, struct sl_error *e)
+was_ended(struct sl_call *c, struct sl_store_txn *t, const struct stand *s, struct sl_error *e)
 {
+	bool ours = s->l.gone != NULL && s->l.rev == c->on_rev;
+	int rc = 0;
+
 	c->status = 200;
-	if (s->l.done && s->l.rev == c->on_rev) { /* another call like this one */
+	if (ours && !s->l.done)
+		rc = forget(c, t, s, e);
+	else
+		sl_store_abort(t);
+	if (rc != 0)
+		return rc;
+	if (ours && s->l.done) { /* another call like this one */
 		json_decref(c->out);
 		c->out = json_incref(s->l.gone);
 		return 0;
-	}
-	if (s->l.gone != NULL && !s->l.done && s->l.rev == c->on_rev) {
-		json_decref(c->out);
-		c->out = json_incref(s->l.gone);
-		leaving_drop(c->store, c->arg[0]);
 	}
 	if (!s->there) {
 		json_object_set_new(c->out, "seq",
@@ -216,8 +235,7 @@ sl_op_decommission_gateway(struct sl_call *c, struct sl_error *e)
 	if (rc == 0 && !s.there && c->part == 0)
 		rc = sl_call_not_found("gateway", c->arg[0], e);
 	if (rc == 0 && c->part > 0 && (!s.begun || s.rev != c->on_rev)) {
-		sl_store_abort(t);
-		rc = was_ended(c, &s, e);
+		rc = was_ended(c, t, &s, e);
 		json_decref(s.l.gone);
 		return rc;
 	}

@@ -13,6 +13,7 @@
 #include "head.h"
 #include "kept.h"
 #include "leaving.h"
+#include "leaving_mark.h"
 #include "problem.h"
 #include "reports.h"
 #include "resume.h"
@@ -331,6 +332,8 @@ open_all(struct sl_rest *r, const struct sl_rest_conf *c, struct sl_error *e)
 			rc = open_audit(r, e);
 		if (rc == 0)
 			rc = leaving_init(c->store, e);
+		if (rc == 0)
+			rc = leaving_adopt(c->store, e);
 	}
 	if (rc == 0)
 		rc = open_threads(r, e);

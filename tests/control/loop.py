@@ -350,6 +350,37 @@ def in_parts(c, key_of=None):
     fail("nothing of it is gone")
 
 
+def begun_at(f):
+    """The follower knows that gw-2 is being taken out."""
+    for _ in range(3000):
+        if f.call("GET", "/settings/decommissions").status == 200:
+            return
+        time.sleep(0.01)
+    fail("the follower never heard of it")
+
+
+def gone(c):
+    for _ in range(6000):
+        if c.call("GET", "/gateways/gw-2").status == 404:
+            return
+        time.sleep(0.01)
+    fail("it does not go on")
+
+
+def promoted(f):
+    step("a follower that is promoted meanwhile goes on too")
+    subprocess.run([restlib.CONTROL, "promote", "--state-dir", f.dir], check=True, capture_output=True)
+    before = refers(f, "peer")
+    if not before:
+        fail("the follower had it all")
+    f.start("--mode", "primary")
+    gone(f)
+    equal("what refers to it", (refers(f, "peer"), refers(f, "allocation")), (0, 0))
+    f.want(404, "GET", "/settings/decommissions")
+    a = f.want(200, "POST", "/gateways/gw-2/decommission", {"reason": "test"}, headers={"Idempotency-Key": "gone-1"}).json()
+    equal("what went since", (a["gateway"], a["peers"]), ("gw-2", before))
+
+
 def interrupted(c):
     step("a gateway is changed while it is taken out: it stays")
     t, got = in_parts(c)
@@ -359,16 +390,28 @@ def interrupted(c):
     equal("it is there", c.want(200, "GET", "/gateways/gw-2").json()["enabled"], True)
     if "decommission" in c.want(200, "GET", "/gateways/gw-2/status").json():
         fail("it still leaves")
+    c.want(404, "GET", "/settings/decommissions")
     left = refers(c, "peer"), refers(c, "allocation")
+    f = restlib.follower(c.page, c, c, "follow-1")
+    try:
+        while f.call("GET", "/readyz", token=None).status != 200:  # it has no tokens yet
+            time.sleep(0.05)
+        f.want(200, "GET", f"/peers?limit=1&at_seq={c.seq()}")
+        killed(c, f, left)
+        promoted(f)
+    finally:
+        f.clean()
+
+
+def killed(c, f, left):
     step("kill -9 while a gateway is taken out: it goes on by itself")
     t, got = in_parts(c, "gone-1")
+    begun_at(f)
     c.stop(signal.SIGKILL)
+    f.stop()
     t.join()
     c.start()
-    for _ in range(6000):
-        if c.call("GET", "/gateways/gw-2").status == 404:
-            break
-        time.sleep(0.01)
+    gone(c)
     a = c.want(200, "POST", "/gateways/gw-2/decommission", {"reason": "test"}, headers={"Idempotency-Key": "gone-1"}).json()
     equal("what went, over both", (a["peers"], a["allocations"]), left)
     equal("and the log ends with it", a["seq"], c.seq())

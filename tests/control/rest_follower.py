@@ -5,14 +5,13 @@ got it?", what is left when the primary is gone, promotion."""
 import base64
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
 import time
 
 import restlib
-from restlib import equal, fail, furnish, key, step
+from restlib import equal, fail, follower, furnish, key, step
 
 
 class Gateway:
@@ -64,22 +63,6 @@ class Gateway:
                 at = max(at, p.get("scope_seq", 0))
         self.send("repl.ack", {"node": self.name, "seq": at, "serving_seq": at})
         return at
-
-
-def follower(page, primary, source, name):
-    f = restlib.Control(page, name)
-    state = os.path.join(f.dir, "state")
-    f.dir = state
-    out = subprocess.run([restlib.CONTROL, "init", "--follower", "--primary", "https://control.example.net:7443", "--pepper",
-                          os.path.join(primary.dir, "pepper"), "--state-dir", state], capture_output=True, text=True, check=False)
-    if out.returncode:
-        fail(f"init of {name}: {out.stdout}{out.stderr}")
-    shutil.copy(primary.ca(), os.path.join(state, "tls", "ca.pem"))
-    subprocess.run([restlib.SLUICECTL, "ca", "issue", os.path.join(primary.dir, "ca"), "--kind", "control", "--name", name, "--host", "127.0.0.1",
-                    "--out", os.path.join(state, "tls", "control")], check=True, capture_output=True)
-    f.token = primary.token
-    f.start("--mode", "follower", "--source", f"127.0.0.1:{source.repl}", "--heartbeat", "1")
-    return f
 
 
 def same(a, b):

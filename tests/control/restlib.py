@@ -233,6 +233,22 @@ class Control:
             return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1])
 
 
+def follower(page, primary, source, name):
+    f = Control(page, name)
+    state = os.path.join(f.dir, "state")
+    f.dir = state
+    out = subprocess.run([CONTROL, "init", "--follower", "--primary", "https://control.example.net:7443", "--pepper",
+                          os.path.join(primary.dir, "pepper"), "--state-dir", state], capture_output=True, text=True, check=False)
+    if out.returncode:
+        fail(f"init of {name}: {out.stdout}{out.stderr}")
+    shutil.copy(primary.ca(), os.path.join(state, "tls", "ca.pem"))
+    subprocess.run([SLUICECTL, "ca", "issue", os.path.join(primary.dir, "ca"), "--kind", "control", "--name", name, "--host", "127.0.0.1",
+                    "--out", os.path.join(state, "tls", "control")], check=True, capture_output=True)
+    f.token = primary.token
+    f.start("--mode", "follower", "--source", f"127.0.0.1:{source.repl}", "--heartbeat", "1")
+    return f
+
+
 def free_port():
     import socket
     with socket.socket() as s:

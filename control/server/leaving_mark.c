@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "leaving_mark.h"
+
+#include <stdio.h>
+
+#include "leaving.h"
+#include "sl_json.h"
+#include "sl_log.h"
+
+#define NAME "decommissions"
+
+static int
+no_memory(struct sl_error *e)
+{
+	return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for what leaves");
+}
+
+/** The marks of all others. New reference, NULL: no memory. */
+static json_t *
+others(const json_t *body, const char *gateway)
+{
+	json_t *list = json_array(), *row;
+	size_t i;
+
+	json_array_foreach (json_object_get(body, "value"), i, row) {
+		if (strcmp(sl_json_text(row, "gateway"), gateway) != 0 &&
+		    json_array_append(list, row) != 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+/** @param rows taken over, NULL: no memory */
+static int
+put(struct sl_store_txn *t, json_t *rows, struct sl_error *e)
+{
+	bool none = json_array_size(rows) == 0;
+	json_t *body = rows != NULL ? json_pack("{s:o}", "value", rows) : NULL;
+	int rc;
+
+	if (body == NULL)
+		rc = no_memory(e);
+	else if (none)
+		rc = sl_store_del(t, SL_KIND_SETTING, NAME, SL_REV_ANY, e);
+	else
+		rc = sl_store_put(t, SL_KIND_SETTING, NAME, SL_REV_ANY, body, e);
+	json_decref(body);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+int
+leaving_mark(struct sl_call *c, struct sl_store_txn *t, uint64_t rev, struct sl_error *e)
+{
+	json_t *was = NULL, *rows, *row;
+	int rc;
+
+	(void)sl_store_txn_get(t, SL_KIND_SETTING, NAME, NULL, &was);
+	rows = others(was, c->arg[0]);
+	row = json_pack("{s:s, s:I, s:s, s:s, s:s%, s:s*, s:s}", "gateway", c->arg[0], "rev",
+			(json_int_t)rev, "request", c->id, "uri", c->uri, "body", c->text,
+			c->text_len, "key", c->key, "actor", c->who.name);
+	if (rows != NULL && json_array_append_new(rows, row) != 0) {
+		json_decref(rows);
+		rows = NULL;
+	}
+	rc = put(t, rows, e);
+	json_decref(was);
+	return rc;
+}
+
+int
+leaving_unmark(struct sl_store_txn *t, const char *gateway, struct sl_error *e)
+{
+	json_t *was = NULL;
+	int rc;
+
+	if (sl_store_txn_get(t, SL_KIND_SETTING, NAME, NULL, &was) != 0)
+		return 0;
+	rc = put(t, others(was, gateway), e);
+	json_decref(was);
+	return rc;
+}
+
+/** Its record is the one that was shut, and this data store knows nothing of it. */
+static bool
+is_news(struct sl_store *s, const json_t *row)
+{
+	const char *gateway = sl_json_text(row, "gateway");
+	struct leaving l;
+	struct sl_error e;
+	uint64_t rev = 0;
+	int rc = leaving_get(s, gateway, &l, &e);
+
+	json_decref(l.gone);
+	return rc == -ENOENT && sl_store_get(s, SL_KIND_GATEWAY, gateway, &rev, NULL) == 0 &&
+	       rev == (uint64_t)json_integer_value(json_object_get(row, "rev"));
+}
+
+int
+leaving_adopt(struct sl_store *s, struct sl_error *e)
+{
+	json_t *body = NULL, *row;
+	size_t i;
+	int rc = sl_store_get(s, SL_KIND_SETTING, NAME, NULL, &body);
+
+	if (rc == -ENOENT)
+		return 0;
+	if (rc != 0)
+		return sl_fail(e, rc, "store_io", "", "setting %s cannot be read", NAME);
+	json_array_foreach (json_object_get(body, "value"), i, row) {
+		if (rc == 0 && is_news(s, row)) {
+			sl_log(SL_LOG_NOTICE, "rest", "gateway %s was being taken out by %s",
+			       sl_json_text(row, "gateway"), sl_json_text(row, "actor"));
+			rc = leaving_enter(s, row, e);
+		}
+	}
+	json_decref(body);
+	return rc;
+}
