@@ -54,11 +54,12 @@ enum sl_flow_flags {
 		128, /* peer to peer at the receiver's home: judged at the sender, no records */
 };
 
-/** Beside the flags; what concerns records. */
+/** Beside the flags; what concerns records, and the next hop. */
 enum sl_flow_note {
 	SL_FLOW_LOG = 1,       /* the deciding rule wants records of it */
 	SL_FLOW_OBSERVED = 2,  /* the mode of its last packets was observe */
 	SL_FLOW_NO_PREFIX = 4, /* ... and no mode prefix held its target */
+	SL_FLOW_WAY_B = 8,     /* `nh` is of packets whose source is side b */
 };
 
 enum sl_flow_tcp {
@@ -80,16 +81,17 @@ struct sl_flow {
 	uint8_t flags;		      /* enum sl_flow_flags */
 	uint8_t tcp;		      /* enum sl_flow_tcp */
 	uint8_t why;		      /* enum sl_why */
-	uint8_t used;
+	uint8_t note : 7;	      /* enum sl_flow_note */
+	uint8_t used : 1;
 	uint32_t hash;
-	/* line 1 */
+	/* line 1: what each packet counts, and where it leaves */
 	uint64_t packets[2], bytes[2]; /* initiator's, responder's */
 	uint64_t start_ns;
-	uint32_t rule, peer_id;
+	uint32_t way_gen; /* the user's, of `nh`: low half of the root's by which it was found */
+	uint32_t peer_id;
 	uint32_t src_stamp, peer_stamp;
 	uint16_t role, zone, target;
-	uint8_t note; /* enum sl_flow_note */
-	uint8_t pad;
+	uint16_t nh; /* the user's, next hop of what leaves the tunnel; 0: not known */
 	/* line 2 */
 	uint64_t folded_packets, folded_bytes; /* what the aggregate has already */
 	uint32_t noted_tick;		       /* of the last deny or would-deny record */
@@ -97,7 +99,7 @@ struct sl_flow {
 	uint32_t rule_id, role_id;	       /* of the document; 0: none */
 	uint32_t listed[2], next[2], prev[2];  /* lists of the peers at its ends: the user's */
 	uint32_t agg_hash;		       /* the user's, of its aggregate; 0: not yet known */
-	uint32_t pad2;
+	uint32_t rule;			       /* in the tables of policy_gen */
 } SL_ALIGNED(SL_CACHE_LINE);
 _Static_assert(sizeof(struct sl_flow) == 3 * SL_CACHE_LINE, "three lines");
 

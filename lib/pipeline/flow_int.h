@@ -61,7 +61,7 @@ struct sl_question {
 struct sl_authz {
 	struct sl_worker *w;
 	const struct sl_policy_view *v;
-	uint32_t policy_gen, who_gen;
+	uint32_t policy_gen, who_gen, way_gen;
 	unsigned n;
 	bool observe;  /* no packet can meet the mode enforce */
 	bool moved;    /* entries came or went since the burst was looked up */

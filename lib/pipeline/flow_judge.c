@@ -181,7 +181,8 @@ write_verdict(const struct sl_authz *a, struct sl_flow *f, const struct sl_judge
 	f->peer_stamp = j->peer_stamp;
 	f->rule_id = rule != NULL ? rule->id : 0;
 	f->role_id = s != NULL && j->role < s->n_roles ? s->roles[j->role].id : 0;
-	f->note = (uint8_t)((f->note & ~SL_FLOW_LOG) | (log ? SL_FLOW_LOG : 0));
+	f->note &= (uint8_t)~SL_FLOW_LOG;
+	f->note |= log ? SL_FLOW_LOG : 0;
 }
 
 /** @param k the key that the tuple's addresses stand in */
@@ -465,6 +466,26 @@ as_packet(struct sl_authz *a, unsigned i)
 	sl_authz_look(a, i);
 }
 
+/**
+ * Where a packet leaves the tunnel: as was found for its flow by this root, else stage forward
+ * finds it and keeps it. It follows from the root, the interface and the destination alone, and in
+ * each direction a flow has one destination; an ICMP error goes elsewhere than the flow that
+ * carries it.
+ */
+static inline void
+know_way(const struct sl_authz *a, unsigned i, const struct sl_flow *f)
+{
+	struct sl_meta *meta = sl_meta(a->m[i]);
+
+	if ((meta->flags & SL_PKT_FROM_TUNNEL) == 0 || sl_unlikely(a->kind[i] != SL_AUTHZ_FLOW))
+		return;
+	if (sl_likely(f->way_gen == a->way_gen && /* roots change in seconds, packets come in us */
+		      ((f->note & SL_FLOW_WAY_B) != 0) == (a->side[i] != 0)))
+		meta->nh = f->nh;
+	else
+		meta->flow = sl_flow_at(a->w->flows, f) + 1;
+}
+
 void
 sl_authz_look(struct sl_authz *a, unsigned i)
 {
@@ -500,6 +521,7 @@ sl_authz_look(struct sl_authz *a, unsigned i)
 	else {
 		count_lookup(a, i, true);
 		sl_authz_settle(a, i, f);
+		know_way(a, i, f);
 	}
 }
 

@@ -204,11 +204,13 @@ is_special(const struct sl_meta *meta)
 static void
 find_keys(struct sl_authz *a)
 {
-	const struct sl_meta *meta;
+	struct sl_meta *meta;
 	unsigned i;
 
 	for (i = 0; i < a->n; i++) {
 		meta = sl_meta(a->m[i]);
+		meta->nh = 0; /* see know_way() */
+		meta->flow = 0;
 		a->kind[i] = sl_meta_is_quiet(meta) ? SL_AUTHZ_QUIET : SL_AUTHZ_FLOW;
 		a->asked[i] = 0;
 		if (sl_unlikely(is_special(meta))) { /* few of the packets of a network */
@@ -294,6 +296,7 @@ sl_stage_authz(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[])
 	a.v = v;
 	a.policy_gen = v->set != NULL ? (uint32_t)v->set->generation : 0;
 	a.who_gen = v->who != NULL ? (uint32_t)v->who->generation : 0;
+	a.way_gen = (uint32_t)w->root->generation;
 	a.observe = only_observe(&w->root->authz);
 	for (i = 0; i < in->n; i += a.n) {
 		a.n = SL_MIN(in->n - i, (unsigned)SL_BURST);

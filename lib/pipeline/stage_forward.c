@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A judged packet from a tunnel: to the gateway itself, to another peer (isolation), or by the
- * interface's routes to the inside. */
-#include "send_int.h"
+/*
+ * A judged packet from a tunnel: to the gateway itself, to another peer (isolation), or by the
+ * interface's routes to the inside. What goes to the inside does so by one next hop as long as the
+ * root is the same: its flow keeps it (stage authz), and none of the tables is asked again.
+ */
+#include "flow_int.h"
 
 struct view {
+	bool asks; /* for some packet the tables are to be asked */
 	const struct sl_iface_view *f[SL_BURST];
-	const struct sl_att *att[SL_BURST]; /* the inside of f, or NULL */
+	const struct sl_att *att[SL_BURST]; /* the inside of f, or NULL; these are of those alone */
 	uint32_t peer[SL_BURST];	    /* whose AllowedIPs hold the destination */
 	uint32_t nh[SL_BURST];
 	uint32_t other; /* bit i: AllowedIPs of another interface on the same inside */
@@ -25,19 +29,23 @@ find_peers_and_routes(struct sl_worker *w, struct rte_mbuf **m, unsigned n, stru
 	uint8_t version;
 	unsigned i;
 
+	v->asks = false;
 	sl_lookup_begin(&peer, v->peer, n);
 	sl_lookup_begin(&route, v->nh, n);
 	for (i = 0; i < n; i++) {
 		v->f[i] = f = sl_pkt_iface(w, m[i]);
 		v->att[i] = NULL;
-		if (f == NULL)
+		if (sl_likely(sl_meta(m[i])->nh != 0) || f == NULL) /* known: all but the first */
 			continue;
+		v->asks = true;
 		v->att[i] = sl_root_att(w->root, f->inside_att);
 		version = sl_meta(m[i])->version;
 		dst = sl_pkt_dst(m[i]);
 		sl_lookup_add(&peer, sl_iface_peers(f, version), version, dst, i);
 		sl_lookup_add(&route, sl_iface_routes(f, version), version, dst, i);
 	}
+	if (sl_likely(!v->asks)) /* see above */
+		return;
 	sl_lookup_run(&peer);
 	sl_lookup_run(&route);
 }
@@ -53,6 +61,8 @@ find_others(struct sl_worker *w, struct rte_mbuf **m, unsigned n, struct view *v
 	uint8_t version;
 
 	v->other = 0;
+	if (sl_likely(!v->asks)) /* as above */
+		return;
 	for (i = 0; i < n; i++)
 		if (v->att[i] != NULL)
 			ifaces = SL_MAX(ifaces, v->att[i]->n_ifaces);
@@ -120,6 +130,36 @@ is_confined(uint8_t version, const uint8_t *dst)
 	return dst[0] == 0xff || (dst[0] == 0xfe && (dst[1] & 0xc0) == 0x80);
 }
 
+static inline bool
+is_addr(uint8_t version, const uint8_t *x, const uint8_t *y)
+{
+	return version == 4 ? memcmp(x, y, 4) == 0 : memcmp(x, y, 16) == 0;
+}
+
+/** Where the flow's next packets go. What stands at its place may be another one by now. */
+static void
+keep_way(struct sl_worker *w, struct rte_mbuf *m, uint32_t nh)
+{
+	const struct sl_meta *meta = sl_meta(m);
+	const uint8_t *src = sl_pkt_src(m), *dst = sl_pkt_dst(m);
+	struct sl_flow *f;
+	bool from_b;
+
+	if (meta->flow == 0 || nh > UINT16_MAX)
+		return;
+	f = sl_flow_get(w->flows, meta->flow - 1);
+	from_b = is_addr(meta->version, f->key.a, dst);
+	if (!f->used || f->key.iface != meta->iface_id || f->key.version != meta->version ||
+	    !is_addr(meta->version, from_b ? f->key.a : f->key.b, dst) ||
+	    !is_addr(meta->version, from_b ? f->key.b : f->key.a, src))
+		return;
+	f->note &= (uint8_t)~SL_FLOW_WAY_B;
+	f->note |= from_b ? SL_FLOW_WAY_B : 0;
+	f->nh = (uint16_t)nh;
+	f->way_gen = (uint32_t)w->root->generation;
+}
+
+/** By a next hop, whatever state it is in now. */
 static bool
 to_inside(struct sl_worker *w, struct rte_mbuf *m, const struct sl_iface_view *f, uint32_t nh,
 	  struct hop_cache *c, struct sl_vec out[])
@@ -129,10 +169,6 @@ to_inside(struct sl_worker *w, struct rte_mbuf *m, const struct sl_iface_view *f
 	if (nh != c->id) {
 		sl_nh_read(w->dp->nhs, nh, &c->hop);
 		c->id = nh;
-	}
-	if (sl_unlikely(is_confined(meta->version, sl_pkt_dst(m)))) {
-		sl_vec_drop(&out[SL_NODE_DROP], m, SL_DROP_NO_ROUTE);
-		return false;
 	}
 	if (sl_unlikely(c->hop.type != SL_NH_HOST && c->hop.type != SL_NH_GLEAN)) {
 		if (c->hop.type == SL_NH_BLACKHOLE) /* silent by intent */
@@ -160,10 +196,10 @@ to_inside(struct sl_worker *w, struct rte_mbuf *m, const struct sl_iface_view *f
 	return true;
 }
 
-/** @return true if the packet went on */
+/** The tables were asked. @return true if the packet went on */
 static bool
-leave(struct sl_worker *w, struct rte_mbuf *m, const struct view *v, unsigned i,
-      struct hop_cache *c, struct sl_vec out[])
+find_way(struct sl_worker *w, struct rte_mbuf *m, const struct view *v, unsigned i,
+	 struct hop_cache *c, struct sl_vec out[])
 {
 	const struct sl_iface_view *f = v->f[i];
 	uint8_t version = sl_meta(m)->version;
@@ -183,7 +219,22 @@ leave(struct sl_worker *w, struct rte_mbuf *m, const struct view *v, unsigned i,
 	}
 	if (v->peer[i] != SL_LPM_NONE)
 		return to_peer(w, m, v->peer[i], out);
+	if (is_confined(version, sl_pkt_dst(m))) {
+		sl_vec_drop(&out[SL_NODE_DROP], m, SL_DROP_NO_ROUTE);
+		return false;
+	}
+	keep_way(w, m, v->nh[i]);
 	return to_inside(w, m, f, v->nh[i], c, out);
+}
+
+/** @return true if the packet went on */
+static inline bool
+leave(struct sl_worker *w, struct rte_mbuf *m, const struct view *v, unsigned i,
+      struct hop_cache *c, struct sl_vec out[])
+{
+	if (sl_likely(sl_meta(m)->nh != 0 && v->f[i] != NULL)) /* see find_peers_and_routes() */
+		return to_inside(w, m, v->f[i], sl_meta(m)->nh, c, out);
+	return find_way(w, m, v, i, c, out);
 }
 
 void

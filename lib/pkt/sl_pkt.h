@@ -71,8 +71,10 @@ struct sl_meta {
 	union {
 		uint32_t index;	   /* receiver index of a type 4 */
 		uint32_t icmp_mtu; /* drop MTU: what the ICMP error is to announce */
+		uint32_t flow;	   /* AUTHZ to FORWARD: place of the flow that is to keep the next
+				      hop, and one; 0: none */
 	};
-	uint32_t nh; /* next hop chosen */
+	uint32_t nh; /* next hop chosen; at FORWARD 0: not yet */
 	uint32_t frag_id;
 	union {
 		uint64_t counter; /* of a type 4; types 1-3 in a lane to hs: arrival (the worker's
