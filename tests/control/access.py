@@ -5,6 +5,7 @@ are revoked, tokens that are deleted, a gateway that is taken out, and the alarm
 import json
 import os
 import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -34,6 +35,39 @@ def serial(cert):
 def not_after(cert):
     r = subprocess.run(["openssl", "x509", "-in", cert, "-noout", "-enddate"], capture_output=True, text=True, check=True)
     return ssl.cert_time_to_seconds(r.stdout.strip().split("=")[1])
+
+
+ORDER_P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+def other_signature(cert, out):
+    """The same certificate with the other signature that ECDSA has for it, (r, n - s): valid, and of another fingerprint."""
+    text = open(cert + ".pem", encoding="ascii").read()
+    der = ssl.PEM_cert_to_DER_cert(text[:text.index("-----END") + 25] + "\n")
+    def number(v):
+        b = v.to_bytes(33, "big").lstrip(b"\0")
+        b = b"\0" + b if b[0] & 0x80 else b
+        return bytes([2, len(b)]) + b
+    head = 4  # of the outer sequence: 30 82 .. ..
+    inner = der[head:]
+    tbs = 4 + int.from_bytes(inner[2:4], "big")
+    algorithm = 2 + inner[tbs + 1]
+    sig = inner[tbs + algorithm:]
+    if der[:2] != b"\x30\x82" or inner[:2] != b"\x30\x82" or sig[0] != 3:
+        fail("the certificate is laid out otherwise")
+    rs = sig[3:]  # 03 len 00
+    n_r = rs[3]
+    r, s = int.from_bytes(rs[4:4 + n_r], "big"), int.from_bytes(rs[6 + n_r:], "big")
+    pair = number(r) + number(ORDER_P256 - s)
+    pair = bytes([0x30, len(pair)]) + pair
+    body = inner[:tbs + algorithm] + bytes([3, len(pair) + 1, 0]) + pair
+    with open(out + ".pem", "w", encoding="ascii") as f:
+        f.write(ssl.DER_cert_to_PEM_cert(b"\x30\x82" + len(body).to_bytes(2, "big") + body))
+    shutil.copyfile(cert + ".key", out + ".key")
+    os.chmod(out + ".key", 0o600)
+    if ssl.PEM_cert_to_DER_cert(open(out + ".pem", encoding="ascii").read()) == der:
+        fail("it is the same certificate")
+    return out
 
 
 class Gateway:
@@ -122,12 +156,17 @@ def revocation(c):
     a, b = issue(c, "gw-a"), issue(c, "gw-b")
     ga, gb, idle = Gateway(c, a).in_use("gw-a"), Gateway(c, b).in_use("gw-b"), Gateway(c, a)
     equal("idle", idle.ask("auth.whoami", {})["result"]["bound"], "gw-a")
+    twin = other_signature(a, os.path.join(c.dir, "twin"))
+    gt = Gateway(c, twin)
+    equal("with its other signature", gt.ask("auth.whoami", {})["result"]["bound"], "gw-a")
     c.want(422, "PUT", "/revocations/cert:0x12", {"reason": "no serial"})
     c.want(422, "PUT", "/revocations/token:0123456789", {}, reason="delete_token")
     c.want(201, "PUT", "/revocations/cert:" + serial(a + ".pem"), {"reason": "stolen"})
     ga.ends()
     idle.ends("revoked")
+    gt.ends("revoked")
     refused(c, "gw-a", "certificate_refused", cert=a)
+    refused(c, "gw-a", "certificate_refused", cert=twin)
     equal("gw-b", "result" in gb.ask("rpc.ping", {}), True)
     step("its next certificate is taken")
     ca(c, "renew", a + ".pem")
