@@ -340,6 +340,40 @@ test_put_again(void **state)
 	assert_true(cx_has_peer("bob"));
 }
 
+/* The list for the control plane is made in pieces, and what it stands at may go meanwhile. */
+static void
+test_blocked_in_pieces(void **state)
+{
+	struct sl_replica_obj gone = {.kind = SL_KIND_PEER, .text = "{}"};
+	json_t *names = json_array();
+	unsigned n = 0, pieces = 1;
+	char id[32];
+
+	cx_snapshot(10, CX_BASE);
+	gone.id = id;
+	for (unsigned i = 0; i < 1200; i++) {
+		if (i == 700)
+			cx_txn(11, "{'op':'del','kind':'peer','id':'bob','rev':5}");
+		snprintf(id, sizeof(id), "gone-%u", i);
+		cp_tomb_add(cx.cp, &gone, 3, 10);
+	}
+	cx_restore_backup(2, CX_BASE);
+	assert_int_equal(cx.cp->n_tombs, 1201);
+	cp_tomb_look(cx.cp);
+	assert_true(cp_tomb_look_on(cx.cp, &n, names));
+	assert_int_equal(n, 0);
+	snprintf(id, sizeof(id), "%s", cx.cp->look->id);
+	assert_int_equal(sl_cp_tombstone_confirm(cx.cp, "peer", id, &cx.f->e), 0);
+	assert_string_not_equal(cx.cp->look->id, id);
+	while (cp_tomb_look_on(cx.cp, &n, names))
+		pieces++;
+	assert_in_range(pieces, 2, 4);
+	assert_int_equal(n, 1);
+	assert_int_equal(json_array_size(names), 1);
+	assert_string_equal(json_string_value(json_array_get(names, 0)), "peer/bob");
+	json_decref(names);
+}
+
 /* A rule that denied may come back: that opens nothing. */
 static void
 test_deny_rule_comes_back(void **state)
@@ -761,6 +795,7 @@ main(int argc, char **argv)
 		T(backup_brings_nobody_back),
 		T(scope_brings_nobody_back),
 		T(put_again),
+		T(blocked_in_pieces),
 		T(deny_rule_comes_back),
 		T(deny_rule_was_allow),
 		T(allow_rule_was_deny),
