@@ -491,6 +491,17 @@ sl_cp_tombstone_confirm(struct sl_cp *cp, const char *kind, const char *id, stru
 	return 0;
 }
 
+int
+sl_cp_saved(struct sl_cp *cp, struct sl_error *e)
+{
+	bool done = cp_tomb_poll(cp);
+
+	if (!cp->tombs_fail)
+		return done ? 0 : 1;
+	*e = cp->tomb_write->e;
+	return e->err;
+}
+
 void
 cp_tomb_save(struct sl_cp *cp)
 {

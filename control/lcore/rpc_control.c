@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* control.*: the link to the control plane. */
+#include <stdlib.h>
+
 #include "rpc_int.h"
 #include "sl_cp.h"
 
@@ -44,6 +46,63 @@ sl_rpc_h_control_resync(void *user, const struct sl_rpc_caller *caller, const vo
 	return 0;
 }
 
+/* --- accepting an epoch -------------------------------------------------------------------------
+ */
+
+/** Somebody who is answered when a restart would not forget it. */
+struct accepted {
+	struct accepted *next;
+	struct sl_rpc_later *later;
+};
+
+static void
+answer_accepted(struct sl_ctl *ctl, int rc, const struct sl_error *e)
+{
+	struct accepted *a, *next;
+
+	for (a = ctl->accepted; a; a = next) {
+		next = a->next;
+		sl_rpc_answer(a->later, rc, NULL, e);
+		free(a);
+	}
+	ctl->accepted = NULL;
+}
+
+void
+ctl_accepted_poll(struct sl_ctl *ctl)
+{
+	struct sl_error e = {0};
+	int rc;
+
+	if (!ctl->accepted)
+		return;
+	rc = sl_cp_saved(ctl->cp, &e);
+	if (rc < 0)
+		sl_hint(&e, "it is accepted until sluiced ends: make room, then see that "
+			    "control.status has the epoch before a restart");
+	if (rc <= 0)
+		answer_accepted(ctl, rc, &e);
+}
+
+/** @return SL_RPC_LATER, or 0: who asks waits for the return, and for no disk */
+static int
+accepted_later(struct sl_ctl *ctl, const struct sl_rpc_caller *caller)
+{
+	struct sl_rpc_later *later = sl_rpc_later(caller);
+	struct accepted *a = later ? calloc(1, sizeof(*a)) : NULL;
+
+	if (!later)
+		return 0;
+	if (!a) {
+		sl_rpc_answer(later, 0, NULL, NULL);
+		return SL_RPC_LATER;
+	}
+	a->later = later;
+	a->next = ctl->accepted;
+	ctl->accepted = a;
+	return SL_RPC_LATER;
+}
+
 int
 sl_rpc_h_control_epoch_accept(void *user, const struct sl_rpc_caller *caller,
 			      const struct sl_rpc_control_epoch_accept *p, json_t **result,
@@ -54,9 +113,10 @@ sl_rpc_h_control_epoch_accept(void *user, const struct sl_rpc_caller *caller,
 
 	(void)result;
 	rc = rc ? rc : sl_cp_epoch_accept(ctl->cp, p->id, e);
-	if (rc == 0)
-		ctl_event(ctl, caller, "control_epoch_accept", json_pack("{s:s}", "id", p->id));
-	return rc;
+	if (rc)
+		return rc;
+	ctl_event(ctl, caller, "control_epoch_accept", json_pack("{s:s}", "id", p->id));
+	return accepted_later(ctl, caller);
 }
 
 int
@@ -198,6 +258,10 @@ sl_ctl_begin_control(struct sl_ctl *ctl, struct event_base *base, struct sl_erro
 void
 sl_ctl_end_control(struct sl_ctl *ctl)
 {
+	struct sl_error e;
+
+	sl_fail(&e, -ECANCELED, "ending", "", "sluiced ends: the epoch may be accepted, or not");
+	answer_accepted(ctl, e.err, &e);
 	sl_cp_free(ctl->cp);
 	ctl->cp = NULL;
 }

@@ -133,6 +133,8 @@ int ctl_ask_ready(struct sl_ctl *ctl, struct sl_rpc_later *later, const struct e
 		  ctl_ready_fn done, void *ctx, struct sl_error *e);
 /** Go on with questions that are answered later. */
 void ctl_questions_poll(struct sl_ctl *ctl);
+/** Answer those who accepted an epoch, once that is on disk. */
+void ctl_accepted_poll(struct sl_ctl *ctl);
 void ctl_questions_free(struct sl_ctl *ctl);
 /** Let long lines and answers be read and written beside the loop. */
 void ctl_work_begin(struct sl_ctl *ctl, struct sl_rpc *rpc);

@@ -137,6 +137,7 @@ sl_ctl_poll(struct sl_ctl *ctl)
 	ctl_flows_poll(ctl);
 	if (ctl->cp)
 		sl_cp_poll(ctl->cp);
+	ctl_accepted_poll(ctl);
 	sl_remote_poll(ctl->remote);
 }
 

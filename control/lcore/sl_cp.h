@@ -66,6 +66,10 @@ void sl_cp_problems(struct sl_cp *cp, json_t *problems);
 void sl_cp_resync(struct sl_cp *cp);
 /** Take the epoch that was refused, or one to come with this id. -ENOENT epoch_unknown */
 int sl_cp_epoch_accept(struct sl_cp *cp, const char *id, struct sl_error *e);
+/** Is what sl_cp_epoch_accept() was told on disk, with all that came with it? Starts the writing.
+ * @return 1: it is on its way; 0: it is; negative errno with `e`: the disk does not take it. It
+ * counts all the same, until the process ends, and is tried again */
+int sl_cp_saved(struct sl_cp *cp, struct sl_error *e);
 /** Visit what was deleted: {kind, id, epoch, seq, rev, time, blocks}; from the `after`-th on.
  * @return how many there are */
 unsigned sl_cp_tombstones(struct sl_cp *cp, unsigned after, unsigned limit, json_t *list);

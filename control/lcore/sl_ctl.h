@@ -38,6 +38,7 @@ struct sl_ctl {
 	void *work;		      /* rpc_work.c: the thread beside the loop */
 	void *uploads;		      /* rpc_policy.c: documents that come in parts */
 	struct sl_cp *cp;	      /* NULL: no control plane */
+	void *accepted;		      /* rpc_control.c: answers that wait for the disk */
 	struct sl_remote *remote;     /* NULL: no remote control */
 	struct sl_metrics *metrics;   /* NULL: nobody can scrape */
 	const struct sl_turns *turns; /* of the loop; NULL: not counted */

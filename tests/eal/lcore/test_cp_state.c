@@ -628,7 +628,8 @@ accept_lower(void)
 	cx_restore_backup(5, CX_BASE);
 	assert_int_equal(cp_sub_ops.epoch(cx.cp, &e, &cx.f->e), -EPERM);
 	assert_int_equal(sl_cp_epoch_accept(cx.cp, e.id, &cx.f->e), 0);
-	cx_turns(100);
+	while (sl_cp_saved(cx.cp, &cx.f->e) == 1)
+		fx_turn(cx.f);
 	return e;
 }
 

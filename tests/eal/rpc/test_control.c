@@ -5,6 +5,7 @@
 
 #include "cp.h"
 #include "rpc_fixture.h"
+#include "rpc_int.h"
 
 static struct rx r;
 static struct sl_config_cp config;
@@ -234,6 +235,52 @@ test_methods(void **state)
 		   "managed_by_control", "/interface");
 }
 
+static void
+keep_answer(void *ctx, char *text)
+{
+	free(*(char **)ctx);
+	*(char **)ctx = text;
+}
+
+/** Let the link take an epoch that it refused. @return malloc'ed answer, NULL: none yet */
+static char *
+accept_epoch(char **told)
+{
+	static const char line[] = "{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": "
+				   "\"control.epoch.accept\", \"params\": {\"id\": "
+				   "\"11111111111111111111111111111111\"}}";
+	struct sl_epoch e = {.number = 4, .id = "11111111111111111111111111111111"};
+
+	r.ctl.cp->accepted = (struct sl_epoch){0}; /* of the time before */
+	r.ctl.cp->seen = (struct sl_epoch){.number = 5, .id = "22222222222222222222222222222222"};
+	assert_int_equal(cp_sub_ops.epoch(r.ctl.cp, &e, &r.e), -EPERM);
+	assert_non_null(sl_rpc_line_start(r.rpc, &rx_unix, line, strlen(line), keep_answer, told));
+	return *told;
+}
+
+/* Who lets an epoch in is answered when the disk has it, or will not take it. */
+static void
+test_epoch_accepted(void **state)
+{
+	char *told = NULL;
+
+	assert_null(accept_epoch(&told));
+	ctl_accepted_poll(&r.ctl);
+	assert_non_null(told);
+	assert_non_null(strstr(told, "\"result\""));
+	free(told);
+	told = NULL;
+	r.ctl.cp->state_dir = strdup("/nonexistent");
+	assert_null(accept_epoch(&told));
+	while (told == NULL) {
+		ctl_accepted_poll(&r.ctl);
+		fx_turn(&r.fx);
+	}
+	assert_null(strstr(told, "\"result\""));
+	assert_non_null(strstr(told, "/nonexistent"));
+	free(told);
+}
+
 /* From afar nobody lets anything back in. */
 static void
 test_local_only(void **state)
@@ -256,8 +303,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_push),	   T(test_push_again), T(test_push_unanswered),
-		T(test_push_lost), T(test_methods),    T(test_local_only),
+		T(test_push),	 T(test_push_again), T(test_push_unanswered), T(test_push_lost),
+		T(test_methods), T(test_local_only), T(test_epoch_accepted),
 	};
 
 	fx_start("test_rpc_control");
