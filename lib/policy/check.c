@@ -5,20 +5,6 @@
 #include "model_int.h"
 
 static int
-cmp_name(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
-static int
-cmp_id(const void *a, const void *b)
-{
-	const uint32_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
-static int
 cmp_net(const void *a, const void *b)
 {
 	return pol_cmp_place(a, b);
@@ -54,7 +40,7 @@ check_names(struct pol_check *c, struct pol_ref *refs, const char *first, size_t
 		if (rc < 0)
 			return rc;
 	}
-	twin = pol_sort(refs, n, cmp_name);
+	twin = pol_sort(refs, n, pol_cmp_name);
 	if (twin == NULL)
 		return 0;
 	return sl_fail(c->e, -EEXIST, "name_invalid",
@@ -67,7 +53,7 @@ static int
 check_ids(struct pol_check *c, size_t n, const char *kind, const char *reason,
 	  const char *(*name)(const struct sl_policy *p, uint32_t at))
 {
-	const struct pol_ref *twin = pol_sort(c->scratch, n, cmp_id);
+	const struct pol_ref *twin = pol_sort(c->scratch, n, pol_cmp_id);
 
 	if (twin == NULL)
 		return 0;

@@ -73,6 +73,20 @@ pol_find(const struct pol_ref *r, size_t n, const char *name)
 }
 
 int
+pol_cmp_name(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+int
+pol_cmp_id(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+int
 pol_cmp_place(const struct sl_pol_place *a, const struct sl_pol_place *b)
 {
 	int d = sl_ip_cmp(&a->prefix.ip, &b->prefix.ip);

@@ -35,6 +35,9 @@ int pol_no_memory(struct sl_error *e);
 const struct pol_ref *pol_sort(struct pol_ref *r, size_t n, pol_cmp cmp);
 /** @return place of the object with this name in sorted refs, UINT32_MAX: none */
 uint32_t pol_find(const struct pol_ref *r, size_t n, const char *name);
+/** For pol_sort(), qsort() and bsearch(): names, ids (uint32_t). */
+int pol_cmp_name(const void *a, const void *b);
+int pol_cmp_id(const void *a, const void *b);
 int pol_cmp_place(const struct sl_pol_place *a, const struct sl_pol_place *b);
 
 /** Name of a zone, target or role. */

@@ -4,24 +4,10 @@
 
 #include "model_int.h"
 
-static int
-cmp_name(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
-static int
-cmp_id(const void *a, const void *b)
-{
-	const uint32_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
 static bool
 has_id(const uint32_t *ids, size_t n, uint32_t id)
 {
-	return bsearch(&id, ids, n, sizeof(*ids), cmp_id) != NULL;
+	return bsearch(&id, ids, n, sizeof(*ids), pol_cmp_id) != NULL;
 }
 
 /** Ids that the document writes, sorted. @return how many */
@@ -33,7 +19,7 @@ written_ids(const struct sl_policy *p, uint32_t *ids)
 	for (unsigned i = 0; i < p->n_roles; i++)
 		if (p->roles[i].id != 0)
 			ids[n++] = p->roles[i].id;
-	qsort(ids, n, sizeof(*ids), cmp_id);
+	qsort(ids, n, sizeof(*ids), pol_cmp_id);
 	return n;
 }
 
@@ -43,7 +29,7 @@ sort_known(struct pol_ref *refs, const struct sl_pol_role_id *known, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
 		refs[i] = (struct pol_ref){.p = known[i].name, .at = i};
-	pol_sort(refs, n, cmp_name);
+	pol_sort(refs, n, pol_cmp_name);
 }
 
 /** The lowest ids that nobody has or had, in the order of the document. */
@@ -88,7 +74,7 @@ sl_policy_keep_role_ids(struct sl_policy *p, const struct sl_pol_role_id *known,
 	}
 	for (unsigned i = 0; i < n; i++)
 		ids[written + i] = known[i].id;
-	qsort(ids, written + n, sizeof(*ids), cmp_id);
+	qsort(ids, written + n, sizeof(*ids), pol_cmp_id);
 	give_new_ids(p, ids, written + n);
 	free(refs);
 	free(ids);
