@@ -231,7 +231,9 @@ capture_stop() {
 # ten_clients_traffic NAME...: pings of all at once, TCP of the first three beside them (servers at 5201 to 5203).
 ten_clients_traffic() {
 	local c pid=() i=0 n=20
-	reach "$1" 10.20.0.10 # the server's address is resolved: only a few packets wait for that
+	# the server's addresses are resolved: only a few packets wait for that
+	reach "$1" 10.20.0.10
+	reach "$1" fd00:20::10
 	step "handshakes and first packets of $# clients at once"
 	for c in "$@"; do
 		in_client "$c" ping -c 1 -W 15 10.20.0.10 >/dev/null 2>&1 &
