@@ -350,21 +350,16 @@ def in_parts(c, key_of=None):
     fail("nothing of it is gone")
 
 
-def begun_at(f):
-    """The follower knows that gw-2 is being taken out."""
-    for _ in range(3000):
-        if f.call("GET", "/settings/decommissions").status == 200:
+def until(c, path, status, text):
+    for _ in range(6000):
+        if c.call("GET", path).status == status:
             return
         time.sleep(0.01)
-    fail("the follower never heard of it")
+    fail(text)
 
 
 def gone(c):
-    for _ in range(6000):
-        if c.call("GET", "/gateways/gw-2").status == 404:
-            return
-        time.sleep(0.01)
-    fail("it does not go on")
+    until(c, "/gateways/gw-2", 404, "it does not go on")
 
 
 def promoted(f):
@@ -406,7 +401,7 @@ def interrupted(c):
 def killed(c, f, left):
     step("kill -9 while a gateway is taken out: it goes on by itself")
     t, got = in_parts(c, "gone-1")
-    begun_at(f)
+    until(f, "/settings/decommissions", 200, "the follower never heard of it")
     c.stop(signal.SIGKILL)
     f.stop()
     t.join()
