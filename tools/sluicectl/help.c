@@ -44,7 +44,8 @@ help_all(void)
 	puts("\nMethods (docs/rpc.md):");
 	for (unsigned i = 0; i < sl_schema_gateway_n; i++)
 		printf("  %-20s %s\n", sl_schema_gateway[i].name, sl_schema_gateway[i].summary);
-	puts("\nExit status: 0 done, 1 error, 2 wrong usage, 4 no gateway there, 5 not found, "
+	puts("\nExit status: 0 done, 1 error, 2 wrong usage, 3 audit verify: whole, but "
+	     "not all vouched for, 4 no gateway there, 5 not found, "
 	     "6 exists already.");
 }
 
@@ -166,6 +167,25 @@ complete_method(const char *words, const struct sl_schema_method *m)
 	puts("\" ;;");
 }
 
+/** Commands that ask no gateway, and what may follow. */
+static const struct local {
+	const char *first, *second, *list;
+} locals[] = {{"audit", "verify", "--key --kept"},
+	      {"ca", "init", ""},
+	      {"ca", "issue", ""},
+	      {"ca", "renew", ""},
+	      {"ca", "list", ""},
+	      {"token", "new", "--role --days"}};
+
+/** Second words of the local commands. */
+static void
+complete_local(const char *first, size_t n)
+{
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(locals); i++)
+		if (strlen(locals[i].first) == n && strncmp(locals[i].first, first, n) == 0)
+			printf(" %s", locals[i].second);
+}
+
 /** Second words of the verbs that begin with the first word of verb i; told once. */
 static void
 complete_second(unsigned i)
@@ -179,6 +199,16 @@ complete_second(unsigned i)
 	for (unsigned j = 0; j < n_verbs; j++)
 		if (strncmp(verbs[j].words, verbs[i].words, n) == 0 && verbs[j].words[n] == ' ')
 			printf(" %s", verbs[j].words + n + 1);
+	complete_local(verbs[i].words, n);
+	puts("\" ;;");
+}
+
+/** A word that no verb begins with. */
+static void
+complete_first(const char *word)
+{
+	printf("\t\"%s\") list=\"", word);
+	complete_local(word, strlen(word));
 	puts("\" ;;");
 }
 
@@ -201,7 +231,7 @@ help_completion(void)
 	     "\t\tesac\n"
 	     "\tdone\n"
 	     "\tcase \"${words[0]}\" in");
-	fputs("\t\"\") list=\"-s --tcp --tls --instance -j help", stdout);
+	fputs("\t\"\") list=\"-s --tcp --tls --instance -j help ca token", stdout);
 	for (unsigned i = 0; i < n_verbs; i++) {
 		size_t n = strcspn(verbs[i].words, " ");
 
@@ -214,6 +244,8 @@ help_completion(void)
 	for (unsigned i = 0; i < n_verbs; i++)
 		if (strchr(verbs[i].words, ' '))
 			complete_second(i);
+	complete_first("ca");
+	complete_first("token");
 	for (unsigned i = 0; i < sl_schema_gateway_n; i++)
 		complete_method(sl_schema_gateway[i].name, &sl_schema_gateway[i]);
 	puts("\tesac\n"
@@ -223,6 +255,9 @@ help_completion(void)
 			complete_method(verbs[i].words,
 					sl_schema_find(sl_schema_gateway, sl_schema_gateway_n,
 						       verbs[i].method));
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(locals); i++)
+		printf("\t\"%s %s\") list=\"%s\" ;;\n", locals[i].first, locals[i].second,
+		       locals[i].list);
 	puts("\tesac\n"
 	     "\tCOMPREPLY=($(compgen -W \"$list\" -- \"$cur\"))\n"
 	     "\t[[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace\n"
@@ -230,5 +265,5 @@ help_completion(void)
 	     "\tcase \"$cur\" in *=*) COMPREPLY=(\"${COMPREPLY[@]#\"${cur%\"${cur##*=}\"}\"}\") ;; "
 	     "esac\n"
 	     "}\n"
-	     "complete -F _sluicectl sluicectl");
+	     "complete -o default -F _sluicectl sluicectl");
 }

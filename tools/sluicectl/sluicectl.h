@@ -9,6 +9,7 @@ enum exit_code {
 	EXIT_OK = 0,
 	EXIT_FAILED = 1,
 	EXIT_USAGE = 2,
+	EXIT_NOT_VOUCHED = 3, /* audit verify: whole, but not all of it is vouched for */
 	EXIT_UNREACHABLE = 4,
 	EXIT_NOT_FOUND = 5,
 	EXIT_CONFLICT = 6,

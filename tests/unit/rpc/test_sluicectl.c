@@ -345,6 +345,10 @@ test_completion(void **state)
 	completes("peer add wg0 KEY ena", " enabled=yes enabled=no ");
 	completes("-s /x interface.set inside.", " inside.port= inside.vlan= inside.prefixes= ");
 	completes("--tcp a:1 interface set wg0 outer_udp_checksum=z", " zero ");
+	completes("audit ", " recent verify ");
+	completes("audit verify --k", " --key --kept ");
+	completes("to", " token ");
+	completes("ca ", " init issue renew list ");
 	completes("authz.mode.set p", " prefixes= panic=off panic=observe ");
 }
 
