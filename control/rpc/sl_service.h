@@ -41,6 +41,13 @@ struct sl_principal {
 /** Who needs no login: the console, the configuration file; admin. */
 extern const struct sl_principal sl_service_local;
 
+/** Peers and agents, and nothing else? */
+static inline bool
+sl_service_peers_alone(uint16_t roles)
+{
+	return roles != 0 && (roles & ~(SL_SR_BIT(SL_SR_PEER) | SL_SR_BIT(SL_SR_AGENT))) == 0;
+}
+
 /** "admin" ... @return NULL for no role */
 const char *sl_service_role_name(enum sl_service_role r);
 /** @return 0 or -EINVAL */

@@ -211,9 +211,7 @@ transmit(struct sl_call *c)
 const char *
 sl_call_from(const struct sl_call *c, char text[SL_IP_STR])
 {
-	const uint16_t peers = SL_SR_BIT(SL_SR_PEER) | SL_SR_BIT(SL_SR_AGENT);
-
-	if (c->who.roles != 0 && (c->who.roles & ~peers) == 0)
+	if (sl_service_peers_alone(c->who.roles))
 		return "-";
 	return sl_ip_str(&c->from, text);
 }

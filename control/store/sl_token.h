@@ -39,6 +39,9 @@ int sl_token_make(const struct sl_pepper *p, const struct sl_principal *creator,
  */
 int sl_token_check(struct sl_store *s, const struct sl_pepper *p, const char *text,
 		   const struct sl_ip *from, uint64_t now_wall_ns, struct sl_principal *out);
+/** Is it a token of a peer or an agent alone, whether or not it is still taken? Where those call
+ * from is told nowhere. */
+bool sl_token_of_peer(struct sl_store *s, const struct sl_pepper *p, const char *text);
 /** When it ends, wall seconds; 0: never, or there is no such token. */
 int64_t sl_token_until(struct sl_store *s, const char *id);
 /** Of tokens that have not ended, wall seconds. */
