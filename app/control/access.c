@@ -2,6 +2,7 @@
 #include "access.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "sl_env.h"
 #include "sl_log.h"
@@ -14,6 +15,8 @@ access_token(void *ctx, const char *token, const struct sl_ip *from, struct sl_r
 
 	if (rc == 0) /* "token:ID" */
 		out->until_s = sl_token_until(a->store, strchr(out->who.name, ':') + 1);
+	else if (a->refused != NULL)
+		a->refused(a->ctx, sl_token_of_peer(a->store, a->pepper, token) ? NULL : from);
 	return rc;
 }
 
@@ -36,12 +39,15 @@ int
 access_certificate(void *ctx, const struct sl_tls_id *id, const struct sl_ip *from,
 		   struct sl_rpc_login *out)
 {
-	int rc = look_up(ctx, id, &out->who);
+	const struct access *a = ctx;
+	int rc = look_up(a, id, &out->who);
 
 	out->until_s = id->not_after_s;
 	if (rc == -ENOENT && out->who.bound[0] != '\0')
 		sl_log(SL_LOG_NOTICE, "audit", "certificate %s: there is no gateway \"%s\"",
 		       id->serial, out->who.bound);
+	if (rc == -EACCES && a->refused != NULL)
+		a->refused(a->ctx, strcmp(id->kind, "agent") == 0 ? NULL : from);
 	return rc;
 }
 

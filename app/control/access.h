@@ -11,6 +11,10 @@ struct access {
 	struct sl_store *store; /* what is committed */
 	const struct sl_pepper *pepper;
 	const struct sl_allow_cert *certs;
+	/** Somebody was not let in. @param from NULL: a peer, whose address is told nowhere. NULL:
+	 * nobody wants to know. */
+	void (*refused)(void *ctx, const struct sl_ip *from);
+	void *ctx;
 };
 
 /** For sl_rpc_auth; `ctx` is a struct access. A certificate of a gateway that has no record (it was

@@ -15,16 +15,16 @@ const char control_audit_usage[] =
 	"looks\n"
 	"whether the rows are all there and as they were written, with that key, or with the one "
 	"of\n"
-	"this state directory. `sluicectl --control URL audit verify` does the same from afar.\n";
+	"this state directory; status 0: yes, 1: no, 3: yes, but some are not vouched for. "
+	"Neither makes\n"
+	"a key. `sluicectl --control URL audit verify` does the same from afar.\n";
 
 int
 control_audit_open(struct control_audit *a, struct sl_store *s, const struct control_paths *p,
-		   struct sl_error *e)
+		   bool restored, struct sl_error *e)
 {
-	int rc = sl_trail_key(p->dir, &a->key, e);
-
 	a->s = s;
-	return rc == 0 ? sl_trail_open(s, &a->key, e) : rc;
+	return sl_trail_begin(s, p->dir, restored, &a->key, e);
 }
 
 void
@@ -50,16 +50,12 @@ control_audit_commit(struct control_audit *a, struct sl_store_txn *t, const char
 {
 	char actor[32];
 	struct sl_trail_row row = row_of(operation, "-", actor);
-	int rc = sl_trail_change(a->s, t, &row, e);
+	int rc = sl_trail_change(a->s, &a->key, t, &row, e);
 
-	if (rc != 0) {
-		sl_store_abort(t);
-		return rc;
-	}
-	rc = sl_store_commit(t, NULL, e);
 	if (rc == 0)
-		rc = sl_trail_seal(a->s, &a->key, "checkpoint", e);
-	return rc < 0 ? rc : 0;
+		return sl_store_commit(t, NULL, e);
+	sl_store_abort(t);
+	return rc;
 }
 
 int
@@ -71,12 +67,10 @@ control_audit_note(struct control_audit *a, const char *operation, const char *p
 	int rc;
 
 	row.diff = json_array();
-	rc = row.diff != NULL ? sl_trail_note(a->s, &row, e)
+	rc = row.diff != NULL ? sl_trail_note(a->s, &a->key, &row, e)
 			      : sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the audit");
 	json_decref(row.diff);
-	if (rc == 0)
-		rc = sl_trail_seal(a->s, &a->key, "checkpoint", e);
-	return rc < 0 ? rc : 0;
+	return rc;
 }
 
 /* --- the command ------------------------------------------------------------------------------ */
@@ -127,9 +121,7 @@ print(const struct sl_seal_report *r, bool json)
 		printf("whole: rows %" PRIu64 " to %" PRIu64 ", %" PRIu64
 		       " of them signed, the last at %s; %" PRIu64 " after that\n",
 		       r->first, r->last, r->seals, r->at, r->unsigned_n);
-		if (r->loose > 0)
-			printf("not proved: %" PRIu64 " rows of programs that knew no chain\n",
-			       r->loose);
+		sl_seal_print_doubt(r, stdout);
 		return;
 	}
 	sl_seal_hash_text(r->head.hash, hash);
@@ -138,6 +130,7 @@ print(const struct sl_seal_report *r, bool json)
 		      (json_int_t)r->seals, "unsigned", (json_int_t)r->unsigned_n, "signed_at",
 		      r->at, "loose", (json_int_t)r->loose, "chain_n", (json_int_t)r->last,
 		      "chain_id", r->head.id, "chain", hash);
+	sl_seal_json_doubt(r, o);
 	json_dumpf(o, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(o);
@@ -171,7 +164,7 @@ verify(struct wish *w)
 	if (rc != 0)
 		return control_fail(&e);
 	print(&r, w->json);
-	return 0;
+	return sl_seal_doubt(&r) ? SL_SEAL_EXIT_DOUBT : 0;
 }
 
 static int

@@ -11,11 +11,13 @@ struct control_audit {
 	struct sl_seal_key key;
 };
 
-/** @param s a primary's, to be written; no transaction is open. @return 0 or negative errno */
+/** @param s a primary's, to be written; no transaction is open; @param restored it was just put
+ * back: another chain goes on behind what the backup has. @return 0 or negative errno */
 int control_audit_open(struct control_audit *a, struct sl_store *s, const struct control_paths *p,
-		       struct sl_error *e);
+		       bool restored, struct sl_error *e);
 void control_audit_close(struct control_audit *a);
-/** End a transaction, in either case. @param operation "token create" */
+/** End a transaction, in either case. Its row, signed, is a part of it. @param operation "token
+ * create" */
 int control_audit_commit(struct control_audit *a, struct sl_store_txn *t, const char *operation,
 			 struct sl_error *e);
 /** What changes no object. @param path what it was about, "-": nothing */

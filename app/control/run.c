@@ -24,6 +24,7 @@
 #include "sl_tasks.h"
 #include "sl_turns.h"
 #include "sl_tls_alarm.h"
+#include "sl_trail.h"
 #include "upstream.h"
 #include "wipe_alloc.h"
 
@@ -42,6 +43,7 @@ struct run {
 				  writes what comes from the source */
 	struct sl_tasks *writer; /* of the store; NULL: a follower */
 	struct sl_store *writer_store;
+	struct sl_seal_key seal_key; /* signs the audit; of a follower none */
 	struct sl_tasks *upkeep;
 	struct sl_store *upkeep_store;
 	struct sl_task compact, checkpoint;
@@ -219,10 +221,15 @@ open_upkeep(struct run *r, struct sl_error *e)
 	return r->upkeep != NULL ? 0 : e->err;
 }
 
-/** One after the other: who would change the store at the same time would wait for its lock. */
+/** The audit, and who writes. One after the other: who would change the store at the same time
+ * would wait for its lock. */
 static int
 open_writer(struct run *r, struct sl_error *e)
 {
+	int rc = sl_trail_begin(r->store, r->paths.dir, false, &r->seal_key, e);
+
+	if (rc != 0)
+		return rc;
 	r->writer_store = sl_store_open_again(r->store, SL_STORE_WRITE, e);
 	if (r->writer_store != NULL)
 		r->writer = sl_tasks_new(r->base, "writer", e);
@@ -419,6 +426,15 @@ open_follower(struct run *r, struct sl_error *e)
 	return r->follower != NULL ? 0 : e->err;
 }
 
+static void
+on_refused(void *ctx, const struct sl_ip *from)
+{
+	struct run *r = ctx;
+
+	if (r->rest != NULL)
+		sl_rest_login_failed(r->rest, from);
+}
+
 /** What subscribers tell: here it ends, or it goes on to the source. */
 static int
 on_upstream(void *ctx, const struct sl_rpc_caller *caller, const char *method, const char *node,
@@ -453,14 +469,14 @@ open_repl(struct run *r, struct sl_error *e)
 	int rc;
 
 	if (!r->o->follower) {
-		r->upstream = upstream_new(r->writer, r->writer_store, e);
+		r->upstream = upstream_new(r->writer, r->writer_store, &r->seal_key, e);
 		if (r->upstream == NULL)
 			return e->err;
 	}
 	r->publisher = sl_publisher_new(&p, e);
 	if (r->publisher == NULL)
 		return e->err;
-	r->access = (struct access){r->read, &r->pepper, r->certs};
+	r->access = (struct access){r->read, &r->pepper, r->certs, on_refused, r};
 	r->rpc = sl_rpc_new(&sl_control_schema, r);
 	if (r->rpc == NULL)
 		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for replication");
@@ -483,6 +499,7 @@ open_rest(struct run *r, struct sl_error *e)
 				 .publisher = r->publisher,
 				 .writer = r->writer,
 				 .writer_store = r->writer_store,
+				 .seal_key = r->o->follower ? NULL : &r->seal_key,
 				 .collector = r->upstream ? upstream_collector(r->upstream) : NULL,
 				 .tls = r->rest_tls,
 				 .certs = r->certs,
@@ -557,6 +574,7 @@ close_all(struct run *r)
 	sl_store_close(r->store);
 	if (r->lock >= 0)
 		close(r->lock);
+	sl_seal_key_wipe(&r->seal_key);
 	sl_wipe(&r->pepper, sizeof(r->pepper));
 	sl_wipe(r->token, sizeof(r->token));
 }

@@ -182,9 +182,7 @@ note(struct sl_store *s, const struct control_paths *p, const char *operation, c
 
 	if (sl_store_role(s) != SL_STORE_PRIMARY)
 		return 0;
-	rc = control_audit_open(&audit, s, p, e);
-	if (rc == 0 && restored)
-		rc = sl_trail_restored(s, &audit.key, e);
+	rc = control_audit_open(&audit, s, p, restored, e);
 	if (rc == 0)
 		rc = control_audit_note(&audit, operation, path, e);
 	control_audit_close(&audit);

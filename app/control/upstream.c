@@ -79,8 +79,8 @@ put_all(struct sl_store_txn *t, const char *node, const json_t *params, struct s
 }
 
 static int
-gateway_register(struct sl_store *s, const char *node, json_t *params, json_t **result,
-		 struct sl_error *e)
+gateway_register(struct sl_store *s, const struct sl_seal_key *key, const char *node,
+		 json_t *params, json_t **result, struct sl_error *e)
 {
 	char actor[96];
 	struct sl_trail_row row = {.actor = actor,
@@ -99,7 +99,7 @@ gateway_register(struct sl_store *s, const char *node, json_t *params, json_t **
 		return e->err;
 	rc = put_all(t, node, params, e);
 	if (rc == 0)
-		rc = sl_trail_change(s, t, &row, e);
+		rc = sl_trail_change(s, key, t, &row, e);
 	if (rc != 0) {
 		sl_store_abort(t);
 		return rc;
@@ -141,7 +141,8 @@ struct report {
 TAILQ_HEAD(reports, report);
 
 struct upstream {
-	struct sl_store *store; /* the writer's */
+	struct sl_store *store;	       /* the writer's */
+	const struct sl_seal_key *key; /* of the audit */
 	struct sl_collector *collector;
 	struct sl_rate *rate[SL_ARRAY_SIZE(tells)];
 	struct sl_tasks *writer;
@@ -205,7 +206,7 @@ write_run(struct sl_task *t)
 		u->left = write_together(u, r);
 		return;
 	}
-	r->rc = gateway_register(u->store, r->node, r->params, &r->result, &r->e);
+	r->rc = gateway_register(u->store, u->key, r->node, r->params, &r->result, &r->e);
 	u->left = TAILQ_NEXT(r, link);
 }
 
@@ -291,12 +292,13 @@ open_all(struct upstream *u, struct sl_error *e)
 		if (u->rate[i] == NULL)
 			return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for reports");
 	}
-	u->collector = sl_collector_new(u->store, e);
+	u->collector = sl_collector_new(u->store, u->key, e);
 	return u->collector != NULL ? 0 : e->err;
 }
 
 struct upstream *
-upstream_new(struct sl_tasks *writer, struct sl_store *s, struct sl_error *e)
+upstream_new(struct sl_tasks *writer, struct sl_store *s, const struct sl_seal_key *key,
+	     struct sl_error *e)
 {
 	struct upstream *u = calloc(1, sizeof(*u));
 
@@ -306,6 +308,7 @@ upstream_new(struct sl_tasks *writer, struct sl_store *s, struct sl_error *e)
 	}
 	u->writer = writer;
 	u->store = s;
+	u->key = key;
 	TAILQ_INIT(&u->waiting);
 	TAILQ_INIT(&u->written);
 	if (open_all(u, e) == 0)

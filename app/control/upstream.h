@@ -9,13 +9,16 @@
 
 #include "collector.h"
 #include "sl_rpc.h"
+#include "sl_seal.h"
 #include "sl_store.h"
 #include "sl_tasks.h"
 
 struct upstream;
 
-/** @param writer and its handle of the store, borrowed. @return NULL with an error */
-struct upstream *upstream_new(struct sl_tasks *writer, struct sl_store *s, struct sl_error *e);
+/** @param writer and its handle of the store, borrowed; @param key of the audit. @return NULL with
+ * an error */
+struct upstream *upstream_new(struct sl_tasks *writer, struct sl_store *s,
+			      const struct sl_seal_key *key, struct sl_error *e);
 /** The writer has ended before: what waits is answered as lost. NULL allowed. */
 void upstream_free(struct upstream *u);
 /** What gateways told; any thread may ask it for their last state. */

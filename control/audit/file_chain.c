@@ -6,15 +6,11 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "drain_int.h"
-#include "sl_json.h"
+#include "file_end.h"
 #include "sl_log.h"
-
-#define BLOCK (64U << 10)
-#define LINE_MAX_BYTES (1U << 20)
 
 void
 file_chain_init(struct file_chain *c, const struct sl_sink_env *env, const char *path)
@@ -38,135 +34,58 @@ file_chain_on(const struct file_chain *c)
 
 /* --- where it ended --------------------------------------------------------------------------- */
 
-/** What is read of a file from its end. */
-struct back {
-	struct sl_seal_chain at; /* of the last record; n is 0: none yet */
-	char *text;		 /* begin of what was read: a part of a line */
-	size_t len;
-	bool whole;	 /* the end was looked at */
-	uint64_t cut_at; /* where what is no whole line begins */
-};
-
-/** @return true: no earlier line is needed */
-static bool
-look_at(struct back *b, const char *line, size_t len)
-{
-	static const char mark[] = "\"chain\":\"";
-	struct sl_seal_view w;
-	json_t *o;
-	bool done;
-
-	if (memmem(line, len, mark, sizeof(mark) - 1) == NULL)
-		return false;
-	o = json_loadb(line, len, 0, NULL);
-	sl_seal_view(o, &w);
-	if (w.chain == NULL || w.n == 0) {
-		json_decref(o);
-		return false;
-	}
-	if (b->at.n == 0 && sl_seal_hash_parse(w.chain, b->at.hash))
-		b->at.n = w.n;
-	done = b->at.n > 0 && w.seal != NULL; /* which names the chain */
-	if (done)
-		snprintf(b->at.id, sizeof(b->at.id), "%s", sl_json_text(w.seal, "id"));
-	json_decref(o);
-	return done;
-}
-
-/** The lines of b->text, last one first, but for what may be a part of one. */
-static bool
-look_at_lines(struct back *b, uint64_t at)
-{
-	char *nl;
-
-	if (!b->whole) {
-		nl = b->len > 0 ? memrchr(b->text, '\n', b->len) : NULL;
-		if (nl == NULL && at > 0)
-			return false;
-		b->len = nl != NULL ? (size_t)(nl + 1 - b->text) : 0;
-		b->cut_at = at + b->len;
-		b->whole = true;
-	}
-	while (b->len > 0) {
-		size_t end = b->text[b->len - 1] == '\n' ? b->len - 1 : b->len;
-
-		nl = memrchr(b->text, '\n', end);
-		if (nl == NULL && at > 0)
-			return false;
-		nl = nl != NULL ? nl + 1 : b->text;
-		if (look_at(b, nl, (size_t)(b->text + end - nl)))
-			return true;
-		b->len = (size_t)(nl - b->text);
-	}
-	return false;
-}
-
-/** Put the block before `at` in front of what is there. */
-static bool
-read_block(struct back *b, int fd, uint64_t *at)
-{
-	size_t n = (size_t)SL_MIN(*at, (uint64_t)BLOCK);
-	char *text = b->len <= LINE_MAX_BYTES ? malloc(n + b->len + 1) : NULL;
-
-	if (text == NULL)
-		return false;
-	if (pread(fd, text, n, (off_t)(*at - n)) != (ssize_t)n) {
-		free(text);
-		return false;
-	}
-	if (b->len > 0)
-		memcpy(text + n, b->text, b->len);
-	free(b->text);
-	b->text = text;
-	b->len += n;
-	*at -= n;
-	return true;
-}
-
 static void
-read_back(const char *path, struct back *b)
+read_end(const struct file_chain *c, const char *path, const struct sl_seal_chain *kept,
+	 struct file_end *out)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
-	uint64_t at;
 
-	*b = (struct back){.cut_at = UINT64_MAX};
+	*out = (struct file_end){.whole = UINT64_MAX, .all = true};
 	if (fd < 0)
 		return;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-		at = (uint64_t)st.st_size;
-		while (at > 0 && read_block(b, fd, &at) && !look_at_lines(b, at))
-			;
-	}
+	file_end_read(fd, c->env->seal_key, kept, out);
 	close(fd);
-	free(b->text);
-	if (b->at.id[0] == '\0')
-		b->at.n = 0;
+}
+
+/** What stands in the file behind the last record of ours is not vouched for, and told. */
+static void
+go_on_behind(struct file_chain *c, const struct file_end *end)
+{
+	c->at = end->at;
+	if (end->at.n == end->ours.n)
+		return;
+	c->unsealed_from = end->ours.n + 1;
+	sl_log(SL_LOG_WARN, "audit",
+	       "%s: records %" PRIu64 " to %" PRIu64 " are not signed; the next seal, and audit "
+	       "verify, tell that nobody vouches for them",
+	       c->path, c->unsealed_from, end->at.n);
 }
 
 void
 file_chain_find(struct file_chain *c, uint64_t *whole)
 {
 	char before[PATH_MAX + 4];
-	struct sl_seal_chain kept;
-	struct back b;
+	struct sl_seal_chain kept = {.n = 0};
+	struct file_end end;
 	int rc = sl_seal_place_read(c->place, &kept);
+	bool noted = rc == 0, same;
 
-	read_back(c->path, &b);
-	*whole = b.cut_at;
-	if (b.at.n == 0) {
+	read_end(c, c->path, noted ? &kept : NULL, &end);
+	*whole = end.whole;
+	if (!end.chained && end.all) {
 		snprintf(before, sizeof(before), "%s.1", c->path);
-		read_back(before, &b);
+		read_end(c, before, noted ? &kept : NULL, &end);
 	}
 	c->found = c->begin = true;
-	c->why = "continue";
+	c->why = noted ? "continue" : "found";
 	if (rc != 0 && rc != -ENOENT)
 		sl_log(SL_LOG_WARN, "audit", "%s says no place of a chain: %s", c->place,
 		       strerror(-rc));
-	if (rc == 0 && (b.at.n <= kept.n || strcmp(b.at.id, kept.id) != 0)) {
-		c->at = kept;
-	} else if (b.at.n > 0) {
-		c->at = b.at;
+	same = end.ours.n > 0 && strcmp(end.ours.id, kept.id) == 0;
+	if (noted && !(same && (kept.n <= end.ours.n || end.passes))) {
+		c->at = kept; /* what the file lacks, or has in its place, is missed there */
+	} else if (end.ours.n > 0) {
+		go_on_behind(c, &end);
 	} else {
 		c->at = (struct sl_seal_chain){.n = 0};
 		sl_seal_chain_name(&c->at);
@@ -231,13 +150,16 @@ chained(const struct file_chain *c, struct sl_seal_chain *at, const struct sl_li
 struct sl_line *
 file_chain_link(const struct file_chain *c, struct sl_seal_chain *at, const struct sl_line *l)
 {
-	return chained(c, at, l, NULL);
+	return chained(c, at, l, &sl_seal_record);
 }
 
 struct sl_line *
 file_chain_seal(const struct file_chain *c, struct sl_seal_chain *at, const char *why)
 {
-	struct sl_seal_say say = {.why = why};
+	struct sl_seal_say say = {.why = why,
+				  .each = true,
+				  .unsealed_from = c->unsealed_from,
+				  .unsealed_to = c->unsealed_from > 0 ? at->n : 0};
 	struct sl_line *plain = drain_seal_line(c->env->drain), *out = NULL;
 
 	if (plain != NULL)
@@ -253,11 +175,11 @@ file_chain_wrote(struct file_chain *c, const struct sl_seal_chain *at, unsigned 
 
 	c->at = *at;
 	if (seal) {
-		c->unsigned_n = 0;
+		c->since_seal = c->unsealed_from = 0;
 	} else {
-		if (c->unsigned_n == 0)
+		if (c->since_seal == 0)
 			c->since_ns = drain_mono(c->env->drain);
-		c->unsigned_n += n;
+		c->since_seal += n;
 	}
 	rc = sl_seal_place_write(c->place, c->env->owner, c->env->group, at);
 	if (rc != 0 && seal) /* not with each record */
@@ -267,6 +189,6 @@ file_chain_wrote(struct file_chain *c, const struct sl_seal_chain *at, unsigned 
 bool
 file_chain_due(const struct file_chain *c)
 {
-	return c->unsigned_n > 0 &&
+	return c->since_seal > 0 &&
 	       drain_mono(c->env->drain) - c->since_ns >= SL_SEAL_CHECKPOINT_S * SL_NS_PER_S;
 }

@@ -218,7 +218,7 @@ sl_sink_status(struct sl_sink *s)
 	struct sl_queue_counts c;
 	char error[sizeof(s->last_error)];
 	enum sl_sink_state state;
-	uint64_t errors, dropped = 0, not_signed;
+	uint64_t errors, dropped = 0;
 	struct sl_seal_chain chain;
 	json_t *drops = json_array(), *o;
 	unsigned i;
@@ -230,7 +230,6 @@ sl_sink_status(struct sl_sink *s)
 	errors = s->errors;
 	memcpy(error, s->last_error, sizeof(error));
 	chain = s->chain;
-	not_signed = s->chain_unsigned;
 	pthread_mutex_unlock(&s->q.lock);
 	for (i = 0; i < SL_DROPPED_MAX; i++) {
 		dropped += c.dropped[i];
@@ -244,10 +243,8 @@ sl_sink_status(struct sl_sink *s)
 		      (json_int_t)c.drained, "acked", (json_int_t)c.acked, "queued",
 		      (json_int_t)c.queued, "dropped", (json_int_t)dropped, "queue_max",
 		      (json_int_t)s->q.max, "drops", drops, "errors", (json_int_t)errors);
-	if (o != NULL && chain.n > 0) {
+	if (o != NULL && chain.n > 0)
 		json_object_update_new(o, sl_seal_place_json(&chain));
-		json_object_set_new(o, "unsigned", json_integer((json_int_t)not_signed));
-	}
 	if (o != NULL && error[0] != '\0')
 		json_object_set_new(o, "last_error", json_string(error));
 	return o;

@@ -73,7 +73,6 @@ struct sl_sink {
 	uint64_t told_ns;	    /* when a fall was last logged */
 	bool told;		    /* and nothing since */
 	struct sl_seal_chain chain; /* of a file; n is 0: none, or nothing yet */
-	uint64_t chain_unsigned;    /* records of it after the last seal */
 };
 
 /** Make one by its kind. @return NULL with an error: sink_invalid, sink_file, sink_tls, no_memory

@@ -193,7 +193,6 @@ tell_chain(struct file *f)
 {
 	pthread_mutex_lock(&f->s.q.lock);
 	f->s.chain = f->chain.at;
-	f->s.chain_unsigned = f->chain.unsigned_n;
 	pthread_mutex_unlock(&f->s.q.lock);
 }
 
@@ -216,11 +215,12 @@ write_seal(struct file *f, const char *why)
 	return 0;
 }
 
-/** Sign what is new, if anything is. One that cannot be written is tried again later. */
+/** A seal that others get too, if anything is new. One that cannot be written is tried again later.
+ */
 static void
 seal(struct file *f, const char *why)
 {
-	if (f->chain.unsigned_n > 0 && write_seal(f, why) != 0)
+	if (f->chain.since_seal > 0 && write_seal(f, why) != 0)
 		f->chain.since_ns = drain_mono(f->s.env->drain);
 }
 

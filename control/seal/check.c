@@ -21,6 +21,20 @@ check_bad(struct sl_error *e, const char *place, const char *fmt, ...)
 	return sl_fail(e, -EBADMSG, "audit_broken", "", "%.150s: %s", place, text);
 }
 
+/** What does not fit, but hides nothing of what is behind it. */
+static void SL_PRINTF(3, 4) found(struct sl_seal_check *v, const char *place, const char *fmt, ...)
+{
+	char text[240];
+	va_list ap;
+
+	if (v->n_found++ > 0)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	check_bad(&v->found, place, "%s", text);
+}
+
 struct sl_seal_check *
 sl_seal_check_new(const struct sl_seal_check_conf *c)
 {
@@ -113,34 +127,105 @@ check_stand(struct sl_seal_check *v, const char *place, const struct sl_seal_vie
 	next = w->n == expect && memcmp(prev, at->hash, sizeof(prev)) == 0;
 	if (!v->begun || (!same && !next && !v->numbered && w->n == 1 &&
 			  memcmp(prev, zero, sizeof(prev)) == 0)) {
+		if (v->begun && v->r.ends++ == 0)
+			snprintf(v->r.ended_at, sizeof(v->r.ended_at), "%s", place);
 		memcpy(at->hash, prev, sizeof(prev));
 		at->n = w->n - 1;
 	} else if (w->n == expect && !next) {
 		return check_bad(e, place,
 				 "the seal continues another record than the one before it");
 	}
-	if (!v->begun || !same)
+	if (!v->begun || !same) {
 		v->r.chains++;
+		v->each = false;
+	}
 	memcpy(at->id, id, sizeof(at->id));
 	return 0;
 }
 
-/** Rows without a chain, which a seal must tell of. */
-static int
-check_loose(struct sl_seal_check *v, const struct sl_seal_view *w, struct sl_error *e)
-{
-	const json_t *loose = json_object_get(w->seal, "loose");
-	uint64_t from = (uint64_t)json_integer_value(json_object_get(loose, "from"));
-	uint64_t to = (uint64_t)json_integer_value(json_object_get(loose, "to"));
+/** A range of records that a seal tells of. */
+struct range {
+	uint64_t from, to; /* 0: it tells of none */
+};
 
-	if (!v->begun && from > 0 && from == v->first_n)
+static struct range
+range_of(const struct sl_seal_view *w, const char *name)
+{
+	const json_t *o = json_object_get(w->seal, name);
+
+	return (struct range){(uint64_t)json_integer_value(json_object_get(o, "from")),
+			      (uint64_t)json_integer_value(json_object_get(o, "to"))};
+}
+
+/** Records behind the last seal that this one found unsigned. Another chain's seal vouches for
+ * none. */
+static int
+check_unsealed(struct sl_seal_check *v, const char *place, const struct sl_seal_view *w,
+	       struct sl_error *e)
+{
+	bool same = strcmp(v->r.head.id, sl_json_text(w->seal, "id")) == 0;
+	struct range told = range_of(w, "unsealed");
+	uint64_t first = v->r.head.n - v->r.unsigned_n + 1;
+
+	if (!v->begun)
+		return 0;
+	if (told.from > 0 && (v->r.unsigned_n == 0 || told.from != first))
+		return check_bad(e, place,
+				 "the seal tells of other unsigned records (%" PRIu64 " to %" PRIu64
+				 ") than there are",
+				 told.from, told.to);
+	if (told.from > 0 || !same)
+		v->r.unsealed += v->r.unsigned_n;
+	return 0;
+}
+
+/** Whoever signs each record, or has said that it ends, writes none that is not signed. */
+static void
+check_unsigned(struct sl_seal_check *v, const char *place, const struct sl_seal_view *w)
+{
+	if (w->seal != NULL || !v->begun)
+		return;
+	if (v->each)
+		found(v, place,
+		      "record %" PRIu64
+		      " is not signed, as those before it are: it was appended without the key, "
+		      "or by an older program",
+		      w->n);
+	else if (v->stopped && !v->numbered)
+		found(v, place,
+		      "record %" PRIu64
+		      " stands unsigned behind the seal of a clean end: it was appended without "
+		      "the key",
+		      w->n);
+}
+
+/** Rows without a chain, which a seal must tell of. Only before a chain began nobody took it away.
+ */
+static int
+check_loose(struct sl_seal_check *v, const char *place, const struct sl_seal_view *w,
+	    struct sl_error *e)
+{
+	struct range told = range_of(w, "loose");
+	bool again = json_is_true(json_object_get(w->seal, "again"));
+
+	if (!v->begun && told.from > 0 && told.from == v->first_n)
 		v->begin_told = true;
+	if (again && v->loose_from == 0)
+		found(v, place,
+		      "a chain begins, though this node had signed before: all rows "
+		      "before it are missing");
 	if (v->loose_from == 0)
 		return 0;
-	if (from != v->loose_from || to != v->loose_to || w->n != to + 1)
+	if (told.from != v->loose_from || told.to != v->loose_to || w->n != told.to + 1)
 		return check_bad(e, v->loose_at, "record %" PRIu64 " has no chain", v->loose_from);
-	v->r.loose += to - from + 1;
-	v->r.head.n = to;
+	if (v->begun || again)
+		found(v, v->loose_at,
+		      "records %" PRIu64 " to %" PRIu64
+		      " have no chain, though there was one: it was taken away, or an older "
+		      "program wrote them",
+		      told.from, told.to);
+	v->r.loose += told.to - told.from + 1;
+	v->r.head.n = told.to;
 	v->loose_from = v->loose_to = 0;
 	return 0;
 }
@@ -213,12 +298,17 @@ take(struct sl_seal_check *v, const json_t *record, const struct sl_seal_view *w
 	memcpy(v->r.head.hash, hash, SL_SEAL_HASH);
 	v->r.records++;
 	v->r.unsigned_n++;
+	v->stopped = false;
 	if (w->seal == NULL)
 		return;
 	v->r.seals++;
 	v->r.unsigned_n = 0;
 	snprintf(v->r.at, sizeof(v->r.at), "%s", at[0] != '\0' ? at : sl_json_text(record, "at"));
 	snprintf(v->r.why, sizeof(v->r.why), "%.15s", sl_json_text(w->seal, "why"));
+	v->each |=
+		strcmp(v->r.why, "record") == 0 || json_is_true(json_object_get(w->seal, "each"));
+	v->stopped = strcmp(v->r.why, "stop") == 0;
+	v->r.blind += strcmp(v->r.why, "found") == 0;
 	told_begin(v, w);
 }
 
@@ -245,38 +335,61 @@ check_fits(struct sl_seal_check *v, const char *place, const json_t *record,
 	return w->seal != NULL ? check_signature(v, place, w, hash, e) : 0;
 }
 
+/** It has a chain, and perhaps a seal. */
+static int
+check_chained(struct sl_seal_check *v, const char *place, const json_t *record,
+	      const struct sl_seal_view *w, struct sl_error *e)
+{
+	uint8_t hash[SL_SEAL_HASH];
+	int rc = 0;
+
+	if (w->n == 0)
+		return check_bad(e, place, "the record has no number");
+	if (w->seal == NULL && !v->begun && v->loose_from == 0)
+		return check_bad(e, place,
+				 "the chain begins with record %" PRIu64
+				 ", which is no seal: what was before it is missing",
+				 w->n);
+	if (w->seal != NULL)
+		rc = check_unsealed(v, place, w, e);
+	if (rc == 0 && v->numbered)
+		rc = check_loose(v, place, w, e);
+	if (rc == 0 && w->seal != NULL)
+		rc = check_stand(v, place, w, v->r.head.n + 1, e);
+	if (rc == 0)
+		rc = check_fits(v, place, record, w, hash, e);
+	if (rc != 0)
+		return rc;
+	check_unsigned(v, place, w);
+	take(v, record, w, hash);
+	return check_kept_record(v, place, e);
+}
+
+/** What was found first is told. */
+static int
+first_found(const struct sl_seal_check *v, int rc, struct sl_error *e)
+{
+	if (v->n_found == 0 || (rc != 0 && rc != -EBADMSG))
+		return rc;
+	if (e != NULL)
+		*e = v->found;
+	return -EBADMSG;
+}
+
 int
 sl_seal_check_record(struct sl_seal_check *v, const char *place, const json_t *record,
 		     struct sl_error *e)
 {
-	uint8_t hash[SL_SEAL_HASH];
 	struct sl_seal_view w;
-	int rc = 0;
+	int rc;
 
 	sl_seal_view(record, &w);
 	if (v->first_n == 0) {
 		v->first_n = w.n;
 		snprintf(v->begin_at, sizeof(v->begin_at), "%s", place);
 	}
-	if (w.chain == NULL)
-		return no_chain(v, place, &w, e);
-	if (w.n == 0)
-		return check_bad(e, place, "the record has no number");
-	if (w.seal == NULL && !v->begun && v->loose_from == 0)
-		return check_bad(e, place,
-				 "the chain begins with record %" PRIu64
-				 ", which is no seal: what was before it is missing",
-				 w.n);
-	if (v->numbered)
-		rc = check_loose(v, &w, e);
-	if (rc == 0 && w.seal != NULL)
-		rc = check_stand(v, place, &w, v->r.head.n + 1, e);
-	if (rc == 0)
-		rc = check_fits(v, place, record, &w, hash, e);
-	if (rc != 0)
-		return rc;
-	take(v, record, &w, hash);
-	return check_kept_record(v, place, e);
+	rc = w.chain == NULL ? no_chain(v, place, &w, e) : check_chained(v, place, record, &w, e);
+	return rc == 0 ? 0 : first_found(v, rc, e);
 }
 
 int
@@ -296,5 +409,5 @@ sl_seal_check_end(struct sl_seal_check *v, struct sl_seal_report *out, struct sl
 	if (rc == 0)
 		rc = check_kept_end(v, e);
 	*out = v->r;
-	return rc;
+	return first_found(v, rc, e);
 }

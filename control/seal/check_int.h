@@ -26,6 +26,10 @@ struct sl_seal_check {
 	char begin_at[CHECK_PLACE];
 	uint64_t loose_from, loose_to; /* without a chain, no seal told of them yet */
 	char loose_at[CHECK_PLACE];
+	bool each;	       /* from here on each record of this chain is signed */
+	bool stopped;	       /* the last one is the seal of an end */
+	struct sl_error found; /* the first that does not fit, behind which it could go on */
+	unsigned n_found;
 	struct check_kept *kept;
 	unsigned n_kept;
 };

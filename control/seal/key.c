@@ -42,9 +42,10 @@ write_seed(int fd, uint32_t owner, uint32_t group)
 	return rc;
 }
 
-/** It has its name once it is whole: a crash leaves none, and nobody else reads half of it. */
+/** It has its name once it is whole: a crash leaves none, and nobody else reads half of it.
+ * @param[out] made false: another was faster */
 static int
-make(const char *file, uint32_t owner, uint32_t group, struct sl_error *e)
+make(const char *file, uint32_t owner, uint32_t group, bool *made, struct sl_error *e)
 {
 	char next[PATH_MAX];
 	int fd, rc;
@@ -55,7 +56,8 @@ make(const char *file, uint32_t owner, uint32_t group, struct sl_error *e)
 		return key_error(file, errno, e);
 	rc = write_seed(fd, owner, group);
 	close(fd);
-	if (rc == 0 && link(next, file) != 0 && errno != EEXIST) /* another was faster */
+	*made = rc == 0 && link(next, file) == 0;
+	if (rc == 0 && !*made && errno != EEXIST)
 		rc = errno;
 	unlink(next);
 	return rc != 0 ? key_error(file, rc, e) : 0;
@@ -95,21 +97,21 @@ read_seed(const char *file, int fd, uint8_t seed[SL_KEY_LEN], struct sl_error *e
 	return -EINVAL;
 }
 
-int
-sl_seal_key_load(const char *file, uint32_t owner, uint32_t group, struct sl_seal_key *out,
-		 struct sl_error *e)
+static int
+open_key(const char *file)
 {
-	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), rc = 0;
-	uint8_t seed[SL_KEY_LEN];
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
-	sl_wipe(out, sizeof(*out));
-	if (fd < 0 && errno == ENOENT) {
-		rc = make(file, owner, group, e);
-		fd = rc == 0 ? open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
-	}
-	if (fd < 0)
-		return rc != 0 ? rc : key_error(file, errno, e);
-	rc = check_file(file, fd, e);
+	return fd < 0 ? -errno : fd;
+}
+
+/** Closes fd. */
+static int
+take_key(const char *file, int fd, struct sl_seal_key *out, struct sl_error *e)
+{
+	uint8_t seed[SL_KEY_LEN];
+	int rc = check_file(file, fd, e);
+
 	if (rc == 0)
 		rc = read_seed(file, fd, seed, e);
 	close(fd);
@@ -120,6 +122,36 @@ sl_seal_key_load(const char *file, uint32_t owner, uint32_t group, struct sl_sea
 	}
 	sl_wipe(seed, sizeof(seed));
 	return rc;
+}
+
+int
+sl_seal_key_load(const char *file, uint32_t owner, uint32_t group, struct sl_seal_key *out,
+		 struct sl_error *e)
+{
+	int fd = open_key(file), rc;
+
+	sl_wipe(out, sizeof(*out));
+	if (fd == -ENOENT) {
+		rc = make(file, owner, group, &out->made, e);
+		if (rc != 0)
+			return rc;
+		fd = open_key(file);
+	}
+	return fd < 0 ? key_error(file, -fd, e) : take_key(file, fd, out, e);
+}
+
+int
+sl_seal_key_read(const char *file, struct sl_seal_key *out, struct sl_error *e)
+{
+	int fd = open_key(file);
+
+	sl_wipe(out, sizeof(*out));
+	if (fd >= 0)
+		return take_key(file, fd, out, e);
+	key_error(file, -fd, e);
+	if (fd == -ENOENT)
+		sl_hint(e, "whoever signs makes it; name the public key with --key");
+	return fd;
 }
 
 void

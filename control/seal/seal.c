@@ -5,9 +5,12 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "sl_json.h"
 #include "sl_object.h"
 
 #define CONTEXT "sluice audit seal 1\n"
+
+const struct sl_seal_say sl_seal_record = {.why = "record"};
 
 _Static_assert(crypto_generichash_BYTES == SL_SEAL_HASH, "BLAKE2b-256");
 
@@ -124,6 +127,52 @@ sl_seal_signed(const uint8_t hash[SL_SEAL_HASH], const char *signature, const ui
 	       n == sizeof(sig) && crypto_sign_verify_detached(sig, text, sizeof(text), key) == 0;
 }
 
+bool
+sl_seal_follows(struct sl_seal_chain *at, const json_t *record)
+{
+	uint8_t hash[SL_SEAL_HASH], told[SL_SEAL_HASH];
+	struct sl_seal_view w;
+
+	sl_seal_view(record, &w);
+	if (w.n != at->n + 1 || !sl_seal_hash_parse(w.chain, told) ||
+	    sl_seal_next(at->hash, record, hash) != 0 || memcmp(hash, told, sizeof(hash)) != 0)
+		return false;
+	at->n = w.n;
+	memcpy(at->hash, hash, sizeof(hash));
+	return true;
+}
+
+bool
+sl_seal_ours(const json_t *record, const struct sl_seal_key *key, struct sl_seal_chain *at)
+{
+	struct sl_seal_chain c = {.n = 0};
+	struct sl_seal_view w;
+	const char *id;
+
+	sl_seal_view(record, &w);
+	id = sl_json_text(w.seal, "id");
+	if (w.n == 0 || strcmp(sl_json_text(w.seal, "key"), key->text) != 0 ||
+	    strlen(id) != SL_SEAL_ID_STR - 1 ||
+	    !sl_seal_hash_parse(sl_json_text(w.seal, "prev"), c.hash))
+		return false;
+	c.n = w.n - 1;
+	memcpy(c.id, id, sizeof(c.id));
+	if (!sl_seal_follows(&c, record) || !sl_seal_signed(c.hash, w.signature, key->public))
+		return false;
+	*at = c;
+	return true;
+}
+
+static int
+add_range(json_t *o, const char *name, uint64_t from, uint64_t to)
+{
+	if (from == 0)
+		return 0;
+	return json_object_set_new(o, name,
+				   json_pack("{s:I, s:I}", "from", (json_int_t)from, "to",
+					     (json_int_t)to));
+}
+
 static json_t *
 seal_json(const struct sl_seal_chain *c, const struct sl_seal_say *say,
 	  const struct sl_seal_key *key)
@@ -134,12 +183,17 @@ seal_json(const struct sl_seal_chain *c, const struct sl_seal_say *say,
 	sl_seal_hash_text(c->hash, prev);
 	o = json_pack("{s:s, s:s, s:s, s:s}", "why", say->why, "id", c->id, "prev", prev, "key",
 		      key->text);
-	if (o != NULL && say->begin > 0)
-		json_object_set_new(o, "begin", json_integer((json_int_t)say->begin));
-	if (o != NULL && say->loose_from > 0)
-		json_object_set_new(o, "loose",
-				    json_pack("{s:I, s:I}", "from", (json_int_t)say->loose_from,
-					      "to", (json_int_t)say->to));
+	if (o == NULL)
+		return NULL;
+	if ((say->begin > 0 &&
+	     json_object_set_new(o, "begin", json_integer((json_int_t)say->begin)) != 0) ||
+	    add_range(o, "unsealed", say->unsealed_from, say->unsealed_to) != 0 ||
+	    add_range(o, "loose", say->loose_from, say->to) != 0 ||
+	    (say->again && json_object_set_new(o, "again", json_true()) != 0) ||
+	    (say->each && json_object_set_new(o, "each", json_true()) != 0)) {
+		json_decref(o);
+		return NULL;
+	}
 	return o;
 }
 

@@ -21,6 +21,7 @@
 
 struct sl_collector {
 	struct sl_store *store;
+	const struct sl_seal_key *key; /* of the audit */
 	struct sl_reports *reports;
 	pthread_mutex_t lock; /* of the next */
 	json_t *gateways;     /* name -> {state, at, push, skew} */
@@ -42,7 +43,7 @@ sl_collector_now_s(void)
 }
 
 struct sl_collector *
-sl_collector_new(struct sl_store *s, struct sl_error *e)
+sl_collector_new(struct sl_store *s, const struct sl_seal_key *key, struct sl_error *e)
 {
 	struct sl_collector *c = calloc(1, sizeof(*c));
 
@@ -51,6 +52,7 @@ sl_collector_new(struct sl_store *s, struct sl_error *e)
 		return NULL;
 	}
 	c->store = s;
+	c->key = key;
 	c->gateways = json_object();
 	pthread_mutex_init(&c->lock, NULL);
 	c->reports = sl_reports_new(s, e);
@@ -449,7 +451,7 @@ sl_collector_tick(struct sl_collector *c, int64_t now_s)
 	c->modes_moved |= ledger_moved(c);
 	if (c->modes_moved) {
 		c->modes_moved = false;
-		migration_follow(c->reports, c);
+		migration_follow(c->reports, c, c->key);
 	}
 	if (now_s - c->ticked_s >= TICK_S || now_s < c->ticked_s) {
 		c->ticked_s = now_s;

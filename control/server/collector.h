@@ -15,8 +15,11 @@
 
 struct sl_collector;
 
-/** @return NULL with store_io or no_memory */
-struct sl_collector *sl_collector_new(struct sl_store *s, struct sl_error *e);
+struct sl_seal_key;
+
+/** @param key of the audit, borrowed. @return NULL with store_io or no_memory */
+struct sl_collector *sl_collector_new(struct sl_store *s, const struct sl_seal_key *key,
+				      struct sl_error *e);
 void sl_collector_free(struct sl_collector *c); /* NULL allowed */
 /** What is told between these two is written in one transaction. @return 0; -EBUSY store_busy,
  * -EIO: nothing of it is kept */

@@ -31,7 +31,7 @@ history_add(struct sl_call *c, json_t *diff, struct sl_error *e)
 	row.seq = sl_store_head(c->store);
 	if (json_array_size(diff) > 0)
 		row.seq++; /* what the commit will make of it */
-	return sl_trail_add(c->store, &row, e);
+	return sl_trail_add(c->store, c->rest->c.seal_key, &row, e);
 }
 
 void
@@ -44,7 +44,7 @@ history_refused(struct sl_call *c)
 	struct sl_error e = {0};
 
 	if (sl_store_role(c->store) == SL_STORE_PRIMARY && none != NULL &&
-	    sl_trail_note(c->store, &row, &e) != 0)
+	    sl_trail_note(c->store, c->rest->c.seal_key, &row, &e) != 0)
 		sl_log(SL_LOG_WARN, "rest", "%s: %s", c->id, e.message);
 	json_decref(none);
 }

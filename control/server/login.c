@@ -2,6 +2,7 @@
 /* Who calls. */
 #include <stdio.h>
 
+#include "failed.h"
 #include "head.h"
 #include "sl_log.h"
 #include "sl_rest_int.h"
@@ -41,18 +42,49 @@ sl_rest_login_wait_ms(const struct sl_rest *r, const struct sl_ip *from)
 	return throttle_wait_ms(&r->throttle, from, sl_rest_mono_ns());
 }
 
+/** A refused one is told, as often as the source may try; where peers call from is not. */
+static void
+tell_refused(struct sl_rest *r, const char *token, const struct sl_ip *from, const char *why)
+{
+	bool peer = sl_token_of_peer(r->c.store, r->c.pepper, token);
+	char text[SL_IP_STR];
+
+	sl_log(SL_LOG_WARN, "audit", "login from %s refused: %s",
+	       peer ? "a peer" : sl_ip_str(from, text), why);
+	throttle_refused(&r->throttle, from, sl_rest_mono_ns());
+	failed_login(r->failed, peer ? NULL : from);
+}
+
 static int
-by_token(struct sl_rest *r, const char *authorization, const struct sl_ip *from,
+by_token(struct sl_rest *r, const char *authorization, const struct sl_ip *from, bool count,
 	 struct sl_principal *out, struct sl_error *e)
 {
-	char token[SL_CREDENTIAL_MAX];
+	char token[SL_CREDENTIAL_MAX] = "";
 	int rc = sl_head_credential(authorization, token, e);
 
 	if (rc == 0 &&
 	    sl_token_check(r->c.store, r->c.pepper, token, from, sl_rest_wall_ns(), out) != 0)
 		rc = sl_fail(e, -EACCES, "token_refused", "",
 			     "the token is unknown, revoked, expired or not for this source");
+	if (rc != 0 && count)
+		tell_refused(r, token, from, e->message);
 	sl_wipe(token, sizeof(token));
+	return rc;
+}
+
+/** A certificate of an agent is on the machine of a peer. */
+static int
+by_certificate_counted(struct sl_rest *r, struct bufferevent *bev, const struct sl_ip *from,
+		       bool count, struct sl_principal *out, struct sl_error *e)
+{
+	int rc = by_certificate(r, bev, out, e);
+	struct sl_tls_id id;
+	bool agent;
+
+	if (rc == 0 || !count || strcmp(e->reason, "cert_refused") != 0)
+		return rc;
+	agent = sl_tls_peer(bev, &id) == 0 && strcmp(id.kind, "agent") == 0;
+	failed_login(r->failed, agent ? NULL : from);
 	return rc;
 }
 
@@ -60,22 +92,12 @@ int
 sl_rest_login(struct sl_rest *r, struct bufferevent *bev, const char *authorization,
 	      const struct sl_ip *from, bool count, struct sl_principal *out, struct sl_error *e)
 {
-	char text[SL_IP_STR];
-	int rc;
-
 	if (authorization == NULL)
-		return by_certificate(r, bev, out, e);
+		return by_certificate_counted(r, bev, from, count, out, e);
 	if (sl_rest_login_wait_ms(r, from) > 0)
 		return sl_fail(e, -EAGAIN, "login_delayed", "",
 			       "too many failed logins from this address");
-	rc = by_token(r, authorization, from, out, e);
-	if (rc == 0 || !count)
-		return rc;
-	/* as often as the source may try */
-	sl_log(SL_LOG_WARN, "audit", "login from %s refused: %s", sl_ip_str(from, text),
-	       e->message);
-	throttle_refused(&r->throttle, from, sl_rest_mono_ns());
-	return rc;
+	return by_token(r, authorization, from, count, out, e);
 }
 
 bool

@@ -452,7 +452,7 @@ each_to_follow(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const ch
 }
 
 void
-migration_follow(struct sl_reports *r, struct sl_collector *c)
+migration_follow(struct sl_reports *r, struct sl_collector *c, const struct sl_seal_key *key)
 {
 	static const struct sl_trail_row row = {.actor = "gateways",
 						.source = "-",
@@ -476,7 +476,7 @@ migration_follow(struct sl_reports *r, struct sl_collector *c)
 				rc = sl_store_put(t, SL_KIND_MIGRATION, id, SL_REV_ANY, entry, &e);
 		}
 		if (rc == 0)
-			rc = sl_trail_change(r->store, t, &row, &e);
+			rc = sl_trail_change(r->store, key, t, &row, &e);
 		if (t != NULL && rc == 0)
 			rc = sl_store_commit(t, &seq, &e);
 		else if (t != NULL)

@@ -39,6 +39,6 @@ json_t *migration_prefixes(struct sl_store *s, const char *target);
 /** Is the target reached through the tunnel, and does this peer get it? */
 bool migration_distributes(const json_t *entry, const char *peer, const json_t *peer_body);
 /** Let the entries follow what gateways enforce. */
-void migration_follow(struct sl_reports *r, struct sl_collector *c);
+void migration_follow(struct sl_reports *r, struct sl_collector *c, const struct sl_seal_key *key);
 
 #endif

@@ -123,6 +123,6 @@ sl_op_get_audit_key(struct sl_call *c, struct sl_error *e)
 		return rc;
 	o = sl_seal_place_json(&at);
 	if (o != NULL)
-		json_object_set_new(o, "key", json_string(c->rest->seal_key.text));
+		json_object_set_new(o, "key", json_string(c->rest->c.seal_key->text));
 	return sl_call_answer(c, 200, o, e);
 }

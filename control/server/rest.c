@@ -10,6 +10,7 @@
 
 #include "call_int.h"
 #include "door.h"
+#include "failed.h"
 #include "head.h"
 #include "kept.h"
 #include "leaving.h"
@@ -85,7 +86,7 @@ tidy_run(struct sl_task *t)
 	struct sl_error e = {0};
 
 	kept_prune(r->writer_store, sl_rest_wall_ns());
-	if (sl_trail_prune(r->writer_store, &r->seal_key, SL_TRAIL_ROWS, &e) < 0)
+	if (sl_trail_prune(r->writer_store, r->c.seal_key, SL_TRAIL_ROWS, &e) < 0)
 		sl_log(SL_LOG_WARN, "rest", "%s", e.message);
 	leaving_prune(r->writer_store, sl_rest_wall_ns());
 }
@@ -106,59 +107,6 @@ tidy(struct sl_rest *r, uint64_t now)
 	r->tidying = true;
 	r->tidy = (struct sl_task){.run = tidy_run, .done = tidy_done};
 	sl_tasks_give(r->writer, &r->tidy);
-}
-
-static void
-seal_audit(struct sl_rest *r, const char *why)
-{
-	struct sl_error e = {0};
-
-	if (sl_trail_seal(r->writer_store, &r->seal_key, why, &e) < 0)
-		sl_log(SL_LOG_WARN, "rest", "%s", e.message);
-}
-
-static void
-seal_run(struct sl_task *t)
-{
-	seal_audit(SL_CONTAINER_OF(t, struct sl_rest, seal), "checkpoint");
-}
-
-static void
-seal_done(struct sl_task *t)
-{
-	SL_CONTAINER_OF(t, struct sl_rest, seal)->sealing = false;
-}
-
-/** What is new in the audit is signed once in a while. */
-static void
-on_second(evutil_socket_t fd, short what, void *arg)
-{
-	struct sl_rest *r = arg;
-	uint64_t now = sl_rest_mono_ns();
-
-	if (r->sealing ||
-	    now - r->sealed_ns < (uint64_t)sl_setting_get(r->c.store, "audit_seal_s") * SECOND_NS)
-		return;
-	r->sealed_ns = now;
-	r->sealing = true;
-	r->seal = (struct sl_task){.run = seal_run, .done = seal_done};
-	sl_tasks_give(r->writer, &r->seal);
-}
-
-static int
-open_audit(struct sl_rest *r, struct sl_error *e)
-{
-	struct timeval second = {.tv_sec = 1};
-	int rc = sl_trail_key(r->state_dir, &r->seal_key, e);
-
-	if (rc == 0)
-		rc = sl_trail_open(r->c.store, &r->seal_key, e);
-	if (rc != 0)
-		return rc;
-	r->seal_timer = event_new(r->c.base, -1, EV_PERSIST, on_second, r);
-	if (r->seal_timer == NULL || event_add(r->seal_timer, &second) != 0)
-		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the REST API");
-	return 0;
 }
 
 static void
@@ -308,6 +256,11 @@ open_threads(struct sl_rest *r, struct sl_error *e)
 		return e->err;
 	r->writer = r->c.writer;
 	r->writer_store = r->c.writer_store;
+	if (r->writer != NULL) {
+		r->failed = failed_new(r, e);
+		if (r->failed == NULL)
+			return e->err;
+	}
 	if (r->c.collector == NULL)
 		return 0;
 	r->writer_reports = sl_reports_new(r->writer_store, e);
@@ -328,8 +281,6 @@ open_all(struct sl_rest *r, const struct sl_rest_conf *c, struct sl_error *e)
 		rc = read_page(r, e);
 	if (rc == 0 && sl_store_role(c->store) == SL_STORE_PRIMARY) {
 		rc = kept_init(c->store, e);
-		if (rc == 0)
-			rc = open_audit(r, e);
 		if (rc == 0)
 			rc = leaving_init(c->store, e);
 		if (rc == 0)
@@ -374,11 +325,7 @@ sl_rest_free(struct sl_rest *r)
 		return;
 	sl_tasks_free(r->helper); /* it ends with what it is doing */
 	r->helper = NULL;
-	if (r->seal_timer != NULL)
-		event_free(r->seal_timer);
-	if (r->writer != NULL)
-		seal_audit(r, "stop");
-	sl_seal_key_wipe(&r->seal_key);
+	failed_free(r->failed);
 	while ((c = TAILQ_FIRST(&r->waiting)) != NULL) {
 		TAILQ_REMOVE(&r->waiting, c, link);
 		if (c->cancel != NULL)
@@ -400,6 +347,12 @@ sl_rest_free(struct sl_rest *r)
 	sl_reports_free(r->helper_reports);
 	sl_store_close(r->helper_store);
 	free(r);
+}
+
+void
+sl_rest_login_failed(struct sl_rest *r, const struct sl_ip *from)
+{
+	failed_login(r->failed, from);
 }
 
 uint16_t

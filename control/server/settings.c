@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "sl_flows.h"
-#include "sl_seal.h"
 #include "sl_sessions.h"
 
 struct setting {
@@ -19,7 +18,6 @@ static const struct setting known[] = {
 	{"session_idle_s", .min = 60, .max = 86400, .deflt = SL_SESSION_IDLE_S},
 	{"log_days", .min = 1, .max = 3650, .deflt = 7},
 	{"log_rows", .min = 1000, .max = 10000000, .deflt = 100000},
-	{"audit_seal_s", .min = 1, .max = 3600, .deflt = SL_SEAL_CHECKPOINT_S},
 	{"separate_interfaces", .is_bool = true},
 };
 

@@ -18,6 +18,7 @@
 struct sl_rest;
 struct sl_collector;
 struct sl_rpc_server;
+struct sl_seal_key;
 struct sl_tasks;
 struct sl_turns;
 
@@ -28,7 +29,8 @@ struct sl_rest_conf {
 	struct sl_publisher *publisher; /* NULL: no gateways (tests) */
 	struct sl_tasks *writer;	/* the thread that changes the store; NULL: a follower */
 	struct sl_store *writer_store;	/* its handle */
-	struct sl_collector *collector; /* what gateways report; NULL: a follower */
+	const struct sl_seal_key *seal_key; /* of its audit, which is open; NULL: a follower */
+	struct sl_collector *collector;	    /* what gateways report; NULL: a follower */
 	struct sl_tls *tls;
 	const struct sl_allow_cert *certs;
 	struct sl_endpoint at;
@@ -50,6 +52,10 @@ struct sl_rest *sl_rest_new(const struct sl_rest_conf *c, struct sl_error *e);
 void sl_rest_free(struct sl_rest *r);
 /** The port that it listens on (of port 0: the one that was given). */
 uint16_t sl_rest_port(const struct sl_rest *r);
+
+/** A login was refused by another door of this node. A row of the audit tells of it, after
+ * a minute. @param from NULL: of a peer */
+void sl_rest_login_failed(struct sl_rest *r, const struct sl_ip *from);
 
 struct sl_rest_stats {
 	uint64_t requests, refused_login, refused_role, refused_rate, problems;

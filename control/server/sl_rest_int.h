@@ -41,11 +41,7 @@ struct sl_rest {
 	bool tidying;
 	struct sl_task tidy;
 	struct event *resume;
-	struct sl_seal_key seal_key; /* signs the audit; of a follower none */
-	struct event *seal_timer;
-	uint64_t sealed_ns; /* when the audit was last looked at for that */
-	bool sealing;
-	struct sl_task seal;
+	struct failed *failed; /* logins that were refused; NULL: a follower's */
 };
 
 uint64_t sl_rest_mono_ns(void);

@@ -3,8 +3,12 @@
  * @file
  * The audit of sluice-control: who changed what, from where. A row for each change by REST or by
  * the command line, written in the change's own transaction, for each that gateways cause, and for
- * each that was refused to a role. Rows are a chain, and seals in it are signed by the node's key
- * (sl_seal.h). It is the primary's: a follower takes no changes and has none.
+ * each that was refused to a role. Rows are a chain, and the node's key signs each of them as it is
+ * written (sl_seal.h). It is the primary's: a follower takes no changes and has none.
+ *
+ * Before a row is written the newest one must be ours. If it is not, a row says so first: which
+ * ones stood behind the last one of ours, and that nobody vouches for them. So whatever somebody
+ * did to the table, the server goes on, and a verification tells.
  *
  * Whoever has a handle of the store may call; they write and sync.
  */
@@ -16,35 +20,42 @@
 
 #define SL_TRAIL_ROWS 1000000 /* newest that are kept */
 
-/** DIR/audit.key. @return 0 or -ENAMETOOLONG */
+/** DIR/audit.key, to read. @return 0, -ENAMETOOLONG, or as sl_seal_key_read() */
 int sl_trail_key(const char *state_dir, struct sl_seal_key *out, struct sl_error *e);
+/**
+ * For who writes: the key, which is made where there is none, and sl_trail_open().
+ * @param restored the store was just put back: sl_trail_restored() instead
+ */
+int sl_trail_begin(struct sl_store *s, const char *state_dir, bool restored,
+		   struct sl_seal_key *out, struct sl_error *e);
 /** Make what is not there: the table, and a chain, which begins behind the rows that have none.
  * @return 0 or as of the store */
 int sl_trail_open(struct sl_store *s, const struct sl_seal_key *key, struct sl_error *e);
 
 struct sl_trail_row {
 	const char *actor, *source, *operation, *path, *request_id, *outcome;
-	uint64_t seq; /* 0: none */
-	json_t *diff; /* borrowed; sl_trail_clean() may make it smaller */
+	uint64_t seq;	/* 0: none */
+	uint64_t count; /* how many of it the row stands for; 0: not told */
+	json_t *diff;	/* borrowed; sl_trail_clean() may make it smaller */
 };
 /** Within a transaction of this handle. @return 0; -EIO store_io, -ENOMEM */
-int sl_trail_add(struct sl_store *s, const struct sl_trail_row *row, struct sl_error *e);
+int sl_trail_add(struct sl_store *s, const struct sl_seal_key *key, const struct sl_trail_row *row,
+		 struct sl_error *e);
 /** In one of its own. */
-int sl_trail_note(struct sl_store *s, const struct sl_trail_row *row, struct sl_error *e);
+int sl_trail_note(struct sl_store *s, const struct sl_seal_key *key, const struct sl_trail_row *row,
+		  struct sl_error *e);
 /** What a transaction that is about to be committed changes, if it does; seq and diff of `row` are
  * not looked at. */
-int sl_trail_change(struct sl_store *s, struct sl_store_txn *t, const struct sl_trail_row *row,
-		    struct sl_error *e);
+int sl_trail_change(struct sl_store *s, const struct sl_seal_key *key, struct sl_store_txn *t,
+		    const struct sl_trail_row *row, struct sl_error *e);
 /** What is answered and kept of a diff: no hashes of tokens, no whole policy texts. */
 void sl_trail_clean(json_t *diff);
 
-/** Sign what is new. @param why "checkpoint" or "stop". @return 1; 0: nothing is; or negative errno
+/** After a restore, instead of sl_trail_open(): another chain goes on behind what the backup has.
  */
-int sl_trail_seal(struct sl_store *s, const struct sl_seal_key *key, const char *why,
-		  struct sl_error *e);
-/** After a restore: another chain goes on behind what the backup has. */
 int sl_trail_restored(struct sl_store *s, const struct sl_seal_key *key, struct sl_error *e);
-/** Remove rows before the newest `keep`, up to a seal, and say so in another one.
+/** Remove rows before the newest `keep`, up to a seal, and say so in another one. A hundredth more
+ * may stay for a while.
  * @return rows removed or negative errno */
 int64_t sl_trail_prune(struct sl_store *s, const struct sl_seal_key *key, uint64_t keep,
 		       struct sl_error *e);

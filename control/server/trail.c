@@ -3,22 +3,31 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "sl_env.h"
+#include "sl_log.h"
 #include "trail_int.h"
 
 #define DIFF_MAX (256 << 10) /* bytes of a diff that is kept with its bodies */
 #define PATH_ROOM 600
 
+static int
+key_file(const char *state_dir, char file[PATH_ROOM], struct sl_error *e)
+{
+	if (snprintf(file, PATH_ROOM, "%s/audit.key", state_dir) < PATH_ROOM)
+		return 0;
+	return sl_fail(e, -ENAMETOOLONG, "path_too_long", "",
+		       "the state directory's name is too long");
+}
+
 int
 sl_trail_key(const char *state_dir, struct sl_seal_key *out, struct sl_error *e)
 {
 	char file[PATH_ROOM];
+	int rc = key_file(state_dir, file, e);
 
-	if (snprintf(file, sizeof(file), "%s/audit.key", state_dir) >= PATH_ROOM)
-		return sl_fail(e, -ENAMETOOLONG, "path_too_long", "",
-			       "the state directory's name is too long");
-	return sl_seal_key_load(file, UINT32_MAX, UINT32_MAX, out, e);
+	return rc == 0 ? sl_seal_key_read(file, out, e) : rc;
 }
 
 /* --- what is kept of a change ----------------------------------------------------------------- */
@@ -88,14 +97,14 @@ insert(struct sl_store *s, uint64_t at_ns, const json_t *o, const char *diff, co
 {
 	static const char *const texts[] = {"actor", "source",	   "operation",
 					    "path",  "request_id", "outcome"};
-	const json_t *seq = json_object_get(o, "seq");
+	const json_t *seq = json_object_get(o, "seq"), *count = json_object_get(o, "count");
 	sqlite3_stmt *st = NULL;
 	int rc;
 
 	sqlite3_prepare_v2(sl_store_db(s),
 			   "INSERT INTO rest_audit(" TRAIL_COLUMNS
 			   ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, "
-			   "?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+			   "?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
 			   -1, &st, NULL);
 	sqlite3_bind_int64(st, 1, json_integer_value(json_object_get(o, "n")));
 	sqlite3_bind_int64(st, 2, (sqlite3_int64)at_ns);
@@ -107,6 +116,8 @@ insert(struct sl_store *s, uint64_t at_ns, const json_t *o, const char *diff, co
 	bind_member(st, 11, o, "chain");
 	sqlite3_bind_text(st, 12, seal, -1, SQLITE_STATIC);
 	bind_member(st, 13, o, "signature");
+	if (count != NULL)
+		sqlite3_bind_int64(st, 14, json_integer_value(count));
 	rc = sqlite3_step(st) == SQLITE_DONE ? 0 : trail_error(s, "written", e);
 	sqlite3_finalize(st);
 	return rc;
@@ -123,10 +134,12 @@ record(const struct sl_trail_row *row, uint64_t at_ns)
 
 	if (o != NULL && row->seq > 0)
 		json_object_set_new(o, "seq", json_integer((json_int_t)row->seq));
+	if (o != NULL && row->count > 0)
+		json_object_set_new(o, "count", json_integer((json_int_t)row->count));
 	return o;
 }
 
-/** Behind `c`, which goes on. @param say, key of a seal; NULL: it is none */
+/** Behind `c`, which goes on. @param say, key of its seal: each row has one */
 static int
 put(struct sl_store *s, struct sl_seal_chain *c, const struct sl_trail_row *row,
     const struct sl_seal_say *say, const struct sl_seal_key *key, struct sl_error *e)
@@ -136,7 +149,7 @@ put(struct sl_store *s, struct sl_seal_chain *c, const struct sl_trail_row *row,
 	json_t *o = diff != NULL ? record(row, at_ns) : NULL;
 	int rc = o != NULL ? sl_seal_add(c, o, say, key) : -ENOMEM;
 
-	if (rc == 0 && say != NULL) {
+	if (rc == 0) {
 		seal = json_dumps(json_object_get(o, "seal"), JSON_COMPACT);
 		rc = seal != NULL ? 0 : -ENOMEM;
 	}
@@ -157,6 +170,7 @@ put_seal(struct sl_store *s, struct sl_seal_chain *c, const struct sl_seal_say *
 {
 	char operation[32];
 	json_t *none = json_array();
+	struct sl_seal_say all = *say;
 	struct sl_trail_row row = {.actor = "sluice-control",
 				   .source = "-",
 				   .operation = operation,
@@ -166,33 +180,46 @@ put_seal(struct sl_store *s, struct sl_seal_chain *c, const struct sl_seal_say *
 				   .diff = none};
 	int rc;
 
+	all.each = true;
 	snprintf(operation, sizeof(operation), "audit-%s", say->why);
-	rc = none != NULL ? put(s, c, &row, say, key, e)
+	rc = none != NULL ? put(s, c, &row, &all, key, e)
 			  : sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the audit");
 	json_decref(none);
 	return rc;
 }
 
-int
-sl_trail_add(struct sl_store *s, const struct sl_trail_row *row, struct sl_error *e)
+/** Where the next row goes. What nobody vouches for is told first. */
+static int
+go_on(struct sl_store *s, const struct sl_seal_key *key, struct sl_seal_chain *at,
+      struct sl_error *e)
 {
-	struct trail_last last;
-	int rc = trail_last(s, &last, e);
+	struct trail_end last;
+	int rc = trail_end(s, key, &last, e);
 
-	if (rc != 0)
+	*at = last.at;
+	if (rc != 0 || last.ours)
 		return rc;
-	if (last.at.n == 0 || last.at.n != last.n) {
-		sl_fail(e, -EBADMSG, "audit_broken", "",
-			"row %" PRIu64 " of the audit has no chain", last.n);
-		sl_hint(e, "an older program wrote it: start sluice-control anew");
-		return -EBADMSG;
-	}
-	return put(s, &last.at, row, NULL, NULL, e);
+	if (last.at.n > 0)
+		sl_log(SL_LOG_WARN, "audit",
+		       "row %" PRIu64 " of the audit, the newest, is not signed by this node; "
+		       "what stands unsigned is told by the next row, and by audit verify",
+		       last.at.n);
+	return put_seal(s, at, &last.say, key, e);
 }
 
 int
-sl_trail_change(struct sl_store *s, struct sl_store_txn *t, const struct sl_trail_row *row,
-		struct sl_error *e)
+sl_trail_add(struct sl_store *s, const struct sl_seal_key *key, const struct sl_trail_row *row,
+	     struct sl_error *e)
+{
+	struct sl_seal_chain at;
+	int rc = go_on(s, key, &at, e);
+
+	return rc == 0 ? put(s, &at, row, &sl_seal_record, key, e) : rc;
+}
+
+int
+sl_trail_change(struct sl_store *s, const struct sl_seal_key *key, struct sl_store_txn *t,
+		const struct sl_trail_row *row, struct sl_error *e)
 {
 	json_t *shared = sl_store_diff(t),
 	       *diff = json_deep_copy(shared); /* bodies are the store's */
@@ -206,7 +233,7 @@ sl_trail_change(struct sl_store *s, struct sl_store_txn *t, const struct sl_trai
 	full.diff = diff;
 	full.seq = sl_store_head(s) + 1; /* what the commit will make of it */
 	if (json_array_size(diff) > 0)
-		rc = sl_trail_add(s, &full, e);
+		rc = sl_trail_add(s, key, &full, e);
 	json_decref(diff);
 	return rc;
 }
@@ -232,47 +259,12 @@ end(struct sl_store *s, int rc, struct sl_error *e)
 }
 
 int
-sl_trail_note(struct sl_store *s, const struct sl_trail_row *row, struct sl_error *e)
-{
-	int rc = begin(s, e);
-
-	return rc == 0 ? end(s, sl_trail_add(s, row, e), e) : rc;
-}
-
-int
-sl_trail_seal(struct sl_store *s, const struct sl_seal_key *key, const char *why,
+sl_trail_note(struct sl_store *s, const struct sl_seal_key *key, const struct sl_trail_row *row,
 	      struct sl_error *e)
 {
-	struct sl_seal_say say = {.why = why};
-	struct trail_last last;
-	int rc = trail_last(s, &last, e);
-
-	if (rc != 0 || last.sealed || last.at.n == 0)
-		return rc;
-	rc = begin(s, e);
-	if (rc != 0)
-		return rc;
-	rc = trail_last(s, &last, e);
-	if (rc == 0)
-		rc = put_seal(s, &last.at, &say, key, e);
-	rc = end(s, rc, e);
-	return rc == 0 ? 1 : rc;
-}
-
-int
-sl_trail_restored(struct sl_store *s, const struct sl_seal_key *key, struct sl_error *e)
-{
-	struct sl_seal_say say = {.why = "restore"};
-	struct trail_last last;
 	int rc = begin(s, e);
 
-	if (rc != 0)
-		return rc;
-	rc = trail_last(s, &last, e);
-	sl_seal_chain_name(&last.at);
-	if (rc == 0)
-		rc = put_seal(s, &last.at, &say, key, e);
-	return end(s, rc, e);
+	return rc == 0 ? end(s, sl_trail_add(s, key, row, e), e) : rc;
 }
 
 /* --- pruning ---------------------------------------------------------------------------------- */
@@ -311,7 +303,8 @@ prune_to(struct sl_store *s, uint64_t keep, struct sl_error *e)
 		    "SELECT max(n) FROM rest_audit WHERE seal IS NOT NULL AND n <= (SELECT max(n) "
 		    "FROM rest_audit) - ?1",
 		    keep, e);
-	return to > first ? to : SL_MIN(to, (int64_t)0);
+	/* each time leaves a row itself: not for one or two */
+	return to > first + 1 + (int64_t)(keep / 100) ? to : SL_MIN(to, (int64_t)0);
 }
 
 int64_t
@@ -319,7 +312,7 @@ sl_trail_prune(struct sl_store *s, const struct sl_seal_key *key, uint64_t keep,
 {
 	struct sl_seal_say say = {.why = "pruned"};
 	int64_t to = prune_to(s, keep, e), n = 0;
-	struct trail_last last;
+	struct sl_seal_chain at;
 	int rc;
 
 	if (to <= 0)
@@ -328,9 +321,9 @@ sl_trail_prune(struct sl_store *s, const struct sl_seal_key *key, uint64_t keep,
 	rc = begin(s, e);
 	if (rc != 0)
 		return rc;
-	rc = trail_last(s, &last, e);
+	rc = go_on(s, key, &at, e);
 	if (rc == 0)
-		rc = put_seal(s, &last.at, &say, key, e);
+		rc = put_seal(s, &at, &say, key, e);
 	if (rc == 0) {
 		n = number(s, "DELETE FROM rest_audit WHERE n < ?1", (uint64_t)to, e);
 		rc = n < 0 ? (int)n : 0;
@@ -345,69 +338,96 @@ sl_trail_prune(struct sl_store *s, const struct sl_seal_key *key, uint64_t keep,
 static int
 add_columns(struct sl_store *s, struct sl_error *e)
 {
-	static const char has[] =
-		"SELECT count(*) FROM pragma_table_info('rest_audit') WHERE name = 'chain'";
-	static const char add[] = "ALTER TABLE rest_audit ADD COLUMN chain TEXT;"
-				  "ALTER TABLE rest_audit ADD COLUMN seal TEXT;"
-				  "ALTER TABLE rest_audit ADD COLUMN signature TEXT;"
-				  "CREATE INDEX rest_audit_seal ON rest_audit(n) WHERE seal IS NOT "
-				  "NULL;";
-	int64_t n = number(s, has, 0, e);
+	static const struct {
+		const char *has, *add;
+	} steps[] = {{"SELECT count(*) FROM pragma_table_info('rest_audit') WHERE name = 'chain'",
+		      "ALTER TABLE rest_audit ADD COLUMN chain TEXT;"
+		      "ALTER TABLE rest_audit ADD COLUMN seal TEXT;"
+		      "ALTER TABLE rest_audit ADD COLUMN signature TEXT;"
+		      "CREATE INDEX rest_audit_seal ON rest_audit(n) WHERE seal IS NOT NULL;"},
+		     {"SELECT count(*) FROM pragma_table_info('rest_audit') WHERE name = 'count'",
+		      "ALTER TABLE rest_audit ADD COLUMN count INTEGER;"}};
 
-	if (n != 0)
-		return n < 0 ? (int)n : 0;
-	return sqlite3_exec(sl_store_db(s), add, NULL, NULL, NULL) == SQLITE_OK
-		       ? 0
-		       : trail_error(s, "written", e);
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(steps); i++) {
+		int64_t n = number(s, steps[i].has, 0, e);
+
+		if (n < 0)
+			return (int)n;
+		if (n == 0 &&
+		    sqlite3_exec(sl_store_db(s), steps[i].add, NULL, NULL, NULL) != SQLITE_OK)
+			return trail_error(s, "written", e);
+	}
+	return 0;
 }
 
-/** The first row without a chain after `n`. */
-static int64_t
-first_loose(struct sl_store *s, uint64_t n, struct sl_error *e)
-{
-	return number(s, "SELECT min(n) FROM rest_audit WHERE n > ?1", n, e);
-}
-
-/** A chain begins, or goes on behind rows of a program that knew none. */
 static int
-start(struct sl_store *s, const struct sl_seal_key *key, struct sl_error *e)
+open_table(struct sl_store *s, struct sl_error *e)
 {
-	struct sl_seal_say say = {.why = "start"};
-	struct trail_last last;
-	int64_t loose;
-	int rc = trail_last(s, &last, e);
-
-	if (rc != 0 || (last.at.n > 0 && last.at.n == last.n))
-		return rc;
-	loose = first_loose(s, last.at.n, e);
-	if (loose < 0)
-		return (int)loose;
-	say.loose_from = (uint64_t)loose;
-	say.to = loose > 0 ? last.n : 0;
-	if (last.at.n == 0)
-		sl_seal_chain_name(&last.at);
-	last.at.n = last.n;
-	return put_seal(s, &last.at, &say, key, e);
-}
-
-int
-sl_trail_open(struct sl_store *s, const struct sl_seal_key *key, struct sl_error *e)
-{
-	int rc =
-		sl_store_table(s,
-			       "CREATE TABLE IF NOT EXISTS rest_audit(n INTEGER PRIMARY KEY "
-			       "AUTOINCREMENT, at INTEGER NOT NULL, actor TEXT NOT NULL, source "
-			       "TEXT NOT NULL, operation TEXT NOT NULL, path TEXT NOT NULL, "
-			       "request_id TEXT NOT NULL, outcome TEXT NOT NULL, seq INTEGER, diff "
-			       "TEXT NOT NULL)",
-			       e);
+	static const char table[] =
+		"CREATE TABLE IF NOT EXISTS rest_audit(n INTEGER PRIMARY KEY AUTOINCREMENT, at "
+		"INTEGER NOT NULL, actor TEXT NOT NULL, source TEXT NOT NULL, operation TEXT NOT "
+		"NULL, path TEXT NOT NULL, request_id TEXT NOT NULL, outcome TEXT NOT NULL, seq "
+		"INTEGER, diff TEXT NOT NULL)";
+	int rc = sl_store_table(s, table, e);
 
 	if (rc == 0)
 		rc = begin(s, e);
 	if (rc != 0)
 		return rc;
 	rc = add_columns(s, e);
+	return rc == 0 ? 0 : end(s, rc, e);
+}
+
+/** Behind open_table(). */
+static int
+start(struct sl_store *s, const struct sl_seal_key *key, bool restored, struct sl_error *e)
+{
+	struct sl_seal_chain at;
+	struct trail_end last;
+	int rc;
+
+	if (!restored)
+		return go_on(s, key, &at, e);
+	rc = trail_end(s, key, &last, e);
+	last.say.why = "restore";
+	last.say.again = false; /* the backup may be older than the key */
+	sl_seal_chain_name(&last.at);
+	return rc == 0 ? put_seal(s, &last.at, &last.say, key, e) : rc;
+}
+
+int
+sl_trail_open(struct sl_store *s, const struct sl_seal_key *key, struct sl_error *e)
+{
+	int rc = open_table(s, e);
+
+	return rc == 0 ? end(s, start(s, key, false, e), e) : rc;
+}
+
+int
+sl_trail_restored(struct sl_store *s, const struct sl_seal_key *key, struct sl_error *e)
+{
+	int rc = open_table(s, e);
+
+	return rc == 0 ? end(s, start(s, key, true, e), e) : rc;
+}
+
+/** The key is made, and taken back if nothing can be signed with it, while nobody else writes: one
+ * that is there and has signed nothing would tell of rows that are gone. */
+int
+sl_trail_begin(struct sl_store *s, const char *state_dir, bool restored, struct sl_seal_key *out,
+	       struct sl_error *e)
+{
+	char file[PATH_ROOM];
+	int rc = key_file(state_dir, file, e);
+
 	if (rc == 0)
-		rc = start(s, key, e);
+		rc = open_table(s, e);
+	if (rc != 0)
+		return rc;
+	rc = sl_seal_key_load(file, UINT32_MAX, UINT32_MAX, out, e);
+	if (rc == 0)
+		rc = start(s, out, restored, e);
+	if (rc != 0 && out->made)
+		unlink(file);
 	return end(s, rc, e);
 }

@@ -9,18 +9,20 @@
 
 #define TRAIL_COLUMNS                                                                              \
 	"n, at, actor, source, operation, path, request_id, outcome, seq, diff, chain, seal, "     \
-	"signature"
+	"signature, count"
 
 int trail_error(struct sl_store *s, const char *what, struct sl_error *e);
-/** Where the newest row stands. @param[out] chained, sealed has it a chain, is it a seal; n is 0
- * without rows. @return 0 or -EIO */
-struct trail_last {
-	struct sl_seal_chain at; /* id: of the newest seal */
-	uint64_t n;		 /* of the newest row, chained or not */
-	bool sealed;
-};
-int trail_last(struct sl_store *s, struct trail_last *out, struct sl_error *e);
 /** A row as it is told: of a statement of TRAIL_COLUMNS. NULL: it holds no JSON, or no memory. */
 json_t *trail_row(sqlite3_stmt *st);
+
+/** Behind what the next row goes (trail_end.c). */
+struct trail_end {
+	bool ours;		 /* the newest row is signed by our key, as it stands */
+	struct sl_seal_chain at; /* the last row that fits; n: of the newest one, whatever it is */
+	struct sl_seal_say say;	 /* else: what must be said before anything goes behind it */
+};
+/** @return 0, -EIO, -EBUSY */
+int trail_end(struct sl_store *s, const struct sl_seal_key *key, struct trail_end *out,
+	      struct sl_error *e);
 
 #endif

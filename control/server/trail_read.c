@@ -37,6 +37,8 @@ trail_row(sqlite3_stmt *st)
 
 	if (o != NULL && sqlite3_column_type(st, 8) == SQLITE_INTEGER)
 		json_object_set_new(o, "seq", json_integer(sqlite3_column_int64(st, 8)));
+	if (o != NULL && sqlite3_column_type(st, 13) == SQLITE_INTEGER)
+		json_object_set_new(o, "count", json_integer(sqlite3_column_int64(st, 13)));
 	for (int i = 0; o != NULL && i < 3; i++) {
 		if (sqlite3_column_type(st, 10 + i) == SQLITE_TEXT)
 			json_object_set_new(o, more[i],
@@ -92,51 +94,36 @@ sl_trail_list(struct sl_store *s, uint64_t after, const char *actor, unsigned li
 /* --- the chain -------------------------------------------------------------------------------- */
 
 int
-trail_last(struct sl_store *s, struct trail_last *out, struct sl_error *e)
-{
-	static const char sql[] =
-		"SELECT (SELECT max(n) FROM rest_audit), n, chain, seal IS NOT NULL, (SELECT seal "
-		"FROM rest_audit WHERE seal IS NOT NULL ORDER BY n DESC LIMIT 1) FROM rest_audit "
-		"WHERE chain IS NOT NULL ORDER BY n DESC LIMIT 1";
-	static const char any[] = "SELECT max(n) FROM rest_audit";
-	sqlite3_stmt *st = NULL;
-	json_t *seal;
-	int rc;
-
-	*out = (struct trail_last){0};
-	sqlite3_prepare_v2(sl_store_db(s), sql, -1, &st, NULL);
-	rc = sqlite3_step(st);
-	if (rc == SQLITE_ROW) {
-		out->n = (uint64_t)sqlite3_column_int64(st, 0);
-		out->at.n = (uint64_t)sqlite3_column_int64(st, 1);
-		out->sealed = sqlite3_column_int(st, 3) != 0;
-		seal = text(st, 4) != NULL ? json_loads(text(st, 4), 0, NULL) : NULL;
-		snprintf(out->at.id, sizeof(out->at.id), "%s", sl_json_text(seal, "id"));
-		json_decref(seal);
-		rc = sl_seal_hash_parse(text(st, 2), out->at.hash) ? SQLITE_DONE : SQLITE_CORRUPT;
-	} else if (rc == SQLITE_DONE) { /* none has a chain */
-		sqlite3_finalize(st);
-		sqlite3_prepare_v2(sl_store_db(s), any, -1, &st, NULL);
-		rc = sqlite3_step(st) == SQLITE_ROW ? SQLITE_DONE : SQLITE_ERROR;
-		out->n = (uint64_t)sqlite3_column_int64(st, 0);
-	}
-	sqlite3_finalize(st);
-	if (rc == SQLITE_CORRUPT)
-		return sl_fail(e, -EBADMSG, "audit_broken", "",
-			       "row %" PRIu64 "'s chain is no hash", out->at.n);
-	return rc == SQLITE_DONE ? 0 : trail_error(s, "read", e);
-}
-
-int
 sl_trail_head(struct sl_store *s, struct sl_seal_chain *out, struct sl_error *e)
 {
-	struct trail_last last;
-	int rc = trail_last(s, &last, e);
+	static const char sql[] =
+		"SELECT n, chain, (SELECT seal FROM rest_audit WHERE seal IS NOT NULL ORDER BY n "
+		"DESC LIMIT 1) FROM rest_audit WHERE chain IS NOT NULL ORDER BY n DESC LIMIT 1";
+	sqlite3_stmt *st = NULL;
+	json_t *seal;
+	bool hash;
+	int rc;
 
-	*out = last.at;
-	if (rc == 0 && last.at.n == 0)
-		return sl_fail(e, -ENOENT, "not_found", "", "the audit has no chain yet");
-	return rc;
+	*out = (struct sl_seal_chain){.n = 0};
+	sqlite3_prepare_v2(sl_store_db(s), sql, -1, &st, NULL);
+	rc = sqlite3_step(st);
+	if (rc != SQLITE_ROW) {
+		sqlite3_finalize(st);
+		return rc == SQLITE_DONE
+			       ? sl_fail(e, -ENOENT, "not_found", "", "the audit has no chain yet")
+			       : trail_error(s, "read", e);
+	}
+	out->n = (uint64_t)sqlite3_column_int64(st, 0);
+	hash = sl_seal_hash_parse(text(st, 1), out->hash);
+	seal = text(st, 2) != NULL ? json_loads(text(st, 2), 0, NULL) : NULL;
+	snprintf(out->id, sizeof(out->id), "%s", sl_json_text(seal, "id"));
+	json_decref(seal);
+	sqlite3_finalize(st);
+	if (hash)
+		return 0;
+	sl_fail(e, -EBADMSG, "audit_broken", "", "row %" PRIu64 "'s chain is no hash", out->n);
+	sl_hint(e, "somebody changed it: see audit verify. The next change goes on behind it");
+	return -EBADMSG;
 }
 
 int
@@ -156,8 +143,9 @@ sl_trail_verify(struct sl_store *s, struct sl_seal_check *v, struct sl_seal_repo
 	if (sqlite3_prepare_v2(sl_store_db(s),
 			       "SELECT " TRAIL_COLUMNS " FROM rest_audit ORDER BY n", -1, &st,
 			       NULL) == SQLITE_ERROR) { /* no such column */
-		sl_fail(e, -EBADMSG, "audit_no_chain", "", "the audit has no chain yet");
-		sl_hint(e, "sluice-control run begins one");
+		sl_fail(e, -EBADMSG, "audit_no_chain", "",
+			"the audit has no chain yet, or is of an older program");
+		sl_hint(e, "sluice-control run adds what is missing");
 		return -EBADMSG;
 	}
 	while ((step = sqlite3_step(st)) == SQLITE_ROW && rc == 0) {

@@ -62,14 +62,26 @@ at export | grep -q '"kind":"token"' && fail "export prints tokens unasked"
 at export --with-tokens | grep -q '"kind":"token"' || fail "export --with-tokens prints none"
 
 step "the audit has what the command line did, signed"
-rows() { sqlite3 "$1/store.db" "SELECT operation || ' ' || actor || ' ' || json_array_length(diff) FROM rest_audit WHERE seal IS NULL AND n > ${2:-0}"; }
+rows() { sqlite3 "$1/store.db" "SELECT operation || ' ' || actor || ' ' || json_array_length(diff) FROM rest_audit WHERE actor <> 'sluice-control' AND n > ${2:-0}"; }
 equal "mode of the key" "$(stat -c %a "$S/audit.key")" 600
 equal "rows" "$(rows "$S" | tr '\n' ,)" "init uid:$UID 1,token create uid:$UID 1,token revoke uid:$UID 2,"
 audit_key=$(at audit key)
-at audit verify --key "$audit_key" | grep -q '^whole: rows 1 to 7, 4 of them signed' || fail "$(at audit verify)"
+at audit verify --key "$audit_key" | grep -q '^whole: rows 1 to 4, 4 of them signed' || fail "$(at audit verify)"
 refused 1 'row 1: the seal is of a foreign key' at audit verify --key "$(head -c 32 /dev/zero | base64)"
 refused 1 'no public key' at audit verify --key "$S/pepper"
 refused 2 'key or verify' at audit frob
+# who only looks makes no key
+mv "$S/audit.key" "$DIR/audit.key"
+refused 1 'audit.key: No such file' at audit key
+refused 1 'audit.key: No such file' at audit verify
+at audit verify --key "$audit_key" >/dev/null || fail "the named key is enough"
+[ ! -e "$S/audit.key" ] || fail "a key was made"
+mv "$DIR/audit.key" "$S/audit.key"
+# a row is signed with the change itself: nothing else can fail once that is committed
+sqlite3 "$S/store.db" "CREATE TRIGGER busy BEFORE INSERT ON rest_audit WHEN NEW.operation = 'audit-checkpoint' BEGIN SELECT RAISE(ABORT, 'busy'); END"
+at token create --role viewer >/dev/null || fail "a change that was committed is told as failed"
+sqlite3 "$S/store.db" "DROP TRIGGER busy"
+equal "rows that are not signed" "$(sqlite3 "$S/store.db" "SELECT count(*) FROM rest_audit WHERE signature IS NULL")" 0
 grep -qF "$(cat "$S/audit.key")" "$S/store.db" && fail "the secret key is in the store"
 
 step "backup, verify and restore"
@@ -86,8 +98,8 @@ refused 1 'stop it first' at restore "$DIR/b1"
 exec 9>&-
 chain=$(at audit verify --json | jq -r .chain_id)
 at restore "$DIR/b1" >/dev/null || fail restore
-equal "rows after restore" "$(rows "$S" 7)" "restore uid:$UID 0"
-equal "another chain behind that of the backup" "$(at audit verify --json | jq -c --arg c "$chain" '[.chain_n, .unsigned, .chain_id == $c]')" '[10,0,false]'
+equal "rows after restore" "$(rows "$S" 5)" "restore uid:$UID 0"
+equal "another chain behind that of the backup" "$(at audit verify --json | jq -c --arg c "$chain" '[.chain_n, .unsigned, .chain_id == $c]')" '[7,0,false]'
 equal "seq after restore" "$(at status --json | jq '[.head, .epoch.number, .epoch.parent_seq]' -c)" "[$((seq - 1)),2,$((seq - 1))]"
 equal "seq of what was there" "$(sc verify "$S/store.db.before-restore" --json | jq .head)" "$seq"
 cp "$DIR/b1" "$DIR/b2"
@@ -171,19 +183,36 @@ equal "epoch of the promoted one" "$(sc status --state-dir "$F" --json | jq '[.r
 refused 1 'primary already' sc promote --state-dir "$F"
 sc token create --role admin --state-dir "$F" >/dev/null || fail "token on the promoted one"
 
-equal "rows of the promoted one" "$(rows "$F" 7 | tr '\n' ,)" "promote uid:$UID 0,token create uid:$UID 1,"
+equal "rows of the promoted one" "$(rows "$F" 5 | tr '\n' ,)" "promote uid:$UID 0,token create uid:$UID 1,"
 refused 1 'foreign key' sc audit verify --state-dir "$F"
 sc audit verify --key "$audit_key" --key "$(sc audit key --state-dir "$F")" --state-dir "$F" >/dev/null || fail "two keys"
 
 step "a store of before: its rows stay, the chain begins behind them"
-for c in chain seal signature; do echo "ALTER TABLE rest_audit DROP COLUMN $c;"; done |
+rm "$S/audit.key"
+for c in chain seal signature count; do echo "ALTER TABLE rest_audit DROP COLUMN $c;"; done |
 	sqlite3 "$S/store.db" "DROP INDEX rest_audit_seal" '.read /dev/stdin' || fail "no old store"
-refused 1 'no chain yet' at audit verify
+refused 1 'no chain yet' at audit verify --key "$audit_key"
 n=$(sqlite3 "$S/store.db" 'SELECT max(n) FROM rest_audit')
 at token create --role viewer >/dev/null || fail "token create"
 at audit verify >"$DIR/out" || fail "the audit of an old store"
-grep -q "^whole: rows $((n + 1)) to $((n + 3))" "$DIR/out" || fail "$(cat "$DIR/out")"
-grep -q "^not proved: $n rows" "$DIR/out" || fail "$(cat "$DIR/out")"
+grep -q "^whole: rows $((n + 1)) to $((n + 2))" "$DIR/out" || fail "$(cat "$DIR/out")"
+grep -q "^not proved: $n records" "$DIR/out" || fail "$(cat "$DIR/out")"
+
+step "who takes chains away, or leaves one that cannot be read, stops nothing, and is found"
+sqlite3 "$S/store.db" "CREATE TABLE was AS SELECT * FROM rest_audit"
+back() { sqlite3 "$S/store.db" "DELETE FROM rest_audit; INSERT INTO rest_audit SELECT * FROM was"; }
+for what in "chain = NULL, seal = NULL, signature = NULL" "chain = 'x'" "seal = 'x'"; do
+	sqlite3 "$S/store.db" "UPDATE rest_audit SET $what WHERE n = $((n + 2))"
+	refused 1 "row $((n + 2)): " at audit verify
+	at token create --role viewer >/dev/null || fail "no change is possible any more: $what"
+	refused 1 "row $((n + 2)): " at audit verify
+	back
+done
+sqlite3 "$S/store.db" "UPDATE rest_audit SET chain = NULL, seal = NULL, signature = NULL"
+at token create --role viewer >/dev/null || fail "token create"
+refused 1 'have no chain, though there was one' at audit verify
+back
+at audit verify >/dev/null || fail "the audit that was put back"
 
 step "others may not look"
 chmod 640 "$S/audit.key"

@@ -520,21 +520,14 @@ def rows_of(c):
 
 
 def chain(c):
-    step("the audit is a chain, signed once in a while; what was done to it is found")
+    step("the audit is a chain, each row signed; what was done to it is found")
     with open(os.open(os.path.join(c.dir, "audit.token"), os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as f:
         f.write(c.token)
-    c.want(201, "PUT", "/settings/audit_seal_s", {"value": 1})
-    for _ in range(600):
-        rows = rows_of(c)
-        if "seal" in rows[-1]:
-            break
-        time.sleep(0.1)
-    equal("the newest row is a checkpoint", (rows[-1]["operation"], rows[-1]["seal"]["why"]), ("audit-checkpoint", "checkpoint"))
-    c.want(200, "PUT", "/settings/audit_seal_s", {"value": 3600})
     rows = rows_of(c)
+    equal("rows that are not signed", [r["n"] for r in rows if "signature" not in r], [])
     key = c.want(200, "GET", "/audit/key", token=c.make_token("viewer")).json()["key"]
     equal("its key", subprocess.run([restlib.CONTROL, "audit", "key", "--state-dir", c.dir], capture_output=True, text=True, check=True).stdout.strip(), key)
-    equal("all rows, by another program", seals.check(rows, key)[0], len(rows))
+    equal("all rows, by another program", seals.check(rows, key, rows=True)[:2], (len(rows), len(rows)))
     mode = os.stat(os.path.join(c.dir, "audit.key")).st_mode & 0o777
     equal("mode of the secret key", mode, 0o600)
     if not ctl(c, "audit", "verify", "--key", key).startswith(f"whole: records 1 to {rows[-1]['n'] + 1}"):
@@ -550,7 +543,6 @@ def chain(c):
     if "some.json: No such file" not in ctl(c, "audit", "verify", "some.json", status=1):  # files, though a control plane is named
         fail("no file is looked for")
     by_hand(c, rows, key, kept)
-    c.want(204, "DELETE", "/settings/audit_seal_s")
 
 
 def by_hand(c, rows, key, kept):
@@ -559,13 +551,19 @@ def by_hand(c, rows, key, kept):
     mid = [r["n"] for r in rows if r.get("diff")][3]
     last = c.want(200, "GET", "/audit/key").json()["chain_n"]
     seal = [r["n"] for r in rows if "seal" in r and r["n"] > 3][-1]
+    more = dict(rows_of(c)[-1], n=last + 1)
+    before = bytes.fromhex(more["chain"])
+    del more["seal"], more["signature"]
     cases = [
+        ("a row more that fits", ["INSERT INTO rest_audit SELECT n + 1, at, actor, source, operation, path, request_id, outcome, seq, diff, "
+                                  f"'{seals.link(before, more).hex()}', NULL, NULL, count FROM rest_audit WHERE n = {last}"],
+         f"row {last + 1}: record {last + 1} is not signed"),
         ("a byte", [f"UPDATE rest_audit SET actor = actor || 'x' WHERE n = {mid}"], f"row {mid}: record {mid} does not fit"),
         ("a diff", [f"UPDATE rest_audit SET diff = '[]' WHERE n = {mid}"], f"row {mid}: record {mid} does not fit"),
         ("no JSON", [f"UPDATE rest_audit SET diff = 'x' WHERE n = {mid}"], f"row {mid}: "),
         ("a row less", [f"DELETE FROM rest_audit WHERE n = {mid}"], f"row {mid + 1}: records {mid} to {mid} are missing"),
         ("two rows in each other's place", [f"UPDATE rest_audit SET n = -1 WHERE n = {mid}", f"UPDATE rest_audit SET n = {mid} WHERE n = {mid + 1}",
-                                            f"UPDATE rest_audit SET n = {mid + 1} WHERE n = -1"], f"row {mid}: record {mid} does not fit"),
+                                            f"UPDATE rest_audit SET n = {mid + 1} WHERE n = -1"], f"row {mid}: the seal continues another record"),
         ("a chain less", [f"UPDATE rest_audit SET chain = NULL WHERE n = {mid}"], f"row {mid}: record {mid} has no chain"),
         ("a row more", ["INSERT INTO rest_audit(at, actor, source, operation, path, request_id, outcome, diff) VALUES(1, 'a', '-', 'x', '-', '-', 'done', '[]')"],
          f"row {last + 1}: record {last + 1} has no chain"),
@@ -583,7 +581,7 @@ def by_hand(c, rows, key, kept):
             fail(f"{what}: wanted {want!r}, found {found!r}")
         if "kept" not in what:
             try:
-                seals.check(rows_of(c), key)
+                seals.check(rows_of(c), key, rows=True)
                 if what != "the front":
                     fail(f"{what}: the second verifier finds nothing")
             except (seals.Broken, KeyError):
@@ -652,7 +650,15 @@ def main():
         equal("status", c.stop(), 0)
         step("and the audit is signed to its end")
         whole = json.loads(subprocess.run([restlib.CONTROL, "audit", "verify", "--json", "--state-dir", c.dir], capture_output=True, text=True, check=True).stdout)
-        equal("rows after the last seal", (whole["ok"], whole["unsigned"]), (True, 0))
+        equal("rows after the last seal", (whole["ok"], whole["vouched"], whole["unsigned"]), (True, True, 0))
+        step("logins that were refused are in it: a row for a source and a minute")
+        with sqlite3.connect(os.path.join(c.dir, "store.db")) as db:
+            rows = db.execute("SELECT actor, source, outcome, count, signature IS NULL FROM rest_audit WHERE operation = 'login'").fetchall()
+        equal("rows of one source", {r[:3] + r[4:] for r in rows}, {("-", "127.0.0.1", "refused", 0)})
+        at_least = len([line for line in open(c.log, encoding="utf-8", errors="replace") if "login from 127.0.0.1 refused" in line])
+        equal("two tokens at least", at_least >= 2, True)
+        equal("they stand for as many as the log, and two certificates", sum(r[3] for r in rows), at_least + 2)
+        equal("few of them", len(rows) <= 4, True)
     except BaseException:
         if os.path.exists(c.log):
             sys.stdout.write(open(c.log, encoding="utf-8", errors="replace").read()[-1500:])

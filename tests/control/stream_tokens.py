@@ -3,6 +3,7 @@
 
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import time
@@ -137,6 +138,27 @@ def expiry(c):
         fail(f"after {time.monotonic() - begin:.1f} s: {last!r}")
 
 
+class Stranger(Gateway):
+    """Keeps what its login says."""
+
+    def __init__(self, c, token):
+        self.open(c, "nobody", token)
+
+    def ask(self, method, params):
+        self.said = self.answer(method, params)
+
+
+def refused_logins(c):
+    step("logins that are refused are in the audit; of a peer without its address")
+    ended = subprocess.run([restlib.CONTROL, "token", "create", "--state-dir", c.dir, "--role", "peer", "--bound", "alice", "--expires", "1s"],
+                           capture_output=True, text=True, check=True).stdout
+    time.sleep(1.5)
+    for token in ("slt_0123456789_" + 43 * "A", re.search(r"slt_\w+", ended)[0], "nothing"):
+        g = Stranger(c, token)
+        if "error" not in g.said:
+            fail("a token of nobody logs in")
+
+
 def main():
     c = Control(Page())
     try:
@@ -149,8 +171,12 @@ def main():
         follower(c, g)
         rates(c, g)
         expiry(c)
+        refused_logins(c)
         step("it ends cleanly")
         equal("status", c.stop(), 0)
+        with sqlite3.connect(os.path.join(c.dir, "store.db")) as db:
+            rows = db.execute("SELECT source, sum(count) FROM rest_audit WHERE operation = 'login' AND outcome = 'refused' GROUP BY source ORDER BY source").fetchall()
+        equal("refused logins in the audit", rows, [("-", 1), ("127.0.0.1", 2)])
     except BaseException:
         if os.path.exists(c.log):
             sys.stdout.write(open(c.log, encoding="utf-8", errors="replace").read()[-1500:])

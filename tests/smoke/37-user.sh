@@ -45,4 +45,4 @@ lab_gateway
 rpc authz.mode.set '{"panic":"off"}' >/dev/null || fail "the panic switch does not work"
 lab_gateway_stop
 "$LAB_CTL" audit verify "$LAB_DIR/log/audit.json" >"$LAB_DIR/out" || fail "verify: $(cat "$LAB_DIR/out")"
-equal "seals" "$(jq -r 'select(.sluice.seal).sluice.seal.why' "$LAB_DIR/log/audit.json" | tr '\n' ' ')" "start stop continue stop "
+equal "seals" "$(jq -r 'select(.event.action == "audit-seal").sluice.seal.why' "$LAB_DIR/log/audit.json" | tr '\n' ' ')" "start stop continue stop "

@@ -99,8 +99,8 @@ file_lines() { wc -l <"$1"; }
 same() { [ "$(file_lines "$1")" = "$(sink "$2" acked)" ]; }
 came() { lab_wait 10 same "$@" || fail "$1: $(file_lines "$1") records, sent $(sink "$2" acked)"; }
 same_ids() {
-	cut -d' ' -f4- "$LAB_DIR/$1.out" | jq -r 'select(.sluice.seal == null).event.id' | sort >"$LAB_DIR/$1.ids"
-	cmp -s "$LAB_DIR/$1.ids" <(jq -r 'select(.sluice.seal == null).event.id' "$LAB_DIR/audit.json" | sort)
+	cut -d' ' -f4- "$LAB_DIR/$1.out" | jq -r 'select(.event.action != "audit-seal").event.id' | sort >"$LAB_DIR/$1.ids"
+	cmp -s "$LAB_DIR/$1.ids" <(jq -r 'select(.event.action != "audit-seal").event.id' "$LAB_DIR/audit.json" | sort)
 }
 
 step "records arrive everywhere"
@@ -224,6 +224,19 @@ spoiled "the end, with what was kept" 'the end is missing: a checkpoint of recor
 { head -1 "$LAB_DIR/kept.syslog"; echo "tcp: 1 message lost"; cat "$LAB_DIR/kept.json"; } >"$LAB_DIR/kept.mixed"
 verify "$LAB_DIR/spoiled.json" --key "$key" --kept "$LAB_DIR/kept.mixed" >"$LAB_DIR/out" 2>&1 && fail "a checkpoint was left out: $(cat "$LAB_DIR/out")"
 grep -q 'kept.mixed: no. 2 in it is no checkpoint' "$LAB_DIR/out" || fail "$(cat "$LAB_DIR/out")"
+# somebody without the key appends a record that fits, while nothing runs
+cp "$LAB_DIR/audit.json" "$LAB_DIR/more.json"
+PYTHONPATH=$SMOKE/../control /usr/bin/python3 - "$LAB_DIR/more.json" <<'END' || fail "nothing was appended"
+import json, sys, seals
+*_, end = seals.admin(sys.argv[1:])
+more = {"@timestamp": end["@timestamp"], "event": {"dataset": "sluice.control", "action": "logging-set"}, "sluice": {"chain_n": end["sluice"]["chain_n"] + 1}}
+more["sluice"]["chain"] = seals.link(bytes.fromhex(end["sluice"]["chain"]), more).hex()
+with open(sys.argv[1], "a", encoding="utf-8") as f:
+    f.write(json.dumps(more, separators=(",", ":")) + "\n")
+END
+verify "$LAB_DIR/more.json" --key "$key" >"$LAB_DIR/out" 2>&1 && fail "a record that nobody signed was taken"
+grep -q 'is not signed, as those before it are' "$LAB_DIR/out" || fail "$(cat "$LAB_DIR/out")"
+oracle "$LAB_DIR/more.json" >/dev/null && fail "the other program finds nothing"
 verify "$LAB_DIR/audit.json" --key "$(head -c 32 /dev/zero | base64)" >"$LAB_DIR/out" 2>&1 && fail "a foreign key was taken"
 grep -q 'of a foreign key' "$LAB_DIR/out" || fail "$(cat "$LAB_DIR/out")"
 head -c -20 "$LAB_DIR/audit.json" | verify - >"$LAB_DIR/out" 2>&1 && fail "half a line was taken"

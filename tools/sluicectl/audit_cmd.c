@@ -319,18 +319,15 @@ print(const struct job *j, const struct sl_seal_report *r)
 	sl_key_to_base64(r->key, key);
 	printf("whole: records %" PRIu64 " to %" PRIu64 ", %" PRIu64 " of them signed\n", r->first,
 	       r->last, r->seals);
-	printf("last signed: %s (%s); %" PRIu64 " after that are in the chain, not yet signed\n",
-	       r->at, r->why, r->unsigned_n);
+	printf("last signed: %s (%s); %" PRIu64 " after that are in the chain, not signed\n", r->at,
+	       r->why, r->unsigned_n);
 	printf("key: %s%s\n", key,
 	       j->n_keys > 0 ? "" : ", which the records name themselves: compare it with --key");
 	if (r->first > 1)
 		printf("what was before record %" PRIu64 " is not here\n", r->first);
 	if (r->chains > 1)
 		printf("chains: %" PRIu64 ", one behind the other\n", r->chains);
-	if (r->loose > 0)
-		printf("not proved: %" PRIu64 " records that came without a chain, before it or of "
-		       "an older program\n",
-		       r->loose);
+	sl_seal_print_doubt(r, stdout);
 	if (r->kept + r->kept_before > 0)
 		printf("checkpoints that were kept: %" PRIu64 " are here, %" PRIu64
 		       " are older than these records\n",
@@ -341,13 +338,13 @@ static void
 print_json(const struct sl_seal_report *r, const struct sl_error *e)
 {
 	char key[SL_SEAL_KEY_STR];
-	json_t *o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:I}", "ok",
-			      e->err == 0, "records", (json_int_t)r->records, "first",
-			      (json_int_t)r->first, "seals", (json_int_t)r->seals, "unsigned",
-			      (json_int_t)r->unsigned_n, "chains", (json_int_t)r->chains,
-			      "signed_at", r->at, "not_proved", (json_int_t)r->loose, "kept",
+	json_t *o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I}", "ok", e->err == 0,
+			      "records", (json_int_t)r->records, "first", (json_int_t)r->first,
+			      "seals", (json_int_t)r->seals, "unsigned", (json_int_t)r->unsigned_n,
+			      "chains", (json_int_t)r->chains, "signed_at", r->at, "kept",
 			      (json_int_t)r->kept, "kept_before", (json_int_t)r->kept_before);
 
+	sl_seal_json_doubt(r, o);
 	sl_key_to_base64(r->key, key);
 	json_object_set_new(o, "key", json_string(key));
 	if (r->records > 0)
@@ -379,7 +376,7 @@ finish(struct job *j, int rc, struct sl_error *e)
 		print_json(&r, e);
 	else if (rc == 0)
 		print(j, &r);
-	return rc;
+	return rc == 0 && sl_seal_doubt(&r) ? EXIT_NOT_VOUCHED : rc;
 }
 
 bool

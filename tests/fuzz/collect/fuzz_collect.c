@@ -49,7 +49,7 @@ set_up(void)
 	    "\"xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=\"}");
 	put(t, SL_KIND_TARGET, "db", "{\"addresses\": [\"10.20.0.10/32\"]}");
 	require_ok(sl_store_commit(t, NULL, &e) == 0, e);
-	collector = sl_collector_new(store, &e);
+	collector = sl_collector_new(store, NULL, &e); /* no ledger: no audit */
 	require_ok(collector != NULL, e);
 	reports = sl_reports_new(store, &e);
 	require_ok(reports != NULL, e);

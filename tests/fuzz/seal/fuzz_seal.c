@@ -3,7 +3,8 @@
  * Records of an audit file that somebody may have written anew, a line each, the last one also as a
  * checkpoint that was kept: without the key no seal is believed; what is taken fits its chain.
  * 'P' and the file where a sink notes its place: what is taken can be gone on from, and is written
- * again as it was.
+ * again as it was. 'E' and what stands in a file behind a record of ours, as a start finds it: the
+ * last record of ours stays that one, and what goes on behind it fits.
  */
 #include <sodium.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "../require.h"
+#include "file_end.h"
 #include "sl_seal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -59,6 +61,49 @@ check_place(const uint8_t *data, size_t size)
 	close(fd);
 }
 
+/** One line, always the same. @param[out] at where it stands */
+static char *
+line_of_ours(struct sl_seal_key *key, struct sl_seal_chain *at)
+{
+	static const uint8_t seed[32] = {7};
+	static const struct sl_seal_say say = {.why = "start"};
+	json_t *o = json_pack("{s:{}}", "sluice");
+	char *text;
+
+	crypto_sign_seed_keypair(key->public, key->secret, seed);
+	sodium_bin2base64(key->text, sizeof(key->text), key->public, sizeof(key->public),
+			  sodium_base64_VARIANT_ORIGINAL);
+	*at = (struct sl_seal_chain){.id = "00112233445566778899aabbccddeeff"};
+	require(sl_seal_add(at, o, &say, key) == 0);
+	text = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	require(text != NULL);
+	return text;
+}
+
+static void
+end_of_file(const uint8_t *data, size_t size)
+{
+	static struct sl_seal_chain at;
+	static struct sl_seal_key key;
+	static char *line;
+	static int fd = -1;
+	struct file_end end;
+
+	if (fd < 0) {
+		line = line_of_ours(&key, &at);
+		fd = memfd_create("audit", MFD_CLOEXEC);
+		require(fd >= 0);
+	}
+	require(ftruncate(fd, 0) == 0 && pwrite(fd, line, strlen(line), 0) > 0 &&
+		pwrite(fd, "\n", 1, (off_t)strlen(line)) == 1 &&
+		pwrite(fd, data, size, (off_t)strlen(line) + 1) == (ssize_t)size);
+	file_end_read(fd, &key, &at, &end);
+	require(end.whole <= strlen(line) + 1 + size && end.whole > strlen(line));
+	require(end.ours.n == 1 && memcmp(end.ours.hash, at.hash, sizeof(at.hash)) == 0);
+	require(end.at.n >= 1 && strcmp(end.at.id, at.id) == 0);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -73,6 +118,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (data[0] == 'P') {
 		check_place(data + 1, size - 1);
+		return 0;
+	}
+	if (data[0] == 'E') {
+		end_of_file(data + 1, size - 1);
 		return 0;
 	}
 	if (data[0] & 2) {

@@ -2,8 +2,10 @@
 /* The chain of admin records in a file sink's files: over rotation, restart, crashes and full
  * disks, and that what others do to the files is found. Flows are in no chain. */
 #include "drain_test.h"
+#include "file_end.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 #include <signal.h>
 #include <sodium.h>
 #include <sys/resource.h>
@@ -13,6 +15,7 @@ static struct tdrain t;
 static char path[100], before[100];
 static struct sl_sink_conf conf;
 static struct sl_seal_report r;
+static unsigned n_plain;
 
 static int
 open_all(void **state)
@@ -67,6 +70,7 @@ verify(const char *first, const char *second)
 	int rc = 0, n = 0;
 
 	t.e = (struct sl_error){0};
+	n_plain = 0;
 	for (unsigned i = 0; i < 2 && files[i] != NULL; i++) {
 		text = td_read(files[i]);
 		for (line = text; rc == 0 && *line != '\0'; line = next) {
@@ -75,6 +79,7 @@ verify(const char *first, const char *second)
 			next = strchr(line, '\n') + 1;
 			o = json_loadb(line, (size_t)(next - line), 0, NULL);
 			snprintf(place, sizeof(place), "%d", ++n);
+			n_plain += strcmp(td_text(o, "event.action"), "audit-seal") == 0;
 			if (strcmp(td_text(o, "event.dataset"), "sluice.flow") != 0)
 				rc = sl_seal_check_record(v, place, o, &t.e);
 			else
@@ -89,13 +94,16 @@ verify(const char *first, const char *second)
 	return rc;
 }
 
+/** @param plain how many of the records are seals and nothing else: all are signed */
 static void
-whole(const char *first, const char *second, unsigned records, unsigned seals)
+whole(const char *first, const char *second, unsigned records, unsigned plain)
 {
 	if (verify(first, second) != 0)
 		fail_msg("%s", t.e.message);
 	assert_int_equal(r.records, records);
-	assert_int_equal(r.seals, seals);
+	assert_int_equal(r.seals, records);
+	assert_int_equal(n_plain, plain);
+	assert_false(sl_seal_doubt(&r));
 }
 
 static void
@@ -111,7 +119,7 @@ test_mixed(void **state)
 	td_puts(&t, SL_REC_DENY, 5);
 	events(2);
 	whole(path, NULL, 6, 1); /* with the first seal */
-	assert_int_equal(r.unsigned_n, 5);
+	assert_string_equal(r.why, "record");
 	assert_int_equal(td_lines(path), 16);
 	assert_int_equal(td_sink(&t, "file", "acked"), 16);
 	td_equation(&t);
@@ -137,7 +145,6 @@ test_older(void **state)
 	events(1);
 	whole(path, NULL, 2, 1);
 	assert_int_equal(r.loose, 3);
-	assert_string_equal(r.why, "start");
 }
 
 static void
@@ -158,6 +165,24 @@ test_minute(void **state)
 }
 
 static void
+forget(void)
+{
+	char cmd[200];
+
+	snprintf(cmd, sizeof(cmd), "rm -f %s/audit-*.json", t.dir);
+	assert_int_equal(system(cmd), 0);
+}
+
+static void
+forget_key(void)
+{
+	char file[120];
+
+	snprintf(file, sizeof(file), "%s/audit.key", t.dir);
+	assert_int_equal(unlink(file), 0);
+}
+
+static void
 test_restart(void **state)
 {
 	td_start(&t, &conf, 1);
@@ -172,22 +197,21 @@ test_restart(void **state)
 	td_start(&t, &conf, 1);
 	events(2);
 	whole(path, NULL, 8, 3);
-	assert_string_equal(r.why, "continue");
 	end();
 	/* without the place that was noted the file itself says where it ended */
 	for (unsigned i = 0; i < 2; i++) {
-		char cmd[200];
-
-		snprintf(cmd, sizeof(cmd), "rm -f %s/audit-*.json", t.dir);
-		assert_int_equal(system(cmd), 0);
+		forget();
 		if (i == 1) /* and the one before, if it is the first since a rotation */
 			assert_int_equal(rename(path, before), 0);
 		td_start(&t, &conf, 1);
 		events(1);
 		end();
 	}
-	whole(before, path, 15, 8);
+	assert_int_equal(verify(before, path), 0);
+	assert_int_equal(r.records, 15);
+	assert_int_equal(n_plain, 8);
 	assert_int_equal(r.chains, 1);
+	assert_int_equal(r.blind, 2); /* and that it knew no better */
 }
 
 static void
@@ -266,6 +290,148 @@ test_crash(void **state)
 	events(1);
 	whole(path, NULL, 6, 3);
 	assert_int_equal(td_lines(path), 7);
+}
+
+static void
+append(const char *text)
+{
+	FILE *f = fopen(path, "a");
+
+	fputs(text, f);
+	fclose(f);
+}
+
+/** Records that fit behind the last one, as anybody can make them. */
+static void
+append_forged(unsigned n, const char *action)
+{
+	for (unsigned i = 0; i < n; i++) {
+		json_t *o =
+			json_pack("{s:s, s:{s:s, s:s}, s:{}}", "@timestamp", "2026-01-01T00:00:00Z",
+				  "event", "dataset", "sluice.control", "action", action, "sluice");
+		char *text;
+
+		verify(path, NULL); /* whatever it says, it tells where the chain is */
+		assert_int_equal(sl_seal_add(&r.head, o, NULL, NULL), 0);
+		text = json_dumps(o, JSON_COMPACT);
+		append(text);
+		append("\n");
+		free(text);
+		json_decref(o);
+	}
+}
+
+/** What somebody without the key appended is covered by no seal but one that says so. */
+static void
+test_appended(void **state)
+{
+	td_start(&t, &conf, 1);
+	events(2);
+	end();
+	append_forged(2, "logging-set");
+	assert_int_equal(verify(path, NULL), -EBADMSG);
+	assert_non_null(strstr(t.e.message, "5: record 5 is not signed"));
+	td_start(&t, &conf, 1);
+	events(1);
+	assert_int_equal(verify(path, NULL), -EBADMSG); /* and it stays so */
+	assert_non_null(strstr(t.e.message, "5: record 5 is not signed"));
+	assert_int_equal(r.unsealed, 2);
+	assert_int_equal(r.last, 8);
+	end();
+	/* what does not fit is not gone on from */
+	append("{\"event\":{\"dataset\":\"sluice.control\"},\"sluice\":{\"chain_n\":10,"
+	       "\"chain\":\"00\"}}\n");
+	td_start(&t, &conf, 1);
+	events(1);
+	assert_int_equal(verify(path, NULL), -EBADMSG);
+}
+
+/** A file whose chain signs once a minute, as programs of before left it when they were killed. */
+static void
+older_file(unsigned records)
+{
+	struct sl_seal_key key;
+	char file[120];
+	struct sl_seal_say say = {.why = "start"};
+	struct sl_seal_chain at = {.n = 0};
+	json_t *o = json_pack("{s:s, s:{s:s}, s:{}}", "@timestamp", "2026-01-01T00:00:00Z", "event",
+			      "dataset", "sluice.audit", "sluice");
+	char *text;
+
+	snprintf(file, sizeof(file), "%s/audit.key", t.dir);
+	assert_int_equal(sl_seal_key_load(file, UINT32_MAX, UINT32_MAX, &key, &t.e), 0);
+	sl_seal_chain_name(&at);
+	assert_int_equal(sl_seal_add(&at, o, &say, &key), 0);
+	text = json_dumps(o, JSON_COMPACT);
+	append(text);
+	append("\n");
+	free(text);
+	json_decref(o);
+	append_forged(records, "authz-mode-set");
+}
+
+static void
+test_killed(void **state)
+{
+	older_file(3);
+	assert_int_equal(verify(path, NULL), 0);
+	assert_int_equal(r.unsigned_n, 3);
+	td_start(&t, &conf, 1);
+	events(1);
+	if (verify(path, NULL) != 0)
+		fail_msg("%s", t.e.message);
+	assert_int_equal(r.records, 6);
+	assert_int_equal(r.unsealed, 3);
+	assert_int_equal(r.blind, 1); /* there was no note either */
+	assert_true(sl_seal_doubt(&r));
+}
+
+/** Without a note nobody knows whether the end was cut off, and a start says so. */
+static void
+test_no_note(void **state)
+{
+	td_start(&t, &conf, 1);
+	events(2);
+	end();
+	forget();
+	td_start(&t, &conf, 1);
+	events(1);
+	assert_int_equal(verify(path, NULL), 0);
+	assert_int_equal(r.blind, 1);
+	end();
+	/* all that the file has is of somebody else: another chain begins, and is told */
+	forget();
+	td_write(path, "");
+	older_file(1);
+	forget_key();
+	td_start(&t, &conf, 1);
+	events(1);
+	assert_int_equal(verify(path, NULL), -EBADMSG); /* two keys */
+}
+
+/** Of a file that never ends only the newest is read. */
+static void
+test_bounded(void **state)
+{
+	static char line[1 << 20];
+	struct file_end end_of;
+	struct sl_seal_key key;
+	char file[120];
+	int fd;
+
+	older_file(0);
+	memset(line, 'x', sizeof(line) - 2);
+	line[sizeof(line) - 2] = '\n';
+	for (unsigned i = 0; i < (FILE_END_BYTES >> 20) + 1; i++)
+		append(line);
+	snprintf(file, sizeof(file), "%s/audit.key", t.dir);
+	assert_int_equal(sl_seal_key_read(file, &key, &t.e), 0);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	file_end_read(fd, &key, NULL, &end_of);
+	close(fd);
+	assert_false(end_of.all);
+	assert_int_equal(end_of.ours.n, 0);
+	assert_true(end_of.whole != UINT64_MAX);
 }
 
 /** What the disk had no room for is not in the chain. */
@@ -363,6 +529,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_rotate, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_cut, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_crash, open_all, close_all),
+		cmocka_unit_test_setup_teardown(test_appended, open_all, close_all),
+		cmocka_unit_test_setup_teardown(test_killed, open_all, close_all),
+		cmocka_unit_test_setup_teardown(test_no_note, open_all, close_all),
+		cmocka_unit_test_setup_teardown(test_bounded, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_full, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_elsewhere, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_threads, open_threads, close_all),

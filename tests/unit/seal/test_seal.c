@@ -33,17 +33,26 @@ add(struct sl_seal_chain *c, bool inside, const struct sl_seal_say *say)
 	json_array_append_new(rows, r);
 }
 
+/** As a program of before wrote, which signed once a minute. */
 static void
-fill(bool inside)
+fill_on(bool inside, struct sl_seal_chain *c)
 {
 	static const struct sl_seal_say start = {.why = "start"}, point = {.why = "checkpoint"};
-	struct sl_seal_chain c = {.n = 0};
 
 	json_decref(rows);
 	rows = json_array();
-	sl_seal_chain_name(&c);
+	*c = (struct sl_seal_chain){.n = 0};
+	sl_seal_chain_name(c);
 	for (unsigned i = 0; i < N; i++)
-		add(&c, inside, i == 0 ? &start : i % 4 == 0 ? &point : NULL);
+		add(c, inside, i == 0 ? &start : i % 4 == 0 ? &point : NULL);
+}
+
+static void
+fill(bool inside)
+{
+	struct sl_seal_chain c;
+
+	fill_on(inside, &c);
 }
 
 static int
@@ -303,22 +312,28 @@ test_numbered(void **state)
 	for (c.n = 4; c.n < 6; c.n++)
 		json_array_append_new(rows, json_pack("{s:i}", "n", (int)c.n + 1));
 	found(true, "f:5: ", "record 5 has no chain");
-	add(&c, false, &again);
-	add(&c, false, NULL);
+	assert_int_equal(verify(true, &key, NULL, &r), -EBADMSG);
+	json_array_remove(rows, 5);
+	json_array_remove(rows, 4);
 	assert_int_equal(verify(true, &key, NULL, &r), 0);
-	assert_int_equal(r.records, 4);
-	assert_int_equal(r.loose, 4);
-	/* of what was kept a chain was taken away, and a start has it said that there was none */
+	assert_int_equal(r.records, 2);
+	assert_int_equal(r.loose, 2);
+	assert_false(sl_seal_doubt(&r));
 	snprintf(kept.id, sizeof(kept.id), "%s", c.id);
-	place = sl_seal_place_json(&kept);
-	assert_int_equal(verify(true, &key, place, &r), -EBADMSG);
-	assert_non_null(strstr(e.message, "here without a chain"));
-	json_decref(place);
 	kept.n = 2;
 	place = sl_seal_place_json(&kept);
 	assert_int_equal(verify(true, &key, place, &r), 0);
 	assert_int_equal(r.kept_before, 1);
 	json_decref(place);
+	for (c.n = 4; c.n < 6; c.n++)
+		json_array_append_new(rows, json_pack("{s:i}", "n", (int)c.n + 1));
+	/* a chain was taken away, and a start has it said that there was none */
+	add(&c, false, &again);
+	add(&c, false, NULL);
+	found(true, "f:5: ", "records 5 to 6 have no chain, though there was one");
+	verify(true, &key, NULL, &r);
+	assert_int_equal(r.records, 4); /* what is behind is looked at all the same */
+	assert_int_equal(r.loose, 4);
 	json_array_remove(rows, 5);
 	found(true, "f:5: ", "has no chain");
 	while (json_array_size(rows) > 2)
@@ -329,6 +344,150 @@ test_numbered(void **state)
 	assert_int_equal(r.first, 7);
 	json_array_remove(rows, 0);
 	found(true, "f:1: ", "missing");
+}
+
+/** What each record is signed in, none can be appended to without the key; nor behind a clean end.
+ */
+static void
+test_appended(void **state)
+{
+	static const struct sl_seal_say start = {.why = "start"}, stop = {.why = "stop"};
+	struct sl_seal_chain c = {.n = 0};
+	struct sl_seal_report r;
+
+	json_decref(rows);
+	rows = json_array();
+	sl_seal_chain_name(&c);
+	add(&c, true, &start);
+	add(&c, true, &sl_seal_record);
+	assert_int_equal(verify(false, &key, NULL, &r), 0);
+	assert_int_equal(r.seals, 2);
+	add(&c, true, NULL); /* it fits the chain */
+	found(false, "f:3: ", "record 3 is not signed");
+	add(&c, true, &stop); /* a program of before signs it; that is told still */
+	found(false, "f:3: ", "record 3 is not signed");
+
+	fill_on(true, &c);
+	add(&c, true, &stop);
+	assert_int_equal(verify(false, &key, NULL, &r), 0);
+	add(&c, true, NULL);
+	found(false, "f:14: ", "behind the seal of a clean end");
+
+	/* of a part of a file that begins with a seal, too */
+	json_array_clear(rows);
+	add(&c, true, &(struct sl_seal_say){.why = "continue", .each = true});
+	assert_int_equal(verify(false, &key, NULL, &r), 0);
+	add(&c, true, NULL);
+	found(false, "f:2: ", "is not signed");
+}
+
+/** Records that stood unsigned at a start are covered, and told; of others a seal must not tell. */
+static void
+test_unsealed(void **state)
+{
+	struct sl_seal_say again = {.why = "continue", .unsealed_from = N - 2, .unsealed_to = N};
+	struct sl_seal_chain c = {.n = 0};
+	struct sl_seal_report r;
+
+	fill_on(true, &c);
+	add(&c, true, &again);
+	add(&c, true, &sl_seal_record);
+	assert_int_equal(verify(false, &key, NULL, &r), 0);
+	assert_int_equal(r.unsealed, 3);
+	assert_true(sl_seal_doubt(&r));
+	assert_int_equal(r.unsigned_n, 0);
+	json_object_set_new(member(N - 1), "x", json_string("changed"));
+	found(false, "f:12: ", "was changed"); /* from then on it is as it was found */
+	fill_on(true, &c);
+	again.unsealed_from = N - 1;
+	add(&c, true, &again);
+	found(false, "f:13: ", "other unsigned records");
+}
+
+/** A chain of the same key, of another file for one, hides a cut end. */
+static void
+test_another_chain(void **state)
+{
+	static const struct sl_seal_say start = {.why = "start"}, blind = {.why = "found"};
+	struct sl_seal_chain c = {.n = 0}, other_one = {.n = 0};
+	struct sl_seal_report r;
+
+	fill_on(true, &c);
+	while (json_array_size(rows) > 5)
+		json_array_remove(rows, 5);
+	sl_seal_chain_name(&other_one);
+	add(&other_one, true, &start);
+	assert_int_equal(verify(false, &key, NULL, &r), 0);
+	assert_int_equal(r.chains, 2);
+	assert_int_equal(r.ends, 1);
+	assert_string_equal(r.ended_at, "f:6");
+	assert_true(sl_seal_doubt(&r));
+	/* a start that had no note goes on behind what it found */
+	fill_on(true, &c);
+	add(&c, true, &blind);
+	assert_int_equal(verify(false, &key, NULL, &r), 0);
+	assert_int_equal(r.blind, 1);
+	assert_true(sl_seal_doubt(&r));
+}
+
+/** All chains were taken away, or all rows: the key is older than the chain. */
+static void
+test_again(void **state)
+{
+	struct sl_seal_say start = {.why = "start", .loose_from = 1, .to = 2, .again = true};
+	struct sl_seal_chain c = {.n = 2};
+
+	json_decref(rows);
+	rows = json_pack("[{s:i}, {s:i}]", "n", 1, "n", 2);
+	sl_seal_chain_name(&c);
+	add(&c, false, &start);
+	found(true, "f:1: ", "though there was one");
+	json_array_clear(rows);
+	c.n = 0;
+	memset(c.hash, 0, sizeof(c.hash));
+	start.loose_from = start.to = 0;
+	add(&c, false, &start);
+	found(true, "f:1: ", "this node had signed before");
+}
+
+static void
+test_ours(void **state)
+{
+	struct sl_seal_chain c = {.n = 0}, at;
+	json_t *row;
+
+	fill_on(true, &c);
+	assert_true(sl_seal_ours(json_array_get(rows, 8), &key, &at));
+	assert_int_equal(at.n, 9);
+	assert_string_equal(at.id, c.id);
+	assert_false(sl_seal_ours(json_array_get(rows, 8), &other, &at));
+	assert_false(sl_seal_ours(json_array_get(rows, 9), &key, &at));
+	assert_false(sl_seal_ours(NULL, &key, &at));
+	assert_false(sl_seal_follows(&at, json_array_get(rows, 10)));
+	assert_true(sl_seal_follows(&at, json_array_get(rows, 9)));
+	assert_int_equal(at.n, 10);
+	assert_false(sl_seal_follows(&at, json_array_get(rows, 9)));
+	/* a copy with another number, or another text, was not signed by anybody */
+	row = json_deep_copy(json_array_get(rows, 8));
+	json_object_set_new(json_object_get(row, "sluice"), "chain_n", json_integer(13));
+	assert_false(sl_seal_ours(row, &key, &at));
+	json_decref(row);
+}
+
+/** Who only reads makes no key. */
+static void
+test_key_read(void **state)
+{
+	struct sl_seal_key k;
+
+	snprintf(file, sizeof(file), "%s/none", dir);
+	assert_int_equal(sl_seal_key_read(file, &k, &e), -ENOENT);
+	assert_int_equal(access(file, F_OK), -1);
+	snprintf(file, sizeof(file), "%s/key", dir);
+	assert_int_equal(sl_seal_key_read(file, &k, &e), 0);
+	assert_string_equal(k.text, key.text);
+	assert_false(k.made);
+	sl_seal_key_wipe(&k);
 }
 
 static void
@@ -396,11 +555,14 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole),	 cmocka_unit_test(test_by_hand),
-		cmocka_unit_test(test_changed),	 cmocka_unit_test(test_removed),
-		cmocka_unit_test(test_moved),	 cmocka_unit_test(test_forged),
-		cmocka_unit_test(test_kept),	 cmocka_unit_test(test_numbered),
-		cmocka_unit_test(test_key_file), cmocka_unit_test(test_key_made_at_once),
+		cmocka_unit_test(test_whole),	      cmocka_unit_test(test_by_hand),
+		cmocka_unit_test(test_changed),	      cmocka_unit_test(test_removed),
+		cmocka_unit_test(test_moved),	      cmocka_unit_test(test_forged),
+		cmocka_unit_test(test_kept),	      cmocka_unit_test(test_numbered),
+		cmocka_unit_test(test_appended),      cmocka_unit_test(test_unsealed),
+		cmocka_unit_test(test_another_chain), cmocka_unit_test(test_again),
+		cmocka_unit_test(test_ours),	      cmocka_unit_test(test_key_read),
+		cmocka_unit_test(test_key_file),      cmocka_unit_test(test_key_made_at_once),
 	};
 
 	if (sodium_init() < 0)
