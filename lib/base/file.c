@@ -65,6 +65,7 @@ sl_file_stage(const char *dir, const char *name, const void *data, size_t len)
 
 	if (rc < 0)
 		return rc;
+	unlink(tmp); /* of a write that was cut short, perhaps by another user */
 	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;

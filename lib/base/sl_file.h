@@ -22,7 +22,8 @@ int sl_file_sync_dir(const char *dir);
 int sl_file_sync_parent(const char *path);
 
 /**
- * Write DIR/NAME.new (0600, never through a link) and sync it; it has the name once it is renamed.
+ * Write DIR/NAME.new (0600, in place of what has that name) and sync it; it has the name once it is
+ * renamed.
  *
  * @return 0, -errno; -ENAMETOOLONG. On an error there is no DIR/NAME.new.
  */

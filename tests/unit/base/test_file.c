@@ -120,8 +120,27 @@ test_link(void **state)
 {
 	(void)state;
 	assert_int_equal(symlink(in_dir("elsewhere"), in_dir("f.new")), 0);
-	assert_int_equal(sl_file_write(dir, "f", "x", 1), -ELOOP);
+	assert_int_equal(sl_file_write(dir, "f", "x", 1), 0);
+	holds("f", "x");
 	holds("elsewhere", NULL);
+}
+
+/** A write that was cut short left a file: its mode, and its other names, are not the new one's. */
+static void
+test_left(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(sl_file_stage(dir, "f", "left", 4), 0);
+	assert_int_equal(chmod(in_dir("f.new"), 0444), 0);
+	assert_int_equal(link(in_dir("f.new"), in_dir("other")), 0);
+	assert_int_equal(sl_file_write(dir, "f", "x", 1), 0);
+	holds("f", "x");
+	holds("other", "left");
+	assert_int_equal(stat(in_dir("f"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(unlink(in_dir("other")), 0);
 }
 
 static void
@@ -185,6 +204,7 @@ main(void)
 		cmocka_unit_test_setup(test_sync_fails, begin),
 		cmocka_unit_test_setup(test_stage, begin),
 		cmocka_unit_test_setup(test_link, begin),
+		cmocka_unit_test_setup(test_left, begin),
 		cmocka_unit_test_setup(test_rename_fails, begin),
 		cmocka_unit_test_setup(test_places, begin),
 		cmocka_unit_test_setup(test_put, begin),
