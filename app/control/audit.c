@@ -21,10 +21,10 @@ const char control_audit_usage[] =
 
 int
 control_audit_open(struct control_audit *a, struct sl_store *s, const struct control_paths *p,
-		   bool restored, struct sl_error *e)
+		   enum sl_trail_since since, struct sl_error *e)
 {
 	a->s = s;
-	return sl_trail_begin(s, p->dir, restored, &a->key, e);
+	return sl_trail_begin(s, p->dir, since, &a->key, e);
 }
 
 void

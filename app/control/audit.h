@@ -11,10 +11,9 @@ struct control_audit {
 	struct sl_seal_key key;
 };
 
-/** @param s a primary's, to be written; no transaction is open; @param restored it was just put
- * back: another chain goes on behind what the backup has. @return 0 or negative errno */
+/** @param s a primary's, to be written; no transaction is open. @return 0 or negative errno */
 int control_audit_open(struct control_audit *a, struct sl_store *s, const struct control_paths *p,
-		       bool restored, struct sl_error *e);
+		       enum sl_trail_since since, struct sl_error *e);
 void control_audit_close(struct control_audit *a);
 /** End a transaction, in either case. Its row, signed, is a part of it. @param operation "token
  * create" */

@@ -198,7 +198,7 @@ put_token(struct init *o, struct sl_store *s, const char *id, json_t *body, stru
 	char actor[32];
 	struct control_audit audit = {0};
 	struct sl_store_txn *t = NULL;
-	int rc = control_audit_open(&audit, s, &o->p, false, e);
+	int rc = control_audit_open(&audit, s, &o->p, SL_TRAIL_ITS_OWN, e);
 
 	if (rc == 0) {
 		t = sl_store_begin(s, control_actor(actor), "init", e);

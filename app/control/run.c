@@ -226,7 +226,7 @@ open_upkeep(struct run *r, struct sl_error *e)
 static int
 open_writer(struct run *r, struct sl_error *e)
 {
-	int rc = sl_trail_begin(r->store, r->paths.dir, false, &r->seal_key, e);
+	int rc = sl_trail_begin(r->store, r->paths.dir, SL_TRAIL_ITS_OWN, &r->seal_key, e);
 
 	if (rc != 0)
 		return rc;

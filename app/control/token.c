@@ -115,7 +115,7 @@ create(struct sl_store *s, const struct control_paths *p, const struct wish *w,
 				   w->description, id, text, &body, e);
 	sl_wipe(&pepper, sizeof(pepper));
 	if (rc == 0 && sl_store_role(s) == SL_STORE_PRIMARY) /* a follower says no by itself */
-		rc = control_audit_open(&audit, s, p, false, e);
+		rc = control_audit_open(&audit, s, p, SL_TRAIL_ITS_OWN, e);
 	if (rc == 0) {
 		t = sl_store_begin(s, control_actor(actor), "token create", e);
 		rc = t != NULL ? 0 : e->err;
@@ -239,7 +239,7 @@ do_revoke(const struct wish *w, const char *id)
 	if (s == NULL)
 		return 1;
 	if (sl_store_role(s) == SL_STORE_PRIMARY)
-		rc = control_audit_open(&audit, s, &p, false, &e);
+		rc = control_audit_open(&audit, s, &p, SL_TRAIL_ITS_OWN, &e);
 	if (rc == 0) {
 		t = sl_store_begin(s, control_actor(actor), "token revoke", &e);
 		rc = t != NULL ? sl_token_revoke(t, id, &e) : e.err;

@@ -172,17 +172,16 @@ control_verify(const struct control_command *c, int argc, char **argv)
 
 /* --- restore and promote ---------------------------------------------------------------------- */
 
-/** @param restored the audit goes on behind what the backup has, as a chain of another name */
 static int
 note(struct sl_store *s, const struct control_paths *p, const char *operation, const char *path,
-     bool restored, struct sl_error *e)
+     enum sl_trail_since since, struct sl_error *e)
 {
 	struct control_audit audit = {0};
 	int rc;
 
 	if (sl_store_role(s) != SL_STORE_PRIMARY)
 		return 0;
-	rc = control_audit_open(&audit, s, p, restored, e);
+	rc = control_audit_open(&audit, s, p, since, e);
 	if (rc == 0)
 		rc = control_audit_note(&audit, operation, path, e);
 	control_audit_close(&audit);
@@ -203,7 +202,7 @@ static int
 note_restore(const struct control_paths *p, const char *file, json_t *blocked, struct sl_error *e)
 {
 	struct sl_store *s = sl_store_open(p->store, SL_STORE_WRITE, e);
-	int rc = s != NULL ? note(s, p, "restore", file, true, e) : e->err;
+	int rc = s != NULL ? note(s, p, "restore", file, SL_TRAIL_RESTORED, e) : e->err;
 
 	if (rc == 0)
 		rc = sl_store_blocked(s, add_blocked, blocked, e);
@@ -285,7 +284,7 @@ control_promote(const struct control_command *c, int argc, char **argv)
 	if (rc == 0)
 		rc = sl_store_promote(s, &e);
 	if (rc == 0)
-		rc = note(s, &p, "promote", "-", false, &e);
+		rc = note(s, &p, "promote", "-", SL_TRAIL_PROMOTED, &e);
 	if (rc == 0) {
 		sl_store_epoch(s, &epoch);
 		printf("this is the primary now: epoch %" PRIu64 ", seq %" PRIu64 "\n",
@@ -339,7 +338,7 @@ control_compact(const struct control_command *c, int argc, char **argv)
 	if (s == NULL)
 		return 1;
 	n = sl_store_compact(s, days * 86400, rows, UINT64_MAX, &e);
-	if (n > 0 && (rc = note(s, &p, "compact", "-", false, &e)) != 0)
+	if (n > 0 && (rc = note(s, &p, "compact", "-", SL_TRAIL_ITS_OWN, &e)) != 0)
 		n = rc;
 	sl_store_close(s);
 	if (n < 0)

@@ -22,11 +22,14 @@
 
 /** DIR/audit.key, to read. @return 0, -ENAMETOOLONG, or as sl_seal_key_read() */
 int sl_trail_key(const char *state_dir, struct sl_seal_key *out, struct sl_error *e);
-/**
- * For who writes: the key, which is made where there is none, and sl_trail_open().
- * @param restored the store was just put back: sl_trail_restored() instead
- */
-int sl_trail_begin(struct sl_store *s, const char *state_dir, bool restored,
+/** How the store came to be one that has an audit. */
+enum sl_trail_since {
+	SL_TRAIL_ITS_OWN,  /* it is the one that this node's key signed in before */
+	SL_TRAIL_RESTORED, /* just put back: sl_trail_restored() */
+	SL_TRAIL_PROMOTED, /* a follower's until now, which has no rows; the key may be older */
+};
+/** For who writes: the key, which is made where there is none, and sl_trail_open(). */
+int sl_trail_begin(struct sl_store *s, const char *state_dir, enum sl_trail_since since,
 		   struct sl_seal_key *out, struct sl_error *e);
 /** Make what is not there: the table, and a chain, which begins behind the rows that have none.
  * @return 0 or as of the store */

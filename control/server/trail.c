@@ -380,18 +380,21 @@ open_table(struct sl_store *s, struct sl_error *e)
 
 /** Behind open_table(). */
 static int
-start(struct sl_store *s, const struct sl_seal_key *key, bool restored, struct sl_error *e)
+start(struct sl_store *s, const struct sl_seal_key *key, enum sl_trail_since since,
+      struct sl_error *e)
 {
 	struct sl_seal_chain at;
 	struct trail_end last;
 	int rc;
 
-	if (!restored)
+	if (since == SL_TRAIL_ITS_OWN)
 		return go_on(s, key, &at, e);
 	rc = trail_end(s, key, &last, e);
-	last.say.why = "restore";
-	last.say.again = false; /* the backup may be older than the key */
-	sl_seal_chain_name(&last.at);
+	last.say.again = false; /* backup and follower may have no rows of a key that is older */
+	if (since == SL_TRAIL_RESTORED) {
+		last.say.why = "restore";
+		sl_seal_chain_name(&last.at);
+	}
 	return rc == 0 ? put_seal(s, &last.at, &last.say, key, e) : rc;
 }
 
@@ -400,7 +403,7 @@ sl_trail_open(struct sl_store *s, const struct sl_seal_key *key, struct sl_error
 {
 	int rc = open_table(s, e);
 
-	return rc == 0 ? end(s, start(s, key, false, e), e) : rc;
+	return rc == 0 ? end(s, start(s, key, SL_TRAIL_ITS_OWN, e), e) : rc;
 }
 
 int
@@ -408,14 +411,14 @@ sl_trail_restored(struct sl_store *s, const struct sl_seal_key *key, struct sl_e
 {
 	int rc = open_table(s, e);
 
-	return rc == 0 ? end(s, start(s, key, true, e), e) : rc;
+	return rc == 0 ? end(s, start(s, key, SL_TRAIL_RESTORED, e), e) : rc;
 }
 
 /** The key is made, and taken back if nothing can be signed with it, while nobody else writes: one
  * that is there and has signed nothing would tell of rows that are gone. */
 int
-sl_trail_begin(struct sl_store *s, const char *state_dir, bool restored, struct sl_seal_key *out,
-	       struct sl_error *e)
+sl_trail_begin(struct sl_store *s, const char *state_dir, enum sl_trail_since since,
+	       struct sl_seal_key *out, struct sl_error *e)
 {
 	char file[PATH_ROOM];
 	int rc = key_file(state_dir, file, e);
@@ -426,7 +429,7 @@ sl_trail_begin(struct sl_store *s, const char *state_dir, bool restored, struct 
 		return rc;
 	rc = sl_seal_key_load(file, UINT32_MAX, UINT32_MAX, out, e);
 	if (rc == 0)
-		rc = start(s, out, restored, e);
+		rc = start(s, out, since, e);
 	if (rc != 0 && out->made)
 		unlink(file);
 	return end(s, rc, e);

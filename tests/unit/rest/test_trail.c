@@ -302,7 +302,7 @@ test_other_key(void **state)
 	note(2);
 	assert_int_equal(unlink(file), 0);
 	assert_int_equal(sl_trail_key(dir, &key, &e), -ENOENT);
-	assert_int_equal(sl_trail_begin(s, dir, false, &key, &e), 0);
+	assert_int_equal(sl_trail_begin(s, dir, SL_TRAIL_ITS_OWN, &key, &e), 0);
 	note(1);
 	fails("row 1: the seal is of a foreign key");
 }
@@ -325,6 +325,21 @@ test_restored(void **state)
 	assert_int_equal(r.last, 5);
 }
 
+/** A former primary that was made a follower, and is promoted again, has its key and no rows. */
+static void
+test_promoted(void **state)
+{
+	assert_int_equal(sl_trail_open(s, &key, &e), 0);
+	note(2);
+	sql("DROP TABLE rest_audit");
+	assert_int_equal(sl_trail_begin(s, dir, SL_TRAIL_PROMOTED, &key, &e), 0);
+	note(1);
+	whole(1, 2, 2, 0);
+	assert_int_equal(sl_trail_begin(s, dir, SL_TRAIL_ITS_OWN, &key, &e), 0); /* and on */
+	note(1);
+	whole(1, 3, 3, 0);
+}
+
 /** A start that did not come to sign anything leaves no key: the next one would miss a chain. */
 static void
 test_busy(void **state)
@@ -336,10 +351,10 @@ test_busy(void **state)
 	snprintf(file, sizeof(file), "%s/store.db", dir);
 	assert_int_equal(sqlite3_open(file, &other), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-	assert_int_not_equal(sl_trail_begin(s, dir, false, &key, &e), 0);
+	assert_int_not_equal(sl_trail_begin(s, dir, SL_TRAIL_ITS_OWN, &key, &e), 0);
 	sqlite3_close(other);
 	assert_int_equal(sl_trail_key(dir, &key, &e), -ENOENT);
-	assert_int_equal(sl_trail_begin(s, dir, false, &key, &e), 0);
+	assert_int_equal(sl_trail_begin(s, dir, SL_TRAIL_ITS_OWN, &key, &e), 0);
 	whole(1, 1, 1, 0);
 }
 
@@ -355,6 +370,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_unreadable, open_store, close_store),
 		cmocka_unit_test_setup_teardown(test_stripped, open_store, close_store),
 		cmocka_unit_test_setup_teardown(test_other_key, open_store, close_store),
+		cmocka_unit_test_setup_teardown(test_promoted, open_store, close_store),
 		cmocka_unit_test_setup_teardown(test_busy, open_store, close_store),
 	};
 
