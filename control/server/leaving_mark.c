@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "leaving_mark.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "leaving.h"
 #include "sl_json.h"
 #include "sl_log.h"
 
 #define NAME "decommissions"
+#define TEXT_MAX 4096 /* of a text in an object */
 
 static int
 no_memory(struct sl_error *e)
@@ -50,6 +51,22 @@ put(struct sl_store_txn *t, json_t *rows, struct sl_error *e)
 	return rc == -ENOENT ? 0 : rc;
 }
 
+/** As it came. What is too long for that only has much white space: it goes without, and a promoted
+ * one does not know the request by its Idempotency-Key. */
+static json_t *
+body_of(const struct sl_call *c)
+{
+	char *text;
+	json_t *out;
+
+	if (c->text_len <= TEXT_MAX)
+		return json_stringn(c->text, c->text_len);
+	text = json_dumps(c->body, JSON_COMPACT);
+	out = json_string(text);
+	free(text);
+	return out;
+}
+
 int
 leaving_mark(struct sl_call *c, struct sl_store_txn *t, uint64_t rev, struct sl_error *e)
 {
@@ -58,9 +75,9 @@ leaving_mark(struct sl_call *c, struct sl_store_txn *t, uint64_t rev, struct sl_
 
 	(void)sl_store_txn_get(t, SL_KIND_SETTING, NAME, NULL, &was);
 	rows = others(was, c->arg[0]);
-	row = json_pack("{s:s, s:I, s:s, s:s, s:s%, s:s*, s:s}", "gateway", c->arg[0], "rev",
-			(json_int_t)rev, "request", c->id, "uri", c->uri, "body", c->text,
-			c->text_len, "key", c->key, "actor", c->who.name);
+	row = json_pack("{s:s, s:I, s:s, s:s, s:o, s:s*, s:s}", "gateway", c->arg[0], "rev",
+			(json_int_t)rev, "request", c->id, "uri", c->uri, "body", body_of(c), "key",
+			c->key, "actor", c->who.name);
 	if (rows != NULL && json_array_append_new(rows, row) != 0) {
 		json_decref(rows);
 		rows = NULL;

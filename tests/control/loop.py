@@ -314,9 +314,10 @@ def transaction(c, sub):
 def decommission(c, sub, peers):
     step(f"a gateway with {peers} peers is taken out")
     before, head = len(sub.ops), c.seq()
+    body = json.dumps({"reason": "test", "certificates": [f"7f{i:038x}" for i in range(64)]}, indent=40)  # longer than a text in an object may be
     with Watch(c, sub, "decommission"):
         conn = c.connect(timeout=120)
-        a = c.want(200, "POST", "/gateways/gw-1/decommission", {"reason": "test"}, conn=conn).json()
+        a = c.want(200, "POST", "/gateways/gw-1/decommission", text=body, conn=conn).json()
         conn.close()
     equal("what went", (a["peers"], a["allocations"], a["interfaces"]), (peers, peers, 1))
     c.want(404, "GET", "/gateways/gw-1")
