@@ -255,8 +255,9 @@ test_unreadable(void **state)
 		"UPDATE rest_audit SET seal = 'x', diff = 'x' WHERE n = 3",
 		"UPDATE rest_audit SET signature = 'AAAA' WHERE n = 3",
 		"UPDATE rest_audit SET chain = NULL, seal = NULL, signature = NULL WHERE n = 3",
-		"INSERT INTO rest_audit SELECT 40, at, actor, source, operation, path, request_id, "
-		"outcome, seq, diff, chain, seal, signature, count FROM rest_audit WHERE n = 3",
+		("INSERT INTO rest_audit SELECT 40, at, actor, source, operation, path, "
+		 "request_id, "
+		 "outcome, seq, diff, chain, seal, signature, count FROM rest_audit WHERE n = 3"),
 	};
 	struct sl_seal_report r;
 
