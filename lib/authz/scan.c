@@ -11,21 +11,40 @@
 #define LANES SL_SCAN_LANES
 #define ROW SL_SCAN_ROW
 #define ROW_WORDS SL_SCAN_ROW_WORDS
+#define LINE_WORDS (SL_CACHE_LINE / sizeof(uint32_t))
 
 /*
  * A group begins with the destination ports of all its entries, which tell most of them apart, a
- * row on each line. Then come its blocks of eight entries, which are looked at only where a port
- * fits: vectors of 32-bit lanes, value and mask of (interface, protocol), of each word of the
- * source and of the destination; then 16-bit lanes: lowest source ports, and how far the ranges go.
+ * row on each line. What else they say is looked at only where a port fits, and stands there twice:
+ *
+ *	one by one	on as few lines as can be, for the one or two that are left most of the
+ *			time: value and mask of (interface, protocol), of each word of the source
+ *			and of the destination; lowest source port, and how far the range goes
+ *	in blocks	of eight, for more: the same as vectors of 32-bit lanes, of the ports as
+ *			vectors of 16-bit lanes
  */
+static inline unsigned
+single_words(unsigned words)
+{
+	return words == 1 ? LINE_WORDS / 2 : 2 * LINE_WORDS;
+}
+
+/** Of all entries of a group, up to the end of a line. */
+static inline size_t
+singles_words(uint32_t n, unsigned words)
+{
+	return ((size_t)n * single_words(words) + LINE_WORDS - 1) / LINE_WORDS * LINE_WORDS;
+}
+
 static inline unsigned
 block_words(unsigned words)
 {
 	return (2 + 4 * words + 2) * LANES;
 }
 
+/** Words of an address and their masks, `step` apart. */
 static void
-lane_address(uint32_t *b, unsigned lane, unsigned words, uint64_t hi, uint64_t lo, uint64_t mask_hi,
+address_fill(uint32_t *b, unsigned step, unsigned words, uint64_t hi, uint64_t lo, uint64_t mask_hi,
 	     uint64_t mask_lo)
 {
 	const uint32_t v[4] = {(uint32_t)(hi >> 32), (uint32_t)hi, (uint32_t)(lo >> 32),
@@ -33,26 +52,39 @@ lane_address(uint32_t *b, unsigned lane, unsigned words, uint64_t hi, uint64_t l
 	const uint32_t m[4] = {(uint32_t)(mask_hi >> 32), (uint32_t)mask_hi,
 			       (uint32_t)(mask_lo >> 32), (uint32_t)mask_lo};
 
-	for (unsigned i = 4 - words; i < 4; i++, b += 2 * LANES) {
-		b[lane] = v[i];
-		b[LANES + lane] = m[i];
+	for (unsigned i = 4 - words; i < 4; i++, b += 2 * step) {
+		b[0] = v[i];
+		b[step] = m[i];
 	}
+}
+
+/** All but the ports. @return where they go */
+static uint32_t *
+words_fill(uint32_t *b, unsigned step, unsigned words, const struct sl_polset_entry *e)
+{
+	bool any = e->proto == SL_POL_PROTO_ANY;
+
+	b[0] = (uint32_t)e->iface << 16 | (any ? 0 : e->proto);
+	b[step] = (e->iface != 0 ? 0xffff0000 : 0) | (any ? 0 : 0xff);
+	b += 2 * step;
+	address_fill(b, step, words, e->src_hi, e->src_lo, e->src_mask_hi, e->src_mask_lo);
+	b += 2 * words * step;
+	address_fill(b, step, words, e->dst_hi, e->dst_lo, e->dst_mask_hi, e->dst_mask_lo);
+	return b + 2 * words * step;
+}
+
+static void
+single_fill(uint32_t *b, unsigned words, const struct sl_polset_entry *e)
+{
+	*words_fill(b, 1, words, e) =
+		(uint32_t)(uint16_t)(e->sport_hi - e->sport_lo) << 16 | e->sport_lo;
 }
 
 static void
 lane_fill(uint32_t *b, unsigned lane, unsigned words, const struct sl_polset_entry *e)
 {
-	bool any = e->proto == SL_POL_PROTO_ANY;
-	uint16_t *sport;
+	uint16_t *sport = (uint16_t *)(words_fill(b + lane, LANES, words, e) - lane);
 
-	b[lane] = (uint32_t)e->iface << 16 | (any ? 0 : e->proto);
-	b[LANES + lane] = (e->iface != 0 ? 0xffff0000 : 0) | (any ? 0 : 0xff);
-	b += 2 * LANES;
-	lane_address(b, lane, words, e->src_hi, e->src_lo, e->src_mask_hi, e->src_mask_lo);
-	b += 2 * words * LANES;
-	lane_address(b, lane, words, e->dst_hi, e->dst_lo, e->dst_mask_hi, e->dst_mask_lo);
-	b += 2 * words * LANES;
-	sport = (uint16_t *)b;
 	sport[lane] = e->sport_lo;
 	sport[LANES + lane] = (uint16_t)(e->sport_hi - e->sport_lo);
 }
@@ -68,7 +100,7 @@ dport_fill(uint32_t *rows, unsigned i, const struct sl_polset_entry *e)
 
 /** @return words in all */
 static size_t
-plan(struct sl_scan *t, const uint32_t *first, unsigned block, unsigned max)
+plan(struct sl_scan *t, const uint32_t *first, unsigned words, unsigned max)
 {
 	size_t at = 0;
 
@@ -81,7 +113,8 @@ plan(struct sl_scan *t, const uint32_t *first, unsigned block, unsigned max)
 		if (n > max)
 			continue;
 		t->group[g].n = (uint16_t)n;
-		at += sl_scan_rows(n) * ROW_WORDS + (size_t)(n + LANES - 1) / LANES * block;
+		at += sl_scan_rows(n) * ROW_WORDS + singles_words(n, words) +
+		      (size_t)(n + LANES - 1) / LANES * block_words(words);
 	}
 	return at;
 }
@@ -89,11 +122,13 @@ plan(struct sl_scan *t, const uint32_t *first, unsigned block, unsigned max)
 static void
 fill_group(uint32_t *rows, const struct sl_polset_entry *e, uint32_t n, unsigned words)
 {
-	uint32_t *b = rows + sl_scan_rows(n) * ROW_WORDS;
+	uint32_t *singles = rows + sl_scan_rows(n) * ROW_WORDS;
+	uint32_t *b = singles + singles_words(n, words);
 	unsigned size = block_words(words);
 
 	for (uint32_t i = 0; i < n; i++) {
 		dport_fill(rows, i, &e[i]);
+		single_fill(singles + i * single_words(words), words, &e[i]);
 		lane_fill(b + i / LANES * size, i % LANES, words, &e[i]);
 	}
 }
@@ -107,7 +142,7 @@ sl_scan_build(struct sl_scan *t, const struct sl_polset *s, unsigned v6, unsigne
 	t->group = calloc(s->n_groups + 1UL, sizeof(*t->group));
 	if (t->group == NULL)
 		return -ENOMEM;
-	t->bytes = plan(t, s->group_first[v6], block_words(words), max) * sizeof(*t->lanes);
+	t->bytes = plan(t, s->group_first[v6], words, max) * sizeof(*t->lanes);
 	t->lanes = aligned_alloc(SL_CACHE_LINE, t->bytes + SL_CACHE_LINE);
 	if (t->lanes == NULL)
 		return -ENOMEM;
@@ -169,26 +204,69 @@ ports_fit(const struct sl_scan *t, const struct sl_scan_group *g, uint16_t dport
 	return g->n < 64 ? fit & ((UINT64_C(1) << g->n) - 1) : fit;
 }
 
-__attribute__((target("avx2"), always_inline)) static inline uint32_t
-scan(const struct sl_scan *t, const struct sl_scan_group *g, const struct sl_acl_key *k,
-     uint64_t fit, unsigned words)
+static inline const uint32_t *
+singles_of(const struct sl_scan *t, const struct sl_scan_group *g)
 {
-	const uint32_t *blocks = t->lanes + g->at + sl_scan_rows(g->n) * ROW_WORDS;
-	uint32_t who = (uint32_t)sl_load_be16(k->b + SL_KEY_IFACE) << 16 | k->b[SL_KEY_PROTO];
-	uint16_t sport = sl_load_be16(k->b + SL_KEY_SRC + 8 * words);
+	return t->lanes + g->at + sl_scan_rows(g->n) * ROW_WORDS;
+}
+
+/** Two at most. */
+static inline bool
+are_few(uint64_t fit)
+{
+	fit &= fit - 1;
+	return (fit & (fit - 1)) == 0;
+}
+
+/** What a key says beside its group and its destination port, in the order of the entries. */
+struct subject {
+	uint32_t word[9]; /* (interface, protocol), source, destination */
+	uint16_t sport;
+};
+
+static inline void
+subject_of(struct subject *s, const struct sl_acl_key *k, unsigned words)
+{
+	s->word[0] = (uint32_t)sl_load_be16(k->b + SL_KEY_IFACE) << 16 | k->b[SL_KEY_PROTO];
+	for (unsigned w = 0; w < 2 * words; w++)
+		s->word[1 + w] = sl_load_be32(k->b + SL_KEY_SRC + 4 * w);
+	s->sport = sl_load_be16(k->b + SL_KEY_SRC + 8 * words);
+}
+
+static inline uint32_t
+scan_singles(const struct sl_scan *t, const struct sl_scan_group *g, const struct subject *s,
+	     uint64_t fit, unsigned words)
+{
+	for (; fit != 0; fit &= fit - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(fit);
+		const uint32_t *e = singles_of(t, g) + i * single_words(words);
+		uint32_t bad = 0, sport = e[2 + 4 * words];
+
+		for (unsigned w = 0; w < 1 + 2 * words; w++)
+			bad |= (s->word[w] ^ e[2 * w]) & e[2 * w + 1];
+		if (bad == 0 && (uint16_t)(s->sport - sport) <= sport >> 16)
+			return g->first + i;
+	}
+	return SL_POL_NONE;
+}
+
+__attribute__((target("avx2"), always_inline)) static inline uint32_t
+scan_blocks(const struct sl_scan *t, const struct sl_scan_group *g, const struct subject *s,
+	    uint64_t fit, unsigned words)
+{
+	const uint32_t *blocks = singles_of(t, g) + singles_words(g->n, words);
 
 	while (fit != 0) {
 		unsigned i = (unsigned)__builtin_ctzll(fit) / LANES;
-		const uint32_t *b = blocks + i * block_words(words), *at = b + 2 * LANES;
-		__m256i bad = differ(b, who);
+		const uint32_t *at = blocks + i * block_words(words);
+		__m256i bad = _mm256_setzero_si256();
 		unsigned hit;
 
-		for (unsigned w = 0; w < 2 * words; w++, at += 2 * LANES)
-			bad = _mm256_or_si256(bad,
-					      differ(at, sl_load_be32(k->b + SL_KEY_SRC + 4 * w)));
+		for (unsigned w = 0; w < 1 + 2 * words; w++, at += 2 * LANES)
+			bad = _mm256_or_si256(bad, differ(at, s->word[w]));
 		bad = _mm256_cmpeq_epi32(bad, _mm256_setzero_si256());
 		hit = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(bad)) &
-		      sport_fits(at, sport) & (unsigned)(fit >> i * LANES);
+		      sport_fits(at, s->sport) & (unsigned)(fit >> i * LANES);
 		if (hit != 0)
 			return g->first + i * LANES + (unsigned)__builtin_ctz(hit);
 		fit &= ~(UINT64_C(0xff) << i * LANES);
@@ -196,17 +274,31 @@ scan(const struct sl_scan *t, const struct sl_scan_group *g, const struct sl_acl
 	return SL_POL_NONE;
 }
 
+__attribute__((target("avx2"), always_inline)) static inline uint32_t
+scan(const struct sl_scan *t, const struct sl_scan_group *g, const struct sl_acl_key *k,
+     uint64_t fit, unsigned words)
+{
+	struct subject s;
+
+	subject_of(&s, k, words);
+	return are_few(fit) ? scan_singles(t, g, &s, fit, words)
+			    : scan_blocks(t, g, &s, fit, words);
+}
+
 /** Bring into the cache what is read first of these entries. */
 static inline void
 fetch(const struct sl_scan *t, const struct sl_scan_group *g, uint64_t fit, unsigned words)
 {
-	unsigned size = block_words(words), i = (unsigned)__builtin_ctzll(fit | 1ULL << 63);
-	const uint32_t *b = t->lanes + g->at + sl_scan_rows(g->n) * ROW_WORDS;
+	unsigned i = (unsigned)__builtin_ctzll(fit | 1ULL << 63), size = single_words(words);
+	const uint32_t *b = singles_of(t, g) + i * size;
 
 	if (fit == 0)
 		return;
-	b += i / LANES * size;
-	for (i = 0; i < size; i += SL_CACHE_LINE / sizeof(*b))
+	if (!are_few(fit)) {
+		size = block_words(words);
+		b = singles_of(t, g) + singles_words(g->n, words) + i / LANES * size;
+	}
+	for (i = 0; i < size; i += LINE_WORDS)
 		sl_prefetch(b + i);
 }
 
