@@ -76,11 +76,15 @@ struct sl_authz {
 	uint32_t hash[SL_BURST];
 	struct sl_flow *f[SL_BURST];
 	struct sl_flow_key key[SL_BURST];
-	unsigned n_q, n_on_entry;  /* questions; of them about an entry */
-	uint32_t q_hash[SL_BURST]; /* of the first packet of each question */
-	uint64_t q_seen[4];	   /* a bit for some of each hash: clear, then none has it */
-	struct sl_question q[SL_BURST];
-	struct sl_judge_flow flow[SL_BURST]; /* of the questions */
+	unsigned n_q, n_on_entry;   /* questions; of them about an entry */
+	uint32_t q_hash[SL_BURST];  /* of the first packet of each question */
+	uint64_t q_seen[4];	    /* a bit for some of each hash: clear, then none has it */
+	struct sl_question *q;	    /* of this round */
+	struct sl_judge_flow *flow; /* of the questions */
+	struct sl_authz_round {
+		struct sl_question q[SL_BURST];
+		struct sl_judge_flow flow[SL_BURST];
+	} round[2]; /* while those of one are answered the next one's are asked */
 };
 
 /* --- stage_authz.c ----------------------------------------------------------------------- */
@@ -200,9 +204,14 @@ void sl_flow_import(struct sl_worker *w);
 
 /* --- small helpers ----------------------------------------------------------------------- */
 
+/** Another round begins, without questions yet. */
 static inline void
 sl_authz_no_questions(struct sl_authz *a)
 {
+	struct sl_authz_round *next = &a->round[a->q == a->round[0].q];
+
+	a->q = next->q;
+	a->flow = next->flow;
 	a->n_q = 0;
 	a->n_on_entry = 0;
 	memset(a->q_seen, 0, sizeof(a->q_seen));

@@ -532,8 +532,8 @@ struct round {
 	unsigned n;
 	uint32_t midstream; /* bit k: question k is about TCP that does not begin */
 	uint32_t begin;	    /* its packets begin a flow, whose entry q[k].f is, NULL without room */
-	struct sl_question q[SL_BURST];
-	struct sl_judge_flow flow[SL_BURST];
+	struct sl_question *q;
+	struct sl_judge_flow *flow;
 	struct sl_judgement ans[SL_BURST];
 };
 
@@ -815,8 +815,8 @@ sl_authz_answer(struct sl_authz *a)
 	for (rounds = 0; a->n_q != 0; rounds++) {
 		fetch_heads(a);
 		r.n = a->n_q;
-		memcpy(r.q, a->q, r.n * sizeof(r.q[0]));
-		memcpy(r.flow, a->flow, r.n * sizeof(r.flow[0]));
+		r.q = a->q;
+		r.flow = a->flow;
 		sl_judge(a->v, a->w->tick, r.flow, r.ans, r.n);
 		ask_mirrored(a, &r);
 		sl_authz_no_questions(a);

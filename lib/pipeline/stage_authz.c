@@ -297,6 +297,7 @@ sl_stage_authz(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[])
 	a.policy_gen = v->set != NULL ? (uint32_t)v->set->generation : 0;
 	a.who_gen = v->who != NULL ? (uint32_t)v->who->generation : 0;
 	a.way_gen = (uint32_t)w->root->generation;
+	a.q = NULL; /* sl_authz_no_questions() */
 	a.observe = only_observe(&w->root->authz);
 	for (i = 0; i < in->n; i += a.n) {
 		a.n = SL_MIN(in->n - i, (unsigned)SL_BURST);
