@@ -169,6 +169,28 @@ sl_lpm_overlaps(const struct sl_lpm *t, const uint8_t *addr, unsigned len)
 	       ((n->cover_bm | n->child_bm) & lpm_slot_cover(p.slot)) != 0;
 }
 
+unsigned
+sl_lpm_alike(const struct sl_lpm *t, const uint8_t *addr)
+{
+	const struct sl_lpm_node *n = t->root;
+	lpm_key key = lpm_key_load(t->bits, addr), far;
+	unsigned same = t->bits;
+
+	while (n != NULL) {
+		far = key ^ lpm_node_key(n);
+		same = n->shift;
+		if (far >> n->shift > 63) { /* so are all that leave the way at this bit */
+			while (far >> same > 1)
+				same++;
+			break;
+		}
+		n = n->child_bm >> (unsigned)(far >> n->shift) & 1
+			    ? sl_lpm_node_child(n, (unsigned)(far >> n->shift))
+			    : NULL;
+	}
+	return same;
+}
+
 /* One walk of several lanes. A lane that ends leaves the list of active ones. */
 struct lanes {
 	const struct sl_lpm_node *node[LANES];

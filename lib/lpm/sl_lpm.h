@@ -90,6 +90,10 @@ uint32_t sl_lpm_match(const struct sl_lpm *t, const uint8_t *addr, unsigned *len
 /** Does the table hold a prefix that contains addr/len or lies inside it? Host bits are ignored. */
 bool sl_lpm_overlaps(const struct sl_lpm *t, const uint8_t *addr, unsigned len);
 
+/** @return how many of its last bits do not matter: each address that has the others of this one
+ * has the same answer. At most t->bits; more may not matter than it says */
+unsigned sl_lpm_alike(const struct sl_lpm *t, const uint8_t *addr);
+
 /**
  * Look up n addresses, each in its own table (all of the same width), several at a time so that
  * memory latencies overlap.

@@ -124,6 +124,16 @@ struct sl_flow_sweep {
 	uint32_t at, pass, tick;
 };
 
+/**
+ * Ways out of the tunnels that were found by the root of this generation (way.h), for the first
+ * packets of flows. A place holds what it is about, then a next hop in 16 bits; 0: nothing.
+ */
+#define SL_WAYS 256
+struct sl_ways {
+	uint64_t generation;
+	uint64_t net[SL_WAYS], host[SL_WAYS];
+};
+
 /** Cycles per stage, filled when w->prof is set (sluice-bench). */
 struct sl_prof {
 	uint64_t cycles[SL_NODE_MAX];
@@ -197,6 +207,7 @@ struct sl_worker {
 	unsigned parked_max; /* of 1/8 of the mbufs, this worker's share */
 	uint32_t sweep_tick;
 	struct sl_flow_sweep sweep;
+	struct sl_ways ways;
 	void *reass;   /* stage_reass.c */
 	void *scratch; /* sl_worker_scratch, private to the stages */
 	struct sl_vec v[SL_NODE_MAX];

@@ -2,9 +2,10 @@
 /*
  * A judged packet from a tunnel: to the gateway itself, to another peer (isolation), or by the
  * interface's routes to the inside. What goes to the inside does so by one next hop as long as the
- * root is the same: its flow keeps it (stage authz), and none of the tables is asked again.
+ * root is the same: its flow keeps it (stage authz), and none of the tables is asked again. Nor are
+ * they for the first packet of a flow where another one went to the same place (way.h).
  */
-#include "flow_int.h"
+#include "way.h"
 
 struct view {
 	bool asks; /* for some packet the tables are to be asked */
@@ -20,6 +21,51 @@ struct hop_cache {
 	struct sl_nh_copy hop;
 };
 
+static inline bool
+is_addr(uint8_t version, const uint8_t *x, const uint8_t *y)
+{
+	return version == 4 ? memcmp(x, y, 4) == 0 : memcmp(x, y, 16) == 0;
+}
+
+/** Where the next packets of its flow go. What stands at its place may be another one by now. */
+static void
+keep_way(struct sl_worker *w, struct rte_mbuf *m, uint32_t nh)
+{
+	const struct sl_meta *meta = sl_meta(m);
+	const uint8_t *src = sl_pkt_src(m), *dst = sl_pkt_dst(m);
+	struct sl_flow *f;
+	bool from_b;
+
+	if (nh > UINT16_MAX)
+		return;
+	f = sl_flow_get(w->flows, meta->flow - 1);
+	from_b = is_addr(meta->version, f->key.a, dst);
+	if (!f->used || f->key.iface != meta->iface_id || f->key.version != meta->version ||
+	    !is_addr(meta->version, from_b ? f->key.a : f->key.b, dst) ||
+	    !is_addr(meta->version, from_b ? f->key.b : f->key.a, src))
+		return;
+	f->note &= (uint8_t)~SL_FLOW_WAY_B;
+	f->note |= from_b ? SL_FLOW_WAY_B : 0;
+	f->nh = (uint16_t)nh;
+	f->way_gen = (uint32_t)w->root->generation;
+}
+
+/** @return true if its flow knows the way, or another one of late that went there */
+static inline bool
+knows_way(struct sl_worker *w, struct rte_mbuf *m)
+{
+	struct sl_meta *meta = sl_meta(m);
+
+	if (sl_likely(meta->nh != 0)) /* all but the first ones */
+		return true;
+	meta->nh = sl_way_get(w, meta->version, meta->iface_id, sl_pkt_dst(m));
+	if (meta->nh == 0)
+		return false;
+	if (meta->flow != 0)
+		keep_way(w, m, meta->nh);
+	return true;
+}
+
 static void
 find_peers_and_routes(struct sl_worker *w, struct rte_mbuf **m, unsigned n, struct view *v)
 {
@@ -30,12 +76,13 @@ find_peers_and_routes(struct sl_worker *w, struct rte_mbuf **m, unsigned n, stru
 	unsigned i;
 
 	v->asks = false;
+	sl_ways_of_root(w);
 	sl_lookup_begin(&peer, v->peer, n);
 	sl_lookup_begin(&route, v->nh, n);
 	for (i = 0; i < n; i++) {
 		v->f[i] = f = sl_pkt_iface(w, m[i]);
 		v->att[i] = NULL;
-		if (sl_likely(sl_meta(m[i])->nh != 0) || f == NULL) /* known: all but the first */
+		if (f == NULL || sl_likely(knows_way(w, m[i])))
 			continue;
 		v->asks = true;
 		v->att[i] = sl_root_att(w->root, f->inside_att);
@@ -130,35 +177,6 @@ is_confined(uint8_t version, const uint8_t *dst)
 	return dst[0] == 0xff || (dst[0] == 0xfe && (dst[1] & 0xc0) == 0x80);
 }
 
-static inline bool
-is_addr(uint8_t version, const uint8_t *x, const uint8_t *y)
-{
-	return version == 4 ? memcmp(x, y, 4) == 0 : memcmp(x, y, 16) == 0;
-}
-
-/** Where the flow's next packets go. What stands at its place may be another one by now. */
-static void
-keep_way(struct sl_worker *w, struct rte_mbuf *m, uint32_t nh)
-{
-	const struct sl_meta *meta = sl_meta(m);
-	const uint8_t *src = sl_pkt_src(m), *dst = sl_pkt_dst(m);
-	struct sl_flow *f;
-	bool from_b;
-
-	if (meta->flow == 0 || nh > UINT16_MAX)
-		return;
-	f = sl_flow_get(w->flows, meta->flow - 1);
-	from_b = is_addr(meta->version, f->key.a, dst);
-	if (!f->used || f->key.iface != meta->iface_id || f->key.version != meta->version ||
-	    !is_addr(meta->version, from_b ? f->key.a : f->key.b, dst) ||
-	    !is_addr(meta->version, from_b ? f->key.b : f->key.a, src))
-		return;
-	f->note &= (uint8_t)~SL_FLOW_WAY_B;
-	f->note |= from_b ? SL_FLOW_WAY_B : 0;
-	f->nh = (uint16_t)nh;
-	f->way_gen = (uint32_t)w->root->generation;
-}
-
 /** By a next hop, whatever state it is in now. */
 static bool
 to_inside(struct sl_worker *w, struct rte_mbuf *m, const struct sl_iface_view *f, uint32_t nh,
@@ -223,7 +241,9 @@ find_way(struct sl_worker *w, struct rte_mbuf *m, const struct view *v, unsigned
 		sl_vec_drop(&out[SL_NODE_DROP], m, SL_DROP_NO_ROUTE);
 		return false;
 	}
-	keep_way(w, m, v->nh[i]);
+	sl_way_put(w, m, f, v->att[i], v->nh[i]);
+	if (sl_meta(m)->flow != 0)
+		keep_way(w, m, v->nh[i]);
 	return to_inside(w, m, f, v->nh[i], c, out);
 }
 

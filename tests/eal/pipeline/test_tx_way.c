@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The next hop that a flow keeps for its packets from the tunnel: used as long as the root is the
- * same (a table changed behind its back shows that), and void with each new root. What is not of
- * the root, the state of next hop and port, holds at once.
+ * The next hop that a flow keeps for its packets from the tunnel, and those that the first packets
+ * of flows find by network or address: used as long as the root is the same (a table changed behind
+ * its back shows that), and void with each new root. What is not of the root, the state of next hop
+ * and port, holds at once.
  */
 #include "tx_fixture.h"
 
-#include "flow_int.h"
+#include "../../unit/next_random.h"
+#include "way.h"
+
+#define ROOTS 12
+#define PACKETS 128 /* a root */
 
 static const struct fx_spec out4 = {.src = "10.7.0.2", .dst = "10.9.1.1", .df = true};
 static const struct fx_spec out6 = {.src = "fd00:7::2", .dst = "fd00:a::10"};
@@ -269,6 +274,110 @@ the_place_of_another_flow(void **state)
 	}
 }
 
+static void
+a_network_that_another_flow_went_to(void **state)
+{
+	static const struct fx_spec there = {.src = "10.7.0.2", .dst = "10.9.1.2", .df = true},
+				    beside = {.src = "10.7.0.2", .dst = "10.9.2.1", .df = true};
+	struct fx *x = *state;
+
+	leaves(x, &out4, 7, FX_MAC_SERVER);
+	fx_lpm(&x->f1->routes4, "10.9.0.0/16", FX_NH_SMALL);
+	leaves(x, &there, 7, FX_MAC_SERVER);
+	leaves(x, &beside, 8, FX_MAC_SERVER);
+	fx_publish(x);
+	leaves(x, &there, 8, FX_MAC_SERVER);
+}
+
+/** What became of the first packet of a flow: the VLAN by which it left, or why it did not. */
+static unsigned
+end_of_first(struct fx *x, uint32_t dst, unsigned serial)
+{
+	struct fx_spec s = {.src = "10.7.0.2", .sport = (uint16_t)(1024 + serial), .dport = 1};
+	unsigned why, end = 0;
+	char text[32];
+	struct rte_mbuf *m;
+
+	snprintf(text, sizeof(text), "10.9.%u.%u", dst >> 8 & 15, dst & 0xff);
+	s.dst = text;
+	send(x, &s);
+	m = fx_frame(x, 1);
+	if (m != NULL)
+		end = sl_load_be16(rte_pktmbuf_mtod(m, const uint8_t *) + 14);
+	rte_pktmbuf_free(m);
+	rte_pktmbuf_free(fx_frame(x, 0)); /* its sender is told */
+	for (why = 1; why < SL_DROP_MAX; why++)
+		end += 1000 * why * (unsigned)fx_drops(x, why);
+	fx_quiet(x);
+	assert_int_not_equal(end, 0);
+	return end;
+}
+
+static void
+random_prefix(struct sl_lpm *t, uint64_t *seed, unsigned least, uint32_t value)
+{
+	unsigned r = (unsigned)(next_random(seed) >> 32), len = least + r % (33 - least);
+	char text[32];
+
+	snprintf(text, sizeof(text), "10.9.%u.%u/%u", r >> 8 & 15, r >> 16 & 0xff, len);
+	fx_lpm(t, text, value);
+}
+
+static void
+random_root(struct fx *x, uint64_t *seed)
+{
+	static const enum fx_nh to[] = {FX_NH_SERVER, FX_NH_SMALL, FX_NH_BLACKHOLE};
+	uint8_t own[4] = {10, 9, next_random(seed) & 15, next_random(seed) & 0xe0};
+
+	random_prefix(&x->f1->routes4, seed, 17, to[next_random(seed) % 3]);
+	random_prefix(&x->f1->routes4, seed, 24, to[next_random(seed) % 3]);
+	random_prefix(&x->f1->peers4, seed, 27, 2);
+	random_prefix(&x->f2->peers4, seed, 27, 3);
+	x->inside->addr[x->inside->n_addrs - 1] = (struct sl_prefix){sl_ip_v4(own), 32};
+	fx_publish(x);
+}
+
+/** Is the way to an address known, and if so by its network or for it alone? */
+static void
+count_known(struct fx *x, const uint8_t *dst, unsigned n[2])
+{
+	uint64_t net;
+
+	sl_ways_of_root(x->w);
+	net = x->w->ways.net[sl_way_at(1, sl_load_be32(dst) >> SL_WAY_HOST_BITS)];
+	if (sl_way_get(x->w, 4, 1, dst) != 0)
+		n[(net & UINT16_MAX) == 0]++;
+}
+
+/** Routes, peers and own addresses that share networks: with what is known as without. */
+static void
+what_is_known_as_without_it(void **state)
+{
+	static const struct sl_ways none;
+	uint64_t seed = 20;
+	struct fx *x = *state;
+	unsigned i, with, known[2] = {0};
+	struct sl_ways ways;
+	uint8_t dst[4];
+
+	x->inside->n_addrs++;
+	for (i = 0; i < ROOTS * PACKETS; i++) {
+		if (i % PACKETS == 0)
+			random_root(x, &seed);
+		sl_store_be32(dst, UINT32_C(0x0a090000) | (next_random(&seed) >> 40 & 0xfe0));
+		if (i % 4 == 0) /* an address of the gateway, or beside it */
+			memcpy(dst, x->inside->addr[x->inside->n_addrs - 1].ip.b, 4);
+		dst[3] ^= i % 8 == 0;
+		count_known(x, dst, known);
+		with = end_of_first(x, sl_load_be32(dst), 2 * i);
+		ways = x->w->ways;
+		x->w->ways = none;
+		assert_int_equal(end_of_first(x, sl_load_be32(dst), 2 * i + 1), with);
+		x->w->ways = ways;
+	}
+	assert_true(known[0] > 2 * ROOTS && known[1] > 2 * ROOTS);
+}
+
 int
 main(void)
 {
@@ -284,6 +393,8 @@ main(void)
 		T(ttl_is_still_looked_at),
 		T(the_other_direction),
 		T(the_place_of_another_flow),
+		T(a_network_that_another_flow_went_to),
+		T(what_is_known_as_without_it),
 	};
 
 	eal_start("test_tx_way");

@@ -39,6 +39,21 @@ naive_overlaps(const struct naive *l, const uint8_t *addr, unsigned len)
 	return false;
 }
 
+/** Any address with the same beginning: the same answer. */
+static void
+check_alike(const struct sl_lpm *t, const struct naive *l, const uint8_t *addr, uint64_t *seed)
+{
+	unsigned alike = sl_lpm_alike(t, addr);
+	const struct naive_entry *e = naive_lookup(l, addr);
+	uint8_t other[16];
+
+	assert_true(alike <= t->bits && (t->root != NULL || alike == t->bits));
+	memcpy(other, addr, t->bits / 8);
+	for (unsigned i = t->bits - alike; i < t->bits; i++)
+		other[i / 8] ^= (uint8_t)((next_random(seed) & 1) << (7 - i % 8));
+	assert_ptr_equal(naive_lookup(l, other), e);
+}
+
 static void
 check_lookups(struct sl_lpm *t, const struct naive *l, uint64_t *seed)
 {
@@ -59,6 +74,7 @@ check_lookups(struct sl_lpm *t, const struct naive *l, uint64_t *seed)
 			assert_int_equal(len, e->len);
 		len = (unsigned)(next_random(seed) % (t->bits + 1));
 		assert_int_equal(sl_lpm_overlaps(t, addr[i], len), naive_overlaps(l, addr[i], len));
+		check_alike(t, l, addr[i], seed);
 		where[i] = addr[i];
 		tables[i] = t;
 	}
