@@ -5,8 +5,6 @@
 #include <stddef.h>
 
 #define PLACES 8
-#define KEY_WORDS (sizeof(struct sl_agg_key) / sizeof(uint64_t))
-_Static_assert(KEY_WORDS <= SL_HASH_WORDS, "hashed whole");
 
 /**
  * Where the rows of keys are: the number of a row and the signature of its key, 0 if the place is
@@ -75,26 +73,6 @@ sl_agg_init(struct sl_agg *a, void *mem0, void *mem1, unsigned rows, const uint6
 	sl_hash_key_init(&a->hash, hash_key);
 }
 
-static struct sl_agg_table *
-active(const struct sl_agg *a)
-{
-	return a->table[atomic_load_explicit(&a->active, memory_order_relaxed) & 1];
-}
-
-uint32_t
-sl_agg_hash(const struct sl_agg *a, const struct sl_agg_key *k)
-{
-	uint64_t w[KEY_WORDS];
-	uint32_t h;
-
-	memcpy(w, k, sizeof(w));
-	w[KEY_WORDS - 1] &= UINT32_MAX; /* a flow's flags change */
-	h = (uint32_t)sl_hash(&a->hash, w, KEY_WORDS);
-	return h != 0 ? h : 1;
-}
-_Static_assert(offsetof(struct sl_agg_key, flags) == (KEY_WORDS - 1) * 8 + 4,
-	       "all below is hashed");
-
 static inline uint16_t
 signature(uint32_t hash, uint8_t flags)
 {
@@ -152,31 +130,14 @@ find(struct sl_agg_table *t, const struct sl_agg_key *k, uint32_t hash, struct s
 }
 
 void
-sl_agg_prefetch(const struct sl_agg *a, uint32_t hash)
-{
-	struct sl_agg_table *t = active(a);
-
-	sl_prefetch(&t->bucket[hash & t->mask]);
-}
-
-void
 sl_agg_prefetch_row(const struct sl_agg *a, uint32_t hash, uint8_t flags)
 {
-	struct sl_agg_table *t = active(a);
+	struct sl_agg_table *t = sl_agg_active(a);
 	const struct sl_agg_bucket *b = &t->bucket[hash & t->mask];
 	unsigned mine = those(b, signature(hash, flags));
 
 	if (mine != 0)
 		sl_prefetch(&t->line[b->number[__builtin_ctz(mine)]]);
-}
-
-void
-sl_agg_expect(const struct sl_agg *a, unsigned n)
-{
-	struct sl_agg_table *t = active(a);
-
-	if (sl_likely(t->used + n < t->max))
-		sl_prefetch(&t->line[t->used + n]);
 }
 
 void
@@ -211,7 +172,7 @@ sl_agg_add_hashed(struct sl_agg *a, const struct sl_agg_key *k, uint32_t hash, u
 		  uint32_t role_id, unsigned why, unsigned flows, uint64_t packets, uint64_t bytes,
 		  uint64_t now_ns)
 {
-	struct sl_agg_table *t = active(a);
+	struct sl_agg_table *t = sl_agg_active(a);
 	struct sl_agg_bucket *b;
 	struct sl_agg_line *r = find(t, k, hash, &b);
 	uint64_t lasted = 0, key[2];

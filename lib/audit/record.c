@@ -11,13 +11,6 @@ relaxed(const _Atomic uint64_t *p)
 	return atomic_load_explicit(p, memory_order_relaxed);
 }
 
-/** Add to a counter that only the caller writes. */
-static void
-count(_Atomic uint64_t *p, uint64_t n)
-{
-	atomic_store_explicit(p, relaxed(p) + n, memory_order_relaxed);
-}
-
 size_t
 sl_rec_ring_size(unsigned slots)
 {
@@ -89,24 +82,6 @@ sl_rec_commit(struct sl_rec_ring *r, struct sl_rec *s)
 	memcpy((uint8_t *)&word[1] + 4, s->dst, 4);
 	memcpy(&word[2], &s->sport, (SL_REC_WORDS - 2) * sizeof(word[0]));
 	sl_rec_write(r, word, fill_more(&more, s) ? &more : NULL);
-}
-
-void
-sl_rec_seen(struct sl_rec_ring *r, enum sl_rec_type t, uint64_t n)
-{
-	count(&r->counts.seen[t], n);
-}
-
-void
-sl_rec_suppressed(struct sl_rec_ring *r, enum sl_rec_type t, uint64_t n)
-{
-	count(&r->counts.suppressed[t], n);
-}
-
-void
-sl_rec_not_selected(struct sl_rec_ring *r, enum sl_rec_type t, uint64_t n)
-{
-	count(&r->counts.not_selected[t], n);
 }
 
 static void
@@ -182,7 +157,7 @@ sl_rec_take(struct sl_rec_ring *r, struct sl_rec *out, unsigned max, uint64_t *l
 			++*lost;
 			continue;
 		}
-		count(&r->taken[out[taken].type], out[taken].count);
+		sl_rec_count(&r->taken[out[taken].type], out[taken].count);
 		taken++;
 	}
 	atomic_store_explicit(&r->tail, n, memory_order_relaxed);

@@ -12,6 +12,7 @@
 #define SL_AGG_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 #include "sl_base.h"
 #include "sl_hash.h"
@@ -47,7 +48,8 @@ struct sl_agg_row {
 	uint64_t first_ns, last_ns; /* monotonic */
 };
 
-/** Rows stand in the order in which they began: the next one is known before its key is. */
+/** Rows stand in the order in which they began: the next one is known before its key is. A row is a
+ * cache line, and so is a bucket. */
 struct sl_agg_table {
 	uint32_t used, max;
 	uint32_t mask; /* of buckets */
@@ -70,14 +72,51 @@ size_t sl_agg_table_size(unsigned rows);
 void sl_agg_init(struct sl_agg *a, void *mem0, void *mem1, unsigned rows,
 		 const uint64_t hash_key[2]);
 
+#define SL_AGG_KEY_WORDS (sizeof(struct sl_agg_key) / sizeof(uint64_t))
+_Static_assert(SL_AGG_KEY_WORDS <= SL_HASH_WORDS, "hashed whole");
+_Static_assert(offsetof(struct sl_agg_key, flags) == (SL_AGG_KEY_WORDS - 1) * 8 + 4,
+	       "all below is hashed");
+
 /** Of all of a key but its flags, never 0. */
-uint32_t sl_agg_hash(const struct sl_agg *a, const struct sl_agg_key *k);
+static inline uint32_t
+sl_agg_hash(const struct sl_agg *a, const struct sl_agg_key *k)
+{
+	uint64_t w[SL_AGG_KEY_WORDS];
+	uint32_t h;
+
+	memcpy(w, k, sizeof(w));
+	w[SL_AGG_KEY_WORDS - 1] &= UINT32_MAX; /* a flow's flags change */
+	h = (uint32_t)sl_hash(&a->hash, w, SL_AGG_KEY_WORDS);
+	return h != 0 ? h : 1;
+}
+
+static inline struct sl_agg_table *
+sl_agg_active(const struct sl_agg *a)
+{
+	return a->table[atomic_load_explicit(&a->active, memory_order_relaxed) & 1];
+}
+
 /** Worker: bring into the cache what leads to the rows of this hash. */
-void sl_agg_prefetch(const struct sl_agg *a, uint32_t hash);
+static inline void
+sl_agg_prefetch(const struct sl_agg *a, uint32_t hash)
+{
+	const struct sl_agg_table *t = sl_agg_active(a);
+
+	sl_prefetch((const char *)t->bucket + (size_t)(hash & t->mask) * SL_CACHE_LINE);
+}
+
 /** Worker, a little later: and the row of a key with these flags, if it has one. */
 void sl_agg_prefetch_row(const struct sl_agg *a, uint32_t hash, uint8_t flags);
 /** Worker: bring the n-th new row from now on into the cache, 0 for the next one. */
-void sl_agg_expect(const struct sl_agg *a, unsigned n);
+static inline void
+sl_agg_expect(const struct sl_agg *a, unsigned n)
+{
+	const struct sl_agg_table *t = sl_agg_active(a);
+
+	if (sl_likely(t->used + n < t->max))
+		sl_prefetch((const char *)t->line + (size_t)(t->used + n) * SL_CACHE_LINE);
+}
+
 /** Worker: fold. @param flows 1 at the begin of a flow, 0 for later packets and bytes (which take a
  * row of their own where the tables were swapped since the begin) */
 void sl_agg_add(struct sl_agg *a, const struct sl_agg_key *k, uint32_t rule_id, uint32_t role_id,

@@ -142,10 +142,33 @@ void sl_rec_commit(struct sl_rec_ring *r, struct sl_rec *s);
  */
 void sl_rec_write(struct sl_rec_ring *r, const uint64_t word[SL_REC_WORDS],
 		  const struct sl_rec_more *more);
+/** Add to a counter that only the caller writes. */
+static inline void
+sl_rec_count(_Atomic uint64_t *p, uint64_t n)
+{
+	uint64_t was = atomic_load_explicit(p, memory_order_relaxed);
+
+	atomic_store_explicit(p, was + n, memory_order_relaxed);
+}
+
 /** Producer: count without a record. */
-void sl_rec_seen(struct sl_rec_ring *r, enum sl_rec_type t, uint64_t n);
-void sl_rec_suppressed(struct sl_rec_ring *r, enum sl_rec_type t, uint64_t n);
-void sl_rec_not_selected(struct sl_rec_ring *r, enum sl_rec_type t, uint64_t n);
+static inline void
+sl_rec_seen(struct sl_rec_ring *r, enum sl_rec_type t, uint64_t n)
+{
+	sl_rec_count(&r->counts.seen[t], n);
+}
+
+static inline void
+sl_rec_suppressed(struct sl_rec_ring *r, enum sl_rec_type t, uint64_t n)
+{
+	sl_rec_count(&r->counts.suppressed[t], n);
+}
+
+static inline void
+sl_rec_not_selected(struct sl_rec_ring *r, enum sl_rec_type t, uint64_t n)
+{
+	sl_rec_count(&r->counts.not_selected[t], n);
+}
 
 /**
  * Consumer: copy up to `max` records; record number n has seq = 2 n + 2. @return how many; *lost:

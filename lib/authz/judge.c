@@ -249,16 +249,18 @@ find_who(struct burst *b, unsigned n)
 {
 	const struct sl_identity *who = b->v->who;
 	uint32_t src[BURST], peer[BURST], asked = 1;
+	bool by_peer;
 
 	if (who == NULL)
 		return;
+	by_peer = who->peers.root != NULL;
 	for (unsigned i = 1; i < n; i++)
 		asked |= (uint32_t)!same_who(&b->flow[i], &b->flow[i - 1]) << i;
 	find_classes(b, asked, src, peer);
 	for (unsigned i = 0; i < n; i++) {
 		if (src[i] < who->n_classes)
 			sl_prefetch(&who->classes[src[i]]);
-		if (peer[i] < who->n_classes)
+		if (by_peer && peer[i] < who->n_classes)
 			sl_prefetch(&who->classes[peer[i]]);
 	}
 	for (unsigned i = 0; i < n; i++) {
@@ -269,7 +271,8 @@ find_who(struct burst *b, unsigned n)
 			continue;
 		}
 		p->src = class_at(who, src[i], &p->torn);
-		p->peer = class_at(who, peer[i], &p->torn);
+		if (by_peer)
+			p->peer = class_at(who, peer[i], &p->torn);
 	}
 }
 
@@ -383,8 +386,10 @@ decide(struct burst *b, unsigned i)
 		by_votes(b, i);
 	if (j->why != SL_WHY_RULE)
 		return;
-	j->role = s->rules[j->rule].role;
-	deadline(j, s->rules[j->rule].expires_tick);
+	/* the rule itself is still on its way here: mostly it need not be looked at yet */
+	j->role = p->role_min == p->role_max ? p->role_min : s->rules[j->rule].role;
+	if (s->ends)
+		deadline(j, s->rules[j->rule].expires_tick);
 }
 
 static void

@@ -20,6 +20,7 @@
 #define SL_FLOW_H
 
 #include "sl_base.h"
+#include "sl_hash.h"
 
 #define SL_FLOW_NONE UINT32_MAX
 #define SL_FLOW_BUCKET 8
@@ -120,7 +121,19 @@ sl_flow_passes(const struct sl_flow *f)
 	return (f->flags & SL_FLOW_ALLOW) != 0 || (f->note & SL_FLOW_OBSERVED) != 0;
 }
 
-struct sl_flow_table;
+/** One block: this, buckets, entries, numbers of free ones. Written by sl_flow_add() and the like
+ * alone. */
+struct sl_flow_table {
+	struct sl_flow_bucket *bucket;
+	struct sl_flow *entry;
+	uint32_t mask; /* of buckets */
+	uint32_t max, count;
+	uint32_t fresh;	 /* entries from here on are free */
+	uint32_t hand;	 /* of the sweep */
+	uint32_t *freed; /* entries below `fresh` that are free: the last one is used first */
+	uint32_t n_freed;
+	struct sl_hash_key key;
+} SL_ALIGNED(SL_CACHE_LINE);
 
 /** Bytes for at most `max` flows. */
 size_t sl_flow_table_size(unsigned max);
@@ -164,13 +177,34 @@ struct sl_flow *sl_flow_add(struct sl_flow_table *t, const struct sl_flow_key *k
 struct sl_flow *sl_flow_add_denied(struct sl_flow_table *t, const struct sl_flow_key *k,
 				   uint32_t hash, uint32_t tick, sl_flow_end_fn end, void *ctx);
 /** Bring the entry into the cache that the n-th add from now on will fill, 0 for the next one. */
-void sl_flow_expect(struct sl_flow_table *t, unsigned n);
+static inline void
+sl_flow_expect(const struct sl_flow_table *t, unsigned n)
+{
+	uint32_t at = n < t->n_freed ? t->freed[t->n_freed - 1 - n] : t->fresh + n - t->n_freed;
+	const struct sl_flow *f = &t->entry[at];
+
+	if (sl_unlikely(at >= t->max))
+		return;
+	sl_prefetch(f);
+	sl_prefetch(f->packets);
+	sl_prefetch(&f->folded_packets);
+}
+
 /** Free an entry; the caller has taken it off its peer's list. */
 void sl_flow_del(struct sl_flow_table *t, struct sl_flow *f);
 
 /** Place of an entry, for links; and back. */
-uint32_t sl_flow_at(const struct sl_flow_table *t, const struct sl_flow *f);
-struct sl_flow *sl_flow_get(struct sl_flow_table *t, uint32_t at);
+static inline uint32_t
+sl_flow_at(const struct sl_flow_table *t, const struct sl_flow *f)
+{
+	return (uint32_t)(f - t->entry);
+}
+
+static inline struct sl_flow *
+sl_flow_get(const struct sl_flow_table *t, uint32_t at)
+{
+	return &t->entry[at];
+}
 
 /** Look at the next `budget` entries; end those that are idle. `end` must not free. */
 void sl_flow_sweep(struct sl_flow_table *t, uint32_t tick, unsigned budget, sl_flow_end_fn end,

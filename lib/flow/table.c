@@ -23,7 +23,7 @@ buckets_for(unsigned max)
 size_t
 sl_flow_table_size(unsigned max)
 {
-	return sizeof(struct sl_flow_table) + buckets_for(max) * sizeof(struct bucket) +
+	return sizeof(struct sl_flow_table) + buckets_for(max) * sizeof(struct sl_flow_bucket) +
 	       max * (sizeof(struct sl_flow) + sizeof(uint32_t));
 }
 
@@ -33,7 +33,7 @@ sl_flow_table_init(void *mem, unsigned max, const uint64_t hash_key[2])
 	struct sl_flow_table *t = mem;
 
 	t->mask = buckets_for(max) - 1;
-	t->bucket = (struct bucket *)(t + 1);
+	t->bucket = (struct sl_flow_bucket *)(t + 1);
 	t->entry = (struct sl_flow *)(t->bucket + t->mask + 1);
 	t->freed = (uint32_t *)(t->entry + max);
 	t->max = max;
@@ -49,7 +49,7 @@ sl_flow_prefetch(const struct sl_flow_table *t, uint32_t hash)
 
 /** @return a bit for each place in use whose signature is this */
 static inline unsigned
-matches(const struct bucket *b, uint16_t sig)
+matches(const struct sl_flow_bucket *b, uint16_t sig)
 {
 	__m128i same = _mm_cmpeq_epi16(_mm_load_si128((const __m128i *)b->sig),
 				       _mm_set1_epi16((short)sig));
@@ -59,7 +59,8 @@ matches(const struct bucket *b, uint16_t sig)
 
 /** @param found bits of the places to look at */
 static inline struct sl_flow *
-look(struct sl_flow_table *t, const struct bucket *b, const struct sl_flow_key *k, unsigned found)
+look(struct sl_flow_table *t, const struct sl_flow_bucket *b, const struct sl_flow_key *k,
+     unsigned found)
 {
 	for (; found; found &= found - 1) {
 		struct sl_flow *f = &t->entry[b->at[__builtin_ctz(found)]];
@@ -73,7 +74,7 @@ look(struct sl_flow_table *t, const struct bucket *b, const struct sl_flow_key *
 static struct sl_flow *
 look_second(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash)
 {
-	const struct bucket *b = second_bucket(t, hash);
+	const struct sl_flow_bucket *b = second_bucket(t, hash);
 
 	return look(t, b, k, matches(b, signature(hash)));
 }
@@ -82,7 +83,7 @@ look_second(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash)
 static inline struct sl_flow *
 look_both(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash, unsigned found)
 {
-	const struct bucket *b = first_bucket(t, hash);
+	const struct sl_flow_bucket *b = first_bucket(t, hash);
 	struct sl_flow *f = look(t, b, k, found);
 
 	if (sl_unlikely(!f && b->spilled)) /* a table that is nearly full */
@@ -103,7 +104,7 @@ find_some(struct sl_flow_table *t, const struct sl_flow_key k[], const uint32_t 
 	unsigned found[BURST];
 
 	for (unsigned i = 0; i < n; i++) {
-		const struct bucket *b = first_bucket(t, hash[i]);
+		const struct sl_flow_bucket *b = first_bucket(t, hash[i]);
 		const struct sl_flow *f;
 
 		found[i] = matches(b, signature(hash[i]));
@@ -130,7 +131,7 @@ sl_flow_find_burst(struct sl_flow_table *t, const struct sl_flow_key k[], const 
 
 /** @return true if the entry was there */
 static bool
-unlink_place(struct bucket *b, uint32_t at)
+unlink_place(struct sl_flow_bucket *b, uint32_t at)
 {
 	for (unsigned used = b->used; used; used &= used - 1) {
 		unsigned i = (unsigned)__builtin_ctz(used);
@@ -146,7 +147,7 @@ unlink_place(struct bucket *b, uint32_t at)
 void
 sl_flow_del(struct sl_flow_table *t, struct sl_flow *f)
 {
-	struct bucket *first = first_bucket(t, f->hash);
+	struct sl_flow_bucket *first = first_bucket(t, f->hash);
 	uint32_t at = sl_flow_at(t, f), left = t->count - 1;
 
 	if (!unlink_place(first, at)) {
@@ -222,7 +223,8 @@ consider(struct victim *v, struct sl_flow *f, uint32_t tick)
 }
 
 static void
-consider_bucket(struct sl_flow_table *t, const struct bucket *b, struct victim *v, uint32_t tick)
+consider_bucket(struct sl_flow_table *t, const struct sl_flow_bucket *b, struct victim *v,
+		uint32_t tick)
 {
 	for (unsigned i = 0; i < SL_FLOW_BUCKET && !v->timed_out; i++)
 		if (b->used & 1u << i)
@@ -268,10 +270,10 @@ make_room(struct sl_flow_table *t, uint32_t hash, bool full, uint32_t tick, enum
 }
 
 /** A key's first bucket; from SPILL entries on the emptier of the two. NULL if both are full. */
-static struct bucket *
+static struct sl_flow_bucket *
 bucket_with_room(const struct sl_flow_table *t, uint32_t hash)
 {
-	struct bucket *b = first_bucket(t, hash), *other;
+	struct sl_flow_bucket *b = first_bucket(t, hash), *other;
 
 	if (sl_likely(__builtin_popcount(b->used) < SPILL)) /* four when the table is full */
 		return b;
@@ -279,19 +281,6 @@ bucket_with_room(const struct sl_flow_table *t, uint32_t hash)
 	if (__builtin_popcount(other->used) < __builtin_popcount(b->used))
 		b = other;
 	return b->used == 0xff ? NULL : b;
-}
-
-void
-sl_flow_expect(struct sl_flow_table *t, unsigned n)
-{
-	uint32_t at = n < t->n_freed ? t->freed[t->n_freed - 1 - n] : t->fresh + n - t->n_freed;
-	struct sl_flow *f = &t->entry[at];
-
-	if (sl_unlikely(at >= t->max))
-		return;
-	sl_prefetch(f);
-	sl_prefetch(f->packets);
-	sl_prefetch(&f->folded_packets);
 }
 
 static struct sl_flow *
@@ -310,7 +299,7 @@ static inline struct sl_flow *
 add(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_t hash, uint32_t tick,
     enum rank least, sl_flow_end_fn end, void *ctx)
 {
-	struct bucket *b = bucket_with_room(t, hash);
+	struct sl_flow_bucket *b = bucket_with_room(t, hash);
 	struct sl_flow *f;
 	unsigned i;
 
@@ -347,18 +336,6 @@ sl_flow_add_denied(struct sl_flow_table *t, const struct sl_flow_key *k, uint32_
 		   uint32_t tick, sl_flow_end_fn end, void *ctx)
 {
 	return add(t, k, hash, tick, RANK_DENIED, end, ctx);
-}
-
-uint32_t
-sl_flow_at(const struct sl_flow_table *t, const struct sl_flow *f)
-{
-	return (uint32_t)(f - t->entry);
-}
-
-struct sl_flow *
-sl_flow_get(struct sl_flow_table *t, uint32_t at)
-{
-	return &t->entry[at];
 }
 
 void

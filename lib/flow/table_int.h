@@ -4,10 +4,9 @@
 #define SL_FLOW_TABLE_INT_H
 
 #include "sl_flow.h"
-#include "sl_hash.h"
 
 /** Eight places of entries and what of their hashes the bucket does not say. */
-struct bucket {
+struct sl_flow_bucket {
 	uint16_t sig[SL_FLOW_BUCKET];
 	uint32_t at[SL_FLOW_BUCKET];
 	uint8_t used; /* a bit a place */
@@ -15,28 +14,16 @@ struct bucket {
 	uint32_t spilled; /* entries of which it is the first bucket, and which are in the second */
 	uint8_t pad2[8];
 } SL_ALIGNED(SL_CACHE_LINE);
-_Static_assert(sizeof(struct bucket) == SL_CACHE_LINE, "one line");
+_Static_assert(sizeof(struct sl_flow_bucket) == SL_CACHE_LINE, "one line");
 
-struct sl_flow_table {
-	struct bucket *bucket;
-	struct sl_flow *entry;
-	uint32_t mask; /* of buckets */
-	uint32_t max, count;
-	uint32_t fresh;	 /* entries from here on are free */
-	uint32_t hand;	 /* of the sweep */
-	uint32_t *freed; /* entries below `fresh` that are free: the last one is used first */
-	uint32_t n_freed;
-	struct sl_hash_key key;
-} SL_ALIGNED(SL_CACHE_LINE);
-
-static inline struct bucket *
+static inline struct sl_flow_bucket *
 first_bucket(const struct sl_flow_table *t, uint32_t hash)
 {
 	return &t->bucket[hash & t->mask];
 }
 
 /** Another one, spread by all bits of the hash. */
-static inline struct bucket *
+static inline struct sl_flow_bucket *
 second_bucket(const struct sl_flow_table *t, uint32_t hash)
 {
 	uint32_t other = (uint32_t)((hash * UINT64_C(0x9e3779b97f4a7c15)) >> 40) & t->mask;

@@ -91,6 +91,8 @@ struct sl_authz {
 
 /** Count a packet on its entry, note what is to be noted, find its verdict by the mode. */
 void sl_authz_settle(struct sl_authz *a, unsigned i, struct sl_flow *f);
+/** The same of the first packet of a flow: its entry holds the time and the mode already. */
+void sl_authz_settle_first(struct sl_authz *a, unsigned i, struct sl_flow *f);
 /** Mode of a packet of this flow. */
 uint32_t sl_authz_mode(const struct sl_authz *a, unsigned i, const struct sl_flow *f);
 /** The drop reason of a verdict of DENY. @param why enum sl_why */
@@ -188,8 +190,14 @@ void sl_flow_evicted(void *ctx, struct sl_flow *f, unsigned reason);
 void sl_flow_peer_gone(struct sl_worker *w, struct sl_peer *p);
 /** Start counting anew: another phase. */
 void sl_flow_reset(const struct sl_worker *w, struct sl_flow *f);
-/** Note the mode of its packets; the bits are clear. */
-void sl_flow_write_mode(struct sl_flow *f, uint32_t mode);
+/** @return what a note says of the mode of packets */
+static inline uint8_t
+sl_flow_note_mode(uint32_t mode)
+{
+	return (uint8_t)(((mode & 1) == 0 ? SL_FLOW_OBSERVED : 0) |
+			 ((mode & SL_MODE_NO_PREFIX) != 0 ? SL_FLOW_NO_PREFIX : 0));
+}
+
 /** Once a tick: entries that came from other workers, a slice of the table, the aggregates. */
 void sl_flow_tick(struct sl_worker *w);
 /** All entries end (shutdown). */
@@ -217,11 +225,12 @@ sl_authz_no_questions(struct sl_authz *a)
 	memset(a->q_seen, 0, sizeof(a->q_seen));
 }
 
-/** Mode of a flow's packets: where its target is withdrawn no mode lets them pass. */
+/** Mode of a flow's packets: where its target is withdrawn no mode lets them pass.
+ * @param why enum sl_why of its verdict */
 static inline uint32_t
-sl_flow_mode(const struct sl_flow *f, uint32_t mode)
+sl_flow_mode(unsigned why, uint32_t mode)
 {
-	return f->why == SL_WHY_WITHDRAWN ? mode | SL_MODE_ENFORCE : mode;
+	return why == SL_WHY_WITHDRAWN ? mode | SL_MODE_ENFORCE : mode;
 }
 _Static_assert(SL_MODE_ENFORCE == 1 && SL_MODE_OBSERVE == 0, "one bit");
 

@@ -156,19 +156,25 @@ stays_selected(const struct sl_flow *f, const struct sl_polset_rule *rule)
 	return (f->note & SL_FLOW_LOG) != 0 && (rule == NULL || rule->log != 0);
 }
 
-static void
-write_verdict(const struct sl_authz *a, struct sl_flow *f, const struct sl_judgement *j)
+static const struct sl_polset_rule *
+rule_of(const struct sl_authz *a, const struct sl_judgement *j)
 {
 	const struct sl_polset *s = a->v->set;
-	const struct sl_polset_rule *rule =
-		s != NULL && j->rule < s->n_rules ? &s->rules[j->rule] : NULL;
-	bool begun = (f->flags & SL_FLOW_ALLOW) != 0 && (f->flags & SL_FLOW_ALLOW_NOTED) != 0;
-	bool log = begun ? stays_selected(f, rule) : is_selected(f, rule);
 
-	f->flags &= (uint8_t) ~(SL_FLOW_ALLOW | SL_FLOW_MULTI_ROLE | SL_FLOW_STALE);
-	f->flags |= (uint8_t)((j->allow ? SL_FLOW_ALLOW : 0) |
-			      ((j->flags & SL_JUDGE_MULTI_ROLE) != 0 ? SL_FLOW_MULTI_ROLE : 0) |
-			      ((j->flags & SL_JUDGE_STALE) != 0 ? SL_FLOW_STALE : 0));
+	return s != NULL && j->rule < s->n_rules ? &s->rules[j->rule] : NULL;
+}
+
+/** @param rule that decided, or NULL; @param flags, note what else they say */
+static inline void
+write_verdict(const struct sl_authz *a, struct sl_flow *f, const struct sl_judgement *j,
+	      const struct sl_polset_rule *rule, unsigned flags, unsigned note)
+{
+	const struct sl_polset *s = a->v->set;
+
+	f->flags = (uint8_t)(flags | (j->allow ? SL_FLOW_ALLOW : 0) |
+			     ((j->flags & SL_JUDGE_MULTI_ROLE) != 0 ? SL_FLOW_MULTI_ROLE : 0) |
+			     ((j->flags & SL_JUDGE_STALE) != 0 ? SL_FLOW_STALE : 0));
+	f->note = note & 0x7f;
 	f->why = j->why;
 	f->policy_gen = a->policy_gen;
 	f->who_gen = a->who_gen;
@@ -180,22 +186,41 @@ write_verdict(const struct sl_authz *a, struct sl_flow *f, const struct sl_judge
 	f->src_stamp = j->src_stamp;
 	f->peer_stamp = j->peer_stamp;
 	f->rule_id = rule != NULL ? rule->id : 0;
-	f->role_id = s != NULL && j->role < s->n_roles ? s->roles[j->role].id : 0;
-	f->note &= (uint8_t)~SL_FLOW_LOG;
-	f->note |= log ? SL_FLOW_LOG : 0;
+	if (sl_likely(rule != NULL)) /* allowed by one */
+		f->role_id = rule->role_id;
+	else
+		f->role_id = s != NULL && j->role < s->n_roles ? s->roles[j->role].id : 0;
 }
 
-/** @param k the key that the tuple's addresses stand in */
+/** Another verdict on an entry. */
 static void
-write_tuple(struct sl_flow *f, const struct sl_judge_flow *flow, const struct sl_flow_key *k,
-	    uint8_t flags)
+rewrite_verdict(const struct sl_authz *a, struct sl_flow *f, const struct sl_judgement *j)
 {
-	f->flags = flags;
-	if (flow->f.src == k->b)
-		f->flags |= SL_FLOW_INIT_B;
-	if (!flow->from_inside)
-		f->flags |= SL_FLOW_FROM_TUNNEL;
+	const struct sl_polset_rule *rule = rule_of(a, j);
+	bool begun = (f->flags & SL_FLOW_ALLOW) != 0 && (f->flags & SL_FLOW_ALLOW_NOTED) != 0;
+	bool log = begun ? stays_selected(f, rule) : is_selected(f, rule);
+	unsigned changes = SL_FLOW_ALLOW | SL_FLOW_MULTI_ROLE | SL_FLOW_STALE;
+
+	write_verdict(a, f, j, rule, f->flags & ~changes,
+		      (f->note & ~(unsigned)SL_FLOW_LOG) | (log ? SL_FLOW_LOG : 0));
+}
+
+/** The first verdict on a flow of which only key, hash and last_tick are written.
+ * @param k the key that the tuple's addresses stand in; @param flags what else they say */
+static inline void
+write_first(const struct sl_authz *a, struct sl_flow *f, const struct sl_judge_flow *flow,
+	    const struct sl_judgement *j, const struct sl_flow_key *k, unsigned flags,
+	    uint32_t mode)
+{
+	const struct sl_polset_rule *rule = rule_of(a, j);
+
+	flags |= flow->f.src == k->b ? SL_FLOW_INIT_B : 0;
+	flags |= flow->from_inside ? 0 : SL_FLOW_FROM_TUNNEL;
 	f->peer_id = flow->peer_id;
+	f->start_ns = a->w->now_ns;
+	write_verdict(a, f, j, rule, flags,
+		      sl_flow_note_mode(sl_flow_mode(j->why, mode)) |
+			      (is_selected(f, rule) ? SL_FLOW_LOG : 0u));
 }
 
 /** A new verdict on an entry (D4). */
@@ -217,7 +242,7 @@ judged_again(struct sl_authz *a, struct sl_flow *f, const struct sl_judgement *j
 			f->flags &= (uint8_t)~SL_FLOW_ALLOW_NOTED; /* it goes on, allowed */
 	}
 	f->last_tick = a->w->tick; /* a denied entry is idle sooner: not before this packet */
-	write_verdict(a, f, j);
+	rewrite_verdict(a, f, j);
 	if (quiet)
 		f->flags |= SL_FLOW_ALLOW_NOTED;
 	else if ((f->flags & SL_FLOW_STALE) != 0)
@@ -575,18 +600,13 @@ static void
 without_entry(struct sl_authz *a, unsigned i, const struct sl_judge_flow *flow,
 	      const struct sl_judgement *j, const struct sl_flow_key *k, uint8_t flags)
 {
-	struct sl_flow f = {.key = *k,
-			    .hash = a->hash[i],
-			    .start_ns = a->w->now_ns,
-			    .last_tick = a->w->tick};
+	struct sl_flow f = {.key = *k, .hash = a->hash[i], .last_tick = a->w->tick};
 	unsigned dir;
 
 	a->drop[i] = SL_DROP_NONE;
 	if (a->kind[i] == SL_AUTHZ_QUIET)
 		return;
-	write_tuple(&f, flow, k, flags);
-	write_verdict(a, &f, j);
-	sl_flow_write_mode(&f, sl_flow_mode(&f, a->mode[i]));
+	write_first(a, &f, flow, j, k, flags, a->mode[i]);
 	dir = (a->side[i] != 0) != sl_flow_init_b(&f);
 	f.packets[dir] = 1;
 	f.bytes[dir] = sl_meta(a->m[i])->total_len;
@@ -625,10 +645,7 @@ new_entry(struct sl_authz *a, unsigned i, const struct sl_judge_flow *flow,
 		f = sl_flow_add(w->flows, &a->key[i], a->hash[i], w->tick, sl_flow_evicted, w);
 	if (sl_unlikely(f == NULL)) /* the table is sized for its load */
 		return NULL;
-	write_tuple(f, flow, &a->key[i], flags);
-	write_verdict(a, f, j);
-	sl_flow_write_mode(f, sl_flow_mode(f, a->mode[i]));
-	f->start_ns = w->now_ns;
+	write_first(a, f, flow, j, &a->key[i], flags, a->mode[i]);
 	if ((flags & SL_FLOW_QUIET) != 0)
 		f->flags |= SL_FLOW_ALLOW_NOTED;
 	else if ((f->flags & SL_FLOW_STALE) != 0)
@@ -757,7 +774,7 @@ begin(struct sl_authz *a, struct round *r, unsigned k)
 		if (is_tcp(a, first))
 			(void)sl_flow_tcp(f, tcp_flags(a, first),
 					  (a->side[first] != 0) == sl_flow_init_b(f));
-		sl_authz_settle(a, first, f);
+		sl_authz_settle_first(a, first, f);
 	}
 	for (i = f != NULL ? a->chain[first] : first; i != UINT8_MAX; i = next) {
 		next = a->chain[i]; /* a new question chains anew */

@@ -75,16 +75,25 @@ lives_here(const struct sl_worker *w, const struct sl_peer *p, const struct sl_p
 	return sl_peer_home(p) == w->id && !atomic_load_explicit(&p->gone, memory_order_relaxed);
 }
 
-struct sl_peer *
-sl_flow_other_peer(struct sl_worker *w, const struct sl_flow *f)
+/** Its interface, if both of its ends may be peers; else NULL. */
+static inline const struct sl_iface_view *
+between_peers(const struct sl_worker *w, const struct sl_flow *f)
 {
 	const struct sl_iface_view *view;
-	uint32_t id;
 
 	if ((f->flags & SL_FLOW_FROM_TUNNEL) == 0)
 		return NULL;
 	view = sl_root_iface(w->root, f->key.iface);
-	if (view == NULL || view->isolation)
+	return view == NULL || sl_likely(view->isolation) ? NULL : view; /* nearly all are */
+}
+
+struct sl_peer *
+sl_flow_other_peer(struct sl_worker *w, const struct sl_flow *f)
+{
+	const struct sl_iface_view *view = between_peers(w, f);
+	uint32_t id;
+
+	if (view == NULL)
 		return NULL;
 	id = sl_iface_peer(view, f->key.version, sl_flow_dst(f));
 	return id != f->peer_id ? sl_peer_get(w->dp->peers, id) : NULL;
@@ -97,6 +106,8 @@ sl_flow_link_peers(struct sl_worker *w, struct sl_flow *f, const struct sl_peer 
 
 	if (f->listed[SL_FLOW_MAIN] == 0 && lives_here(w, p, here))
 		sl_flow_link(w, f, SL_FLOW_MAIN, p);
+	if (sl_likely(between_peers(w, f) == NULL))
+		return;
 	p = sl_flow_other_peer(w, f);
 	if (f->listed[SL_FLOW_OTHER] == 0 && lives_here(w, p, here))
 		sl_flow_link(w, f, SL_FLOW_OTHER, p);
@@ -160,13 +171,6 @@ sl_flow_reset(const struct sl_worker *w, struct sl_flow *f)
 	memset(f->bytes, 0, sizeof(f->bytes));
 	f->folded_packets = 0;
 	f->folded_bytes = 0;
-}
-
-void
-sl_flow_write_mode(struct sl_flow *f, uint32_t mode)
-{
-	f->note |= (mode & 1) == SL_MODE_OBSERVE ? SL_FLOW_OBSERVED : 0;
-	f->note |= (mode & SL_MODE_NO_PREFIX) != 0 ? SL_FLOW_NO_PREFIX : 0;
 }
 
 /* --- sweep ------------------------------------------------------------------------------- */

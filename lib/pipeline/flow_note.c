@@ -313,7 +313,7 @@ sl_note_turn(struct sl_worker *w, struct sl_flow *f, uint32_t mode)
 		sl_flow_reset(w, f);
 	}
 	f->note &= (uint8_t) ~(SL_FLOW_OBSERVED | SL_FLOW_NO_PREFIX);
-	sl_flow_write_mode(f, mode);
+	f->note |= sl_flow_note_mode(mode);
 }
 
 /* --- packets without a flow -------------------------------------------------------------- */

@@ -81,7 +81,7 @@ mode_of_target(const struct sl_authz *a, unsigned i, const struct sl_flow *f)
 uint32_t
 sl_authz_mode(const struct sl_authz *a, unsigned i, const struct sl_flow *f)
 {
-	return sl_flow_mode(f, mode_of_target(a, i, f));
+	return sl_flow_mode(f->why, mode_of_target(a, i, f));
 }
 
 enum sl_drop
@@ -147,6 +147,24 @@ sl_authz_settle(struct sl_authz *a, unsigned i, struct sl_flow *f)
 		count(a, i, f, dir, mode);
 	if (sl_unlikely((f->flags & SL_FLOW_ALLOW) == 0)) /* honest users know what they may */
 		denied(a, i, f, mode);
+}
+
+void
+sl_authz_settle_first(struct sl_authz *a, unsigned i, struct sl_flow *f)
+{
+	bool reply = (a->side[i] != 0) != sl_flow_init_b(f); /* midstream */
+
+	/* such a note: nothing is to be noted of it, or another packet was there before */
+	if (sl_unlikely(reply || (f->flags & SL_FLOW_ALLOW_NOTED) != 0)) {
+		sl_authz_settle(a, i, f);
+		return;
+	}
+	a->drop[i] = SL_DROP_NONE;
+	f->packets[0] = 1;
+	f->bytes[0] = sl_meta(a->m[i])->total_len;
+	sl_note_begin(a->w, f);
+	if (sl_unlikely((f->flags & SL_FLOW_ALLOW) == 0)) /* as in sl_authz_settle() */
+		denied(a, i, f, sl_flow_mode(f->why, a->mode[i]));
 }
 
 /** From inside, and its peer has moved: there its first fragment may be known. */

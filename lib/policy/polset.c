@@ -88,6 +88,7 @@ rules_fill(struct compile *c)
 		c->s->rules[i] = (struct sl_polset_rule){
 			.id = r->id,
 			.role = (uint16_t)r->role_at,
+			.role_id = c->p->roles[r->role_at].id,
 			.priority = r->priority,
 			.allow = r->allow,
 			.log = r->log,
@@ -95,6 +96,7 @@ rules_fill(struct compile *c)
 			.bidirectional = r->bidirectional,
 			.expires_tick = end_tick(c->env, r->expires_ns),
 		};
+		c->s->ends |= c->s->rules[i].expires_tick != 0;
 		if (!holds(r, now))
 			continue;
 		c->order[c->n_order++] = order_key(r, i);

@@ -29,6 +29,7 @@ struct sl_polset_rule {
 	uint32_t log;	   /* as in the model: 0 none, 1 all, N one in N */
 	uint32_t log_last; /* the last of 2^32 flow numbers that are recorded, unless log is 0 */
 	uint32_t expires_tick; /* 0: never, or so far away that ticks would wrap */
+	uint32_t role_id;      /* of the document */
 };
 
 /** Addresses in host order: IPv4 in lo. */
@@ -88,6 +89,7 @@ struct sl_polset {
 	struct sl_polset_where common;	/* where of all other interfaces */
 	uint64_t next_change_ns;	/* wall clock: compile anew then; 0: never */
 	uint32_t first_end_tick;	/* the first end of its allow rules; 0: none ends */
+	bool ends;			/* some rule does */
 };
 
 /** What the model's names and times mean at this gateway. */

@@ -185,6 +185,7 @@ fill_rules(struct fix_rng *r, struct sl_polset *s)
 						      .bidirectional = e->group & 1};
 		if (fix_below(r, 4) == 0)
 			s->rules[i].expires_tick = 1000 + fix_below(r, 1000);
+		s->ends |= s->rules[i].expires_tick != 0;
 		if (e->allow && s->rules[i].expires_tick != 0 &&
 		    (s->first_end_tick == 0 || s->rules[i].expires_tick < s->first_end_tick))
 			s->first_end_tick = s->rules[i].expires_tick;
