@@ -78,10 +78,14 @@ note(struct cleaner *c, char ch)
 }
 
 int
-doc_clean(char *text, size_t len, struct sl_error *e)
+sl_policy_doc_clean(char *text, size_t len, struct sl_error *e)
 {
+	static const char mark[] = "\xef\xbb\xbf"; /* of UTF-8; some editors begin so */
 	struct cleaner c = {.text = text, .len = len};
 	int rc;
+
+	if (len >= strlen(mark) && memcmp(text, mark, strlen(mark)) == 0)
+		blank(&c, strlen(mark));
 
 	while (c.at < len) {
 		char ch = text[c.at];

@@ -25,12 +25,6 @@ struct doc_field {
 	bool required;
 };
 
-/**
- * Blank comments and trailing commas, byte for byte, so that places in the text stay what they are.
- * Reasons: json_syntax (a comment without end), json_too_large (values).
- */
-int doc_clean(char *text, size_t len, struct sl_error *e);
-
 int doc_no_memory(struct sl_error *e);
 
 /* --- shapes ------------------------------------------------------------------------------------

@@ -183,7 +183,7 @@ load(const char *text, size_t len, struct sl_error *e)
 		return NULL;
 	}
 	memcpy(copy, text, len);
-	if (doc_clean(copy, len, e) == 0) {
+	if (sl_policy_doc_clean(copy, len, e) == 0) {
 		v = json_loadb(copy, len, JSON_REJECT_DUPLICATES, &je);
 		if (v == NULL)
 			sl_fail(e,

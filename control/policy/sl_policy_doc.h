@@ -27,6 +27,14 @@
  */
 int sl_policy_doc_parse(const char *text, size_t len, struct sl_policy **out, struct sl_error *e);
 
+/**
+ * From JSON as people write it to JSON: blank comments and trailing commas, byte for byte, so that
+ * places in the text stay what they are. Reasons: json_syntax (a comment without end),
+ * json_too_large (values).
+ * @return 0, -EINVAL, -EFBIG with `e`
+ */
+int sl_policy_doc_clean(char *text, size_t len, struct sl_error *e);
+
 /** A canonical document of a model (without comments). @return NULL without memory */
 json_t *sl_policy_doc_emit(const struct sl_policy *p);
 

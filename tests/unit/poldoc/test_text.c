@@ -98,6 +98,7 @@ static void
 test_comments(void **state)
 {
 	static const char *const same[] = {
+		"\xef\xbb\xbf// c\n{'targets':{'t':{'addresses':['10.0.0.1']}}}",
 		"// c\n{'targets':{'t':{'addresses':['10.0.0.1']}}}",
 		"{'targets':{'t':{'addresses':['10.0.0.1',],},},}",
 		"{/**/'targets'/*/ */:{'t':{'addresses':[/* ] */'10.0.0.1' // ,\n, /* x */ ]}}}//",
