@@ -124,6 +124,10 @@ write_cell(FILE *f, const json_t *v, enum sl_cell format, int64_t now)
 		write_seconds(f, SL_MAX(now - n, (int64_t)0));
 		fputs(" ago", f);
 		break;
+	case SL_CELL_UNTIL:
+		fputs("in ", f);
+		write_seconds(f, SL_MAX(n - now, (int64_t)0));
+		break;
 	default:
 		fprintf(f, "%" PRId64, n);
 		break;

@@ -21,6 +21,7 @@ enum sl_cell {
 	SL_CELL_MS,	 /* 1,500 -> 1.5 s */
 	SL_CELL_SECONDS, /* 90 -> 1 min 30 s */
 	SL_CELL_SINCE,	 /* Unix seconds -> 12 s ago */
+	SL_CELL_UNTIL,	 /* Unix seconds -> in 12 s */
 };
 
 struct sl_table_column {
@@ -32,7 +33,7 @@ struct sl_table_column {
 /**
  * @param rows array of objects; a member that is absent leaves its cell empty ("-")
  * @param columns NULL: every member of the rows, in the order of the first row
- * @param now Unix seconds, for SL_CELL_SINCE
+ * @param now Unix seconds, for SL_CELL_SINCE and SL_CELL_UNTIL
  * @return malloc'ed lines, title first; NULL without memory
  */
 char *sl_table_text(const json_t *rows, const struct sl_table_column *columns, int64_t now);

@@ -327,6 +327,8 @@ format_of(const char *key)
 	for (size_t i = 0; i < SL_ARRAY_SIZE(since); i++)
 		if (strcmp(key, since[i]) == 0)
 			return SL_CELL_SINCE;
+	if (strcmp(key, "revert_at") == 0)
+		return SL_CELL_UNTIL;
 	if (n >= 5 && strcmp(key + n - 5, "bytes") == 0)
 		return SL_CELL_BYTES;
 	if (strcmp(key, "bps") == 0 || (n >= 4 && strcmp(key + n - 4, "_bps") == 0))
