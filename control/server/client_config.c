@@ -103,13 +103,15 @@ is_enabled(struct sl_store *s, const char *gateway)
 }
 
 static void
-put_list(FILE *f, const char *name, const json_t *list)
+put_list(FILE *f, const char *name, const json_t *list, const char *none)
 {
 	json_t *v;
 	size_t i;
 
-	if (json_array_size(list) == 0)
+	if (json_array_size(list) == 0) {
+		fprintf(f, "# %s = (%s)\n", name, none);
 		return;
+	}
 	fprintf(f, "%s = ", name);
 	json_array_foreach ((json_t *)list, i, v) {
 		fprintf(f, "%s%s", i > 0 ? ", " : "", json_string_value(v));
@@ -123,7 +125,7 @@ put_interface(FILE *f, const struct configs *x, const char *gateway, const json_
 {
 	fprintf(f, "# %s%s%s\n[Interface]\n# PrivateKey = (yours: it stays with you)\n", x->name,
 		gateway[0] != '\0' ? " at " : "", gateway);
-	put_list(f, "Address", addresses);
+	put_list(f, "Address", addresses, "you have none at this gateway yet");
 	if (x->mtu != 0)
 		fprintf(f, "MTU = %" JSON_INTEGER_FORMAT "\n", x->mtu);
 }
@@ -140,7 +142,7 @@ put_gateway(FILE *f, const struct configs *x, const json_t *gi, const json_t *ro
 		fprintf(f, "# PublicKey = (the gateway has not told its key yet)\n");
 	if (sl_json_text(gi, "endpoint")[0] != '\0')
 		fprintf(f, "Endpoint = %s\n", sl_json_text(gi, "endpoint"));
-	put_list(f, "AllowedIPs", routes);
+	put_list(f, "AllowedIPs", routes, "no target is for you yet");
 	fprintf(f, "PersistentKeepalive = %d\n",
 		json_is_integer(keepalive) ? (int)json_integer_value(keepalive) : KEEPALIVE_S);
 }
