@@ -51,8 +51,13 @@ reader_next(struct reader *r)
 	size_t n;
 
 	if (!fgets(r->text, sizeof(r->text), r->f))
-		return 0;
+		return ferror(r->f) ? sl_fail(r->e, -errno, "file", "", "%.200s: %s", r->file,
+					      strerror(errno))
+				    : 0;
 	r->line++;
+	if (r->line == 1 &&
+	    (strncmp(r->text, "\xff\xfe", 2) == 0 || strncmp(r->text, "\xfe\xff", 2) == 0))
+		return wrong(r, "this is UTF-16: save it as UTF-8");
 	n = strlen(r->text);
 	if (n == sizeof(r->text) - 1 && r->text[n - 1] != '\n')
 		return wrong(r, "the line is longer than 8 KiB");
@@ -113,47 +118,110 @@ list_of(char *text, const char *separators)
 
 /* --- wg0.conf ------------------------------------------------------------------------------- */
 
+/** Whose name comments tell, and how surely. */
+enum said { SAID_NOTHING, SAID_TEXT, SAID_NAME };
+
 struct wg {
 	struct reader r;
 	json_t *peers, *peer;
-	char name[64]; /* of a comment that has come, for the next section */
+	char name[64];	   /* of comments that have come, for the next section */
+	enum said next;	   /* ... what they were */
+	enum said current; /* what named w->peer */
+	bool close;	   /* nothing but comments stands between here and a line of w->peer */
 	unsigned *secrets;
 };
 
-/** "# alice", "# Name = alice", "### Client alice" */
-static void
-take_comment(struct wg *w, char *text)
+/** "AllowedIPs = 10.7.0.2/32", "[Peer]": a line that somebody took out of use. */
+static bool
+is_unused_line(const char *text)
 {
-	static const char *const words[] = {"friendly_name", "client", "name", "peer"};
-	char name[64];
+	static const char *const keys[] = {"PublicKey",	 "AllowedIPs",	 "PersistentKeepalive",
+					   "Endpoint",	 "PresharedKey", "PrivateKey",
+					   "ListenPort", "FwMark",	 "Address",
+					   "DNS",	 "MTU",		 "Table",
+					   "PreUp",	 "PostUp",	 "PreDown",
+					   "PostDown",	 "SaveConfig"};
+	size_t n;
 
-	text += strspn(text, "#; \t");
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(keys); i++) {
+		n = strlen(keys[i]);
+		if (strncasecmp(text, keys[i], n) == 0 && text[n + strspn(text + n, " \t")] == '=')
+			return true;
+	}
+	return text[0] == '[';
+}
+
+/** Skip the word before a name, as people and scripts write it: "Name = alice", "Client alice",
+ * "BEGIN_PEER alice", "begin alice ###". */
+static enum said
+skip_word(char **text)
+{
+	static const char *const words[] = {"friendly_name", "client",	   "name",
+					    "peer",	     "begin_peer", "begin"};
+
 	for (unsigned i = 0; i < SL_ARRAY_SIZE(words); i++) {
 		size_t n = strlen(words[i]);
 
-		if (strncasecmp(text, words[i], n) == 0 && strchr(" \t=:", text[n]) && text[n]) {
-			text += n;
-			text += strspn(text, " \t=:");
-			break;
+		if (strncasecmp(*text, words[i], n) == 0 && strchr(" \t=:", (*text)[n]) &&
+		    (*text)[n]) {
+			*text += n;
+			*text += strspn(*text, " \t=:");
+			return SAID_NAME;
 		}
 	}
-	if (!name_of(text, name))
+	return SAID_TEXT;
+}
+
+/** "# alice", "# Name = alice", "### Client alice". What says that it is a name goes before what
+ * does not; else the last one counts. */
+static void
+take_comment(struct wg *w, char *text)
+{
+	bool inside = w->peer && !json_object_get(w->peer, "public_key");
+	enum said said;
+	char name[64];
+
+	text += strspn(text, "#; \t");
+	if (is_unused_line(text)) { /* and what was said before it was about that */
+		w->name[0] = 0;
+		w->next = SAID_NOTHING;
 		return;
-	if (w->peer && !json_object_get(w->peer, "public_key"))
+	}
+	said = skip_word(&text);
+	if (strncasecmp(text, "end_peer", 8) == 0 || strncasecmp(text, "end ", 4) == 0 ||
+	    !name_of(text, name))
+		return;
+	if (inside && said >= w->current) {
 		json_object_set_new(w->peer, "name", json_string(name));
-	else
+		w->current = said;
+	} else if (!inside && said >= w->next) {
 		snprintf(w->name, sizeof(w->name), "%s", name);
+		w->next = said;
+	}
+}
+
+/** A blank line, or the end: comments that stand right below the lines of a peer are about it. */
+static void
+end_block(struct wg *w)
+{
+	if (w->close && w->peer && w->next > w->current)
+		json_object_set_new(w->peer, "name", json_string(w->name));
+	if (w->close) {
+		w->name[0] = 0;
+		w->next = SAID_NOTHING;
+	}
+	w->close = false;
 }
 
 static void
 begin_peer(struct wg *w)
 {
-	char name[80];
-
 	w->peer = json_pack("{s:i, s:[]}", "line", (int)w->r.line, "allowed_ips");
-	snprintf(name, sizeof(name), "peer-%zu", json_array_size(w->peers) + 1);
-	json_object_set_new(w->peer, "name", json_string(w->name[0] ? w->name : name));
+	if (w->name[0])
+		json_object_set_new(w->peer, "name", json_string(w->name));
 	w->name[0] = 0;
+	w->current = w->next;
+	w->next = SAID_NOTHING;
 	json_array_append_new(w->peers, w->peer);
 }
 
@@ -191,12 +259,31 @@ take_peer_line(struct wg *w, const char *key, char *value)
 		return take_number(w, "keepalive_s", value);
 	if (strcasecmp(key, "PresharedKey") == 0) {
 		(*w->secrets)++;
-		return json_object_set(w->peer, "psk_ref", json_object_get(w->peer, "name"));
+		return json_object_set_new(w->peer, "psk_ref", json_true()); /* its name, later */
 	}
 	if (strcasecmp(key, "Endpoint") == 0)
 		return 0; /* clients roam; gateways learn where they are */
 	return wrong(&w->r, "a [Peer] has PublicKey, AllowedIPs, PersistentKeepalive, PresharedKey "
 			    "and Endpoint");
+}
+
+/** "[Peer]", also with a comment behind it. */
+static int
+take_section(struct wg *w, char *text)
+{
+	char *comment = strchr(text, '#');
+
+	if (comment)
+		*comment++ = 0;
+	text = trim(text);
+	w->peer = NULL;
+	if (strcasecmp(text, "[Peer]") == 0)
+		begin_peer(w);
+	else if (strcasecmp(text, "[Interface]") != 0)
+		return wrong(&w->r, "sections are [Interface] and [Peer]");
+	if (comment && w->peer)
+		take_comment(w, comment);
+	return 0;
 }
 
 static int
@@ -208,16 +295,13 @@ take_line(struct wg *w)
 		take_comment(w, text);
 		return 0;
 	}
-	if (!text[0])
-		return 0;
-	if (text[0] == '[') {
-		w->peer = NULL;
-		if (strcasecmp(text, "[Peer]") == 0)
-			begin_peer(w);
-		else if (strcasecmp(text, "[Interface]") != 0)
-			return wrong(&w->r, "sections are [Interface] and [Peer]");
+	if (!text[0]) {
+		end_block(w);
 		return 0;
 	}
+	w->close = false;
+	if (text[0] == '[')
+		return take_section(w, text);
 	value = strchr(text, '=');
 	if (!value)
 		return wrong(&w->r, "a line is KEY = VALUE");
@@ -225,20 +309,43 @@ take_line(struct wg *w)
 	if (!w->peer) /* [Interface]: what is there stays on its host */
 		return 0;
 	value[strcspn(value, "#")] = 0;
+	w->close = true;
 	return take_peer_line(w, trim(text), trim(value));
 }
 
+/** Of who has no other name: made of the key, so that it is the same in every file. */
+static json_t *
+name_of_key(const json_t *public_key)
+{
+	char name[] = "peer-xxxxxxxx", *out = strchr(name, 'x');
+
+	for (const char *k = json_string_value(public_key); *k && *out; k++)
+		if (isalnum((unsigned char)*k))
+			*out++ = (char)tolower((unsigned char)*k);
+	return json_string(name);
+}
+
+/** Each has its key, a name, and its preshared key is called as it is. */
 static int
-check_peers(struct wg *w)
+finish_peers(struct wg *w)
 {
 	json_t *p;
 	size_t i;
 
-	json_array_foreach (w->peers, i, p)
+	end_block(w);
+	if (json_array_size(w->peers) == 0)
+		return wrong(&w->r, "no [Peer] up to here, the end");
+	json_array_foreach (w->peers, i, p) {
 		if (!json_object_get(p, "public_key")) {
 			w->r.line = (unsigned)json_integer_value(json_object_get(p, "line"));
 			return wrong(&w->r, "the [Peer] that begins here has no PublicKey");
 		}
+		if (!json_object_get(p, "name"))
+			json_object_set_new(p, "name",
+					    name_of_key(json_object_get(p, "public_key")));
+		if (json_object_get(p, "psk_ref"))
+			json_object_set(p, "psk_ref", json_object_get(p, "name"));
+	}
 	return 0;
 }
 
@@ -251,7 +358,7 @@ import_wg_conf(const char *file, unsigned *secrets, struct sl_error *e)
 	*secrets = 0;
 	while (rc == 0 && (rc = reader_next(&w.r)) > 0)
 		rc = take_line(&w);
-	rc = rc ? rc : check_peers(&w);
+	rc = rc ? rc : finish_peers(&w);
 	reader_close(&w.r);
 	if (rc == 0)
 		return w.peers;
@@ -318,8 +425,9 @@ read_header(struct reader *r, int which[COLUMNS_MAX])
 			if (strcasecmp(fields[i], columns[c]) == 0)
 				which[i] = c;
 		if (which[i] < 0)
-			return wrong(r, "columns are name, public_key, allowed_ips, roles, "
-					"keepalive_s, expires_at, description, enabled");
+			return wrong(r, "columns, with commas between, are name, "
+					"public_key, allowed_ips, roles, keepalive_s, "
+					"expires_at, description, enabled");
 		if (seen & 1u << which[i])
 			return wrong(r, "a column is there twice");
 		seen |= 1u << which[i];
@@ -405,6 +513,8 @@ import_csv(const char *file, struct sl_error *e)
 		row = read_row(&r, which, n);
 		rc = row ? json_array_append_new(rows, row) : -EINVAL;
 	}
+	if (rc == 0 && json_array_size(rows) == 0)
+		rc = wrong(&r, "no peer up to here, the end");
 	reader_close(&r);
 	if (rc == 0)
 		return rows;

@@ -76,18 +76,34 @@ is_there(struct rest *r, const json_t *body)
 	return same;
 }
 
+/** A dry run says what would be called how: names come from comments. */
+static void
+tell(const struct import *im, const json_t *row, bool equal)
+{
+	json_t *list = json_object_get(row, "allowed_ips"), *v;
+	size_t i;
+
+	printf("%6d  %-24s  %-5s  ", (int)json_integer_value(json_object_get(row, "line")),
+	       sl_json_text(row, "name"), equal ? "there" : "new");
+	json_array_foreach (list, i, v)
+		printf("%s%s", i ? "," : "", json_string_value(v));
+	putchar('\n');
+}
+
 /** @return 0, or an exit code after the line that tells what is wrong with it */
 static int
 one(struct rest *r, struct import *im, const json_t *row, bool dry_run)
 {
 	json_t *body = json_copy((json_t *)row);
 	struct sl_error e = {0};
+	bool equal;
 	int rc;
 
 	json_object_del(body, "line");
 	json_object_set_new(body, "interface", json_string(im->interface));
 	rc = ask(r, body, dry_run, &e);
-	if (rc == EXIT_CONFLICT && is_there(r, body)) {
+	equal = rc == EXIT_CONFLICT && is_there(r, body);
+	if (equal) {
 		im->equal += dry_run;
 		rc = 0;
 	} else if (rc == 0) {
@@ -99,6 +115,8 @@ one(struct rest *r, struct import *im, const json_t *row, bool dry_run)
 			e.path[0] ? " at " : "", e.path);
 		im->refused++;
 	}
+	if (rc == 0 && im->dry_run && !im->json)
+		tell(im, row, equal);
 	json_decref(body);
 	return rc;
 }
@@ -232,11 +250,13 @@ routes_command(struct rest *r, int argc, char **argv, bool json, struct sl_error
 	rc = control_parse(&q, op_find("listGatewayInterfaces"), NULL, 0, NULL, e)
 		     ? EXIT_USAGE
 		     : control_ask(r, &q, &a, e);
-	if (rc == 0 && json)
+	if (rc == 0 && json) {
 		json_dumpf(json_object_get(a.json, "items"), stdout, JSON_INDENT(2));
-	else if (rc == 0)
+		putchar('\n');
+	} else if (rc == 0) {
 		printf("# on the routers of the private servers: what belongs to whose clients "
 		       "goes back there\n");
+	}
 	json_array_foreach (json_object_get(a.json, "items"), i, row)
 		json_array_foreach (json_object_get(row, "client_pool"), k, pool)
 			if (rc == 0 && !json)

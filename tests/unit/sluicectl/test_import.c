@@ -68,7 +68,7 @@ wg_conf(void **state)
 	assert_string_equal(text_at(rows, 0, "psk_ref"), "alice-s-laptop");
 	assert_string_equal(text_at(rows, 1, "name"), "bob");
 	assert_string_equal(text_at(rows, 1, "public_key"), KEY_B);
-	assert_string_equal(text_at(rows, 2, "name"), "peer-3");
+	assert_string_equal(text_at(rows, 2, "name"), "peer-xtiba5rb");
 	assert_int_equal(json_array_size(json_object_get(json_array_get(rows, 0), "allowed_ips")),
 			 3);
 	assert_int_equal(json_integer_value(
@@ -79,6 +79,60 @@ wg_conf(void **state)
 	assert_null(strstr(all, SECRET)); /* neither the private nor the preshared key */
 	free(all);
 	json_decref(rows);
+}
+
+/** Each key by its owner's name, or by none: a wrong one would give away somebody's roles. */
+static void
+wg_conf_names(void **state)
+{
+	static const struct {
+		const char *text, *names[2];
+	} files[] = {
+		{"[Peer] # alice\nPublicKey = " KEY_A "\n[Peer]#bob\nPublicKey = " KEY_B "\n",
+		 {"alice", "bob"}},
+		/* commented out: neither its lines nor its name are the next one's */
+		{"#[Peer]\n## old\n#PublicKey = " KEY_A "\n#AllowedIPs = 10.0.0.9/32\n\n"
+		 "[Peer]\nPublicKey = " KEY_A "\n[Peer]\n# bob\n#AllowedIPs = 10.0.0.8/32\n"
+		 "PublicKey = " KEY_B "\n",
+		 {"peer-xtiba5rb", "bob"}},
+		/* below its lines, and above the next one's */
+		{"[Peer]\nPublicKey = " KEY_A "\n# alice\n\n[Peer]\nPublicKey = " KEY_B "\n# bob",
+		 {"alice", "bob"}},
+		{"[Peer]\nPublicKey = " KEY_A "\n# bob\n[Peer]\nPublicKey = " KEY_B "\n",
+		 {"peer-xtiba5rb", "bob"}},
+		{"# alice\n[Peer]\nPublicKey = " KEY_A "\n# laptop\n\n[Peer]\nPublicKey = " KEY_B
+		 "\n",
+		 {"alice", "peer-trmvsop4"}},
+		/* what says that it is a name goes before what does not */
+		{"### Client alice\n# since 2021\n[Peer]\nPublicKey = " KEY_A "\n\n"
+		 "# friendly_name=bob\n[Peer]\n# phone\nPublicKey = " KEY_B "\n",
+		 {"alice", "bob"}},
+		{"# BEGIN_PEER alice\n[Peer]\nPublicKey = " KEY_A "\nAllowedIPs = 10.0.0.2/32\n"
+		 "# END_PEER alice\n[Peer]\nPublicKey = " KEY_B "\n# END_PEER bob\n",
+		 {"alice", "peer-trmvsop4"}},
+		{"### begin alice ###\n[Peer]\nPublicKey = " KEY_A "\n### end alice ###\n"
+		 "### begin bob ###\n[Peer]\nPublicKey = " KEY_B "\n### end bob ###\n",
+		 {"alice", "bob"}},
+	};
+	unsigned secrets;
+
+	(void)state;
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(files); i++) {
+		struct sl_error e = {0};
+		json_t *rows;
+
+		file(files[i].text);
+		rows = import_wg_conf(path, &secrets, &e);
+		unlink(path);
+		if (!rows)
+			fail_msg("file %u: %s", i, e.message);
+		assert_int_equal(json_array_size(rows), 2);
+		for (unsigned k = 0; k < 2; k++)
+			if (strcmp(text_at(rows, k, "name"), files[i].names[k]) != 0)
+				fail_msg("file %u: \"%s\" instead of \"%s\"", i,
+					 text_at(rows, k, "name"), files[i].names[k]);
+		json_decref(rows);
+	}
 }
 
 static void
@@ -92,6 +146,9 @@ wg_conf_errors(void **state)
 		{"[Peer]\nPublicKey = " KEY_A "\nPersistentKeepalive = 70000\n", ":3:"},
 		{"[Peer]\nnonsense\n", ":2:"},
 		{"[Peers]\n", ":1:"},
+		{"", ": no [Peer]"},
+		{"[Interface]\n", ":1: no [Peer]"},
+		{"\xff\xfe[", ":1: this is UTF-16"},
 		{"[Peer]\nPrivateKey = " SECRET "\n", ":2:"},
 		{"[Peer]\nPublicKey = " KEY_A "\nAllowedIPs = 10.7.0.2/32, \xff\n", ":3:"},
 	};
@@ -142,6 +199,8 @@ csv_errors(void **state)
 		const char *head, *text, *line;
 	} bad[] = {
 		{"", "name,key\n", ":1:"},
+		{"", "name;public_key;allowed_ips\n", "with commas between"},
+		{head, "", ":1: no peer"},
 		{"", "name,public_key,allowed_ips,name\n", ":1:"},
 		{"", "name,public_key\n", ":1:"},
 		{head, "alice," KEY_A "\n", ":2:"},
@@ -201,6 +260,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(wg_conf, cleanup),
+		cmocka_unit_test(wg_conf_names),
 		cmocka_unit_test(wg_conf_errors),
 		cmocka_unit_test_teardown(csv, cleanup),
 		cmocka_unit_test(csv_errors),
