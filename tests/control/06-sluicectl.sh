@@ -67,6 +67,15 @@ ctl peer add alice wg0 allocate=client --new-key --out "$DIR/alice.conf" --qr
 equal "files" "$(ls "$DIR" | grep alice | tr '\n' ' ')" "alice-gw-a.conf alice-gw-b.conf "
 equal "mode" "$(stat -c %a "$DIR/alice-gw-a.conf")" 600
 KEY=$(sed -n 's/^PrivateKey = //p' "$DIR/alice-gw-a.conf")
+OUT=$("$LAB_CTL" -j peer add jane wg0 --new-key --out "$DIR/jane.conf" 2>"$DIR/warned") || fail "no peer: $(cat "$DIR/warned")"
+equal "files in the answer" "$(jq -r '.files[]' <<<"$OUT" | sed 's/.*jane/jane/' | tr '\n' ' ')" "jane-gw-a.conf jane-gw-b.conf "
+grep -q 'jane has no address at gw-a' "$DIR/warned" || fail "no warning: $(cat "$DIR/warned")"
+grep -q 'no AllowedIPs: no target' "$DIR/warned" || fail "no warning: $(cat "$DIR/warned")"
+grep -q '^# Address = (you have none' "$DIR/jane-gw-a.conf" || fail "$(cat "$DIR/jane-gw-a.conf")"
+ctl peer remove jane
+ctl_fails 1 'nowhere/jane.conf: No such file' peer add jane wg0 --new-key --out "$DIR/nowhere/jane.conf"
+ctl_fails 5 not_found peer show jane
+ctl_fails 2 'no JSON' -j peer add jane wg0 --new-key --qr
 ctl -j peer show alice; equal "public key" "$(jq -r .public_key <<<"$OUT")" "$(wg pubkey <<<"$KEY")"
 grep -q 'PrivateKey = (' "$DIR/alice-gw-a.conf" && fail "the place of the key is still there: $(cat "$DIR/alice-gw-a.conf")"
 grep -q '^MTU = 1420' "$DIR/alice-gw-a.conf" || fail "no MTU: $(cat "$DIR/alice-gw-a.conf")"
@@ -105,6 +114,8 @@ ctl_fails 1 'length is 44, not 5 (field_range) at /public_key' peer add carol wg
 ctl_fails 2 'is missing' peer add carol
 ctl_fails 2 'takes no' peer set alice colour=red
 ctl_fails 2 'no command' frobnicate
+ctl_fails 2 'asked of a gateway: without SLUICE_CONTROL' mode enforce db
+SLUICE_CONTROL= ctl_fails 2 'asked of a control plane: --control URL' import wg0.conf interface=wg0
 ctl_fails 2 'peer lst"' peer lst; has 'there are: peers, peer show, .*peer config$'
 (unset SLUICE_TOKEN_FILE; ctl_fails 1 unauthenticated peers; has 'remedy: --token-file') || exit 1
 SLUICE_CONTROL=https://127.0.0.1:1 ctl_fails 4 unreachable peers; has 'remedy: is sluice-control running'
@@ -159,7 +170,7 @@ cat >"$DIR/wg0.conf" <<-EOF
 	PublicKey = $(wg genkey | wg pubkey)
 	AllowedIPs = 10.7.9.5/32
 EOF
-ctl import "$DIR/wg0.conf" interface=wg0 --dry-run; has '0 made'
+ctl import "$DIR/wg0.conf" interface=wg0 --dry-run; has '0 made'; has '^ +4  dave-s-phone +new +10.7.9.4/32$'; has '^ +8  erin +new'
 ctl import "$DIR/wg0.conf" interface=wg0; has '2 made'; has '1 have a preshared key'
 ctl import "$DIR/wg0.conf" interface=wg0; has '0 made, 2 were there'
 ctl peer show dave-s-phone; has 'psk_ref'
@@ -170,6 +181,8 @@ printf 'name,public_key,allowed_ips\nhal,%s,10.7.9.8/32\nhal,%s,10.7.9.9/32\nida
 ctl_fails 6 'twice.csv:3: hal: name hal is that of line 2 too' import "$DIR/twice.csv" interface=wg0
 has 'twice.csv:4: ida: public key .* line 2 too'; has 'twice.csv:5: ivo: prefix 10.7.9.8/32 .* line 2 too'; has '0 made'
 ctl_fails 5 not_found peer show hal
+ctl_fails 1 'Is a directory' import "$DIR" interface=wg0
+ctl_fails 2 'Is a directory' policy validate "$DIR"
 printf '\xef\xbb\xbfname,public_key,allowed_ips\r\njan,%s,10.7.9.11/32 10.7.9.11/32\r\n' "$(wg genkey | wg pubkey)" >"$DIR/sheet.csv"
 ctl_fails 1 'sheet.csv:2: jan' import "$DIR/sheet.csv" interface=wg0
 sed -i 's/ 10.7.9.11.32//' "$DIR/sheet.csv"
@@ -183,13 +196,26 @@ step "policy, tokens, roles that may not, follower of nothing"
 echo '{"version": 1, "zones": {"s": {"id": 1, "type": "internal", "networks": ["10.20.0.0/16"]}}, "targets": {"db": {"addresses": ["10.20.0.10"]}}}' >"$DIR/p.json"
 ctl policy validate "$DIR/p.json"
 ctl policy put "$DIR/p.json" comment=first
-ctl policy show; has '"?db"?'
+ctl policy show; equal "the document" "$(jq -c .targets.db.addresses <<<"$OUT")" '["10.20.0.10/32"]'
+ctl policy show raw=yes; equal "the document as it was written" "$OUT" "$(cat "$DIR/p.json")"
+ctl -j policy show raw=yes; equal "the same in JSON" "$(jq -r . <<<"$OUT")" "$(cat "$DIR/p.json")"
+printf '\xef\xbb\xbf// a candidate\n%s' "$(cat "$DIR/p.json")" >"$DIR/bom.json"
+ctl policy validate "$DIR/bom.json"
+ctl policy replay "$DIR/bom.json"; has 'newly_denied'
+ctl_fails 1 'p.csv:1: ' policy replay "$DIR/p.csv"
 ctl policy test
 echo '{"version": 2, "roles": {"staff": {"id": 1}}}' >"$DIR/p2.json"
 ctl policy put "$DIR/p2.json" --dry-run; has 'dry_run +true'
 ctl policy show; has '"?db"?'
 jq '.roles = {"staff": {"id": 1}}' "$DIR/p.json" >"$DIR/p2.json"
 ctl policy put "$DIR/p2.json"
+v=$("$LAB_CTL" -j policy versions | jq '.items[0].version')
+ctl_fails 6 version_mismatch policy put "$DIR/p.json" if-version=$((v - 1))
+ctl policy put "$DIR/p2.json" --if-version=$v
+ctl_fails 2 'a number is wanted' policy put "$DIR/p.json" if-version=latest
+rev=$("$LAB_CTL" -j peer show alice | jq .rev)
+ctl peer set alice keepalive_s=25 if-version=$rev
+ctl_fails 6 rev_mismatch peer set alice keepalive_s=26 if-version=$rev
 ctl role-map add staff peer:alice wg0 reason='CHG-12, "on call"' expires_at=2099-01-31T17:00:00Z; has 'CHG-12'
 ctl role-map remove staff:peer:alice
 ctl policy versions; has '1'
@@ -204,8 +230,10 @@ ctl_fails 2 'no address of a control plane' --control ftp://x peers
 ctl_fails 4 unreachable --control https://127.0.0.1:1 peers
 OUT=$(SLUICE_CA_FILE=/etc/ssl/certs/ca-certificates.crt "$LAB_CTL" peers 2>&1) && fail "a foreign authority was believed"
 has -- '--ca FILE'
+ctl_fails 4 'dial it by a name or address' --control "https://0.0.0.0:${URL##*:}" peers
 ctl migration check
 ctl metrics; has sluice_control_oplog_head
+ctl audit; has 'createPeer .*peer/dave-s-phone '
 ctl peer remove alice
 
 step "no private or preshared key left this machine"

@@ -12,7 +12,7 @@ const struct control_verb control_verbs[] = {
 	{"peers", "listPeers", {"interface"}, NULL, "[INTERFACE]", "peers", false, NULL},
 	{"peer show", "getPeer", {"name"}, NULL, "NAME", "one of them", false, NULL},
 	{"peer add", "createPeer", {"name", "interface", "public_key"}, NULL, "NAME INTERFACE KEY|--new-key [KEY=VALUE...] [--out FILE] [--qr]", "create one; --new-key: make its keys here", false, newpeer_command},
-	{"peer set", "patchPeer", {"name"}, NULL, "NAME KEY=VALUE...", "change one", false, NULL},
+	{"peer set", "patchPeer", {"name"}, NULL, "NAME KEY=VALUE... [if-version=N]", "change one", false, NULL},
 	{"peer remove", "deletePeer", {"name"}, NULL, "NAME", "remove one; its flows end at once", false, NULL},
 	{"peer suspend", "putPeerEnabled", {"name"}, "enabled=no", "NAME", "it may not pass until resumed", false, NULL},
 	{"peer resume", "putPeerEnabled", {"name"}, "enabled=yes", "NAME", "it may pass again", false, NULL},
@@ -52,7 +52,7 @@ const struct control_verb control_verbs[] = {
 	{"allocation add", "createAllocation", {"peer"}, NULL, "PEER", "an address at each gateway where it has none", false, NULL},
 	{"allocation remove", "deleteAllocation", {"name"}, NULL, "GATEWAY:INTERFACE:ADDRESS", "release one", false, NULL},
 	{"policy show", "getPolicy", {0}, NULL, "[raw=yes]", "the document in force", false, NULL},
-	{"policy put", "putPolicy", {0}, NULL, "FILE [comment=TEXT] [--dry-run]", "put a document into force everywhere", true, NULL},
+	{"policy put", "putPolicy", {0}, NULL, "FILE [comment=TEXT] [if-version=N] [--dry-run]", "put a document into force everywhere", true, NULL},
 	{"policy validate", "validatePolicy", {0}, NULL, "FILE", "check one and run its tests, without that", true, NULL},
 	{"policy test", "testPolicy", {0}, NULL, "", "run the tests of the document in force", false, NULL},
 	{"policy simulate", "simulatePolicy", {0}, NULL, "FILE", "a question in JSON: {subject, dst, proto, dport}, or {subject, from: inside, src, ...}", true, NULL},
@@ -111,18 +111,27 @@ verb_find(int argc, char **argv, int *taken)
 	return best;
 }
 
-static int
-show(const struct rest_answer *a, bool json)
+/** A document is JSON for people, too: they put it back when they have changed it. */
+static bool
+is_document(const struct op *op)
 {
+	return strcmp(op->id, "getPolicy") == 0 || strcmp(op->id, "getPolicyVersion") == 0;
+}
+
+static int
+show(const struct op *op, const struct rest_answer *a, bool json)
+{
+	json_t *v = a->json ? json_incref(a->json) : a->text ? json_string(a->text) : NULL;
 	char *text;
 
-	if (!json) {
+	if (a->json ? !json && !is_document(op) : !json) {
 		control_show(a);
 	} else {
-		text = a->json ? json_dumps(a->json, JSON_INDENT(2)) : NULL;
+		text = v ? json_dumps(v, JSON_INDENT(2) | JSON_ENCODE_ANY) : NULL;
 		puts(text ? text : "{}");
 		free(text);
 	}
+	json_decref(v);
 	return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
 }
 
@@ -154,7 +163,7 @@ ask_and_show(struct rest *r, const struct op *op, const struct control_verb *v, 
 	else
 		rc = EXIT_USAGE;
 	if (rc == 0)
-		rc = show(&a, json);
+		rc = show(op, &a, json);
 	if (rc == 0)
 		rc = waited(op, &a, e);
 	rest_answer_free(&a);
@@ -170,6 +179,17 @@ unknown(int argc, char **argv, struct sl_error *e)
 	for (unsigned i = 0; i < n_control_verbs; i++)
 		near_add(&n, control_verbs[i].words, argv[0]);
 	near_fail(&n, argc, argv, "operation", "sluicectl --control URL help", e);
+	if (request_knows(argc, argv))
+		sl_hint(e, "that is asked of a gateway: without SLUICE_CONTROL, or with -s, "
+			   "--instance or --tls");
+}
+
+bool
+control_knows(int argc, char **argv)
+{
+	int taken;
+
+	return verb_find(argc, argv, &taken) || op_find(argv[0]);
 }
 
 int
@@ -229,6 +249,10 @@ help_op(const struct op *op)
 		       (const char *[]){"text", "number", "yes|no", "a,b,...",
 					"JSON"}[op->fields[i].type],
 		       op->fields[i].required ? " (required)" : "", op->fields[i].doc);
+	if (op->if_match)
+		puts("  if-version=number\n      only if that version of the policy, that rev of "
+		     "the "
+		     "peer is there still");
 }
 
 int

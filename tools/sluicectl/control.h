@@ -24,11 +24,14 @@ struct control_request {
 	const struct op *op;
 	json_t *path, *query, *body; /* objects of text, of text, of anything */
 	char *text;		     /* instead of body, from a file */
+	char if_match[24];	     /* ETag that the change was made of; "": what is there now */
 };
 
 /** @return 0 or -EINVAL with `e` filled */
 int control_parse(struct control_request *q, const struct op *op, const struct control_verb *v,
 		  int argc, char **argv, struct sl_error *e);
+/** What a file holds, "-": standard input, into q->text. @return 0 or a negative errno */
+int control_read_file(struct control_request *q, const char *path, struct sl_error *e);
 void control_request_free(struct control_request *q);
 /** Ask, all pages, with the revision where one is wanted. @return 0 or an exit code */
 int control_ask(struct rest *r, const struct control_request *q, struct rest_answer *a,
@@ -38,6 +41,8 @@ const struct op *op_find(const char *id);
 /** The whole of it. @return an exit code */
 int control_command(const struct rest_conf *conf, int argc, char **argv, bool json,
 		    struct sl_error *e);
+/** Is it a command or an operation of the control plane? */
+bool control_knows(int argc, char **argv);
 void control_help(void);
 /** Help about a verb or an operation. @return an exit code */
 int control_help_about(int argc, char **argv);

@@ -111,7 +111,9 @@ control_ask(struct rest *r, const struct control_request *q, struct rest_answer 
 	}
 	c.path = url;
 	c.body = q->op->has_body && !q->text ? q->body : NULL;
-	if (q->op->if_match)
+	if (q->if_match[0])
+		snprintf(etag, sizeof(etag), "%s", q->if_match);
+	else if (q->op->if_match)
 		rc = revision(r, q->op, url, etag, e);
 	c.if_match = q->op->if_match ? etag : NULL;
 	rc = rc ? rc : rest_call(r, &c, a, e);

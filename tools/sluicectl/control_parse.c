@@ -133,6 +133,34 @@ pair(const struct op *op, const char *arg, const char **value)
 	return name[n] || name != arg ? field_find(op, name, n) : NULL;
 }
 
+/** if-version=N, also as an option: of what the change was made. @return what stands behind '=',
+ * NULL: it is something else, or nothing that this operation takes */
+static const char *
+if_version(const struct op *op, const char *arg)
+{
+	static const char name[] = "if-version=";
+
+	arg += strncmp(arg, "--", 2) == 0 ? 2 : 0;
+	if (!op->if_match)
+		return NULL;
+	for (size_t i = 0; name[i]; i++, arg++)
+		if (*arg != name[i] && !(name[i] == '-' && *arg == '_'))
+			return NULL;
+	return arg;
+}
+
+static int
+set_if_version(struct control_request *q, const char *text, struct sl_error *e)
+{
+	size_t n = strlen(text);
+
+	if (n == 0 || n > 20 || strspn(text, "0123456789") != n)
+		return sl_fail(e, -EINVAL, "usage", "", "if-version=%.40s: a number is wanted",
+			       text);
+	snprintf(q->if_match, sizeof(q->if_match), "\"%s\"", text);
+	return 0;
+}
+
 static int
 set_pair(struct control_request *q, const char *arg, struct sl_error *e)
 {
@@ -141,23 +169,30 @@ set_pair(struct control_request *q, const char *arg, struct sl_error *e)
 
 	if (f)
 		return set(q, f, value, e);
+	value = if_version(q->op, arg);
+	if (value)
+		return set_if_version(q, value, e);
 	sl_fail(e, -EINVAL, "usage", "", "%s takes no \"%.80s\"", q->op->id, arg);
 	sl_hint(e, "sluicectl --control URL help %s", q->op->id);
 	return -EINVAL;
 }
 
-static int
-read_file(struct control_request *q, const char *path, struct sl_error *e)
+int
+control_read_file(struct control_request *q, const char *path, struct sl_error *e)
 {
 	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
 	size_t size = 0;
+	int failed;
 	ssize_t n;
 
 	if (!f)
 		return sl_fail(e, -EINVAL, "file", "", "%.200s: %s", path, strerror(errno));
 	n = getdelim(&q->text, &size, 0, f);
+	failed = ferror(f) ? errno : 0;
 	if (f != stdin)
 		fclose(f);
+	if (failed)
+		return sl_fail(e, -EINVAL, "file", "", "%.200s: %s", path, strerror(failed));
 	if (n <= 0)
 		return sl_fail(e, -EINVAL, "file", "", "%.200s is empty", path);
 	return 0;
@@ -197,11 +232,13 @@ control_parse(struct control_request *q, const struct op *op, const struct contr
 	if (v && v->file) {
 		if (argc < 1)
 			return sl_fail(e, -EINVAL, "usage", "", "%s: a file is missing", v->words);
-		rc = read_file(q, argv[0], e);
+		rc = control_read_file(q, argv[0], e);
 		argc--;
 		argv++;
 	}
-	for (; v && rc == 0 && i < argc && i < 3 && v->args[i] && !pair(op, argv[i], &value); i++)
+	for (; v && rc == 0 && i < argc && i < 3 && v->args[i] && !pair(op, argv[i], &value) &&
+	       !if_version(op, argv[i]);
+	     i++)
 		rc = set(q, field_find(op, v->args[i], strlen(v->args[i])), argv[i], e);
 	for (; rc == 0 && i < argc; i++)
 		rc = set_pair(q, argv[i], e);

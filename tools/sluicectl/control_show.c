@@ -4,9 +4,22 @@
 #include <stdlib.h>
 
 #include "control.h"
+#include "sl_json.h"
 
 #define COLUMNS_MAX 10
 #define CELL_MAX 40
+
+/** An object in a list is told by what it is: "peer/alice". */
+static char *
+id_of(const json_t *v)
+{
+	const char *kind = sl_json_text(v, "kind"), *id = sl_json_text(v, "id");
+	char *text = NULL;
+
+	if (!kind[0] || !id[0])
+		return json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+	return asprintf(&text, "%s/%s", kind, id) < 0 ? NULL : text;
+}
 
 static char *
 cell(const json_t *v)
@@ -18,6 +31,8 @@ cell(const json_t *v)
 
 	if (json_is_string(v))
 		return strdup(json_string_value(v));
+	if (json_is_object(v))
+		return id_of(v);
 	if (!json_is_array(v))
 		return json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
 	f = open_memstream(&text, &size);
@@ -33,7 +48,20 @@ cell(const json_t *v)
 	return text;
 }
 
-/** Columns of a table: members of the first rows, in the order of the answer; what is long or deep
+/** What has no place in a table: it is deep, or long and for programs. */
+static bool
+is_left_out(const char *key, const json_t *v)
+{
+	static const char *const names[] = {"description", "chain", "seal", "signature",
+					    "request_id"};
+
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(names); i++)
+		if (strcmp(key, names[i]) == 0)
+			return true;
+	return json_is_object(v);
+}
+
+/** Columns of a table: members of the first rows, in the order of the answer; what is left out
  * comes with show or --json. */
 static unsigned
 columns_of(const json_t *rows, const char *names[COLUMNS_MAX])
@@ -51,8 +79,7 @@ columns_of(const json_t *rows, const char *names[COLUMNS_MAX])
 
 			while (k < n && strcmp(names[k], key) != 0)
 				k++;
-			if (k == n && n < COLUMNS_MAX && !json_is_object(v) &&
-			    strcmp(key, "description") != 0)
+			if (k == n && n < COLUMNS_MAX && !is_left_out(key, v))
 				names[n++] = key;
 		}
 	}

@@ -5,6 +5,7 @@
 
 #include "control.h"
 #include "sl_json.h"
+#include "sl_policy_doc.h"
 
 static void
 print_gates(const json_t *o, const char *indent)
@@ -108,14 +109,34 @@ withdraw_command(struct rest *r, int argc, char **argv, bool json, struct sl_err
 	return rc;
 }
 
+/** A policy document, with comments or without, as one line. @return NULL with an error */
+static char *
+policy_line(const char *path, struct sl_error *e)
+{
+	struct control_request file = {0};
+	json_error_t why;
+	json_t *doc = NULL;
+	char *line = NULL;
+	int rc = control_read_file(&file, path, e);
+
+	rc = rc ? rc : sl_policy_doc_clean(file.text, strlen(file.text), e);
+	if (rc == 0)
+		doc = json_loads(file.text, JSON_REJECT_DUPLICATES, &why);
+	if (doc)
+		line = json_dumps(doc, JSON_COMPACT);
+	else if (rc == 0)
+		sl_fail(e, -EINVAL, "file", "", "%.200s:%d: %.100s", path, why.line, why.text);
+	json_decref(doc);
+	free(file.text);
+	return line;
+}
+
 /** The file is one field of the body here, not the body. */
 int
 replay_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e)
 {
 	struct control_request q = {0};
 	struct rest_answer a = {0};
-	json_t *doc;
-	json_error_t why;
 	char *policy, *args[16];
 	int n = 0, rc;
 
@@ -123,14 +144,7 @@ replay_command(struct rest *r, int argc, char **argv, bool json, struct sl_error
 		sl_fail(e, -EINVAL, "usage", "", "policy replay wants FILE");
 		return EXIT_USAGE;
 	}
-	doc = json_load_file(argv[0], JSON_REJECT_DUPLICATES, &why);
-	if (!doc) {
-		sl_fail(e, -EINVAL, "file", "", "%.200s:%d: %.100s", argv[0], why.line, why.text);
-		sl_hint(e, "JSON without comments");
-		return EXIT_FAILED;
-	}
-	policy = json_dumps(doc, JSON_COMPACT);
-	json_decref(doc);
+	policy = policy_line(argv[0], e);
 	if (!policy || asprintf(&args[n++], "policy=%s", policy) < 0) {
 		free(policy);
 		return EXIT_FAILED;

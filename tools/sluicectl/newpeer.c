@@ -20,6 +20,7 @@
 struct newpeer {
 	bool new_key, qr;
 	const char *out;
+	json_t *files;	      /* what was written; NULL: it is told at once, to people */
 	char *args[ARGS_MAX]; /* what is left for the operation */
 	int n_args;
 	struct sl_secret key;
@@ -165,7 +166,9 @@ give_one(const struct newpeer *p, const json_t *config, bool several, struct sl_
 	if (p->out) {
 		file_name(p->out, gateway, several, path, sizeof(path));
 		rc = write_file(path, text, e);
-		if (rc == 0)
+		if (rc == 0 && p->files)
+			json_array_append_new(p->files, json_string(path));
+		else if (rc == 0)
 			printf("%s\n", path);
 	}
 	if (rc == 0 && p->qr) {
@@ -184,11 +187,26 @@ is_usable(const json_t *o)
 	return sl_json_text(o, "public_key")[0] && sl_json_text(o, "endpoint")[0];
 }
 
+/** May a file be made there? */
+static int
+check_folder(const char *path, struct sl_error *e)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[4096];
+
+	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path + 1) : 1,
+		 slash ? path : ".");
+	if (access(folder, W_OK | X_OK) == 0)
+		return 0;
+	sl_fail(e, -errno, "file", "", "%.200s: %s", path, strerror(errno));
+	return EXIT_FAILED;
+}
+
 static int
 check_file(const char *path, struct sl_error *e)
 {
 	if (access(path, F_OK) != 0)
-		return 0;
+		return check_folder(path, e);
 	sl_fail(e, -EEXIST, "exists", "", "%.200s is there already", path);
 	sl_hint(e, "name another file");
 	return EXIT_CONFLICT;
@@ -201,6 +219,7 @@ check_gateways(const struct newpeer *p, const char *iface, const json_t *items, 
 	unsigned usable = 0;
 	json_t *one;
 	size_t i;
+	int rc;
 
 	json_array_foreach (items, i, one) {
 		if (strcmp(sl_json_text(one, "interface"), iface) != 0)
@@ -208,8 +227,9 @@ check_gateways(const struct newpeer *p, const char *iface, const json_t *items, 
 		usable += is_usable(one);
 		if (p->out)
 			file_name(p->out, sl_json_text(one, "gateway"), true, path, sizeof(path));
-		if (p->out && check_file(path, e))
-			return EXIT_CONFLICT;
+		rc = p->out ? check_file(path, e) : 0;
+		if (rc)
+			return rc;
 	}
 	if (usable)
 		return 0;
@@ -241,6 +261,31 @@ check_before(struct rest *r, const struct newpeer *p, const char *iface, struct 
 	return rc;
 }
 
+/** The peer is there, its key is nowhere. */
+static void
+hint_lost(const char *name, struct sl_error *e)
+{
+	sl_hint(e, "its key is lost: peer remove %.60s, then add it again", name);
+}
+
+/** A client with this file reaches nothing: say so to whoever made it. */
+static void
+warn_incomplete(const json_t *config, const char *name)
+{
+	const char *gateway = sl_json_text(config, "gateway");
+
+	if (json_array_size(json_object_get(config, "addresses")) == 0)
+		fprintf(stderr,
+			"sluicectl: %s has no address at %s: allocation add %s gives it one of the "
+			"client_pool (peer add ... allocate=client at once)\n",
+			name, gateway, name);
+	if (json_array_size(json_object_get(config, "allowed_ips")) == 0)
+		fprintf(stderr,
+			"sluicectl: the file for %s has no AllowedIPs: no target of the policy is "
+			"for %s yet; later: peer config %s\n",
+			gateway, name, name);
+}
+
 static int
 give_configs(struct rest *r, const struct newpeer *p, const char *name, struct sl_error *e)
 {
@@ -265,9 +310,13 @@ give_configs(struct rest *r, const struct newpeer *p, const char *name, struct s
 	json_array_foreach (configs, i, one) {
 		if (agent && is_usable(one))
 			continue;
-		if (rc == 0 && is_usable(one))
+		if (rc == 0 && is_usable(one)) {
+			warn_incomplete(one, name);
 			rc = give_one(p, one, json_array_size(configs) > 1, e) ? EXIT_FAILED : 0;
-		else if (rc == 0)
+			if (rc)
+				hint_lost(name, e);
+		}
+		if (rc == 0 && !is_usable(one))
 			fprintf(stderr,
 				"sluicectl: left out: %s, which has no %s yet; later: sluicectl "
 				"--control URL peer config %s gateway=%s\n",
@@ -278,6 +327,8 @@ give_configs(struct rest *r, const struct newpeer *p, const char *name, struct s
 	if (rc == 0 && agent) { /* one file for all gateways */
 		json_object_set_new(a.json, "gateway", json_string(name));
 		rc = give_one(p, a.json, false, e) ? EXIT_FAILED : 0;
+		if (rc)
+			hint_lost(name, e);
 	}
 	rest_answer_free(&a);
 	control_request_free(&q);
@@ -308,6 +359,12 @@ newpeer_command(struct rest *r, int argc, char **argv, bool json, struct sl_erro
 
 	if (rc)
 		return rc;
+	if (json && p.qr) {
+		sl_fail(e, -EINVAL, "usage", "", "a QR code is no JSON");
+		sl_hint(e, "--out FILE, or leave out --json");
+		return EXIT_USAGE;
+	}
+	p.files = json && p.out ? json_array() : NULL;
 	if (p.new_key)
 		make_key(&p);
 	rc = control_parse(&q, op_find("createPeer"), &v, p.n_args, p.args, e) ? EXIT_USAGE : 0;
@@ -317,11 +374,14 @@ newpeer_command(struct rest *r, int argc, char **argv, bool json, struct sl_erro
 	if (rc == 0 && !json)
 		warn(a.json);
 	if (rc == 0 && p.new_key)
-		rc = give_configs(r, &p, json_string_value(json_object_get(q.body, "name")), e);
+		rc = give_configs(r, &p, sl_json_text(q.body, "name"), e);
+	if (rc == 0 && p.files)
+		json_object_set(a.json, "files", p.files);
 	if (rc == 0 && json)
 		json_dumpf(a.json, stdout, JSON_INDENT(2));
 	if (rc == 0 && (json || !p.new_key))
 		json ? (void)putchar('\n') : control_show(&a);
+	json_decref(p.files);
 	sl_wipe(&p.key, sizeof(p.key));
 	rest_answer_free(&a);
 	control_request_free(&q);
@@ -342,10 +402,12 @@ peer_config_command(struct rest *r, int argc, char **argv, bool json, struct sl_
 			 : control_ask(r, &q, &a, e);
 
 	whole = sl_json_text(a.json, "text");
-	if (rc == 0 && json)
+	if (rc == 0 && json) {
 		json_dumpf(a.json, stdout, JSON_INDENT(2));
-	else if (rc == 0 && whole[0])
+		putchar('\n');
+	} else if (rc == 0 && whole[0]) {
 		fputs(whole, stdout);
+	}
 	json_array_foreach (json_object_get(a.json, "configs"), i, one)
 		if (rc == 0 && !json && !whole[0])
 			printf("%s%s", i ? "\n" : "", sl_json_text(one, "text"));

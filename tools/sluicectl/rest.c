@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <curl/curl.h>
+#include <openssl/x509_vfy.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,6 +76,7 @@ take_header(char *line, size_t size, size_t n, void *arg)
 	take_value(line, size * n, "etag", a->etag, sizeof(a->etag));
 	take_value(line, size * n, "x-sluice-seq", a->seq, sizeof(a->seq));
 	take_value(line, size * n, "retry-after", a->retry, sizeof(a->retry));
+	take_value(line, size * n, "content-type", a->type, sizeof(a->type));
 	return size * n;
 }
 
@@ -259,6 +261,26 @@ problem(long status, const json_t *p, struct sl_error *e)
 						: EXIT_FAILED;
 }
 
+/** What to do about a certificate that is not believed. */
+static void
+hint_certificate(struct rest *r, struct sl_error *e)
+{
+	long why = X509_V_OK;
+
+	curl_easy_getinfo(r->curl, CURLINFO_SSL_VERIFYRESULT, &why);
+	if (why == X509_V_ERR_CERT_HAS_EXPIRED)
+		sl_hint(e, "renew it where it was issued (sluicectl ca renew), then SIGHUP; or is "
+			   "the clock of this host wrong?");
+	else if (why == X509_V_ERR_CERT_NOT_YET_VALID)
+		sl_hint(e, "is the clock of this host wrong?");
+	else if (why == X509_V_OK || why == X509_V_ERR_UNSPECIFIED) /* good, of another host */
+		sl_hint(e, "dial it by a name or address that its certificate has: those of "
+			   "--host when it was issued");
+	else
+		sl_hint(e, "--ca FILE names the authority that signed the control plane's "
+			   "certificate");
+}
+
 static int
 perform(struct rest *r, const struct rest_call *c, const char *url, const char *send,
 	struct sink *sink, long *status, struct sl_error *e)
@@ -285,8 +307,7 @@ perform(struct rest *r, const struct rest_call *c, const char *url, const char *
 	sl_fail(e, -EIO, "unreachable", "", "%.100s: %.150s", r->base,
 		r->why[0] ? r->why : curl_easy_strerror(rc));
 	if (rc == CURLE_PEER_FAILED_VERIFICATION)
-		sl_hint(e, "--ca FILE names the authority that signed the control plane's "
-			   "certificate");
+		hint_certificate(r, e);
 	else
 		sl_hint(e, "is sluice-control running there? --control or SLUICE_CONTROL names "
 			   "the address of its REST API");
@@ -304,7 +325,7 @@ call_once(struct rest *r, const struct rest_call *c, const char *url, const char
 	memset(a, 0, sizeof(*a));
 	rc = perform(r, c, url, send, &sink, status, e);
 	a->text = sink.text;
-	if (rc == 0 && sink.text)
+	if (rc == 0 && sink.text && strncmp(a->type, "text/", 5) != 0)
 		a->json = json_loadb(sink.text, sink.len, JSON_REJECT_DUPLICATES, NULL);
 	return rc;
 }

@@ -27,11 +27,12 @@ struct rest_call {
 	bool once;	      /* an Idempotency-Key of its own */
 };
 struct rest_answer {
-	json_t *json;	/* NULL: the answer is none, see text */
+	json_t *json;	/* NULL: the answer is none, or a text; see text */
 	char *text;	/* body as it came, zero at its end */
 	char etag[64];	/* revision, "" */
 	char seq[24];	/* of the log, "" */
 	char retry[16]; /* seconds to wait, "" */
+	char type[64];	/* of the body, "" */
 };
 /** @return 0, or an exit code with `e` filled from the problem that was told */
 int rest_call(struct rest *r, const struct rest_call *c, struct rest_answer *a, struct sl_error *e);

@@ -103,6 +103,8 @@ struct request {
 
 /** No verb and no method is called so. @return -EINVAL with `e` filled */
 int request_unknown(int argc, char **argv, struct sl_error *e);
+/** Is it a command or a method of a gateway? */
+bool request_knows(int argc, char **argv);
 /** How many of argv's words a verb's one or two words match, 0: not this verb. */
 int words_match(const char *words, int argc, char **argv);
 /** Understand METHOD or a verb with its arguments. @return 0 or -EINVAL with `e` filled */
@@ -132,6 +134,10 @@ bool audit_names_files(int argc, char **argv);
 void help_all(void);
 /** Help about a method or a verb. @return an exit code */
 int help_about(int argc, char **argv);
+
+/* --- completion.c --------------------------------------------------------------------------- */
+
+/** A script for bash, on standard output. */
 void help_completion(void);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "control.h"
 #include "sl_schema_gateway.h"
 #include "sluicectl.h"
 
@@ -150,6 +151,7 @@ set_from_file(struct request *r, const char *name, const char *path, struct sl_e
 	char buf[65536];
 	json_t *value;
 	size_t n;
+	int rc;
 
 	if (!f || !to) {
 		sl_fail(e, -EINVAL, "file", "", "%.200s: %s", path, strerror(errno));
@@ -160,8 +162,13 @@ set_from_file(struct request *r, const char *name, const char *path, struct sl_e
 	while ((n = fread(buf, 1, sizeof(buf), f)) > 0)
 		fwrite(buf, 1, n, to);
 	fclose(to);
+	rc = ferror(f) ? sl_fail(e, -EINVAL, "file", "", "%.200s: %s", path, strerror(errno)) : 0;
 	if (f != stdin)
 		fclose(f);
+	if (rc) {
+		free(text);
+		return rc;
+	}
 	value = json_stringn(text, size);
 	free(text);
 	if (!value) {
@@ -262,7 +269,19 @@ request_unknown(int argc, char **argv, struct sl_error *e)
 
 	for (unsigned i = 0; i < n_verbs; i++)
 		near_add(&n, verbs[i].words, argv[0]);
-	return near_fail(&n, argc, argv, "method", "sluicectl help", e);
+	near_fail(&n, argc, argv, "method", "sluicectl help", e);
+	if (control_knows(argc, argv))
+		sl_hint(e, "that is asked of a control plane: --control URL, or SLUICE_CONTROL");
+	return -EINVAL;
+}
+
+bool
+request_knows(int argc, char **argv)
+{
+	int taken;
+
+	return sl_schema_find(sl_schema_gateway, sl_schema_gateway_n, argv[0]) ||
+	       find_verb(argc, argv, &taken);
 }
 
 int

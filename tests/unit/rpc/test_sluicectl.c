@@ -350,6 +350,17 @@ test_completion(void **state)
 	completes("to", " token ");
 	completes("ca ", " init issue renew list ");
 	completes("authz.mode.set p", " prefixes= panic=off panic=observe ");
+	completes("would-deny win", " window_s= ");
+	completes("--control https://h:1 gate", " gateways gateway ");
+	completes("--control https://h:1 --ca f endpoint ", " show add set remove ");
+	completes("--control https://h:1 peer add --", " --new-key --out --qr ");
+	completes("--control https://h:1 import wg0.conf int", " interface= ");
+	completes("--control https://h:1 -s /x mode o", " observe ");
+	setenv("SLUICE_CONTROL", "https://h:1", 1);
+	completes("decomm", " decommissionGateway ");
+	completes("peer set alice ena", " enabled=yes enabled=no ");
+	completes("--tls h:1 mode o", " observe ");
+	unsetenv("SLUICE_CONTROL");
 }
 
 int
