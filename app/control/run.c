@@ -320,7 +320,8 @@ open_store(struct run *r, struct sl_error *e)
 				    : "a follower's begins with: sluice-control init --follower");
 		return -EINVAL;
 	}
-	if (!follower && sl_store_mark_withdrawn(r->store, e) != 0)
+	if (!follower &&
+	    (sl_store_mark_withdrawn(r->store, e) != 0 || sl_store_place_agents(r->store, e) != 0))
 		return e->err;
 	r->read = follower ? sl_store_open(p->store, SL_STORE_READ, e) : r->store;
 	return r->read != NULL ? sl_pepper_load(p->pepper, false, &r->pepper, e) : e->err;

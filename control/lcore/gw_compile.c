@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "gw_policy.h"
+#include "sl_policy_agents.h"
 
 #define POLICY_FILE "policy.json"
 
@@ -48,10 +49,30 @@ gw_job_free(struct gw_job *j)
 	free(j->test_peers);
 	free(j->touch);
 	free(j->marks);
+	free(j->agents);
 	free(j->role_ids);
 	free(j->state_dir);
 	free(j->file);
 	free(j);
+}
+
+static int
+copy_agents(struct gw_job *j, const struct sl_policy *p)
+{
+	const struct sl_pol_zone *z;
+	unsigned i;
+
+	for (i = 0; i < p->n_zones; i++) {
+		z = &p->zones[i];
+		if (strcmp(z->name, SL_POL_AGENT_ZONE) != 0 || z->n_nets == 0)
+			continue;
+		j->agents = calloc(z->n_nets, sizeof(*j->agents));
+		if (j->agents == NULL)
+			return -ENOMEM;
+		memcpy(j->agents, z->nets, z->n_nets * sizeof(*j->agents));
+		j->n_agents = z->n_nets;
+	}
+	return 0;
 }
 
 int
@@ -68,7 +89,7 @@ gw_job_mark(struct sl_gw *gw, struct gw_job *j)
 	for (i = 0; i < p->n_targets; i++)
 		if (p->targets[i].withdrawn)
 			memcpy(j->marks[j->n_marks++], p->targets[i].name, SL_POL_NAME);
-	return 0;
+	return copy_agents(j, p);
 }
 
 static int
@@ -281,6 +302,8 @@ read_document(struct gw_job *j)
 	if (rc != 0)
 		return rc;
 	withdraw(j, d->policy);
+	if (sl_policy_add_agents(d->policy, j->agents, j->n_agents) != 0)
+		return gw_no_memory(&j->e);
 	look_at(d);
 	d->lints = json_array();
 	sl_policy_lint(d->policy, j->when.wall_ns, add_lint, d);

@@ -270,6 +270,8 @@ struct gw_job {
 	bool new_role_ids;
 	char (*marks)[SL_POL_NAME]; /* targets that are withdrawn, whatever its document says */
 	unsigned n_marks;
+	struct sl_pol_place *agents; /* networks of agents, the same */
+	unsigned n_agents;
 	struct sl_policy_limits limits;
 	struct gw_when when;
 	uint64_t generation;
@@ -303,7 +305,8 @@ bool gw_job_take_document(struct gw_job *j, const struct sl_gw_policy_load *l);
 /** Take a fresh look at interfaces and clocks. @return 0, -ENOMEM */
 int gw_job_snapshot(struct sl_gw *gw, struct gw_job *j);
 void gw_job_free(struct gw_job *j);
-/** Under a control plane: what its ledger withdrew is so in a candidate too. @return 0, -ENOMEM */
+/** Under a control plane: what its ledger withdrew is so in a candidate too, and networks of agents
+ * are a zone of their own. @return 0, -ENOMEM */
 int gw_job_mark(struct sl_gw *gw, struct gw_job *j);
 /** Which ids roles have: take what is known. @return 0, -ENOMEM */
 int gw_job_know_roles(const struct sl_gw *gw, struct gw_job *j);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "evidence_int.h"
+#include "gw.h"
+#include "sl_policy_agents.h"
 #include "sl_policy_doc.h"
 #include "suggest_int.h"
 
@@ -475,6 +477,8 @@ document_now(const struct sg *s)
 	if (s->c.document == NULL)
 		return json_pack("{si}", "version", 1);
 	doc = json_loadb(s->c.document, s->c.document_len, 0, NULL);
+	if (s->c.gw->n_managed > 0) /* its control plane makes that one */
+		json_object_del(json_object_get(doc, "zones"), SL_POL_AGENT_ZONE);
 	if (doc != NULL)
 		json_object_set_new(
 			doc, "version",

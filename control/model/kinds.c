@@ -270,7 +270,9 @@ static const struct model_kind kinds[SL_KIND_N] = {
 			    .id_doc = "always \"policy\"", .example_id = "policy",
 			    .example = "{\"version\": 58}"},
 	[SL_KIND_ZONE] = {"zone", SL_SCOPE_GATEWAYS, false, true, .fields = zone_fields,
-			  .id = model_id_name, .doc = "A zone of the policy document.",
+			  .id = model_id_name,
+			  .doc = "A zone of the policy document, or agent-networks, which the "
+				 "control plane makes of the networks that agents have.",
 			  .id_doc = "its name", .example_id = "office",
 			  .example = "{\"id\": 2, \"type\": \"internal\", \"networks\": "
 				     "[\"192.168.1.0/24\"]}"},

@@ -560,7 +560,9 @@ read_document(struct judge *j, const char *text, size_t len, bool was_in_force, 
 	if (j->doc == NULL || j->ifaces == NULL || j->peers == NULL)
 		return no_memory(e);
 	rc = ask_ledger(j, e);
-	return rc != 0 ? rc : sl_policy_check(j->p, NULL, was_in_force ? 0 : j->wall_ns, e);
+	if (rc == 0)
+		rc = sl_policy_check(j->p, NULL, was_in_force ? 0 : j->wall_ns, e);
+	return rc == 0 ? sl_store_add_agents(j->s, j->p, e) : rc;
 }
 
 struct judge *

@@ -44,15 +44,14 @@ as_agent(struct sl_store_txn *t, const char *iface, json_t *body, struct sl_pref
 	return 0;
 }
 
-/** Zones are the policy's: nobody but its author says which networks are behind tunnels. */
+/** With a gateway's address in it the network lies in the zone of agents' networks. */
 static int
 warn_of_zone(struct sl_call *c, const struct sl_prefix *net)
 {
 	char text[SL_PREFIX_STR];
 	json_t *list =
-		json_pack("[o]", json_sprintf("%s lies in no zone of type vpn: add it, or the "
-					      "whole pool, to the networks of one in the "
-					      "policy",
+		json_pack("[o]", json_sprintf("%s lies in no zone of type vpn until a gateway "
+					      "of the interface has an index",
 					      sl_prefix_str(net, text)));
 
 	return json_object_set_new(c->out, "warnings", list);

@@ -351,6 +351,8 @@ sl_op_validate_policy(struct sl_call *c, struct sl_error *e)
 	int rc = j != NULL ? judge_test(j, &tests, e) : e->err;
 
 	if (rc == 0)
+		rc = sl_store_policy_fits(c->store, judge_policy(j), e);
+	if (rc == 0)
 		rc = sl_call_answer(c, 200,
 				    json_pack("{s:b, s:o, s:I}", "ok", 1, "lints",
 					      lints(c->store, j), "tests_run", (json_int_t)tests),

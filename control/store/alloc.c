@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "alloc_int.h"
+#include "sl_policy_agents.h"
 
 #define DEFAULT_N 254	  /* 10.1.0.0/24 ... 10.254.0.0/24 */
 #define TRIES_MAX 1000000 /* of networks that are looked at, in pools without end */
@@ -209,11 +210,32 @@ find_network(struct sl_store *s, const struct plan *p, const char *iface, struct
 	return 0;
 }
 
+/** Does a network keep clear of internal zones? With a gateway's address in it, it comes into the
+ * zone of agents' networks. @param[out] in_vpn then, or already, it lies in a zone of type vpn */
+static int
+check_zone(struct sl_store *s, const struct plan *p, const char *iface, const struct sl_prefix *net,
+	   bool *in_vpn, struct sl_error *e)
+{
+	bool placed = alloc_has_index(s, iface, e);
+	const struct sl_pol_zone *z;
+	struct sl_policy *policy;
+	int rc = store_policy_model(s, &policy, e);
+
+	*in_vpn = true;
+	if (rc == 0 && policy != NULL) {
+		z = sl_policy_zone_of(policy, iface, net, NULL);
+		*in_vpn = placed || (z != NULL && z->type == SL_ZONE_VPN);
+		rc = store_check_zone(policy, iface, net, p->prefixes, placed ? p->n : 0, "/pool",
+				      e);
+	}
+	sl_policy_free(policy);
+	return rc;
+}
+
 int
 sl_alloc_agent(struct sl_store_txn *t, const char *pool, const char *iface, struct sl_prefix *out,
 	       bool *in_vpn, struct sl_error *e)
 {
-	struct sl_policy *policy = NULL;
 	struct plan p = {0};
 	int rc = read_plan(t->s, pool, &p, e);
 
@@ -222,11 +244,7 @@ sl_alloc_agent(struct sl_store_txn *t, const char *pool, const char *iface, stru
 	if (rc == 0)
 		rc = exhausted(&p, pool, e);
 	if (rc > 0) /* the default pool is nobody's object: it is checked when it gives */
-		rc = store_policy_model(t->s, &policy, e);
-	if (rc == 0 && policy != NULL)
-		rc = store_check_zone(policy, iface, out, "/pool", e);
-	*in_vpn = policy == NULL || store_zone_is_vpn(policy, iface, out);
-	sl_policy_free(policy);
+		rc = check_zone(t->s, &p, iface, out, in_vpn, e);
 	free(p.prefixes);
 	free(p.reserved);
 	return rc;

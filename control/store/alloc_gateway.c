@@ -71,8 +71,10 @@ give(struct sl_store_txn *t, const char *id, const struct sl_prefix *net, const 
 	if (rc == 0)
 		rc = add_address(t, id, body, &own, e);
 	snprintf(name, sizeof(name), "%.100s:%s", id, sl_ip_str(&own.ip, text));
-	if (rc == 0 && sl_store_get(t->s, SL_KIND_ALLOCATION, name, NULL, NULL) == -ENOENT)
+	if (rc == 0 && sl_store_get(t->s, SL_KIND_ALLOCATION, name, NULL, NULL) == -ENOENT) {
+		t->agents = true; /* somebody may have written the address before */
 		rc = put_allocation(t, name, peer, e);
+	}
 	if (rc < 0 && strcmp(e->reason, "field_range") == 0)
 		sl_hint(e, "each agent takes an address of the gateway's interface: give further "
 			   "agents an interface of their own");
@@ -181,6 +183,19 @@ has_index(struct sl_store *s, const char *id)
 		   json_object_get(body, "index") != NULL;
 
 	json_decref(body);
+	return yes;
+}
+
+bool
+alloc_has_index(struct sl_store *s, const char *iface, struct sl_error *e)
+{
+	json_t *ids = alloc_gateways(s, iface, e), *v;
+	bool yes = false;
+	size_t i;
+
+	json_array_foreach (ids, i, v)
+		yes |= has_index(s, json_string_value(v));
+	json_decref(ids);
 	return yes;
 }
 

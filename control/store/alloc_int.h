@@ -15,6 +15,8 @@ json_t *alloc_gateways(struct sl_store *s, const char *iface, struct sl_error *e
 /** Networks of the plan of agents that hold a peer of the interface as the plan gives it: {NETWORK:
  * PEER} into `out`. */
 int alloc_agents(struct sl_store *s, const char *iface, json_t *out, struct sl_error *e);
+/** Has a gateway an index there, so that agents get networks in which it has an address? */
+bool alloc_has_index(struct sl_store *s, const char *iface, struct sl_error *e);
 /** Ids of the allocations of a peer, as names of `out`. */
 int alloc_kept(struct sl_store *s, const char *peer, json_t *out, struct sl_error *e);
 /**

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sl_json.h"
+#include "sl_policy_agents.h"
 #include "store_int.h"
 
 /* --- role maps -------------------------------------------------------------------------------- */
@@ -48,59 +50,29 @@ check_maps(struct sl_store_txn *t, struct sl_error *e)
 
 /* --- pools and zones -------------------------------------------------------------------------- */
 
-/** The zone of a prefix as a whole: of the longest network that holds it, its interface's own
- * before those of any. */
-static const struct sl_pol_zone *
-zone_of(const struct sl_policy *p, const char *iface, const struct sl_prefix *x)
+/** Does the internal network hold all that agents' networks are given from? Then it is a wide one,
+ * in which theirs lie as smaller ones; otherwise it names part of the pool, as servers' own. */
+static bool
+holds_all(const struct sl_pol_place *net, const struct sl_prefix *from, unsigned n)
 {
-	const struct sl_pol_zone *best = NULL;
-	int best_len = -1;
-
-	for (unsigned i = 0; i < p->n_zones; i++) {
-		const struct sl_pol_zone *z = &p->zones[i];
-
-		for (unsigned k = 0; k < z->n_nets; k++) {
-			const struct sl_pol_place *n = &z->nets[k];
-			bool own = n->iface[0] != '\0' && strcmp(n->iface, iface) == 0;
-			int len = n->prefix.len + (own ? 256 : 0);
-
-			if ((n->iface[0] != '\0' && !own) || n->prefix.len > x->len ||
-			    !sl_prefix_contains(&n->prefix, &x->ip) || len <= best_len)
-				continue;
-			best = z;
-			best_len = len;
-		}
+	for (unsigned i = 0; i < n; i++) {
+		if (from[i].len < net->prefix.len || !sl_prefix_contains(&net->prefix, &from[i].ip))
+			return false;
 	}
-	return best;
-}
-
-/** An internal network inside the pool: addresses there would be taken for inside. */
-static const struct sl_pol_zone *
-internal_inside(const struct sl_policy *p, const char *iface, const struct sl_prefix *x)
-{
-	for (unsigned i = 0; i < p->n_zones; i++) {
-		const struct sl_pol_zone *z = &p->zones[i];
-
-		for (unsigned k = 0; z->type == SL_ZONE_INTERNAL && k < z->n_nets; k++) {
-			const struct sl_pol_place *n = &z->nets[k];
-
-			if ((n->iface[0] == '\0' || strcmp(n->iface, iface) == 0) &&
-			    n->prefix.len > x->len && sl_prefix_contains(x, &n->prefix.ip))
-				return z;
-		}
-	}
-	return NULL;
+	return n > 0;
 }
 
 int
 store_check_zone(const struct sl_policy *p, const char *iface, const struct sl_prefix *x,
-		 const char *path, struct sl_error *e)
+		 const struct sl_prefix *from, unsigned n_from, const char *path,
+		 struct sl_error *e)
 {
-	const struct sl_pol_zone *z = zone_of(p, iface, x);
+	const struct sl_pol_place *net = NULL;
+	const struct sl_pol_zone *z = sl_policy_zone_of(p, iface, x, &net);
 	char text[SL_PREFIX_STR];
 
-	if (z == NULL || z->type != SL_ZONE_INTERNAL)
-		z = internal_inside(p, iface, x);
+	if (z == NULL || z->type != SL_ZONE_INTERNAL || holds_all(net, from, n_from))
+		z = sl_policy_internal_inside(p, iface, x);
 	if (z == NULL)
 		return 0;
 	sl_fail(e, -EINVAL, "pool_in_internal_zone", path,
@@ -110,14 +82,6 @@ store_check_zone(const struct sl_policy *p, const char *iface, const struct sl_p
 	return -EINVAL;
 }
 
-bool
-store_zone_is_vpn(const struct sl_policy *p, const char *iface, const struct sl_prefix *x)
-{
-	const struct sl_pol_zone *z = zone_of(p, iface, x);
-
-	return z != NULL && z->type == SL_ZONE_VPN;
-}
-
 struct pools {
 	const struct sl_policy *p;
 	struct sl_error *e;
@@ -125,48 +89,50 @@ struct pools {
 };
 
 static bool
-check_pool(struct pools *w, enum sl_kind k, const char *id, const char *iface, const char *text,
-	   const char *field, size_t at)
-{
-	struct sl_prefix x;
-	char path[SL_OBJ_ID + 64];
-
-	if (text == NULL || sl_prefix_parse(text, &x) < 0)
-		return true;
-	snprintf(path, sizeof(path), "/%s/%s/%s/%zu", sl_kind_name(k), id, field, at);
-	w->rc = store_check_zone(w->p, iface, &x, path, w->e);
-	return w->rc == 0;
-}
-
-static bool
 pool_row(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
 {
-	const char *field = k == SL_KIND_POOL ? "prefixes" : "client_pool";
-	json_t *body = json_loadb(text, len, 0, NULL), *v;
-	const char *iface = json_string_value(json_object_get(body, "interface"));
+	bool agents = k == SL_KIND_POOL;
+	const char *field = agents ? "prefixes" : "client_pool", *iface;
+	json_t *body = json_loadb(text, len, 0, NULL), *list = json_object_get(body, field), *v;
+	struct sl_prefix *x = calloc(json_array_size(list) + 1, sizeof(*x));
+	char path[SL_OBJ_ID + 64];
 	struct pools *w = ctx;
+	unsigned n = 0;
 	size_t i;
 
-	json_array_foreach (json_object_get(body, field), i, v)
-		if (!check_pool(w, k, id, iface != NULL ? iface : "", json_string_value(v), field,
-				i))
-			break;
+	w->rc = x != NULL ? 0 : store_no_memory(w->e);
+	json_array_foreach (list, i, v)
+		n += x != NULL && sl_prefix_parse(json_string_value(v), &x[n]) == 0;
+	iface = sl_json_text(body, "interface");
+	for (i = 0; w->rc == 0 && i < n; i++) {
+		snprintf(path, sizeof(path), "/%s/%s/%s/%zu", sl_kind_name(k), id, field, i);
+		w->rc = store_check_zone(w->p, iface, &x[i], x, agents ? n : 0, path, w->e);
+	}
+	free(x);
 	json_decref(body);
 	return w->rc == 0;
 }
 
 static int
-check_pools(struct sl_store_txn *t, const struct sl_policy *p, struct sl_error *e)
+check_pools(struct sl_store *s, const struct sl_policy *p, struct sl_error *e)
 {
 	struct pools w = {p, e, 0};
 	int rc;
 
 	if (p == NULL)
 		return 0;
-	rc = sl_store_walk(t->s, SL_KIND_POOL, "", pool_row, &w, e);
+	rc = sl_store_walk(s, SL_KIND_POOL, "", pool_row, &w, e);
 	if (rc == 0 && w.rc == 0)
-		rc = sl_store_walk(t->s, SL_KIND_GATEWAY_INTERFACE, "", pool_row, &w, e);
+		rc = sl_store_walk(s, SL_KIND_GATEWAY_INTERFACE, "", pool_row, &w, e);
 	return rc < 0 ? rc : w.rc;
+}
+
+int
+sl_store_policy_fits(struct sl_store *s, const struct sl_policy *p, struct sl_error *e)
+{
+	int rc = check_pools(s, p, e);
+
+	return rc == 0 ? store_agents_fit(s, p, e) : rc;
 }
 
 /* --- interfaces that share a gateway ---------------------------------------------------------- */
@@ -326,18 +292,24 @@ serves_others(const struct store_op *op)
 	return !same;
 }
 
+int
+store_neighbours(struct sl_store *s, json_t **out, struct sl_error *e)
+{
+	*out = json_object();
+	if (*out == NULL)
+		return store_no_memory(e);
+	return separate(s) ? 0 : sl_store_walk(s, SL_KIND_GATEWAY, "", add_neighbours, *out, e);
+}
+
 static int
 check_nets(struct sl_store_txn *t, struct sl_error *e)
 {
-	struct all_peers w = {t->s, json_object(), e, 0};
+	json_t *of = NULL;
+	struct all_peers w = {t->s, NULL, e, 0};
 	bool gateways = false;
-	int rc = 0;
+	int rc = store_neighbours(t->s, &of, e);
 
-	if (separate(t->s)) {
-		json_decref((json_t *)(uintptr_t)w.of);
-		return 0;
-	}
-	rc = sl_store_walk(t->s, SL_KIND_GATEWAY, "", add_neighbours, (void *)(uintptr_t)w.of, e);
+	w.of = of;
 	for (size_t i = 0; i < t->n_ops; i++)
 		gateways |= serves_others(&t->ops[i]);
 	if (rc == 0 && json_object_size(w.of) > 0) {
@@ -347,7 +319,7 @@ check_nets(struct sl_store_txn *t, struct sl_error *e)
 			if (t->ops[i].kind == SL_KIND_PEER && t->ops[i].body != NULL)
 				w.rc = check_peer(t->s, w.of, t->ops[i].id, t->ops[i].body, e);
 	}
-	json_decref((json_t *)(uintptr_t)w.of);
+	json_decref(of);
 	return rc < 0 ? rc : w.rc;
 }
 
@@ -355,17 +327,22 @@ int
 store_check(struct sl_store_txn *t, struct sl_error *e)
 {
 	bool policy = t->policy && !t->policy_checked;
-	struct sl_policy *p = NULL;
+	struct sl_policy *own = NULL;
+	const struct sl_policy *p = t->model;
 	int rc = 0;
 
-	if (policy || (t->pools && t->model == NULL))
-		rc = store_policy_model(t->s, &p, e);
+	if (policy || ((t->pools || t->agents) && t->model == NULL)) {
+		rc = store_policy_model(t->s, &own, e);
+		p = own;
+	}
 	if (rc == 0 && t->pools)
-		rc = check_pools(t, p != NULL ? p : t->model, e);
-	sl_policy_free(p);
+		rc = check_pools(t->s, p, e);
 	if (rc == 0 && t->maps)
 		rc = check_maps(t, e);
 	if (rc == 0 && t->nets)
 		rc = check_nets(t, e);
+	if (rc == 0 && t->agents)
+		rc = store_agent_zone(t, p, e);
+	sl_policy_free(own);
 	return rc;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sl_policy_agents.h"
 #include "sl_policy_doc.h"
 #include "sl_policy_objects.h"
 #include "store_int.h"
@@ -133,6 +134,8 @@ split(struct sl_store *s, const json_t *doc, uint32_t version, struct sl_store_s
 	json_object_set_new(copy, "version", json_integer(version));
 	rc = parse(copy, &out->model, e);
 	if (rc == 0)
+		rc = sl_policy_no_agent_zone(out->model, e);
+	if (rc == 0)
 		rc = keep_role_ids(s, out->model, e);
 	if (rc == 0)
 		rc = sl_policy_check(out->model, NULL, store_now(s), e);
@@ -199,6 +202,8 @@ gone_row(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *te
 	struct gone *g = ctx;
 	char key[SL_OBJ_ID + 32];
 
+	if (k == SL_KIND_ZONE && strcmp(id, SL_POL_AGENT_ZONE) == 0) /* beside the document's own */
+		return true;
 	snprintf(key, sizeof(key), "%s/%s", sl_kind_name(k), id);
 	if (json_object_get(g->is, key) == NULL)
 		json_array_append_new(g->ids, json_string(id));

@@ -17,6 +17,7 @@
 
 #include "sl_object.h"
 
+struct sl_policy;
 struct sl_store;
 struct sl_store_txn;
 
@@ -168,6 +169,18 @@ int sl_store_put_policy(struct sl_store_txn *t, json_t *doc, const struct sl_sto
  * does it for a store that was written before there was such a field; nothing to do, no row.
  */
 int sl_store_mark_withdrawn(struct sl_store *s, struct sl_error *e);
+/**
+ * Networks of agents are a zone of their own beside those of the document (sl_policy_agents.h),
+ * which each transaction keeps as agents, gateways and the document say. This does it for a store
+ * that was written before there was such a zone; nothing to do, no row.
+ */
+int sl_store_place_agents(struct sl_store *s, struct sl_error *e);
+/** Give the model of a document that zone, as it would have in force. @param p checked
+ * @return 0; -EINVAL zone_reserved: it holds one of that name */
+int sl_store_add_agents(struct sl_store *s, struct sl_policy *p, struct sl_error *e);
+/** Pools and networks of agents against the zones of a document, as a commit looks at them.
+ * @return 0; -EINVAL pool_in_internal_zone */
+int sl_store_policy_fits(struct sl_store *s, const struct sl_policy *p, struct sl_error *e);
 /** What the transaction would do: array of {op, kind, id, obj, was}. New reference. */
 json_t *sl_store_diff(struct sl_store_txn *t);
 /** The same without what the objects hold. */
@@ -178,7 +191,8 @@ size_t sl_store_changes(const struct sl_store_txn *t);
 int sl_store_try(struct sl_store_txn *t, struct sl_error *e);
 /** Ends the transaction. @param[out] seq of the new log row; of the head if nothing changed.
  * On an error everything is as before. Reasons beside those of the document and the disk:
- * limit_prefixes (role maps), pool_in_internal_zone, prefix_overlap (of another interface) */
+ * limit_prefixes (role maps), pool_in_internal_zone, prefix_overlap (of another interface). Puts
+ * the zone of agents' networks where it changes */
 int sl_store_commit(struct sl_store_txn *t, uint64_t *seq, struct sl_error *e);
 void sl_store_abort(struct sl_store_txn *t); /* NULL allowed */
 

@@ -228,6 +228,14 @@ int store_withdrawn_mark(struct sl_store *s, const char *target, const json_t *b
 /** An entry of the ledger was put or deleted: its target follows. */
 int store_withdrawn_follow(struct sl_store_txn *t, const char *entry, struct sl_error *e);
 
+/* --- the zone of agents' networks (agent_zone.c) ---------------------------------------------- */
+
+/** Put or delete it, as networks of agents and the document's own zones say. @param p model of the
+ * document, NULL: there is none. @return 0; pool_in_internal_zone, where its zones were put */
+int store_agent_zone(struct sl_store_txn *t, const struct sl_policy *p, struct sl_error *e);
+/** @return 0; pool_in_internal_zone: some of an agent's network would be internal */
+int store_agents_fit(struct sl_store *s, const struct sl_policy *p, struct sl_error *e);
+
 /* --- transactions (txn.c) --------------------------------------------------------------------- */
 
 struct store_op {
@@ -253,6 +261,8 @@ struct sl_store_txn {
 	struct sl_store_split *split;  /* one that was made in the transaction */
 	bool maps;		       /* a role map was put */
 	bool pools;		       /* a zone, pool or gateway_interface was put */
+	bool zones;		       /* a zone of the document was put */
+	bool agents;		       /* what says where agents' networks lie may have changed */
 	bool nets;		       /* a peer or gateway was put */
 	bool confirms;		       /* a put of what is there is one */
 };
@@ -263,12 +273,17 @@ int store_policy_model(struct sl_store *s, struct sl_policy **out, struct sl_err
 /** As sl_store_put() of an object that was checked by itself. */
 int store_put_checked(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev,
 		      json_t *body, struct sl_error *e);
-/** Addresses of x must not be taken for internal ones. @return 0 or -EINVAL pool_in_internal_zone
+/**
+ * Addresses of x must not be taken for internal ones.
+ * @param from what networks of agents are given from, `n_from` (0: x is given otherwise); they are
+ * put into a zone of their own, so a network that holds all of it is no obstacle
+ * @return 0 or -EINVAL pool_in_internal_zone
  */
 int store_check_zone(const struct sl_policy *p, const char *iface, const struct sl_prefix *x,
-		     const char *path, struct sl_error *e);
-/** Is the zone of the whole prefix of type vpn? */
-bool store_zone_is_vpn(const struct sl_policy *p, const char *iface, const struct sl_prefix *x);
+		     const struct sl_prefix *from, unsigned n_from, const char *path,
+		     struct sl_error *e);
+/** Interfaces that share a gateway, unless they are separate networks: {INTERFACE: {INTERFACE}}. */
+int store_neighbours(struct sl_store *s, json_t **out, struct sl_error *e);
 /** Checks that look at several objects. */
 int store_check(struct sl_store_txn *t, struct sl_error *e);
 void store_txn_free(struct sl_store_txn *t);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "alloc_int.h"
+#include "sl_policy_agents.h"
 #include "store_int.h"
 
 /* --- begin and end ---------------------------------------------------------------------------- */
@@ -138,12 +139,16 @@ broken(struct sl_store_txn *t, struct sl_error *e)
 }
 
 static void
-note_kind(struct sl_store_txn *t, enum sl_kind k, bool put)
+note_kind(struct sl_store_txn *t, enum sl_kind k, const char *id, bool put)
 {
 	t->policy |= sl_kind_is_policy(k);
 	t->maps |= put && k == SL_KIND_ROLE_MAP;
 	t->pools |=
 		k == SL_KIND_ZONE || (put && (k == SL_KIND_POOL || k == SL_KIND_GATEWAY_INTERFACE));
+	t->zones |= put && k == SL_KIND_ZONE && strcmp(id, SL_POL_AGENT_ZONE) != 0;
+	/* an agent comes and goes with addresses of gateways; `separate_interfaces` is a setting */
+	t->agents |= sl_kind_is_policy(k) || k == SL_KIND_POLICY || k == SL_KIND_GATEWAY ||
+		     k == SL_KIND_GATEWAY_INTERFACE || k == SL_KIND_SETTING;
 	t->nets |= put && (k == SL_KIND_PEER || k == SL_KIND_GATEWAY);
 }
 
@@ -199,7 +204,7 @@ write_put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t was_r
 	op->body = json_deep_copy(is->body);
 	if (op->body == NULL)
 		return t->broken = store_no_memory(e);
-	note_kind(t, k, true);
+	note_kind(t, k, id, true);
 	store_step(t->s, "put");
 	return 0;
 }
@@ -445,7 +450,7 @@ write_del(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t rev, 
 	json_decref(op->body);
 	op->body = NULL;
 	op->rev = op->was_rev;
-	note_kind(t, k, false);
+	note_kind(t, k, id, false);
 	store_step(t->s, "del");
 	return 0;
 }

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 90
 # Agents with stock WireGuard and the file that the control plane gives: each reaches the gateway in its own network, and no other
-# agent; none sends from the gateway's addresses or another's; a network is the gateway's as long as its agent is there.
+# agent; none sends from the gateway's addresses or another's; a network is the gateway's, and in a zone of type vpn, as long as its
+# agent is there.
 . "$(dirname "$0")/gateway_lib.sh"
 
 lab_start
@@ -59,6 +60,39 @@ for from in 10.1.0.1 10.1.0.2 10.1.0.101 10.2.0.100; do
 done
 reach a 10.20.0.10 # from its own, in observe
 
+step "networks of agents are a zone of type vpn, though the document calls 10.0.0.0/8 internal and lets whoever has a role in there"
+document="{\"zones\":{\"in\":{\"id\":1,\"type\":\"internal\",\"networks\":[\"10.0.0.0/8\"],\"default_policy\":\"allow\"},
+	\"clients\":{\"id\":2,\"type\":\"vpn\",\"networks\":[\"10.7.0.0/16\"]}},
+	\"targets\":{\"srv\":{\"addresses\":[\"10.20.0.10/32\"]}},
+	\"roles\":{\"eng\":{\"id\":1},\"guest\":{\"id\":2},\"servers\":{\"id\":3,\"members\":[\"10.20.0.10/32@*\"]}},
+	\"rules\":[{\"id\":1,\"role\":\"eng\",\"to\":[\"srv\"],\"protocol\":\"any\",\"action\":\"allow\"}]}"
+networks() { rpc zone.list | jq -r '.zones[] | select(.zone == "agent-networks") | .type, .default_policy, .networks[]' | xargs; }
+networks_are() { [ "$(networks)" = "$1" ]; }
+rest PUT /policy "$document" >/dev/null
+lab_wait 5 networks_are "vpn deny 10.1.0.0/24@$LAB_ID 10.2.0.0/24@$LAB_ID" || fail "networks of agents: $(networks)"
+to() {
+	rpc policy.explain "{\"interface\":\"$LAB_ID\",\"from\":\"inside\",\"src\":\"10.20.0.10\",\"dst\":\"$1\",\"protocol\":\"icmp\"}" |
+		jq -r '"\(.verdict) \(.why) \(.zone)"'
+}
+equal "to an address that is no agent's" "$(to 10.5.0.100)" "allow zone_default in"
+equal "to an agent" "$(to 10.1.0.100)" "deny zone_default agent-networks"
+rpc authz.mode.set '{"default":"enforce","force":true}' >/dev/null || fail "authz.mode.set"
+ip netns exec "$SRV" ping -c 2 -i 0.2 -W 0.3 10.1.0.100 >/dev/null && fail "the server reaches the agent by the default of a wider zone"
+record() {
+	rpc audit.recent '{"limit":1024}' | jq -r '[.records[] | select(.destination.ip? == "10.1.0.100" and .source.ip? == "10.20.0.10")] | last |
+		"\(.event.type | if type == "array" then join(" ") else . end) \(.event.reason) \(.sluice.zone)"'
+}
+is_record() { [ "$(record)" = "connection denied zone_default agent-networks" ]; }
+lab_wait 5 is_record || fail "the record says: $(record)"
+seen() { rpc policy.would_deny '{}' | jq -e 'any(.rows[]; .from == "inside" and .dst == "10.1.0.100")' >/dev/null; }
+lab_wait 10 seen || fail "no evidence of it: $(rpc policy.would_deny '{}')"
+replay=$(jq -n --arg t "$document" '{text: $t, window_s: 600}')
+equal "changed by the same document" "$(rpc policy.replay "$replay" | jq -c '[.rows[].change]')" "[]"
+rpc authz.mode.set '{"default":"observe"}' >/dev/null || fail "authz.mode.set"
+refused=$(ip netns exec "$GW" /usr/bin/python3 -S "$CONTROL_TESTS/rest.py" "$CP_DIR" "$CP_TOKEN" PUT /policy "${document/10.0.0.0\/8/10.1.0.64\/26}" 2>&1) &&
+	fail "a document calls some of an agent's network internal"
+[[ $refused == *pool_in_internal_zone* ]] || fail "refused for another reason: $refused"
+
 step "a role for some seconds: its end is an event of its own"
 rpc sys.log_level.set '{"level":"info"}' >/dev/null || fail "log level"
 until=$(date -u -d '+3 seconds' +%Y-%m-%dT%H:%M:%SZ)
@@ -74,9 +108,11 @@ step "an agent that is removed: so is the gateway's address in its network, and 
 rest DELETE /peers/a >/dev/null
 gone() { ! rpc interface.list | grep -q '10\.1\.0\.1/'; }
 lab_wait 5 gone || fail "the gateway still has the address: $(rpc interface.list)"
+lab_wait 5 networks_are "vpn deny 10.2.0.0/24@$LAB_ID" || fail "networks of agents: $(networks)"
 ping_none a 10.1.0.1 2
 ping_all b 10.2.0.1 3
 lab_keys c
 agent c 4
 reach c 10.1.0.1
+lab_wait 5 networks_are "vpn deny 10.1.0.0/24@$LAB_ID 10.2.0.0/24@$LAB_ID" || fail "networks of agents: $(networks)"
 echo ok

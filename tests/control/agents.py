@@ -82,23 +82,61 @@ def router(c):
     equal("of a stock client", ("text" in s, len(s["configs"])), (False, 3))
 
 
+def agent_nets(c):
+    z = [z for z in c.want(200, "GET", "/zones").json()["items"] if z["name"] == "agent-networks"]
+    equal("kind of zone", [(x["type"], x["default_policy"]) for x in z], [("vpn", "deny")] * len(z))
+    return z[0]["networks"] if z else None
+
+
+def agent(c, name, n, **kw):
+    return c.want(201, "POST", "/peers?allocate=agent", {"name": name, "interface": "wg0", "public_key": key(n), **kw}).json()
+
+
 def zones(c):
-    step("whoever makes an agent is told where its network lies in no zone of type vpn, on the page and by command")
-    doc = {"zones": {"in": {"id": 1, "type": "internal", "networks": ["10.20.0.0/16"]}}}
-    a = c.want(201, "POST", "/peers?allocate=agent", {"name": "z1", "interface": "wg0", "public_key": key(21)}).json()
-    equal("before there is a policy", "warnings" in a, False)
+    step("networks of agents are a zone of type vpn beside those of the document, whatever wider ones say")
+    doc = {"zones": {"in": {"id": 1, "type": "internal", "networks": ["10.0.0.0/8"], "default_policy": "allow"}},
+           "roles": {"eng": {"members": ["peer:s"]}}, "rules": [],
+           "tests": [{"from": {"roles": ["eng"], "interface": "wg0"}, "to": to, "protocol": "tcp", "port": 22, "expect": expect}
+                     for to, expect in (("10.1.0.100", "deny"), ("10.99.0.1", "allow"))]}
+    have = ["10.1.0.0/24@wg0", "10.2.0.0/24@wg0", "10.3.0.0/24@wg0"]
+    equal("before there is a policy", ("warnings" in agent(c, "z1", 21), agent_nets(c)), (False, None))
+    equal("by validate", c.want(200, "POST", "/policy/validate", doc).json()["tests_run"], 2)
     c.want(200, "PUT", "/policy", doc, headers={"If-None-Match": "*"})
-    a = c.want(201, "POST", "/peers?allocate=agent", {"name": "z2", "interface": "wg0", "public_key": key(22)}).json()
-    equal("told", len(a["warnings"]) == 1 and "10.5.0.0/24" in a["warnings"][0], True)
-    equal("not kept", "warnings" in c.want(200, "GET", "/peers/z2").json(), False)
+    equal("with one", agent_nets(c), have + ["10.4.0.0/24@wg0"])
+    equal("no warning", "warnings" in agent(c, "z2", 22), False)
     out = ctl(c, "peer", "add", "z3", "wg0", key(23), "allocate=agent")
-    equal("by command", (out.returncode, "10.6.0.0/24 lies in no zone" in out.stderr, "warnings" in out.stdout), (0, True, False))
-    doc["zones"]["vpn"] = {"id": 2, "type": "vpn", "networks": [f"10.{n}.0.0/16" for n in range(1, 20)]}
+    equal("by command", (out.returncode, "warnings" in out.stdout + out.stderr), (0, False))
+    equal("new ones", agent_nets(c), have + [f"10.{n}.0.0/24@wg0" for n in (4, 5, 6)])
+    verdict = c.want(200, "POST", "/policy/simulate", {"subject": {"peer": "s"}, "dst": "10.6.0.100", "dport": 22}).json()
+    equal("simulate", [verdict[k] for k in ("verdict", "why", "zone")], ["deny", "zone_default", "agent-networks"])
+    step("what the author wrote is what is read, and put again as it is")
+    got = c.want(200, "GET", "/policy").json()
+    equal("zones", list(got["zones"]), ["in"])
+    c.want(200, "PUT", "/policy", got, headers={"If-Match": "*"})
+    equal("the same ones", agent_nets(c), have + [f"10.{n}.0.0/24@wg0" for n in (4, 5, 6)])
+    for name, zone, reason in (("agent-networks", {"id": 9, "type": "vpn", "networks": ["172.16.0.0/12"]}, "zone_reserved"),
+                               ("part", {"id": 9, "type": "internal", "networks": ["10.1.0.96/28"]}, "pool_in_internal_zone")):
+        bad = {**doc, "zones": {**doc["zones"], name: zone}, "tests": []}
+        c.want(422, "POST", "/policy/validate", bad, reason=reason)
+        c.want(422, "PUT", "/policy", bad, headers={"If-Match": "*"}, reason=reason)
+    step("an internal network that names part of the pool is the servers' own: no agent gets it")
+    doc["zones"]["in"]["networks"] += ["10.7.0.0/16"]
     c.want(200, "PUT", "/policy", doc, headers={"If-Match": "*"})
-    a = c.want(201, "POST", "/peers?allocate=agent", {"name": "z4", "interface": "wg0", "public_key": key(24)}).json()
-    equal("in a zone of type vpn", "warnings" in a, False)
-    for name in ("z1", "z2", "z3", "z4"):
+    c.want(422, "POST", "/peers?allocate=agent", {"name": "z4", "interface": "wg0", "public_key": key(24)}, reason="pool_in_internal_zone")
+    doc["zones"]["vpn"] = {"id": 2, "type": "vpn", "networks": [f"10.{n}.0.0/16" for n in range(1, 6)]}
+    c.want(200, "PUT", "/policy", doc, headers={"If-Match": "*"})
+    equal("those in no zone of type vpn", agent_nets(c), ["10.6.0.0/24@wg0"])
+    step("where no gateway has an index, the maker is told")
+    c.want(201, "POST", "/interfaces", {"name": "wg2"})
+    doc["zones"]["in"]["networks"] = ["10.99.0.0/16"]
+    del doc["zones"]["vpn"]
+    c.want(200, "PUT", "/policy", doc, headers={"If-Match": "*"})
+    w = agent(c, "z5", 25, interface="wg2")
+    equal("told", len(w["warnings"]) == 1 and "10.1.0.0/24" in w["warnings"][0] and "index" in w["warnings"][0], True)
+    equal("not kept", "warnings" in c.want(200, "GET", "/peers/z5").json(), False)
+    for name in ("z1", "z2", "z3", "z5"):
         c.want(204, "DELETE", f"/peers/{name}", headers={"If-Match": "*"})
+    equal("gone with them", agent_nets(c), have)
 
 
 def full(c):

@@ -168,11 +168,14 @@ test_pools(void **state)
 
 	fixture_begin(&f, SL_STORE_PRIMARY);
 	must_put_doc(&f, doc_1, 1);
-	snprintf(text, sizeof(text), pool, "10.2.0.0/16");
+	/* an internal network that holds all of a pool is a wide one, this names part of it */
+	snprintf(text, sizeof(text), pool, "10.2.0.0/16', '172.16.0.0/16");
 	t = begin(&f);
 	must_put(&f, t, SL_KIND_POOL, "sites", text);
 	expect_fail(&f, sl_store_commit(t, &seq, &f.e), -EINVAL, "pool_in_internal_zone");
 	assert_string_equal(f.e.path, "/pool/sites/prefixes/0");
+	snprintf(text, sizeof(text), pool, "10.2.0.0/16");
+	put_one(&f, SL_KIND_POOL, "sites", text);
 	snprintf(text, sizeof(text), pool, "10.1.0.0/16"); /* a vpn network is there */
 	put_one(&f, SL_KIND_POOL, "sites", text);
 	snprintf(text, sizeof(text), pool, "172.16.0.0/16"); /* no zone at all */
