@@ -51,6 +51,7 @@ LAB_MODE=enforce lab_config "$(lab_peer alice 2)" "audit = { sinks = (
 lab_gateway
 lab_client alice 2
 ping_none alice 10.20.0.10 2
+lab_wait 20 shook alice || fail "alice does not shake hands"
 
 # flows FIRST COUNT: one datagram each to so many ports, 400 a second; under enforce without a policy each is denied.
 flows() {

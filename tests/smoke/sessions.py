@@ -2,10 +2,12 @@
 """sessions.py SOCKET INTERFACE PUBLIC-KEY ADDRESS N: add N peers and shake hands as each of them, all from one address."""
 
 import base64
+import contextlib
 import json
 import os
 import socket
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "replay"))
 import wgpeer as wg
@@ -29,20 +31,32 @@ def add(peer, i):
         sys.exit("peer.add: %s" % answer["error"])
 
 
+def answered(peer):
+    """An answer to the last initiation: True a response, False a cookie for the next one. Those to earlier ones are passed over."""
+    while True:
+        msg = udp.recv(2048)
+        with contextlib.suppress(wg.ProtocolError):
+            if msg[0] == 3:
+                peer.on_cookie(msg)
+                return False
+            peer.on_response(msg)
+            return True
+
+
 def shake(peer):
-    for _ in range(3):  # a machine that is busy may lose one
+    for _ in range(20):  # a busy machine may lose some
         udp.sendto(peer.initiation(), (host, 51820))
-        try:
-            return peer.on_response(udp.recv(2048))
-        except (socket.timeout, wg.ProtocolError):
-            continue
-    return None
+        with contextlib.suppress(socket.timeout):
+            if answered(peer):
+                return True
+            time.sleep(0.05)  # with a cookie an address has 20 initiations a second
+    return False
 
 
 failed = 0
 for i in range(int(n)):
     peer = wg.Peer("session %u" % i, gateway)
     add(peer, i)
-    failed += shake(peer) is None
+    failed += not shake(peer)
 if failed:
     sys.exit("%u of %s handshakes failed" % (failed, n))
