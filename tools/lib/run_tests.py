@@ -6,6 +6,7 @@ Output is shown only of what failed; everything is kept in build-logs/, with the
 """
 
 import base64
+import collections
 import concurrent.futures
 import contextlib
 import glob
@@ -22,12 +23,21 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LOGS = os.path.join(TOP, "build-logs")
 SKIP = (77, 125)
+LOW = 10  # the nice value of what runs beside tests on real clocks
+
+
+def prioritize(process, nice):
+    """Of a process in a session of its own, and of all that it began."""
+    with contextlib.suppress(ProcessLookupError):  # it has just ended
+        os.setpriority(os.PRIO_PGRP, process.pid, nice)
+    # a kernel that shares the CPU among sessions first asks how nice a session is
+    with contextlib.suppress(OSError), open(f"/proc/{process.pid}/autogroup", "w", encoding="ascii") as f:
+        f.write(str(nice))
 
 
 class Builds:
     """What later suites need is built while earlier ones are tested: one build at a time, at a low priority while tests run.
     Many tests wait for most of their time."""
-    NICE = 10
 
     def __init__(self):
         self.worker = concurrent.futures.ThreadPoolExecutor(1)
@@ -38,8 +48,8 @@ class Builds:
     def run(self, flavour, *targets):
         cmd = [os.path.join(TOP, "tools", "build"), flavour, *targets]
         with self.lock:
-            nice = [] if self.waited_for else ["nice", "-n", str(self.NICE)]
-            self.process = subprocess.Popen(nice + cmd, process_group=0)
+            self.process = subprocess.Popen(cmd, start_new_session=True)
+            self.renice()
         code = self.process.wait()
         with self.lock:
             self.process = None
@@ -50,18 +60,17 @@ class Builds:
         """The tests of a suite, as its function gives them after its builds; nothing else is to do meanwhile."""
         with self.lock:
             self.waited_for = True
-            self.renice(0)
+            self.renice()
         try:
             return future.result()
         finally:
             with self.lock:
                 self.waited_for = False
-                self.renice(self.NICE)
+                self.renice()
 
-    def renice(self, nice):
+    def renice(self):
         if self.process:
-            with contextlib.suppress(ProcessLookupError):  # it has just ended
-                os.setpriority(os.PRIO_PGRP, self.process.pid, nice)
+            prioritize(self.process, 0 if self.waited_for else LOW)
 
 
 BUILDS = Builds()
@@ -230,19 +239,92 @@ SUITES = {
     "fuzz": (suite_fuzz, 2),
     "long": (suite_long, 1),
 }
-# Real clients on real clocks: what fails on a busy machine is run once more, alone, and said.
-AGAIN = {"smoke", "control"}
+# Real clients on real clocks, which wait for most of their time: what fails on a busy machine is run once more, alone, and said.
+REAL = {"smoke", "control"}
+# What these find does not depend on how long it takes: while REAL suites run, they are built and run beside them.
+BESIDE = {"unit", "replay"}
 # First those that wait the most, beside which the other builds are made.
-DEFAULT = ["lint", "control", "smoke", "eal", "unit", "tsan", "replay", "fuzz"]
+DEFAULT = ["lint", "control", "smoke", "unit", "eal", "replay", "tsan", "fuzz"]
 
 
-def run_one(test):
+class Part:
+    """An argument: tests of a suite, built in the background. Whoever has time for one takes it from those that are left."""
+
+    def __init__(self, arg):
+        self.arg = arg
+        self.suite, _, self.only = arg.partition("/")
+        self.left = collections.deque()
+        self.results = {}
+        self.built = BUILDS.worker.submit(self.build)
+
+    def build(self):
+        tests = [t for t in SUITES[self.suite][0]() if not self.only or t[0].startswith(self.arg)]
+        # a long one that begins late would be waited for alone
+        self.left.extend(sorted((t for t in tests if not alone(t)), key=lambda t: -t[2]))
+        return tests
+
+    def take(self, run):
+        """@return False if none is left."""
+        try:
+            test = self.left.popleft()
+        except IndexError:
+            return False
+        self.results[test[0]] = run(test)
+        return True
+
+
+class Beside:
+    """Tests of BESIDE suites, one at a time and at a low priority, while those of REAL suites run."""
+
+    def __init__(self, parts):
+        self.lock = threading.Lock()
+        self.process = None
+        self.ended = False
+        self.may = threading.Event()  # no test runs that must be alone
+        self.running = threading.Lock()
+        self.may.set()
+        self.worker = concurrent.futures.ThreadPoolExecutor(1)
+        self.work = self.worker.submit(self.run, parts)
+
+    def run(self, parts):
+        for part in parts:
+            concurrent.futures.wait([part.built])
+            while not self.ended:
+                self.may.wait()
+                with self.running:
+                    if not part.take(lambda t: run_one(t, self.began)):
+                        break
+
+    def began(self, process):
+        with self.lock:
+            self.process = process
+            prioritize(process, 0 if self.ended else LOW)
+
+    @contextlib.contextmanager
+    def quiet(self):
+        self.may.clear()
+        try:
+            with self.running:
+                yield
+        finally:
+            self.may.set()
+
+    def end(self):
+        """What is left is for their suites' own turn; one that runs goes on like any other."""
+        with self.lock:
+            self.ended = True
+            if self.process and self.process.poll() is None:
+                prioritize(self.process, 0)
+
+
+def run_one(test, began=lambda process: None):
     name, cmd, timeout, workdir = test
     log = os.path.join(LOGS, name.replace("/", "-") + ".log")
     start = time.monotonic()
     with open(log, "wb") as f:
         proc = subprocess.Popen(cmd, stdout=f, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=workdir or TOP,
                                 start_new_session=True)
+        began(proc)
         try:
             code = proc.wait(timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -252,11 +334,15 @@ def run_one(test):
 
 
 def once_more(test, first):
-    os.replace(first[3], first[3] + ".first")
+    """@return the second result, and whether that alone is a success."""
+    kept = first[3] + ".first"
+    os.replace(first[3], kept)
     second = run_one(test)
-    if second[1] == 0:
-        print(f"AGAIN {test[0]}: failed once (see {first[3]}.first), passed alone", flush=True)
-    return second
+    if second[1]:
+        return second, False
+    # files may not stay where this runs
+    print(f"AGAIN {test[0]}: failed first (status {first[1]}, {first[2]:.0f} s, kept in {kept}), passed alone\n{tail(kept)}", flush=True)
+    return second, True
 
 
 def stop(proc):
@@ -285,17 +371,29 @@ def tail(log, lines=40):
     return "".join([t for t in text[:-lines] if SAYS.search(t)][:20] + text[-lines:])
 
 
-def run_all(suite, tests, parallel):
-    """The results in the order of the tests: first those that run beside others, then each that must be alone."""
-    beside = [t for t in tests if not alone(t)]
-    with concurrent.futures.ThreadPoolExecutor(parallel) as pool:
-        results = dict(zip((t[0] for t in beside), pool.map(run_one, beside)))
+def run_all(part, tests, beside):
+    """The results in the order of the tests: first those that run beside others, then each that must be alone. And the names of
+    those that passed only the second time."""
+    with concurrent.futures.ThreadPoolExecutor(SUITES[part.suite][1]) as pool:
+        for f in [pool.submit(take_all, part) for _ in range(SUITES[part.suite][1])]:
+            f.result()
+    if beside and beside.ended:
+        beside.work.result()  # it may have a test of this suite in hand
+    again = []
     for t in tests:
-        if t[0] not in results:
-            results[t[0]] = run_one(t)
-        if suite in AGAIN and results[t[0]][1] not in (0, *SKIP):
-            results[t[0]] = once_more(t, results[t[0]])
-    return [results[t[0]] for t in tests]
+        if t[0] not in part.results:
+            with beside.quiet() if beside else contextlib.nullcontext():
+                part.results[t[0]] = run_one(t)
+        if part.suite in REAL and part.results[t[0]][1] not in (0, *SKIP):
+            with beside.quiet() if beside else contextlib.nullcontext():
+                part.results[t[0]], passed = once_more(t, part.results[t[0]])
+            again += [t[0]] * passed
+    return [part.results[t[0]] for t in tests], again
+
+
+def take_all(part):
+    while part.take(run_one):
+        pass
 
 
 def report(results):
@@ -323,26 +421,34 @@ def main(argv):
         return 2
     os.makedirs(LOGS, exist_ok=True)
     open(os.path.join(LOGS, "seconds"), "w").close()
+    for f in glob.glob(os.path.join(LOGS, "*.first")):
+        os.remove(f)  # of an earlier run
     passed = failed = skipped = 0
-    made = [(arg, BUILDS.worker.submit(SUITES[arg.split("/")[0]][0])) for arg in argv or DEFAULT]
-    for arg, future in made:
-        suite, _, only = arg.partition("/")
-        parallel = SUITES[suite][1]
+    again, beside = [], None
+    parts = [Part(arg) for arg in argv or DEFAULT]
+    for part in parts:
         try:
-            tests = BUILDS.wait(future)
+            tests = BUILDS.wait(part.built)
         except subprocess.CalledProcessError as e:
-            print(f"FAIL  {suite}: {e}")
+            print(f"FAIL  {part.suite}: {e}")
             failed += 1
             continue
-        tests = [t for t in tests if not only or t[0] == arg or t[0].startswith(arg)]
         if not tests:
-            print(f"FAIL  {suite}: no test matches {arg!r}")
+            print(f"FAIL  {part.suite}: no test matches {part.arg!r}")
             failed += 1
             continue
+        if part.suite in REAL:
+            beside = beside or Beside([p for p in parts if p.suite in BESIDE])
+        elif beside:
+            beside.end()
         start = time.monotonic()
-        counts = report(run_all(suite, tests, parallel))
-        print(f"{suite}: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped ({time.monotonic() - start:.0f} s)", flush=True)
+        results, second = run_all(part, tests, beside)
+        counts = report(results)
+        print(f"{part.suite}: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped ({time.monotonic() - start:.0f} s)", flush=True)
         passed, failed, skipped = passed + counts[0], failed + counts[1], skipped + counts[2]
+        again += second
+    if again:
+        print(f"{len(again)} of these passed only the second time, alone: {' '.join(again)}; first logs: {LOGS}/*.log.first")
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed or not passed else 0
 
