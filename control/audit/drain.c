@@ -408,7 +408,8 @@ sl_drain_peer(struct sl_drain *d, uint32_t id, uint16_t iface, const char *name,
 static const char *
 category(const char *action)
 {
-	return strncmp(action, "member", 6) == 0 || strncmp(action, "peer", 4) == 0
+	return strncmp(action, "member", 6) == 0 || strncmp(action, "role-member", 11) == 0 ||
+			       strncmp(action, "peer", 4) == 0
 		       ? "iam"
 		       : "configuration";
 }

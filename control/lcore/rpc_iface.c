@@ -14,17 +14,16 @@ inside_json(const struct sl_gw_iface_info *i)
 	return o;
 }
 
-static json_t *
-iface_json(const struct sl_gw_iface_info *i)
+json_t *
+ctl_iface_settings(const struct sl_gw_iface_info *i)
 {
 	static const char *const source[] = {"none", "file", "uapi", "memory"};
-	json_t *o = json_pack("{s:s, s:i, s:i, s:s, s:o, s:b, s:i, s:b, s:s, s:i, s:i}", "name",
-			      i->name, "id", (int)i->id, "listen_port", (int)i->listen_port,
-			      "key_source", source[i->key_source & 3], "addresses",
+	json_t *o = json_pack("{s:s, s:i, s:s, s:o, s:b, s:i, s:b, s:s}", "name", i->name,
+			      "listen_port", (int)i->listen_port, "key_source",
+			      source[i->key_source & 3], "addresses",
 			      ctl_prefixes(i->addresses, i->n_addresses), "isolation",
 			      (int)i->isolation, "mtu", (int)i->mtu, "mss_clamp", (int)i->mss_clamp,
-			      "outer_udp_checksum", ctl_udp_csum_text(i->udp_csum), "replay_window",
-			      SL_REPLAY_WINDOW, "peers", (int)i->n_peers);
+			      "outer_udp_checksum", ctl_udp_csum_text(i->udp_csum));
 
 	if (i->has_key)
 		json_object_set_new(o, "public_key", ctl_key(&i->public_key));
@@ -32,6 +31,17 @@ iface_json(const struct sl_gw_iface_info *i)
 		json_object_set_new(o, "private_key_file", json_string(i->key_file));
 	if (i->inside_port)
 		json_object_set_new(o, "inside", inside_json(i));
+	return o;
+}
+
+static json_t *
+iface_json(const struct sl_gw_iface_info *i)
+{
+	json_t *o = ctl_iface_settings(i);
+
+	json_object_set_new(o, "id", json_integer(i->id));
+	json_object_set_new(o, "replay_window", json_integer(SL_REPLAY_WINDOW));
+	json_object_set_new(o, "peers", json_integer(i->n_peers));
 	return o;
 }
 

@@ -47,6 +47,14 @@ void ctl_set_vlan(json_t *o, uint16_t vlan);
 const char *ctl_state_text(enum sl_hs_state state);
 const char *ctl_udp_csum_text(unsigned csum);
 
+/** How an interface is configured. */
+json_t *ctl_iface_settings(const struct sl_gw_iface_info *i);
+#define CTL_RECORD_ITEMS 64 /* of a list in an audit record; a longer one is told by its size */
+/** How a peer is configured, for records: without its endpoint, which is never kept. */
+json_t *ctl_peer_settings(const struct sl_gw_peer_info *i);
+/** Let every change leave an audit record (rpc_trail.c). */
+void ctl_trail_begin(struct sl_rpc *rpc);
+
 /* --- rates (rpc_rates.c) -----------------------------------------------------------------------
  */
 

@@ -38,6 +38,22 @@ peer_json(const struct sl_gw_peer_info *i)
 	return o;
 }
 
+json_t *
+ctl_peer_settings(const struct sl_gw_peer_info *i)
+{
+	json_t *allowed = i->n_allowed > CTL_RECORD_ITEMS ? json_sprintf("(%u items)", i->n_allowed)
+							  : ctl_prefixes(i->allowed, i->n_allowed);
+	json_t *o = json_pack("{s:s, s:o, s:b, s:o, s:i, s:b}", "name", i->name, "public_key",
+			      ctl_key(&i->public_key), "enabled", (int)i->enabled, "allowed_ips",
+			      allowed, "persistent_keepalive", (int)i->keepalive_s, "preshared_key",
+			      (int)i->has_psk);
+
+	if (i->expires_wall_ns)
+		json_object_set_new(o, "expires",
+				    json_integer((json_int_t)(i->expires_wall_ns / SL_NS_PER_S)));
+	return o;
+}
+
 static bool
 add_peer(void *ctx, const struct sl_gw_peer_info *i)
 {

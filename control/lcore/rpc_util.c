@@ -105,16 +105,6 @@ ctl_udp_csum_text(unsigned csum)
 	return csum < SL_ARRAY_SIZE(text) ? text[csum] : "zero";
 }
 
-static void
-refused(void *user, const struct sl_rpc_caller *caller, const char *method)
-{
-	struct sl_ctl *ctl = user;
-
-	sl_gw_event(ctl->gw, "local-only-refused", "failure",
-		    json_pack("{s:s, s:s, s:s}", "method", method, "principal", caller->principal,
-			      "reason", "local_only_setting"));
-}
-
 int
 sl_ctl_register(struct sl_rpc *rpc)
 {
@@ -122,7 +112,7 @@ sl_ctl_register(struct sl_rpc *rpc)
 	int rc = ctl_rates_init(ctl);
 
 	ctl->rpc = rpc;
-	sl_rpc_on_refusal(rpc, refused);
+	ctl_trail_begin(rpc);
 	ctl_work_begin(ctl, rpc);
 	return rc ? rc : sl_rpc_bind_gateway(rpc);
 }

@@ -6,6 +6,8 @@
 #include "sl_crypto.h"
 #include "uapi_int.h"
 
+#define RECORD_ITEMS 64 /* of a list in an audit record */
+
 struct request {
 	struct sl_gw *gw;
 	const char *iface;
@@ -217,6 +219,71 @@ apply_peer(const struct request *r, const struct sl_uapi_peer *p)
 	return sl_gw_peer_set(r->gw, &s, r->e);
 }
 
+/* --- the record ------------------------------------------------------------------------------- */
+
+static json_t *
+key_json(const struct sl_pubkey *key)
+{
+	char text[SL_KEY_B64_LEN + 1];
+
+	sl_key_to_base64(key->b, text);
+	return json_string(text);
+}
+
+static json_t *
+allowed_json(const struct sl_uapi_peer *p)
+{
+	json_t *list;
+	char text[SL_PREFIX_STR];
+
+	if (p->n_allowed > RECORD_ITEMS)
+		return json_sprintf("(%u items)", p->n_allowed);
+	list = json_array();
+	for (unsigned i = 0; i < p->n_allowed; i++)
+		json_array_append_new(list, json_string(sl_prefix_str(&p->allowed[i], text)));
+	return list;
+}
+
+static json_t *
+peer_json(const struct sl_uapi_peer *p)
+{
+	json_t *o = json_pack("{s:o}", "public_key", key_json(&p->public_key));
+
+	if (p->remove) {
+		json_object_set_new(o, "removed", json_true());
+		return o;
+	}
+	if (p->n_allowed > 0 || p->replace_allowed_ips)
+		json_object_set_new(o, "allowed_ips", allowed_json(p));
+	if (p->has_preshared_key)
+		json_object_set_new(o, "preshared_key", json_true());
+	return o;
+}
+
+/** Who may open the socket may do all of it: there is no other name to tell. Keys of others are
+ * public, secret ones and endpoints stay out. */
+static void
+record(const struct request *r, int rc)
+{
+	const struct sl_uapi_set *set = r->set;
+	json_t *o = json_pack("{s:s, s:s, s:s, s:i}", "method", "wg set", "principal", "wg",
+			      "interface", r->iface, "peers_total", (int)set->n_peers);
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < set->n_peers && i < RECORD_ITEMS; i++)
+		json_array_append_new(list, peer_json(&set->peers[i]));
+	json_object_set_new(o, "peers", list);
+	if (set->has_private_key)
+		json_object_set_new(o, "private_key", json_true());
+	if (set->has_listen_port)
+		json_object_set_new(o, "listen_port", json_integer(set->listen_port));
+	if (set->replace_peers)
+		json_object_set_new(o, "replace_peers", json_true());
+	if (rc != 0)
+		json_object_set_new(o, "reason", json_string(r->e->reason));
+	sl_gw_event(r->gw, "wg-set", rc == 0 ? "success" : "failure", o);
+}
+
 int
 uapi_apply(struct sl_gw *gw, const char *iface, const struct sl_uapi_set *set, struct sl_error *e)
 {
@@ -249,5 +316,6 @@ uapi_apply(struct sl_gw *gw, const char *iface, const struct sl_uapi_set *set, s
 	for (i = 0; rc == 0 && i < set->n_peers; i++)
 		rc = apply_peer(&r, &set->peers[i]);
 	sl_gw_commit(gw);
+	record(&r, rc);
 	return rc;
 }

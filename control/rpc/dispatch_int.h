@@ -31,7 +31,9 @@ struct sl_rpc {
 	void *user;
 	enum sl_rpc_state state;
 	struct binding *bound; /* [schema->n] */
-	void (*refused)(void *user, const struct sl_rpc_caller *caller, const char *method);
+	void (*refused)(void *user, const struct sl_rpc_caller *caller, const char *method,
+			const char *reason);
+	const struct sl_rpc_trail *trail;
 	sl_rpc_give_fn give; /* NULL: everything is done here and now */
 	void *give_ctx;
 	struct sl_rpc_line *lines;
@@ -43,6 +45,7 @@ struct sl_rpc_ask {
 	size_t at;  /* place of the answer */
 	json_t *id; /* NULL: a notification */
 	struct sl_rpc_later *later;
+	struct sl_rpc_change *change; /* until an answer that comes later takes it over */
 };
 
 struct sl_rpc_later {
@@ -50,6 +53,7 @@ struct sl_rpc_later {
 	struct sl_rpc_line *line;
 	size_t at;
 	json_t *id;
+	struct sl_rpc_change *change;
 	/* the handler's parameters, and what they point to */
 	json_t *params;
 	void *decoded;
@@ -65,6 +69,16 @@ json_t *rpc_request(struct sl_rpc *r, const struct sl_rpc_caller *caller, json_t
 /** What a finished call is answered; NULL for a notification. */
 json_t *rpc_call_answer(json_t *id, int rc, json_t *result, const struct sl_error *e);
 json_t *rpc_simple_error(json_t *id, int code, const char *reason, const char *text);
+
+/* --- change.c -----------------------------------------------------------------------------------
+ */
+
+/** A call is about to be carried out. @return NULL: it leaves no trail (or no memory) */
+struct sl_rpc_change *rpc_change_begin(const struct sl_rpc *r, const struct sl_schema_method *m,
+				       const struct sl_rpc_caller *caller, json_t *params);
+/** It is answered. @param r NULL: the dispatcher is gone; @param c freed; NULL allowed */
+void rpc_change_end(const struct sl_rpc *r, struct sl_rpc_change *c, int rc,
+		    const struct sl_error *e);
 
 /* --- rpc_line.c ---------------------------------------------------------------------------------
  */

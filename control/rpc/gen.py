@@ -19,6 +19,8 @@ KNOWN = {"name", "type", "required", "min", "max", "values", "items", "fields", 
 
 # Service roles in the order of enum sl_service_role, and what a word of a method's role stands for.
 ROLES = ["admin", "operator", "approver", "auditor", "viewer", "follower", "gateway", "agent", "peer"]
+# Who writes the audit record: the dispatcher, the handler itself, or nobody, since nothing changes.
+RECORDS = ("call", "own", "none")
 ABOVE = {"viewer": ["auditor", "approver", "operator", "admin"], "operator": ["admin"], "any": ROLES, "open": ROLES}
 PARAM_TYPES = set(C_TYPE) | {"mac", "object"}
 RESULT_TYPES = {"string", "integer", "number", "boolean", "array", "object"}
@@ -75,6 +77,8 @@ def load(path):
             check_field(where, p, PARAM_TYPES)
         m["result"] = resolve(where, m["result"], schema.get("results", {}))
         m["roles"] = roles(where, m["role"])
+        if (m["role"] in ("operator", "admin")) != (m.get("record") in RECORDS):
+            sys.exit(f"{where}: a method for operators or admins says who records it, no other does: {RECORDS}")
     if "include" in schema:
         common = load(os.path.join(os.path.dirname(path), schema["include"] + ".json"))
         schema["methods"] += [{**m, "common": True} for m in common["methods"]]
@@ -185,7 +189,7 @@ def tables(s):
         rows.append("{" + ", ".join([
             f".name = {q(m['name'])}", f".summary = {q(m['summary'])}", f".role = {q(m['role'])}", f".roles = 0x{m['roles']:x}",
             f".open = {'true' if 'open' in m['role'].split() else 'false'}", f".states = {states}",
-            f".local_only = {'true' if m.get('local_only') else 'false'}", f".unrated = {'true' if m.get('unrated') else 'false'}",
+            f".local_only = {'true' if m.get('local_only') else 'false'}", f".record = {'true' if m.get('record') == 'call' else 'false'}", f".unrated = {'true' if m.get('unrated') else 'false'}",
             f".params = {'p_' + i if params else 'NULL'}", f".n_params = {len(params)}",
             f".params_size = {'sizeof(' + struct + ')' if params else '0'}",
             f".result = {'r_' + i if result else 'NULL'}", f".n_result = {len(result)}",
@@ -239,7 +243,7 @@ def doc(s):
            "`role` names who may call: `viewer` (also auditor, approver, operator and admin), `operator` (also admin), other roles",
            "as they stand, `any` who is logged in, `open`: without login.", ""]
     for m in s["methods"]:
-        flags = ["roles " + ", ".join(m["role"].split()) if " " in m["role"] else f"role {m['role']}"] + (["local only"] if m.get("local_only") else []) + (["no rate"] if m.get("unrated") else []) + (["not at startup"] if "startup" not in m["state"] else [])
+        flags = ["roles " + ", ".join(m["role"].split()) if " " in m["role"] else f"role {m['role']}"] + (["local only"] if m.get("local_only") else []) + (["no rate"] if m.get("unrated") else []) + (["recorded"] if m.get("record", "none") != "none" else []) + (["not at startup"] if "startup" not in m["state"] else [])
         out += [f"## {m['name']}", "", f"{m['summary']} ({', '.join(flags)})", ""]
         if m["params"]:
             out += ["| parameter | type | meaning |", "|---|---|---|", *field_rows(m["params"]), ""]

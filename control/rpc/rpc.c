@@ -56,8 +56,8 @@ sl_rpc_set_state(struct sl_rpc *r, enum sl_rpc_state state)
 }
 
 void
-sl_rpc_on_refusal(struct sl_rpc *r,
-		  void (*fn)(void *user, const struct sl_rpc_caller *caller, const char *method))
+sl_rpc_on_refusal(struct sl_rpc *r, void (*fn)(void *user, const struct sl_rpc_caller *caller,
+					       const char *method, const char *reason))
 {
 	r->refused = fn;
 }
@@ -103,12 +103,14 @@ refuse_stranger(const struct sl_schema_method *m, const struct sl_rpc_caller *ca
 }
 
 static int
-refuse_role(const struct sl_schema_method *m, const struct sl_rpc_caller *caller,
-	    struct sl_error *e)
+refuse_role(const struct sl_rpc *r, const struct sl_schema_method *m,
+	    const struct sl_rpc_caller *caller, struct sl_error *e)
 {
 	if (m->open || sl_service_may(caller->who, m->roles))
 		return 0;
 	sl_log(SL_LOG_NOTICE, "audit", "%s by %s refused: forbidden", m->name, caller->principal);
+	if (r->refused && (m->record || m->local_only))
+		r->refused(r->user, caller, m->name, "forbidden");
 	sl_fail(e, -EPERM, "forbidden", "", "%s is not for the roles of %s", m->name,
 		caller->principal);
 	sl_hint(e, "it needs one of: %s", m->role);
@@ -155,7 +157,7 @@ audit_refusal(const struct sl_rpc *r, const struct sl_schema_method *m,
 	sl_log(SL_LOG_NOTICE, "audit", "%s%s%s by %s refused: local_only_setting", m->name,
 	       e->path[0] ? " " : "", e->path[0] ? e->path + 1 : "", caller->principal);
 	if (r->refused)
-		r->refused(r->user, caller, m->name);
+		r->refused(r->user, caller, m->name, e->reason);
 }
 
 /** The answer is still due: the parameters stay for whoever gives it. */
@@ -196,10 +198,30 @@ admit(const struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *me
 		audit_refusal(r, m, caller, e);
 		return rc;
 	}
-	rc = refuse_role(m, caller, e);
+	rc = refuse_role(r, m, caller, e);
 	if (rc == 0 && !(m->states & r->state))
 		return sl_fail(e, -EBUSY, "invalid_state", "",
 			       "%s is not possible while the program starts", m->name);
+	return rc;
+}
+
+/** @param[out] change what is to be told of it, unless it is answered later */
+static int
+carry_out(const struct sl_rpc *r, const struct sl_rpc_caller *caller,
+	  const struct sl_schema_method *m, json_t *params, const void *decoded, json_t **result,
+	  struct sl_rpc_change **change, struct sl_error *e)
+{
+	const struct binding *b = &r->bound[m - r->schema->methods];
+	struct sl_rpc_ask *ask = caller->ask;
+	int rc;
+
+	*change = rpc_change_begin(r, m, caller, params);
+	if (!ask)
+		return b->fn(b->user, caller, decoded, result, e);
+	ask->change = *change;
+	rc = b->fn(b->user, caller, decoded, result, e);
+	*change = ask->change;
+	ask->change = NULL;
 	return rc;
 }
 
@@ -209,7 +231,7 @@ sl_rpc_call(struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *me
 {
 	const struct sl_schema_method *m = sl_schema_find(r->schema->methods, r->schema->n, method);
 	struct sl_schema_arena *arena = NULL;
-	const struct binding *b;
+	struct sl_rpc_change *change = NULL;
 	void *decoded = NULL;
 	int rc;
 
@@ -218,7 +240,6 @@ sl_rpc_call(struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *me
 	rc = admit(r, caller, method, m, e);
 	if (rc)
 		return rc;
-	b = &r->bound[m - r->schema->methods];
 	decoded = calloc(1, m->params_size ? m->params_size : 1);
 	if (!decoded)
 		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
@@ -226,9 +247,10 @@ sl_rpc_call(struct sl_rpc *r, const struct sl_rpc_caller *caller, const char *me
 	if (rc)
 		audit_refusal(r, m, caller, e);
 	else
-		rc = b->fn(b->user, caller, decoded, result, e);
+		rc = carry_out(r, caller, m, params, decoded, result, &change, e);
 	if (rc < 0 && !e->err)
 		sl_fail(e, rc, "internal", "", "%s failed: %s", m->name, strerror(-rc));
+	rpc_change_end(r, change, rc, e);
 	if (rc) {
 		json_decref(*result);
 		*result = NULL;

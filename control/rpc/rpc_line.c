@@ -211,6 +211,8 @@ sl_rpc_later(const struct sl_rpc_caller *caller)
 	l->id = json_incref(ask->id);
 	l->at = ask->at;
 	l->ask = ask;
+	l->change = ask->change;
+	ask->change = NULL;
 	ask->later = l;
 	ask->line->open++;
 	return l;
@@ -223,6 +225,7 @@ sl_rpc_answer(struct sl_rpc_later *l, int rc, json_t *result, const struct sl_er
 
 	if (!rc && !result)
 		result = json_object();
+	rpc_change_end(l->line->rpc, l->change, rc, e);
 	if (l->line->call_done)
 		keep_result(l->line, rc, result, e);
 	else if ((made = rpc_call_answer(l->id, rc, result, e)) != NULL)

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "sl_addr.h"
 #include "sl_base.h"
 #include "sl_error.h"
 #include "sl_service.h"
@@ -43,10 +44,31 @@ struct sl_rpc *sl_rpc_new(const struct sl_schema *schema, void *user);
 void sl_rpc_free(struct sl_rpc *rpc);
 /** What sl_rpc_new() was given. */
 void *sl_rpc_user(const struct sl_rpc *rpc);
-/** Call `fn` with the user for each call that is refused as local_only_setting. */
+/** A call of a method that changes something. */
+struct sl_rpc_change {
+	const char *method;
+	char principal[SL_PRINCIPAL_NAME];
+	struct sl_ip from; /* family 0: not by TCP */
+	json_t *params;	   /* may be NULL */
+	json_t *before;	   /* what the trail said before the call, or NULL */
+};
+/**
+ * Who wants to know of such calls: of each that is allowed and whose parameters are sound, but for
+ * those of a configuration file, which is a call itself.
+ */
+struct sl_rpc_trail {
+	/** A new reference to what the call may change, or NULL. */
+	json_t *(*before)(void *user, const char *method, const json_t *params);
+	/** It is answered. @param rc 0, or a negative errno with `e` */
+	void (*done)(void *user, const struct sl_rpc_change *c, int rc, const struct sl_error *e);
+};
+/** @param t outlives the dispatcher */
+void sl_rpc_set_trail(struct sl_rpc *rpc, const struct sl_rpc_trail *t);
+/** Call `fn` with the user for each call that is refused as local_only_setting, and for each that
+ * would have changed something and is not for its caller's roles (forbidden). */
 void sl_rpc_on_refusal(struct sl_rpc *rpc,
 		       void (*fn)(void *user, const struct sl_rpc_caller *caller,
-				  const char *method));
+				  const char *method, const char *reason));
 void sl_rpc_set_state(struct sl_rpc *rpc, enum sl_rpc_state state);
 
 /**

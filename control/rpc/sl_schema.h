@@ -67,6 +67,7 @@ struct sl_schema_method {
 	bool open;	  /* even who is not logged in may */
 	unsigned states;  /* enum sl_rpc_state bits */
 	bool local_only;
+	bool record;  /* a change: the trail is told (sl_rpc_set_trail()) */
 	bool unrated; /* as often as the caller likes: answers to what we sent */
 	const struct sl_schema_field *params;
 	unsigned n_params;

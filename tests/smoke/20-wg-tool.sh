@@ -109,3 +109,10 @@ equal "peers" "$(wg show "$dev" peers | sort)" "$(printf '%s\n' "$alice" "$carol
 wg set "${LAB_ID}2" peer "$(lab_pub second)" remove peer "$(lab_pub gateway)" endpoint 198.18.5.2:51820 \
 	allowed-ips 10.20.0.0/16,fd00:20::/64
 reach alice 10.20.0.10
+
+step "each set is recorded, without the private key"
+records() { lab_ctl -j audit.recent action=wg-set limit=100 | tr -d ' \n'; }
+recorded() { records | grep -qF "$1"; }
+lab_wait 5 recorded '"replace_peers":true' || fail "no record of setconf: $(records)"
+recorded '"private_key":true' || fail "no record of the key's change: $(records)"
+! recorded "$(cat "$LAB_DIR/second.key")" || fail "a private key in a record"

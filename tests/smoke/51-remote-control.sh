@@ -122,6 +122,12 @@ recorded() { grep "local-only-refused" "$LAB_DIR/audit.json" | grep "authz.mode.
 lab_wait 5 recorded "token:$(id_of admin)" || fail "not in the audit records: $(tail -n 3 "$LAB_DIR/audit.json")"
 lab_wait 5 recorded "cert:sluice://operator/olga" || fail "not in the audit records: $(tail -n 3 "$LAB_DIR/audit.json")"
 
+step "each change is recorded: who, from where, how it was; so is one that is not for its caller"
+change_recorded() { grep "\"action\":\"$1\"" "$LAB_DIR/audit.json" | grep '"from":"192.0.2.' | grep "$2" | grep -q "$3"; }
+lab_wait 5 change_recorded peer-set "token:$(id_of admin)" '"before":{"enabled":true},"after":{"enabled":false}' || fail "no record of the change"
+lab_wait 5 change_recorded peer-kick "cert:sluice://operator/olga" '"outcome":"success"' || fail "no record of the operator's change"
+lab_wait 5 change_recorded role-refused "token:$(id_of operator)" '"method":"peer.set"' || fail "no record of the refusal"
+
 step "SIGHUP: a token that is gone, one that is new, a file that is wrong"
 ip netns exec "$OPS" /usr/bin/python3 -c '
 import json, socket, ssl, sys

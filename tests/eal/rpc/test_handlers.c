@@ -699,6 +699,100 @@ test_system(void **state)
 	assert_non_null(strstr(r.log, "audit: sys.shutdown by uid:0"));
 }
 
+/** The newest record of an action; all its members are in `sluice`. */
+static json_t *
+recorded(const char *action, const char *outcome)
+{
+	char params[64];
+	json_t *v, *record, *event;
+
+	sl_drain_poll(r.drain);
+	snprintf(params, sizeof(params), "{\"action\":\"%s\",\"limit\":1}", action);
+	v = rx_call(&r, "audit.recent", params);
+	record = json_incref(json_array_get(json_object_get(v, "records"), 0));
+	json_decref(v);
+	assert_non_null(record);
+	event = json_object_get(record, "event");
+	assert_string_equal(text(event, "action"), action);
+	assert_string_equal(text(event, "outcome"), outcome);
+	assert_string_equal(text(event, "dataset"), "sluice.control");
+	v = json_incref(json_object_get(record, "sluice"));
+	json_decref(record);
+	return v;
+}
+
+/* Every change leaves a record: who, what, how it was and how it is. */
+static void
+test_trail(void **state)
+{
+	json_t *v;
+
+	rx_do(&r, "peer.add",
+	      "{\"interface\":\"wg0\",\"public_key\":\"" BOB "\",\"name\":\"bob\",\"allowed_ips\":"
+	      "[\"10.7.0.3/32\"],\"endpoint\":\"203.0.113.9:1\"}");
+	v = recorded("peer-add", "success");
+	rx_is(v,
+	      "{\"method\":\"peer.add\",\"principal\":\"uid:0\",\"params\":{\"interface\":\"wg0\","
+	      "\"public_key\":\"" BOB "\",\"name\":\"bob\",\"allowed_ips\":[\"10.7.0.3/32\"],"
+	      "\"endpoint\":\"(not recorded)\"},\"after\":{\"name\":\"bob\",\"public_key\":\"" BOB
+	      "\",\"enabled\":true,\"allowed_ips\":[\"10.7.0.3/32\"],\"persistent_keepalive\":0,"
+	      "\"preshared_key\":false}}");
+	json_decref(v);
+	rx_do(&r, "peer.set",
+	      "{\"interface\":\"wg0\",\"public_key\":\"" BOB
+	      "\",\"enabled\":false,\"name\":\"bob\"}");
+	v = recorded("peer-set", "success");
+	rx_is(json_object_get(v, "before"), "{\"enabled\":true}");
+	rx_is(json_object_get(v, "after"), "{\"enabled\":false}");
+	json_decref(v);
+	rx_do(&r, "peer.remove", "{\"interface\":\"wg0\",\"peer\":\"bob\"}");
+	v = recorded("peer-remove", "success");
+	assert_string_equal(text(json_object_get(v, "before"), "public_key"), BOB);
+	assert_null(json_object_get(v, "after"));
+	json_decref(v);
+	rx_refused(&r, "peer.remove", "{\"interface\":\"wg0\",\"peer\":\"bob\"}", -ENOENT,
+		   "not_found", "/peer");
+	v = recorded("peer-remove", "failure");
+	rx_is(v, "{\"method\":\"peer.remove\",\"principal\":\"uid:0\",\"params\":{\"interface\":"
+		 "\"wg0\","
+		 "\"peer\":\"bob\"},\"reason\":\"not_found\"}");
+	json_decref(v);
+	rx_do(&r, "interface.set", "{\"interface\":\"wg0\",\"mtu\":1400}");
+	v = recorded("interface-set", "success");
+	rx_is(json_object_get(v, "before"), "{\"mtu\":1420}");
+	rx_is(json_object_get(v, "after"), "{\"mtu\":1400}");
+	json_decref(v);
+	rx_do(&r, "route.add", "{\"prefix\":\"10.9.0.0/16\",\"blackhole\":true}");
+	v = recorded("route-add", "success");
+	rx_is(json_object_get(v, "params"), "{\"prefix\":\"10.9.0.0/16\",\"blackhole\":true}");
+	json_decref(v);
+}
+
+/* A long list is told by its size, and a file's calls leave no records of their own. */
+static void
+test_trail_short(void **state)
+{
+	json_t *v, *p, *list = json_array(), *result;
+
+	for (unsigned i = 0; i < 65; i++)
+		json_array_append_new(list, json_sprintf("10.8.%u.0/24", i));
+	p = json_pack("{s:s, s:s, s:o}", "interface", "wg0", "public_key", BOB, "allowed_ips",
+		      list);
+	assert_int_equal(sl_rpc_call(r.rpc, &rx_config, "peer.set", p, &result, &r.e), 0);
+	json_decref(result);
+	v = rx_call(&r, "audit.recent", "{\"action\":\"peer-set\"}");
+	assert_int_equal(json_array_size(json_object_get(v, "records")), 0);
+	json_decref(v);
+	json_object_set_new(p, "persistent_keepalive", json_integer(25));
+	assert_int_equal(sl_rpc_call(r.rpc, &rx_unix, "peer.set", p, &result, &r.e), 0);
+	json_decref(result);
+	json_decref(p);
+	v = recorded("peer-set", "success");
+	assert_string_equal(text(json_object_get(v, "params"), "allowed_ips"), "(65 items)");
+	rx_is(json_object_get(v, "before"), "{\"persistent_keepalive\":0}");
+	json_decref(v);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -723,6 +817,8 @@ main(void)
 		T(test_mode_errors),
 		cmocka_unit_test(test_mode_kept),
 		T(test_system),
+		T(test_trail),
+		T(test_trail_short),
 	};
 
 	fx_start("test_rpc_handlers");

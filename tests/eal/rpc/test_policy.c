@@ -414,6 +414,9 @@ test_later(void **state)
 {
 	struct timespec ts = {.tv_nsec = 1000000};
 	char *params = params_with("text", doc, "{}"), line[4096];
+	json_t *v, *list, *record,
+		*in_force = json_pack("{s:i, s:i}", "version", 4, "generation", 1);
+	int ok = 0;
 
 	snprintf(line, sizeof(line),
 		 "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"policy.load\",\"params\":%s},"
@@ -431,6 +434,20 @@ test_later(void **state)
 	assert_non_null(strstr(answer, "\"id\":1,\"result\":{\"version\":4"));
 	assert_non_null(strstr(answer, "policy_busy"));
 	free(answer);
+	/* the record comes with the answer, and does not hold the document */
+	sl_drain_poll(r.drain);
+	v = rx_call(&r, "audit.recent", "{\"action\":\"policy-load\"}");
+	list = json_object_get(v, "records");
+	assert_int_equal(json_array_size(list), 2);
+	for (unsigned i = 0; i < 2; i++) {
+		record = json_object_get(json_array_get(list, i), "sluice");
+		ok += json_equal(json_object_get(record, "after"), in_force);
+		assert_string_equal(text(record, "principal"), "uid:0");
+		assert_true(strncmp(text(json_object_get(record, "params"), "text"), "(", 1) == 0);
+	}
+	assert_int_equal(ok, 1);
+	json_decref(in_force);
+	json_decref(v);
 }
 
 static void

@@ -206,6 +206,95 @@ test_local_only_parameter(void **state)
 	json_decref(params);
 }
 
+/* --- the trail of changes -----------------------------------------------------------------------
+ */
+
+static unsigned n_before, n_done;
+static char done_text[200];
+
+static json_t *
+say_before(void *user, const char *method, const json_t *params)
+{
+	assert_string_equal(method, "peer.add");
+	n_before++;
+	return json_string("as it was");
+}
+
+static void
+say_done(void *user, const struct sl_rpc_change *c, int rc, const struct sl_error *e)
+{
+	n_done++;
+	snprintf(done_text, sizeof(done_text), "%s %s %s %s %d %s", c->method, c->principal,
+		 json_string_value(json_object_get(c->params, "interface")),
+		 json_string_value(c->before), rc, rc ? e->reason : "");
+}
+
+static void
+refused(void *user, const struct sl_rpc_caller *caller, const char *method, const char *reason)
+{
+	snprintf(done_text, sizeof(done_text), "%s %s %s", method, caller->principal, reason);
+}
+
+static void
+test_trail(void **state)
+{
+	static const struct sl_rpc_trail trail = {say_before, say_done};
+	static const struct sl_principal viewer = {.name = "uid:7",
+						   .roles = SL_SR_BIT(SL_SR_VIEWER)};
+	const struct sl_rpc_caller looks = {SL_RPC_VIA_UNIX, "uid:7", &viewer};
+	json_t *params = json_pack("{s:s, s:s}", "interface", "wg0", "public_key",
+				   "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=");
+	struct probe *p = *state;
+	struct sl_error e;
+	json_t *result;
+
+	sl_rpc_set_trail(p->rpc, &trail);
+	sl_rpc_on_refusal(p->rpc, refused);
+	sl_rpc_bind(p->rpc, "peer.add", refuse);
+	sl_rpc_bind(p->rpc, "peer.get", count);
+	assert_int_equal(sl_rpc_call(p->rpc, &console, "peer.add", params, &result, &e), -EEXIST);
+	assert_int_equal(n_done, 1);
+	assert_string_equal(done_text, "peer.add console wg0 as it was -17 exists");
+	/* not of a file's calls, nor of a call that changes nothing */
+	assert_int_equal(sl_rpc_call(p->rpc, &config, "peer.add", params, &result, &e), -EEXIST);
+	json_object_set_new(params, "peer", json_string("alice"));
+	json_object_del(params, "public_key");
+	assert_int_equal(sl_rpc_call(p->rpc, &console, "peer.get", params, &result, &e), 0);
+	json_decref(result);
+	/* nor of what was no call: wrong parameters, the wrong role */
+	assert_int_equal(sl_rpc_call(p->rpc, &console, "peer.add", params, &result, &e), -EINVAL);
+	assert_int_equal(n_before, 1);
+	assert_int_equal(sl_rpc_call(p->rpc, &looks, "peer.add", params, &result, &e), -EPERM);
+	assert_string_equal(done_text, "peer.add uid:7 forbidden");
+	assert_int_equal(n_done, 1);
+	json_decref(params);
+}
+
+/* Whatever is for those who may change something says whether it does. */
+static void
+test_trail_of_all(void **state)
+{
+	static const char *const own[] = {"authz.mode.confirm", "authz.mode.set",
+					  "config.save",	"control.epoch.accept",
+					  "control.resync",	"control.tombstone.confirm",
+					  "evidence.clear",	"log.enabled.set",
+					  "policy.replay",	"policy.suggest",
+					  "policy.validate"};
+	const struct sl_schema_method *m;
+	unsigned k = 0;
+
+	for (m = sl_schema_gateway; m < sl_schema_gateway + sl_schema_gateway_n; m++) {
+		bool changes = strcmp(m->role, "admin") == 0 || strcmp(m->role, "operator") == 0;
+
+		if (changes && !m->record) {
+			assert_true(k < SL_ARRAY_SIZE(own));
+			assert_string_equal(m->name, own[k++]);
+		}
+		assert_true(changes || !m->record);
+	}
+	assert_int_equal(k, SL_ARRAY_SIZE(own));
+}
+
 int
 main(void)
 {
@@ -216,6 +305,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_local_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_local_only_parameter, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_trail, setup, teardown),
+		cmocka_unit_test(test_trail_of_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,7 +192,8 @@ handler(void *user, const struct sl_rpc_caller *caller, const void *p, json_t **
 }
 
 static void
-refused_local(void *user, const struct sl_rpc_caller *caller, const char *method)
+refused_local(void *user, const struct sl_rpc_caller *caller, const char *method,
+	      const char *reason)
 {
 	snprintf(lx.who, sizeof(lx.who), "%s %s", method, caller->principal);
 }
