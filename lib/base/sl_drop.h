@@ -21,9 +21,9 @@
 	X(L2_NOT_MINE,		"l2_not_mine",		"a unicast frame for another MAC address, or multicast and broadcast that is not ARP or ND") \
 	X(CHAINED,		"chained",		"a frame in several buffers that cannot be made linear") \
 	X(IP_TRUNCATED,		"ip_truncated",		"the packet is shorter than its IP header says") \
-	X(IP_HEADER,		"ip_header",		"wrong IP version, header length or a forbidden address") \
+	X(IP_HEADER,		"ip_header",		"wrong IP version, header length or options, a forbidden address, or an IPv4 source route") \
 	X(IP_CHECKSUM,		"ip_checksum",		"wrong IPv4 header checksum") \
-	X(V6_EXT,		"v6_ext",		"more than 8 IPv6 extension headers, a truncated or misplaced one, or source routing") \
+	X(V6_EXT,		"v6_ext",		"more than 8 IPv6 extension headers, a truncated or misplaced one, or source routing (segments left)") \
 	X(L4_TRUNCATED,		"l4_truncated",		"the packet ends inside its UDP, TCP or ICMP header") \
 	X(L4_CHECKSUM,		"l4_checksum",		"wrong UDP or ICMP checksum of a packet for the gateway itself") \
 	X(NOT_TUNNEL,		"not_tunnel",		"neither from nor to a tunnel nor to the gateway itself") \
@@ -53,7 +53,7 @@
 	/* inner packets */ \
 	X(INNER_VERSION,	"inner_version",	"the decrypted packet is neither IPv4 nor IPv6") \
 	X(INNER_LENGTH,		"inner_length",		"the decrypted packet is shorter than its IP header says") \
-	X(INNER_HEADER,		"inner_header",		"the decrypted packet has an invalid IP header") \
+	X(INNER_HEADER,		"inner_header",		"the decrypted packet has an invalid IP header, or an IPv4 source route") \
 	X(SPOOFED_SOURCE,	"spoofed_source",	"the inner source is not in the peer's AllowedIPs, or belongs to the gateway or to a tunnel but came in clear") \
 	X(NESTED_TUNNEL,	"nested_tunnel",	"a tunnel inside the tunnel to the gateway's own listen port") \
 	X(ECN_CE,		"ecn_ce",		"outer CE mark on an inner packet that is not ECN-capable (RFC 6040)") \

@@ -9,6 +9,10 @@
 #define EXT_DEST 60
 #define TCP_HDR 20
 #define ICMP_HDR 8
+#define OPT_END 0
+#define OPT_NOP 1
+#define OPT_LOOSE_ROUTE 131
+#define OPT_STRICT_ROUTE 137
 
 /**
  * Header of TCP, UDP or ICMP behind the IP headers; `room` = bytes from there to the end.
@@ -78,6 +82,22 @@ header_sums_up(const uint8_t *p, unsigned len)
 	return (sum & UINT16_MAX) + (sum >> 16) == UINT16_MAX;
 }
 
+/** @return true if the options are cut, or one is a source route (RFC 7126 4.3, 4.4): such a packet
+ * goes on from its destination to where policy was not asked */
+static bool
+bad_options4(const uint8_t *p, unsigned hdr_len)
+{
+	unsigned at = SL_IP4_HDR, n;
+
+	for (; at < hdr_len && p[at] != OPT_END; at += n) {
+		n = p[at] == OPT_NOP ? 1 : at + 1 < hdr_len ? p[at + 1] : 0;
+		if (n == 0 || (n == 1 && p[at] != OPT_NOP) || at + n > hdr_len ||
+		    p[at] == OPT_LOOSE_ROUTE || p[at] == OPT_STRICT_ROUTE)
+			return true;
+	}
+	return false;
+}
+
 static enum sl_drop
 parse4(const uint8_t *p, size_t len, bool check_csum, struct sl_ip_info *o)
 {
@@ -95,7 +115,8 @@ parse4(const uint8_t *p, size_t len, bool check_csum, struct sl_ip_info *o)
 		return SL_DROP_IP_CHECKSUM;
 	o->src = p + 12;
 	o->dst = p + 16;
-	if (bad_addresses4(o->src, o->dst))
+	if (bad_addresses4(o->src, o->dst) ||
+	    (sl_unlikely(o->l4_off > SL_IP4_HDR) && bad_options4(p, o->l4_off))) /* never honest */
 		return SL_DROP_IP_HEADER;
 	frag = sl_load_be16(p + 6);
 	o->tos = p[1];
@@ -132,7 +153,7 @@ ext_length(const uint8_t *e, size_t room, uint8_t type, bool first, struct sl_ip
 		return 0;
 	if (type == EXT_HOP && !first) /* RFC 8200 4.1 */
 		return 0;
-	if (type == EXT_ROUTING && e[2] == 0 && e[3] != 0) /* source routing, RFC 5095 */
+	if (type == EXT_ROUTING && e[3] != 0) /* it goes on from its destination, as above */
 		return 0;
 	if (type == EXT_FRAGMENT) {
 		o->frag_off = sl_load_be16(e + 2) & 0xfff8;
@@ -160,6 +181,9 @@ parse_ext(const uint8_t *p, struct sl_ip_info *o)
 	for (count = 0; is_ext(o->proto) && o->frag_off == 0; count++) {
 		type = o->proto;
 		if (count == EXT_MAX || (type == EXT_FRAGMENT && had_fragment))
+			return SL_DROP_V6_EXT;
+		/* later fragments could overlap what is judged now, and do not show it */
+		if (had_fragment && o->more_frags)
 			return SL_DROP_V6_EXT;
 		n = ext_length(p + o->l4_off, (size_t)o->total_len - o->l4_off, type, count == 0,
 			       o);

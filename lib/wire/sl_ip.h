@@ -59,10 +59,10 @@ sl_ip_is_frag(const struct sl_ip_info *i)
  * Parse and validate an IPv4 or IPv6 packet.
  * @param check_csum verify the IPv4 header checksum (false where the NIC did)
  * @return SL_DROP_NONE, or SL_DROP_IP_TRUNCATED (shorter than the header says), _IP_HEADER
- * (version, IHL, total length < header; a fragment that reaches beyond 65,535; source multicast or
- * broadcast, source or destination loopback or unspecified - except the IPv6 source ::, which is
- * left to the caller), _IP_CHECKSUM,
- * _V6_EXT (D8; also a misplaced hop-by-hop, a second fragment header, source routing of type 0),
+ * (version, IHL, total length < header; options cut or a source route; a fragment that ends beyond
+ * 65,535; source multicast or broadcast, source or destination loopback or unspecified - except the
+ * IPv6 source ::, which is left to the caller), _IP_CHECKSUM, _V6_EXT (D8; also a misplaced
+ * hop-by-hop, a second fragment header, others behind that of a first fragment, segments left),
  * _L4_TRUNCATED (TCP/UDP/ICMP header cut in a whole packet or first fragment)
  */
 enum sl_drop sl_ip_parse_packet(const uint8_t *p, size_t len, bool check_csum,

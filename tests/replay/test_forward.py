@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Forwarding: TTL, ECN, MTU and fragments, unreachable destinations, MSS, echo to the gateway's own
 addresses, IPv6 extension headers, fragments inside, nested tunnels."""
+import ipaddress
 import struct
 
 import packets as pk
@@ -360,6 +361,7 @@ def extension_headers():
     for what, p in (("nine", with_headers(c.in6, SERVER6, [DSTOPT] * 9, 17, seg)),
                     ("misplaced hop-by-hop", with_headers(c.in6, SERVER6, [DSTOPT, HBH], 17, seg)),
                     ("source routing", with_headers(c.in6, SERVER6, [ROUTING], 17, seg, rtype=0, left=1)),
+                    ("segment routing", with_headers(c.in6, SERVER6, [ROUTING], 17, seg, rtype=4, left=1)),
                     ("cut", with_headers(c.in6, SERVER6, [DSTOPT], 17, b"")[:44]),
                     ("longer than the packet", pk.ip6(c.in6, SERVER6, DSTOPT, b"\x11\x09" + bytes(6) + seg))):
         if what == "cut":
@@ -378,6 +380,10 @@ def protocols():
     # IPv4 options stay
     p = pk.ip4(c.in4, SERVER4, 17, pk.udp(c.in4, SERVER4, 1, 2, b"x")[20:], options=b"\1\1\1\0")
     equal(lan_packet(up(p)).bytes[20:24], b"\1\1\1\0", "options")
+    # but none that has the packet go on from where policy lets it go
+    route = bytes([131, 7, 4]) + ipaddress.ip_address(LAN4).packed + b"\0"
+    equal(up(pk.ip4(c.in4, SERVER4, 17, pk.udp(c.in4, SERVER4, 1, 2, b"x")[20:], options=route)), [], "a source route")
+    g.expect_drops("a source route", inner_header=1)
 
 
 def multicast_and_broadcast():

@@ -312,9 +312,10 @@ too_far_fragments(void **state)
 	free(e.p);
 }
 
-/** IPv6 with the given chain of 8-byte extension headers before UDP. */
+/** IPv6 with the given chain of 8-byte extension headers before UDP.
+ * @param more more fragments follow */
 static enum sl_drop
-chain(const uint8_t *types, unsigned n, struct sl_ip_info *i)
+chain_of(const uint8_t *types, unsigned n, bool more, struct sl_ip_info *i)
 {
 	uint8_t p[40 + 20 * 8 + 8] = {0x60};
 	struct exact e;
@@ -325,13 +326,80 @@ chain(const uint8_t *types, unsigned n, struct sl_ip_info *i)
 	p[6] = n > 0 ? types[0] : 17;
 	p[8] = 0x20;
 	p[24] = 0x20;
-	for (k = 0; k < n; k++)
+	for (k = 0; k < n; k++) {
 		p[40 + k * 8] = k + 1 < n ? types[k + 1] : 17;
+		p[40 + k * 8 + 3] = more && types[k] == 44;
+	}
 	sl_store_be16(p + 40 + n * 8 + 4, 8);
 	e = exact_copy(p, 40 + n * 8 + 8);
 	d = exact_parse(&e, i);
 	free(e.p);
 	return d;
+}
+
+static enum sl_drop
+chain(const uint8_t *types, unsigned n, struct sl_ip_info *i)
+{
+	return chain_of(types, n, false, i);
+}
+
+static enum sl_drop
+first_fragment(const uint8_t *types, unsigned n, struct sl_ip_info *i)
+{
+	return chain_of(types, n, true, i);
+}
+
+/** IPv4 with these options before UDP. */
+static enum sl_drop
+options(const uint8_t *opt, unsigned n)
+{
+	uint8_t p[60 + 8] = {[8] = 64, 17, [12] = 10, 1, 1, 1, 10, 2, 2, 2};
+	unsigned hdr = 20 + (n + 3) / 4 * 4;
+	struct sl_ip_info i;
+	struct exact e;
+	enum sl_drop d;
+
+	p[0] = (uint8_t)(0x40 | hdr / 4);
+	sl_store_be16(p + 2, (uint16_t)(hdr + 8));
+	memcpy(p + 20, opt, n);
+	sl_store_be16(p + hdr + 4, 8);
+	e = exact_copy(p, hdr + 8);
+	fix_ip4(e.p);
+	d = exact_parse(&e, &i);
+	if (d == SL_DROP_NONE)
+		assert_int_equal(i.l4_off, hdr);
+	free(e.p);
+	return d;
+}
+
+static void
+options_of_ipv4(void **state)
+{
+	static const struct {
+		uint8_t n, opt[40];
+		enum sl_drop want;
+	} cases[] = {
+		{0, {0}, SL_DROP_NONE},
+		{4, {1, 1, 1, 0}, SL_DROP_NONE},
+		{4, {148, 4, 0, 0}, SL_DROP_NONE},		     /* router alert */
+		{12, {7, 11, 4}, SL_DROP_NONE},			     /* record route */
+		{40, {68, 40, 5}, SL_DROP_NONE},		     /* timestamp, all room */
+		{8, {131, 7, 4, 10, 3, 3, 3, 0}, SL_DROP_IP_HEADER}, /* loose source route */
+		{8, {1, 137, 7, 4, 10, 3, 3, 3}, SL_DROP_IP_HEADER}, /* strict */
+		{8, {131, 7, 8, 10, 3, 3, 3, 0}, SL_DROP_IP_HEADER}, /* at its end */
+		{12, {148, 4, 0, 0, 131, 7, 4, 10, 3, 3, 3}, SL_DROP_IP_HEADER}, /* the second */
+		{8, {0, 131, 7, 4, 10, 3, 3, 3}, SL_DROP_NONE},	   /* behind the end */
+		{12, {148, 9, 0, 0, 131, 7, 4, 10}, SL_DROP_NONE}, /* inside another */
+		{4, {148, 5, 0, 0}, SL_DROP_IP_HEADER},		   /* longer than there is */
+		{4, {1, 1, 1, 148}, SL_DROP_IP_HEADER},		   /* without its length */
+		{4, {148, 0, 0, 0}, SL_DROP_IP_HEADER},
+		{4, {148, 1, 0, 0}, SL_DROP_IP_HEADER},
+		{4, {1, 1, 1, 131}, SL_DROP_IP_HEADER},
+	};
+
+	for (unsigned k = 0; k < SL_ARRAY_SIZE(cases); k++)
+		if (options(cases[k].opt, cases[k].n) != cases[k].want)
+			fail_msg("case %u", k);
 }
 
 static void
@@ -359,18 +427,26 @@ extension_chains(void **state)
 	assert_int_equal(i.proto, 59);
 	assert_int_equal(chain((uint8_t[]){60, 50, 60}, 3, &i), SL_DROP_NONE);
 	assert_int_equal(i.proto, 50);
-	/* routing header: source routing with segments left, another type */
-	assert_int_equal(with_byte(PKT_EXT6, 40 + 24 + 3, 1), SL_DROP_NONE);
-	assert_int_equal(with_byte(PKT_EXT6, 40 + 24 + 2, 0), SL_DROP_NONE);
-	struct exact e = exact_hex(PKT_EXT6);
-	e.p[40 + 24 + 2] = 0;
-	e.p[40 + 24 + 3] = 1;
-	assert_int_equal(exact_parse(&e, &i), SL_DROP_V6_EXT);
-	free(e.p);
+	/* routing header: source routing with segments left, whatever its type */
+	for (n = 0; n < 256; n++) {
+		struct exact e = exact_hex(PKT_EXT6);
+
+		e.p[40 + 24 + 2] = (uint8_t)n;
+		assert_int_equal(exact_parse(&e, &i), SL_DROP_NONE);
+		e.p[40 + 24 + 3] = 1;
+		assert_int_equal(exact_parse(&e, &i), SL_DROP_V6_EXT);
+		free(e.p);
+	}
+	/* a first fragment shows its transport header behind the fragment header at once: a later
+	 * one, which does not say what it overlaps, could write over ports */
+	assert_int_equal(chain((uint8_t[]){44, 60}, 2, &i), SL_DROP_NONE); /* all of it is here */
+	assert_int_equal(first_fragment((uint8_t[]){60, 44}, 2, &i), SL_DROP_NONE);
+	assert_int_equal(first_fragment((uint8_t[]){44, 60}, 2, &i), SL_DROP_V6_EXT);
+	assert_int_equal(first_fragment((uint8_t[]){44, 43}, 2, &i), SL_DROP_V6_EXT);
 	/* an extension header that claims to be longer than the packet */
 	assert_int_equal(with_byte(PKT_EXT6, 41, 200), SL_DROP_V6_EXT);
 	/* a non-first fragment ends the walk: what follows is data */
-	e = exact_hex(PKT_FRAG6_2);
+	struct exact e = exact_hex(PKT_FRAG6_2);
 	e.p[40] = 60;
 	assert_int_equal(exact_parse(&e, &i), SL_DROP_NONE);
 	assert_int_equal(i.proto, 60);
@@ -428,6 +504,7 @@ main(void)
 		cmocka_unit_test(shortened),	    cmocka_unit_test(bad_headers),
 		cmocka_unit_test(sources),	    cmocka_unit_test(too_far_fragments),
 		cmocka_unit_test(extension_chains), cmocka_unit_test(mutations),
+		cmocka_unit_test(options_of_ipv4),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
