@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sl_text.h"
+
 #define COLUMNS_MAX 32
 #define GAP 2
 
@@ -45,8 +47,7 @@ write_plain(FILE *f, const json_t *v)
 
 	switch (json_typeof(v)) {
 	case JSON_STRING:
-		for (const char *s = json_string_value(v); *s; s++)
-			fputc((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s, f);
+		sl_text_put(f, json_string_value(v));
 		break;
 	case JSON_INTEGER:
 		fprintf(f, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
@@ -205,7 +206,7 @@ title_of(const struct sl_table_column *c)
 	for (char *p = t; p && *p && !c->title; p++)
 		if (*p == '_')
 			*p = ' ';
-	return t;
+	return t ? sl_text_plain(t) : NULL;
 }
 
 /** A member, or A/B: the member B of the member A. */

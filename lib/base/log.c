@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "sl_text.h"
+
 #define LINE_MAX_BYTES 1024
 
 static const char *const level_names[] = {"err", "warn", "notice", "info", "debug"};
@@ -71,7 +73,6 @@ sl_log(enum sl_log_level level, const char *topic, const char *fmt, ...)
 {
 	char text[LINE_MAX_BYTES];
 	va_list ap;
-	char *p;
 
 	if (level > sl_log_get_level())
 		return;
@@ -79,9 +80,5 @@ sl_log(enum sl_log_level level, const char *topic, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	/* a log line stays one line, whatever an outsider put into a name */
-	for (p = text; *p != '\0'; p++) {
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
-	}
-	log_sink(log_ctx, level, topic, text);
+	log_sink(log_ctx, level, topic, sl_text_plain(text));
 }

@@ -10,6 +10,7 @@
 #include "sl_json.h"
 #include "sl_seal.h"
 #include "sl_secret.h"
+#include "sl_text.h"
 
 #define KEYS_MAX 16
 #define FILES_MAX 1024
@@ -319,8 +320,11 @@ print(const struct job *j, const struct sl_seal_report *r)
 	sl_key_to_base64(r->key, key);
 	printf("whole: records %" PRIu64 " to %" PRIu64 ", %" PRIu64 " of them signed\n", r->first,
 	       r->last, r->seals);
-	printf("last signed: %s (%s); %" PRIu64 " after that are in the chain, not signed\n", r->at,
-	       r->why, r->unsigned_n);
+	fputs("last signed: ", stdout);
+	sl_text_put(stdout, r->at);
+	fputs(" (", stdout);
+	sl_text_put(stdout, r->why);
+	printf("); %" PRIu64 " after that are in the chain, not signed\n", r->unsigned_n);
 	printf("key: %s%s\n", key,
 	       j->n_keys > 0 ? "" : ", which the records name themselves: compare it with --key");
 	if (r->first > 1)

@@ -5,6 +5,7 @@
 
 #include "control.h"
 #include "sl_json.h"
+#include "sl_text.h"
 
 #define COLUMNS_MAX 10
 #define CELL_MAX 40
@@ -86,6 +87,16 @@ columns_of(const json_t *rows, const char *names[COLUMNS_MAX])
 	return n;
 }
 
+/** A cell and the gap behind it, or the end of the line. Gateways have their say in what the
+ * control plane answers: nothing of it steers a terminal. */
+static void
+put(const char *text, size_t width, bool last)
+{
+	sl_text_put(stdout, text);
+	printf("%*s%s", last ? 0 : (int)(width - SL_MIN(strlen(text), width)), "",
+	       last ? "\n" : "  ");
+}
+
 static void
 table(const json_t *rows)
 {
@@ -105,14 +116,13 @@ table(const json_t *rows)
 			free(text);
 		}
 	for (unsigned k = 0; k < n; k++)
-		printf("%-*s%s", k + 1 < n ? (int)width[k] : 0, names[k], k + 1 < n ? "  " : "\n");
+		put(names[k], width[k], k + 1 == n);
 	json_array_foreach (rows, i, row)
 		for (unsigned k = 0; k < n; k++) {
 			json_t *v = json_object_get(row, names[k]);
 			char *text = v ? cell(v) : NULL;
 
-			printf("%-*s%s", k + 1 < n ? (int)width[k] : 0, text ? text : "-",
-			       k + 1 < n ? "  " : "\n");
+			put(text ? text : "-", width[k], k + 1 == n);
 			free(text);
 		}
 }
@@ -131,10 +141,12 @@ object(const json_t *o)
 		char *text = rows ? NULL : cell(v);
 
 		if (rows) {
-			printf("%s:\n", key);
+			sl_text_put(stdout, key);
+			puts(":");
 			table(v);
 		} else {
-			printf("%-*s  %s\n", (int)width, key, text ? text : "");
+			put(key, width, false);
+			put(text ? text : "", 0, true);
 		}
 		free(text);
 	}

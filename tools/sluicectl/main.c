@@ -9,6 +9,7 @@
 #include "sluicectl.h"
 #include "table.h"
 #include "sl_json.h"
+#include "sl_text.h"
 
 #define PART_BYTES (384 * 1024) /* a line has at most 1 MiB, quotes and line ends take two */
 
@@ -19,17 +20,26 @@ struct options {
 	char path[128];
 };
 
+/** Much of it is the other side's text. */
+static void
+tell(const char *before, const char *text, const char *after)
+{
+	fputs(before, stderr);
+	sl_text_put(stderr, text);
+	fputs(after, stderr);
+}
+
 void
 tell_error(const struct sl_error *e)
 {
-	fprintf(stderr, "sluicectl: error: %s", e->message);
+	tell("sluicectl: error: ", e->message, "");
 	if (e->reason[0] && strcmp(e->reason, "usage") != 0)
-		fprintf(stderr, " (%s)", e->reason);
+		tell(" (", e->reason, ")");
 	if (e->path[0])
-		fprintf(stderr, " at %s", e->path);
+		tell(" at ", e->path, "");
 	fputc('\n', stderr);
 	if (e->hint[0])
-		fprintf(stderr, "sluicectl: remedy: %s\n", e->hint);
+		tell("sluicectl: remedy: ", e->hint, "\n");
 }
 
 /** The list of a result that has pages. */

@@ -26,6 +26,7 @@ test_cells(void **state)
 	cell_is("[]", SL_CELL_TEXT, "-");
 	cell_is("\"a\"", SL_CELL_TEXT, "a");
 	cell_is("\"\\u001b[31m\\n\"", SL_CELL_TEXT, "?[31m?");
+	cell_is("\"\\u009b31m\\u007f\\u00e4\"", SL_CELL_TEXT, "?31m?\u00e4");
 	cell_is("true", SL_CELL_TEXT, "yes");
 	cell_is("[\"a\",\"b\"]", SL_CELL_TEXT, "a,b");
 	cell_is("{\"port\":\"lan\",\"vlan\":7,\"prefixes\":[\"x\",\"y\"]}", SL_CELL_TEXT,
