@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cp.h"
+#include "sl_text.h"
 
 #define PART_BATCH 16
 #define CONFIRM_NS (SL_NS_PER_S / 5)
@@ -154,6 +155,13 @@ snapshot_begin(void *ctx, const struct sl_epoch *epoch, uint64_t seq, const char
 	return 0;
 }
 
+/** It may stand in a line of a file. */
+static bool
+is_id(const char *id)
+{
+	return id != NULL && strlen(id) < SL_OBJ_ID && sl_text_is_plain(id);
+}
+
 static int
 put_one(struct sl_cp *cp, const json_t *o, struct sl_error *e)
 {
@@ -163,8 +171,7 @@ put_one(struct sl_cp *cp, const json_t *o, struct sl_error *e)
 	enum sl_kind k;
 	int rc;
 
-	if (kind == NULL || id == NULL || !json_is_object(body) || !json_is_integer(rev) ||
-	    strlen(id) >= SL_OBJ_ID)
+	if (kind == NULL || !is_id(id) || !json_is_object(body) || !json_is_integer(rev))
 		return sl_fail(e, -EBADMSG, "object_invalid", "/objects",
 			       "an object has kind, id, rev and obj");
 	if (sl_kind_parse(kind, &k) != 0)
@@ -334,8 +341,7 @@ fold_op(struct sl_cp *cp, const json_t *op, uint64_t seq, struct sl_error *e)
 	enum sl_kind k;
 	int rc = 0;
 
-	if (kind == NULL || id == NULL || strlen(id) >= SL_OBJ_ID ||
-	    (!put && (what == NULL || strcmp(what, "del") != 0)) ||
+	if (kind == NULL || !is_id(id) || (!put && (what == NULL || strcmp(what, "del") != 0)) ||
 	    (put && !json_is_object(json_object_get(op, "obj"))))
 		return sl_fail(e, -EBADMSG, "op_invalid", "/ops",
 			       "an operation is a put or a del with kind and id");
@@ -362,7 +368,8 @@ take_txn(struct sl_cp *cp, const json_t *txn, struct sl_error *e)
 	size_t i;
 	int rc = 0;
 
-	if (!json_is_array(ops) || !json_is_integer(seq) || n <= cp->seq)
+	if (!json_is_array(ops) || !json_is_integer(seq) || n <= cp->seq ||
+	    (chain != NULL && !sl_text_is_plain(chain)))
 		return sl_fail(e, -EBADMSG, "txn_invalid", "", "no transaction that follows ours");
 	json_array_foreach (ops, i, op) {
 		rc = fold_op(cp, op, n, e);

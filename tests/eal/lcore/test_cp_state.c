@@ -536,6 +536,50 @@ test_damaged_tombstones(void **state)
 	assert_int_equal(cx.cp->n_tombs, 2); /* the whole lines count */
 }
 
+/** A transaction as it comes over the wire. @return what the gateway says at once */
+static int
+raw_txn(const char *text)
+{
+	json_t *t = cx_json(text);
+	int rc = cp_sub_ops.txn(cx.cp, t, &cx.f->e);
+
+	json_decref(t);
+	cx_turns(100000);
+	return rc;
+}
+
+/* Each deletion is a line of a file, and what a line says was confirmed here, by a person: no id
+ * can write one. */
+static void
+test_lines_in_ids(void **state)
+{
+	unsigned n;
+	json_t *v;
+
+	cx_snapshot(10, CX_BASE);
+	raw_txn("{'seq':11,'prev':10,'chain':'b2b:01','ops':[{'op':'put','kind':'peer','id':'x\\n"
+		"A 1 " CX_EPOCH2 "','rev':5,'obj':{'interface':'wg0','public_key':'%3'}}]}");
+	raw_txn("{'seq':12,'prev':11,'chain':'b2b:02','ops':[{'op':'del','kind':'peer','id':'x\\n"
+		"A 1 " CX_EPOCH2 "','rev':6}]}");
+	assert_int_equal(raw_txn("{'seq':13,'prev':12,'chain':'b2b:03\\n-peer\\tbob','ops':[]}"),
+			 -EBADMSG);
+	n = cx.n_done;
+	v = cx_json("[{'kind':'peer','id':'x\\n- peer bob','rev':1,'obj':{'interface':'wg0',"
+		    "'public_key':'%3'}}]");
+	assert_int_equal(cp_sub_ops.snapshot_begin(cx.cp, &cx.epoch, 20, "test", &cx.f->e), 0);
+	assert_int_equal(cp_sub_ops.snapshot_part(cx.cp, v, &cx.f->e), 0);
+	json_decref(v);
+	cx_turns(1000);
+	assert_int_equal(cx.n_done, n + 2);
+	assert_int_equal(cx.rc, -EBADMSG);
+	assert_string_equal(cx.e.reason, "object_invalid");
+	cx_restart();
+	assert_int_equal(cx.cp->accepted.number, 0);
+	assert_int_equal(cx.cp->n_tombs, 0);
+	cx_advance(4);
+	assert_true(cx_has_peer("bob")); /* as it was before all that */
+}
+
 /* The disk takes nothing for a while: what was to be written is written when it does. */
 static void
 test_tombstones_again(void **state)
@@ -806,6 +850,7 @@ main(int argc, char **argv)
 		T(tombstones_end),
 		T(tombstones_clock),
 		T(damaged_tombstones),
+		T(lines_in_ids),
 		T(tombstones_again),
 		T(tombstones_never),
 		T(epochs),
