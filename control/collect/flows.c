@@ -30,7 +30,8 @@ static const char *const sql[FQ_N] = {
 		" (SELECT boot FROM flow_next WHERE gateway = ?1 ORDER BY boot = ?2 DESC, last DESC LIMIT 16)",
 	[FQ_SET_NEXT] = "INSERT INTO flow_next VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET next = ?3, last = ?4",
 	[FQ_FOLD] = "INSERT INTO flow VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)"
-		" ON CONFLICT DO UPDATE SET flows = flows + ?16, packets = packets + ?17, bytes = bytes + ?18, first = min(first, ?19),"
+		" ON CONFLICT DO UPDATE SET flows = min(flows + ?16, 1 << 40), packets = min(packets + ?17, 1 << 40),"
+		" bytes = min(bytes + ?18, 1 << 50), first = min(first, ?19),"
 		" allowed = CASE WHEN ?20 >= last THEN ?11 ELSE allowed END, would = CASE WHEN ?20 >= last THEN ?12 ELSE would END,"
 		" role = CASE WHEN ?20 >= last THEN ?13 ELSE role END, rule = CASE WHEN ?20 >= last THEN ?14 ELSE rule END,"
 		" reason = CASE WHEN ?20 >= last THEN ?15 ELSE reason END, last = max(last, ?20)",
@@ -76,6 +77,10 @@ sl_flows_free(struct sl_flows *f)
 }
 
 /* --- rows ----------------------------------------------------------------------------------- */
+
+/* of one row: sums of all of them stay numbers, whatever a gateway says */
+#define COUNT_MAX (1LL << 40)
+#define BYTES_MAX (1LL << 50)
 
 /** RFC 3339 in UTC, seconds. */
 static int
@@ -149,8 +154,9 @@ row_fold(struct sl_flows *f, const char *gateway, const struct row *r)
 		      (int64_t)(strcmp(r->from, "inside") == 0), (int64_t)r->midstream,
 		      (int64_t)(strcmp(r->verdict, "allow") == 0),
 		      (int64_t)(strcmp(r->would, "allow") == 0), r->role, r->rule, r->reason,
-		      (int64_t)r->flows, (int64_t)r->packets, (int64_t)r->bytes, r->first_s,
-		      r->last_s);
+		      SL_MIN((int64_t)r->flows, (int64_t)COUNT_MAX),
+		      SL_MIN((int64_t)r->packets, (int64_t)COUNT_MAX),
+		      SL_MIN((int64_t)r->bytes, (int64_t)BYTES_MAX), r->first_s, r->last_s);
 }
 
 /* --- room ------------------------------------------------------------------------------------ */
@@ -168,54 +174,83 @@ sl_flows_forget(struct sl_flows *f)
 	flows_bound_forget(f);
 }
 
+/** @param[out] large the gateway that has more than a quarter of the room, "" none */
 static int
-count_rows(struct sl_flows *f, int64_t *oldest_day, struct sl_error *e)
+count_rows(struct sl_flows *f, char large[64], struct sl_error *e)
 {
-	sqlite3_stmt *st = db_prepare(f->db, "SELECT count(*), min(day) FROM flow", e);
+	sqlite3_stmt *st =
+		db_prepare(f->db, "SELECT gateway, count(*) FROM flow GROUP BY gateway", e);
 	int rc = st ? db_run(st, "") : -EIO;
 
-	if (rc == 1) {
-		f->rows = (uint64_t)sqlite3_column_int64(st, 0);
-		*oldest_day = sqlite3_column_int64(st, 1);
+	f->rows = 0;
+	large[0] = '\0';
+	while (rc == 1) {
+		uint64_t n = (uint64_t)sqlite3_column_int64(st, 1);
+
+		f->rows += n;
+		if (n > f->max / 4)
+			snprintf(large, 64, "%s", db_text(st, 0));
+		rc = sqlite3_step(st);
+		rc = rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -EIO;
 	}
+	sqlite3_finalize(st);
+	return rc;
+}
+
+/** The day up to which a sixteenth of the room goes: many days, where a day is next to nothing.
+ * @param gateway whose; NULL: everybody's */
+static int
+last_to_drop(struct sl_flows *f, const char *gateway, int64_t *day, struct sl_error *e)
+{
+	sqlite3_stmt *st = db_prepare(f->db,
+				      "SELECT day FROM flow WHERE ?1 IS NULL OR gateway = ?1 ORDER "
+				      "BY day LIMIT 1 OFFSET ?2",
+				      e);
+	int rc = st ? db_run(st, "ti", gateway, (int64_t)(f->max / 16)) : -EIO;
+
+	*day = rc == 1 ? sqlite3_column_int64(st, 0) : INT64_MAX;
 	sqlite3_finalize(st);
 	return SL_MIN(rc, 0);
 }
 
-/** A day goes, and is told as a gap of its gateways. */
+/** Days go, and are told as a gap of their gateways: at the last of them, so that no window shows
+ * less than it should. */
 static int
-drop_day(struct sl_flows *f, int64_t day, int64_t now_s, struct sl_error *e)
+drop_days(struct sl_flows *f, const char *gateway, int64_t now_s, struct sl_error *e)
 {
-	static const char *const sql_drop[] = {"INSERT INTO flow_gap SELECT gateway, min(?1 * "
-					       "86400 + 86399, ?2), count(*), sum(flows)"
-					       " FROM flow WHERE day = ?1 GROUP BY gateway",
-					       "DELETE FROM flow WHERE day = ?1 AND ?2 = ?2"};
-	int rc = 0;
+	static const char *const sql_drop[] = {
+		"INSERT INTO flow_gap SELECT gateway, min(max(day) * 86400 + 86399, ?2), count(*), "
+		"min(sum(flows), 1 << 40) FROM flow WHERE day <= ?1 AND (?3 IS NULL OR gateway = "
+		"?3) GROUP BY gateway",
+		"DELETE FROM flow WHERE day <= ?1 AND (?3 IS NULL OR gateway = ?3) AND ?2 = ?2"};
+	int64_t day;
+	int rc = last_to_drop(f, gateway, &day, e);
 
 	for (unsigned i = 0; rc == 0 && i < SL_ARRAY_SIZE(sql_drop); i++) {
 		sqlite3_stmt *st = db_prepare(f->db, sql_drop[i], e);
 
-		rc = st ? db_run(st, "ii", day, now_s) : -EIO;
+		rc = st ? db_run(st, "iit", day, now_s, gateway) : -EIO;
 		sqlite3_finalize(st);
 	}
 	return rc;
 }
 
-/** The table is counted only when it may be full: so many rows may have come since. */
+/** The table is counted only when it may be full: so many rows may have come since. A gateway that
+ * has much of it makes room by itself: what others told stays. */
 static int
 make_room(struct sl_flows *f, uint64_t coming, int64_t now_s, struct sl_error *e)
 {
-	int64_t day = 0;
+	char large[64];
 	int rc = 0;
 
 	if (f->rows <= f->max && f->rows + coming <= f->max) {
 		f->rows += coming;
 		return 0;
 	}
-	rc = count_rows(f, &day, e);
+	rc = count_rows(f, large, e);
 	while (rc == 0 && f->rows > 0 && f->rows + coming > f->max) {
-		rc = drop_day(f, day, now_s, e);
-		rc = rc ? rc : count_rows(f, &day, e);
+		rc = drop_days(f, large[0] ? large : NULL, now_s, e);
+		rc = rc ? rc : count_rows(f, large, e);
 	}
 	f->rows += coming;
 	return rc;

@@ -17,7 +17,9 @@
 #include "sl_error.h"
 
 #define SL_FLOWS_DAYS 30
-#define SL_FLOWS_MAX 1000000 /* rows; beyond it the oldest day goes */
+/* rows; beyond it the oldest days go: those of a gateway that has more than a quarter, else all
+ * gateways' */
+#define SL_FLOWS_MAX 1000000
 
 struct sl_flows;
 

@@ -28,7 +28,7 @@ static const char *const sql[TQ_N] = {
 	[TQ_LAST] = "SELECT boot, packets, drops FROM trend_last WHERE gateway = ?1",
 	[TQ_SET_LAST] = "INSERT INTO trend_last VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET boot = ?2, packets = ?3, drops = ?4",
 	[TQ_FOLD] = "INSERT INTO trend VALUES(?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET n = n + 1,"
-		" packets = packets + ?3, drops = drops + ?4, quantiles = quantiles + ?5, p50 = p50 + ?6, p95 = p95 + ?7, p99 = p99 + ?8",
+		" packets = min(packets + ?3, 1 << 40), drops = min(drops + ?4, 1 << 40), quantiles = quantiles + ?5, p50 = p50 + ?6, p95 = p95 + ?7, p99 = p99 + ?8",
 	[TQ_RTT] = "INSERT INTO trend_rtt VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET n = n + ?4,"
 		" p50 = p50 + ?5, p95 = p95 + ?6, p99 = p99 + ?7",
 };
@@ -93,20 +93,33 @@ losses(const json_t *drops)
 	return (int64_t)(n & INT64_MAX);
 }
 
+/* sums of all of them stay numbers, whatever a gateway says */
+#define COUNT_MAX (1LL << 40) /* of a step */
+#define TIMES_MAX (1LL << 24) /* of a report */
+#define TIME_MAX 1e15
+
 struct quantiles {
 	double p50, p95, p99;
 	int64_t n; /* 0: there are none */
 };
+
+static double
+time_of(const json_t *v)
+{
+	double t = json_number_value(v);
+
+	return t > 0 ? SL_MIN(t, TIME_MAX) : 0;
+}
 
 static struct quantiles
 quantiles_of(const json_t *v)
 {
 	const json_t *n = json_object_get(v, "n");
 	struct quantiles q = {
-		.p50 = json_number_value(json_object_get(v, "p50")),
-		.p95 = json_number_value(json_object_get(v, "p95")),
-		.p99 = json_number_value(json_object_get(v, "p99")),
-		.n = n ? json_integer_value(n) : 1,
+		.p50 = time_of(json_object_get(v, "p50")),
+		.p95 = time_of(json_object_get(v, "p95")),
+		.p99 = time_of(json_object_get(v, "p99")),
+		.n = n ? SL_MIN(json_integer_value(n), TIMES_MAX) : 1,
 	};
 
 	if (!json_is_number(json_object_get(v, "p50")))
@@ -156,7 +169,7 @@ static int
 fold(struct sl_trend *t, const char *gateway, const char *boot, const json_t *state, int64_t at)
 {
 	struct quantiles q = quantiles_of(json_object_get(state, "latency_ns"));
-	int64_t packets = json_integer_value(json_object_get(state, "packets"));
+	int64_t packets = SL_MAX(json_integer_value(json_object_get(state, "packets")), 0);
 	int64_t drops = losses(json_object_get(state, "drops"));
 	sqlite3_stmt *st = t->st[TQ_FOLD];
 	int rc = since_last(t, gateway, boot, &packets, &drops);
@@ -165,8 +178,8 @@ fold(struct sl_trend *t, const char *gateway, const char *boot, const json_t *st
 		return rc;
 	sqlite3_bind_text(st, 1, gateway, -1, SQLITE_TRANSIENT);
 	sqlite3_bind_int64(st, 2, at);
-	sqlite3_bind_int64(st, 3, packets);
-	sqlite3_bind_int64(st, 4, drops);
+	sqlite3_bind_int64(st, 3, SL_MIN(packets, COUNT_MAX));
+	sqlite3_bind_int64(st, 4, SL_MIN(drops, COUNT_MAX));
 	sqlite3_bind_int64(st, 5, q.n ? 1 : 0);
 	bind_quantiles(st, 6, &q, 1);
 	return step(st);

@@ -343,10 +343,89 @@ bounded_words(void **state)
 	assert_true(gap("lost_rows", T0 + 300000) > 1LL << 50);
 }
 
+/** A push of n rows of a gateway, on ports from `port` on, each of them of so many flows. */
+static int
+push_rows(const char *gateway, uint64_t first, int n, int port, json_int_t flows, const char *last)
+{
+	struct sl_flows_push p = {.gateway = gateway,
+				  .boot = "b1",
+				  .first = first,
+				  .rows = json_array()};
+	struct sl_error e = {0};
+	uint64_t acked;
+	int rc;
+
+	for (int i = 0; i < n; i++) {
+		json_t *r = row("alice", "10.20.0.10", port + i, 1, last, "deny");
+
+		json_object_set_new(r, "flows", json_integer(flows));
+		json_array_append_new(p.rows, r);
+	}
+	rc = sl_flows_push(f, &p, T0 + 100, &acked, &e);
+	json_decref(p.rows);
+	return rc;
+}
+
+/** One gateway that tells too much takes nothing away from what others told, whatever days it
+ * names. */
+static void
+bounded_for_each(void **state)
+{
+	char last[32];
+
+	(void)state;
+	sl_flows_set_max(f, 1000);
+	assert_int_equal(push_rows("gw2", 0, 200, 1000, 1, "2027-01-15T08:01:00Z"), 0);
+	for (int i = 0; i < 50; i++) {
+		snprintf(last, sizeof(last), "%d-01-16T08:01:00Z", i % 2 ? 9000 : 2027);
+		assert_int_equal(push_rows("gw1", (uint64_t)i * 100, 100, 1000 + i * 100, 1, last),
+				 0);
+	}
+	assert_int_equal(all(&(struct sl_flows_filter){.gateway = "gw2"}).n, 200);
+	assert_in_range(all(&(struct sl_flows_filter){.gateway = "gw1"}).n, 100, 800);
+	assert_true(gap("lost_rows", T0 + 100) >= 4200);
+	/* days of a row each: many go at once, for the table is counted each time */
+	for (int i = 0; i < 1000; i++) {
+		snprintf(last, sizeof(last), "%d-03-01T08:01:00Z", 3000 + i);
+		assert_int_equal(push_rows("gw1", 10000 + (uint64_t)i, 1, 1, 1, last), 0);
+		if (count_of("SELECT count(*) FROM flow") <= 1000 - 1000 / 16)
+			return;
+	}
+	fail_msg("the table stays full");
+}
+
+/** Numbers without end make no sum fail, and none wrap. */
+static void
+endless_numbers(void **state)
+{
+	const json_int_t most = (json_int_t)1 << 53; /* on the wire */
+
+	(void)state;
+	sl_flows_set_max(f, 2100);
+	assert_int_equal(push_rows("gw2", 0, 1, 1, 100, "2027-01-15T08:01:00Z"), 0);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(push_rows("gw1", (uint64_t)i * 512, 512, 1000 + i * 512, most,
+					   "2027-01-15T08:01:00Z"),
+				 0);
+	assert_true(all(NULL).flows > 1ULL << 50);
+	/* the same rows again and again */
+	for (int i = 4; i < 1100; i++)
+		assert_int_equal(push_rows("gw1", (uint64_t)i * 512, 1, 1000, INT64_MAX,
+					   "2027-01-15T08:01:00Z"),
+				 0);
+	assert_true(all(NULL).flows < 1ULL << 52);
+	/* and when they go */
+	assert_int_equal(push_rows("gw1", 1100 * 512, 100, 9000, most, "2027-01-16T08:01:00Z"), 0);
+	assert_int_equal(all(&(struct sl_flows_filter){.gateway = "gw2"}).flows, 100);
+	assert_true(gap("lost_flows", T0 + 100) > 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(bounded_for_each, setup, teardown),
+		cmocka_unit_test_setup_teardown(endless_numbers, setup, teardown),
 		cmocka_unit_test_setup_teardown(counts_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(filters, setup, teardown),
 		cmocka_unit_test_setup_teardown(gaps, setup, teardown),

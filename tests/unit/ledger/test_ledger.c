@@ -261,6 +261,45 @@ deployment(void **state)
 	assert_false(sl_gates_ok(g, sl_ledger_phase_gates(SL_PHASE_COMPLETE, &f, g)));
 }
 
+/** Numbers without end, of a gateway that means harm, make no sum of all gateways fail. */
+static void
+endless_trends(void **state)
+{
+	struct sl_trend_mean m;
+	struct sl_error e;
+	struct sl_trend *t;
+	sqlite3 *db;
+	json_t *v;
+
+	(void)state;
+	assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+	t = sl_trend_new(db, &e);
+	assert_non_null(t);
+	for (int i = 0; i < 20; i++) {
+		json_int_t n = i % 4 == 3 ? -INT64_MAX : INT64_MAX;
+		json_t *s =
+			json_pack("{s:I, s:{s:I}, s:{s:f, s:f, s:f}, s:{s:{s:f, s:f, s:f, s:I}}}",
+				  "packets", n, "drops", "tx_full", n, "latency_ns", "p50", 1e308,
+				  "p95", -1e308, "p99", 1e308, "tcp_rtt_ms", "db", "p50", 1e308,
+				  "p95", 1e308, "p99", 1e308, "n", INT64_MAX);
+
+		assert_int_equal(sl_trend_report(t, "gw1", i % 2 ? "b1" : "b2", s,
+						 1800000000 + 100 * i, &e),
+				 0);
+		json_decref(s);
+	}
+	assert_int_equal(sl_trend_mean(t, NULL, "db", 1799999000, 1800009000, &m, &e), 0);
+	assert_int_equal(m.samples, 20);
+	assert_true(m.packets > 1ULL << 40 && m.packets < 1ULL << 50);
+	assert_true(m.drop_rate >= 0 && m.rtt_samples > 0 && m.p95 == 0);
+	v = sl_trend_json(&m); /* whole numbers */
+	assert_true(json_integer_value(json_object_get(v, "p50_ns")) > 0);
+	assert_true(json_integer_value(json_object_get(v, "rtt_p99_us")) > 0);
+	json_decref(v);
+	sl_trend_free(t);
+	sqlite3_close(db);
+}
+
 static void
 trends(void **state)
 {
@@ -320,6 +359,7 @@ main(void)
 		cmocka_unit_test_setup(force_is_told, setup),
 		cmocka_unit_test_setup(deployment, setup),
 		cmocka_unit_test(trends),
+		cmocka_unit_test(endless_trends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
