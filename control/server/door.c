@@ -38,8 +38,10 @@ struct conn {
 	struct event *timer;
 	enum state state;
 	bool noted;
-	size_t body;	   /* bytes of a large body, until its answer is written */
-	size_t got;	   /* of a body, until now */
+	size_t body; /* bytes of a large body, until its answer is written */
+	size_t got;  /* of a body, until now */
+	struct evbuffer
+		*early;	   /* NULL: none; part of a head that came before the last answer left */
 	uint64_t since_ns; /* when it began */
 	char who[SL_PRINCIPAL_NAME];
 	TAILQ_ENTRY(conn) link; /* in the order of their last sign of life */
@@ -83,6 +85,8 @@ conn_gone(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void 
 			evconnlistener_enable(c->d->listener);
 		event_free(c->timer);
 	}
+	if (c->early != NULL)
+		evbuffer_free(c->early);
 	free(c);
 }
 
@@ -296,6 +300,22 @@ conn_look(struct conn *c)
 	conn_expect(c, BODY, LOOK_S);
 }
 
+/** evhttp takes what has come when an answer has left, without waiting for the whole of a head:
+ * keep a part of one from it, else the rest would be looked at as if it were the head. */
+static void
+keep_early(struct conn *c)
+{
+	struct evbuffer *in = bufferevent_get_input(c->bev);
+	size_t n = evbuffer_get_length(in);
+
+	if (n == 0)
+		return;
+	if (c->early == NULL)
+		c->early = evbuffer_new();
+	if (c->early == NULL || evbuffer_remove_buffer(in, c->early, n) != (int)n)
+		conn_cut(c);
+}
+
 static void
 input_grew(struct evbuffer *buf, const struct evbuffer_cb_info *info, void *arg)
 {
@@ -303,7 +323,11 @@ input_grew(struct evbuffer *buf, const struct evbuffer_cb_info *info, void *arg)
 
 	if (c->state == BODY)
 		c->got += info->n_added;
-	else if (c->state == HEAD && info->n_added > 0)
+	else if (c->state != HEAD || info->n_added == 0)
+		return;
+	else if (c->early != NULL && evbuffer_get_length(c->early) > 0)
+		evbuffer_prepend_buffer(buf, c->early); /* and comes here again */
+	else
 		conn_look(c);
 }
 
@@ -377,6 +401,8 @@ on_complete(struct evhttp_request *req, void *arg)
 	conn_hold(c);
 	conn_expect(c, HEAD, DOOR_TIMEOUT_S);
 	conn_look(c); /* of the next one, that came early */
+	if (c->state == HEAD)
+		keep_early(c);
 }
 
 static void

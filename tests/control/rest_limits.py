@@ -100,6 +100,15 @@ def hosts_and_framing(c):
         got = status(raw(c, pieces[0], 5, more if pieces[1:] else None))
         if got != want:
             fail(f"{name}: status {got}, wanted {want}")
+    whole, last = head("GET", "/healthz"), head("GET", "/healthz", "Connection: close")
+    for cut in (5, last.index(b"Host:"), last.index(b"Connection:"), len(last) - 2, len(last) - 1):
+        out = raw(c, whole + last[:cut], 10, lambda s: (time.sleep(0.2), s.sendall(last[cut:])))
+        equal(f"the next request comes early, its byte {cut} later", re.findall(rb"HTTP/1\.1 (\d+)", out), [b"200", b"200"])
+    # what looks like a head of its own is the rest of one that is refused
+    sly = head("POST", "/peers", bearer, "Content-Type: application/json", "Transfer-Encoding: chunked")[:-2]
+    rest = b"GET http://127.0.0.1/ HTTP/1.1\r\nX: y\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+    out = raw(c, whole + sly, 10, lambda s: (time.sleep(0.2), s.sendall(rest)))
+    equal("a head in a head", re.findall(rb"HTTP/1\.1 (\d+)", out), [b"200", b"400"])
     equal("a peer is still there", c.want(200, "GET", "/peers/alice").status, 200)
     for m in ("HEAD", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "get"):
         got = status(raw(c, head(m, "/healthz", "Connection: close")))
