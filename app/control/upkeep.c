@@ -39,9 +39,8 @@ const char control_promote_usage[] =
 	"\n"
 	"Makes this follower the primary, with a new epoch. The server must not run; start it\n"
 	"afterwards, and never start the former primary again: make it a follower with init.\n"
-	"While something answers at the former primary's address it refuses, for there must not "
-	"be\n"
-	"two; --force goes on all the same.\n";
+	"While something answers at the former primary's address, or that cannot be found out, it\n"
+	"refuses, for there must not be two; --force goes on all the same.\n";
 
 const char control_compact_usage[] =
 	"Usage: sluice-control compact [--days N] [--rows N] [--state-dir DIR]\n"
@@ -255,9 +254,12 @@ static int
 check_alone(struct sl_store *s, struct sl_error *e)
 {
 	const char *primary = sl_store_primary(s);
+	int rc = sl_store_role(s) == SL_STORE_FOLLOWER && primary != NULL
+			 ? control_answers(primary, e)
+			 : 0;
 
-	if (sl_store_role(s) != SL_STORE_FOLLOWER || primary == NULL || !control_answers(primary))
-		return 0;
+	if (rc <= 0)
+		return rc;
 	sl_fail(e, -EBUSY, "primary_lives", "", "the primary answers at %.200s", primary);
 	sl_hint(e, "stop it first; --force if what answers there is no primary any more");
 	return -EBUSY;

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/../smoke/lib.sh"
 DIR=$(mktemp -d)
 SERVER=
-trap 'for p in $SERVER ${listener:-}; do kill "$p" 2>/dev/null; done; rm -rf "$DIR"' EXIT
+trap 'for p in $SERVER ${listener:-}; do kill "$p" 2>/dev/null; done; rm -rf "$DIR" ${OPEN:+"$OPEN"}' EXIT
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
 S=$DIR/state
 sc() { "$TOP/build/app/control/sluice-control" "$@"; }
@@ -173,11 +173,21 @@ for _ in {1..100}; do [ -s "$DIR/port" ] && break; sleep 0.1; done
 url="https://127.0.0.1:$(cat "$DIR/port")/"
 sqlite3 "$F/store.db" "UPDATE state SET primary_url = '$url'"
 refused 1 "the primary answers at $url" sc promote --state-dir "$F"
+refused 1 "the primary answers at $url" env --ignore-signal=CHLD "$TOP/build/app/control/sluice-control" promote --state-dir "$F"
 equal "still a follower" "$(sc status --state-dir "$F" --json | jq -r .role)" follower
 cp -r "$F" "$DIR/forced"
 sc promote --force --state-dir "$DIR/forced" >/dev/null 2>&1 || fail "promote --force"
 kill "$listener"
 wait "$listener" 2>/dev/null
+# a user who may make no process more cannot find out who answers
+OPEN=$(mktemp -d)
+cp -r "$TOP/build/app/control/sluice-control" "$F" "$OPEN"
+chown -R nobody "$OPEN"
+poor() { setpriv --reuid=nobody --clear-groups prlimit --nproc=0 "$OPEN/sluice-control" "$@" --state-dir "$OPEN/follower"; }
+refused 1 "cannot find out whether $url answers" poor promote
+grep -q -- '--force' "$DIR/err" || fail "no remedy: $(cat "$DIR/err")"
+equal "still a follower" "$(sqlite3 "$OPEN/follower/store.db" 'SELECT role FROM state')" follower
+poor promote --force >/dev/null 2>&1 || fail "promote --force where nobody can be asked"
 sc promote --state-dir "$F" >/dev/null 2>&1 || fail promote
 equal "epoch of the promoted one" "$(sc status --state-dir "$F" --json | jq '[.role, .epoch.number]' -c)" '["primary",2]'
 refused 1 'primary already' sc promote --state-dir "$F"
