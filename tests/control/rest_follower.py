@@ -11,7 +11,7 @@ import sys
 import time
 
 import restlib
-from restlib import equal, fail, follower, furnish, key, step
+from restlib import documented, equal, fail, follower, furnish, key, step
 
 
 class Gateway:
@@ -133,6 +133,11 @@ def gateways(p, g):
     r = b.call("gateway.register", boot="b1", version="0.1.0", interfaces=[{"interface": "wg0", "public_key": new}, {"interface": "wg7", "public_key": key(3)}])
     equal("key of gw-b", p.want(200, "GET", f"/gateway-interfaces/gw-b:wg0?at_seq={r['seq']}").json()["public_key"], new)
     equal("of no other interface", p.want(404, "GET", "/gateway-interfaces/gw-b:wg7").reason, "not_found")
+    step("a follower's metrics are those that the page lists")
+    p.make_token("viewer", expires_in_s=86400)
+    p.want(201, "POST", "/providers", {"name": "corp", "state": "down"})
+    g.want(200, "GET", f"/peers?at_seq={p.seq()}")
+    documented(g, g.want(200, "GET", "/metrics").data.decode(), "Collected by a primary")
     return a, b
 
 

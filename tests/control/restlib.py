@@ -269,6 +269,20 @@ POLICY = {
 }
 
 
+def documented(c, text, missing):
+    """Metrics are what docs/metrics.md lists of the control plane, but for the section `missing`, of which nothing is there."""
+    smoke = os.path.join(TOP, "tests", "smoke")
+    doc = os.path.join(TOP, "docs", "metrics.md")
+    sections = ["", "/Gateways and followers", "/The source of a follower", "/Collected by a primary", "/Tokens that end", "/Identity providers"]
+    names = ("-" * (s == "/" + missing) + "Control plane" + s for s in sections)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as f:
+        f.write(text)
+        f.flush()
+        run = subprocess.run(["/usr/bin/python3", os.path.join(smoke, "metrics_doc.py"), "scrape", doc, ",".join(names), f.name],
+                             capture_output=True, text=True, check=False)
+    equal(f"docs/metrics.md and the metrics of {c.name}", (run.returncode, run.stderr), (0, ""))
+
+
 def ctl(c, *words):
     """sluicectl as an administrator."""
     token = os.path.join(c.dir, "ctl-token")

@@ -2,7 +2,7 @@
 """Metrics as docs/metrics.md lists them, against what is exported and what is made of them.
 
 metrics_doc.py scrape DOC SECTION[,SECTION...] FILE  a scrape: nothing that the page does not list, each with the type and labels of
-                                                     the page; and all of these sections
+                                                     the page; and all of these sections, of -SECTION nothing
 metrics_doc.py used DOC RULES DASHBOARD              alert rules and dashboard: nothing that the page does not list, no other labels
 metrics_doc.py alerts RULES TESTS                    each alert has a test in which it fires; they pass, where there is a promtool"""
 
@@ -60,6 +60,10 @@ def problems_of_scrape(doc, sections, text):
                 yield f"{name} has the labels {sorted(have)}, listed with {sorted(labels)}"
                 break
     for s in sections:
+        if s.startswith("-"):
+            for name in sorted(doc[s[1:]].keys() & there):
+                yield f"{name} is exported, and of the section {s[1:]}"
+            continue
         for name in sorted(doc[s].keys() - there):
             yield f"{name} is listed and not exported"
     if wrong := promtool("check", "metrics", text=text):
