@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A primary, a follower and a follower of that one, with a played gateway: reads everywhere, writes at the primary alone, "has everybody
-got it?", what is left when the primary is gone, promotion."""
+got it?", what is left when the primary is gone, promotion, the ledger and a rolling upgrade after it."""
 
 import base64
 import json
 import os
+import re
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,16 +17,16 @@ from restlib import documented, equal, fail, follower, furnish, key, step
 
 
 class Gateway:
-    """As much of a gateway as the stream needs: logs in, subscribes, acknowledges."""
+    """As much of a gateway as the stream needs: logs in, subscribes, acknowledges, reports."""
 
-    def __init__(self, c, name, token):
+    def __init__(self, c, name, token, schema=(1,), **more):
         ctx = c.context()
         ctx.set_alpn_protocols(["sluice-repl/1"])
         self.sock = ctx.wrap_socket(socket.create_connection(("127.0.0.1", c.repl), 5), server_hostname="127.0.0.1")
         self.file = self.sock.makefile("rb")
-        self.n, self.name, self.notes = 0, name, []
+        self.n, self.name, self.token, self.schema, self.notes, self.has, self.stand = 0, name, token, list(schema), [], {}, {}
         self.call("auth.login", token=token, client="played/1")
-        self.position = self.call("repl.subscribe", node=name, scope="gateway", schema=[1])
+        self.position = self.call("repl.subscribe", node=name, scope="gateway", schema=self.schema, **more)
 
     def send(self, method, params, i=None):
         m = {"jsonrpc": "2.0", "method": method, "params": params}
@@ -55,14 +57,33 @@ class Gateway:
         while at < seq:
             m = self.notes.pop(0) if self.notes else self.read()
             p = m.get("params", {})
+            for o in p.get("objects", []) + p.get("ops", []):
+                self.has[o["kind"], o["id"]] = o.get("obj")
             if m.get("method") == "repl.snapshot" and p.get("last"):
                 at = p["seq"]
             elif m.get("method") == "repl.txn":
                 at = p["seq"]
             elif m.get("method") == "repl.heartbeat":
                 at = max(at, p.get("scope_seq", 0))
+            if at and "chain" in p:
+                self.stand = {"epoch": {f: p["epoch"][f] for f in ("number", "id")}, "seq": p.get("head", at), "chain": p["chain"]}
         self.send("repl.ack", {"node": self.name, "seq": at, "serving_seq": at})
         return at
+
+    def again(self, c, schema=(1,), **more):
+        """Another connection, from where it stands."""
+        self.sock.close()
+        g = Gateway(c, self.name, self.token, schema, **{**self.stand, **more})
+        g.has, g.stand = self.has, self.stand
+        return g
+
+    def report(self, mode):
+        """Register, and say how the target db is judged."""
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self.call("gateway.register", boot="b2", version="0.1.0", interfaces=[], schema=self.schema)
+        self.call("stats.report", boot="b2", now=now, peers=[], state={
+            "mode": {"default": "observe", "panic": False, "prefixes": {"10.20.0.10/32": mode}}, "logging": True, "packets": 1000, "drops": {},
+            "latency_ns": {"p50": 9000, "p95": 20000, "p99": 40000}})
 
 
 def same(a, b):
@@ -138,6 +159,90 @@ def gateways(p, g):
     p.want(201, "POST", "/providers", {"name": "corp", "state": "down"})
     g.want(200, "GET", f"/peers?at_seq={p.seq()}")
     documented(g, g.want(200, "GET", "/metrics").data.decode(), "Collected by a primary")
+    return a, b
+
+
+def ledger(p, a, b):
+    step("a target is moved up to enforced; its gateways are at the primary and two followers away")
+    for x in (a, b):
+        x.report("observe")
+    p.want(200, "PUT", "/migration/deployment", {"phase": 1, "major": ["db"]})
+    p.want(200, "PUT", "/migration/targets/db/distribution", {"distribute": ["peer:alice"]})
+    p.want(200, "POST", "/migration/targets/db/advance", {"to": "pilot"})
+    p.want(200, "POST", "/migration/targets/db/advance", {"to": "observed", "force": True})
+    for x in (a, b):
+        x.report("enforce")
+    if not until(lambda: p.want(200, "GET", "/migration/targets/db").json()["state"] == "enforced"):
+        fail("the ledger does not follow the gateways")
+    return p.want(200, "GET", "/migration/targets/db").json()["history"]
+
+
+def ledger_after(f, g, a, b, history):
+    step("the ledger goes on at the promoted one")
+    t = f.want(200, "GET", "/migration/targets/db").json()
+    equal("as it was", (t["state"], t["history"], t["baseline"]["p95_ns"]), ("enforced", history, 20000))
+    f.want(409, "POST", "/migration/targets/db/advance", {"to": "done"}, reason="gate_closed")  # nobody has told anything here
+    a, b = a.again(f), b.again(g)
+    for x in (a, b):
+        equal(f"what {x.name} is sent", (x.position["mode"], x.position["reason"]), ("snapshot", "epoch_changed"))
+        x.until(f.seq())
+    a.report("enforce")
+    time.sleep(1.5)  # it looks each second
+    equal("of one gateway nothing is known", f.want(200, "GET", "/migration/targets/db").json()["state"], "enforced")
+    b.report("enforce")
+    t = f.want(200, "POST", "/migration/targets/db/advance", {"to": "done"}).json()
+    equal("done", (t["state"], [h["to"] for h in t["history"]]), ("done", ["pilot", "observed", "enforced", "done"]))
+    equal("complete", f.want(200, "PUT", "/migration/deployment", {"phase": 5}).json()["phase"], 5)
+    a.report("observe")
+    if not until(lambda: f.want(200, "GET", "/migration/targets/db").json()["state"] == "observed"):
+        fail("the ledger of the promoted one does not follow its gateways")
+    t = f.want(200, "POST", "/migration/targets/db/withdraw", {"comment": "after the promotion"}).json()
+    equal("who does not know what is withdrawn", t["older_gateways"], ["gw-a", "gw-b"])
+    same(f, g)
+    return a, b
+
+
+def older_layout(c):
+    """Its store becomes one that an earlier version left."""
+    equal("status", c.stop(), 0)
+    with sqlite3.connect(os.path.join(c.dir, "store.db")) as db:
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+
+
+def upgrade(f, g, a, b):
+    step("a rolling upgrade of the promoted one, its follower and the gateways: nobody needs a snapshot but for the schema")
+    seq = f.seq()
+    for x in (a, b):
+        x.until(seq)
+    before = f.want(200, "GET", "/replication").json()["epoch"]
+    older_layout(f)
+    f.start("--mode", "primary", "--heartbeat", "1")
+    older_layout(g)
+    g.start("--mode", "follower", "--source", f"127.0.0.1:{f.repl}", "--heartbeat", "1")
+    for c in (f, g):
+        if not os.path.exists(os.path.join(c.dir, "store.db.schema-1")):
+            fail(f"{c.name} kept no copy of the former layout")
+    equal("epoch", f.want(200, "GET", "/replication").json()["epoch"], before)
+    a, b = a.again(f), b.again(g)
+    for x in (a, b):
+        equal(f"{x.name} goes on", (x.position["mode"], x.position["from"]), ("resume", x.stand["seq"] + 1))
+    f.want(200, "PATCH", "/peers/bob", {"keepalive_s": 44}, headers={"If-Match": "*"})
+    same(f, g)
+    if re.search(r"^sluice_control_source_snapshots_total.* [1-9]", g.want(200, "GET", "/metrics").data.decode(), re.M):
+        fail("the follower took a snapshot")
+    for x in (a, b):
+        x.until(f.seq())
+        equal(f"{x.name} has what came since", (x.has["peer", "bob"]["keepalive_s"], "withdrawn" in x.has["target", "db"]), (44, False))
+    a, b = a.again(f, (1, 2), want="snapshot", why="schema"), b.again(g, (1, 2), want="snapshot", why="schema")
+    for x in (a, b):
+        equal(f"{x.name} is updated", (x.position["schema"], x.position["mode"], x.position["reason"]), (2, "snapshot", "schema"))
+        x.until(f.seq())
+        equal(f"what {x.name} knows now", x.has["target", "db"].get("withdrawn"), True)
+        x.report("observe")
+    if not until(lambda: "older_gateways" not in f.want(200, "GET", "/migration/targets/db").json()):
+        fail(f"somebody is still older: {f.want(200, 'GET', '/replication').data}")
+    equal("all applied", f.want(200, "GET", f"/wait?seq={f.seq()}&gateways=all&timeout=5").json()["all"], True)
     return a, b
 
 
@@ -272,9 +377,11 @@ def main():
         by_token(p, f)
         reads_and_writes(p, f, g)
         streams = gateways(p, g)
-        for s in streams:
-            s.sock.close()
+        history = ledger(p, *streams)
         without_primary(p, f, g)
+        streams = ledger_after(f, g, *streams, history)
+        for s in upgrade(f, g, *streams):
+            s.sock.close()
         former_primary(p, f, g)
         for c in (f, g):
             equal("status", c.stop(), 0)
