@@ -453,6 +453,8 @@ open_repl(struct run *r, struct sl_error *e)
 {
 	struct sl_publisher_conf p = {.base = r->base,
 				      .store = r->read,
+				      .writer = r->writer,
+				      .writer_store = r->writer_store,
 				      .url = r->o->public_url,
 				      .heartbeat_s = r->o->heartbeat_s,
 				      .rewound = on_rewound,

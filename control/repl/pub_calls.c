@@ -97,42 +97,6 @@ read_ask(const struct sl_rpc_repl_subscribe *q, struct pub_ask *a, struct sl_err
 	return 0;
 }
 
-static bool
-is_within(uint64_t then_ns, uint64_t now_ns, uint64_t seconds)
-{
-	return then_ns && now_ns - then_ns < seconds * SL_NS_PER_S;
-}
-
-/** A subscriber has what we lost: a new epoch says so to everybody. One that says so again and
- * again has lost its mind, or wants all others to be busy. */
-static int
-begin_epoch(struct sl_publisher *p, const struct pub_ask *a, const char *reason, struct sl_error *e)
-{
-	struct pub_row *row = pub_row_get(p, a->node, "");
-	uint64_t now = sl_clock_mono_ns(), was = p->seq;
-	int rc;
-
-	if (is_within(p->rewind_mono_ns, now, PUB_REWIND_S) ||
-	    (row && is_within(row->rewind_mono_ns, now, PUB_REWIND_NODE_S))) {
-		sl_fail(e, -EBUSY, "rewind_limit", "/seq",
-			"%s is ahead of the log again, so soon after a new epoch", a->node);
-		sl_hint(e, "it tries again by itself");
-		return -EBUSY;
-	}
-	rc = sl_store_new_epoch(p->conf.store, reason, e);
-	if (rc)
-		return rc;
-	p->rewind_mono_ns = now;
-	if (row)
-		row->rewind_mono_ns = now;
-	sl_log(SL_LOG_WARN, "repl",
-	       "%s had seq %llu, the log ends at %llu (%s): a new epoch begins", a->node,
-	       (unsigned long long)a->seq, (unsigned long long)was, reason);
-	if (p->conf.rewound)
-		p->conf.rewound(p->conf.ctx, a->node, a->seq, was);
-	return sl_publisher_reload(p, e);
-}
-
 static json_t *
 subscribed(const struct sl_publisher *p, const struct pub_stream *s, const struct pub_ask *a,
 	   enum pub_mode mode, const char *reason)
@@ -189,13 +153,9 @@ h_subscribe(void *user, const struct sl_rpc_caller *caller, const void *params, 
 	mode = pub_decide(p, &a, &reason);
 	if (mode == PUB_REWOUND && a.seq > p->seq && a.seq <= sl_store_head(p->conf.store))
 		return busy(e);
-	if (mode == PUB_REWOUND) {
-		rc = begin_epoch(p, &a, reason, e);
-		if (rc == 0 && p->loading)
-			rc = busy(e);
-		if (rc)
-			return rc;
-	}
+	if (mode == PUB_REWOUND)
+		return pub_rewind_begin(p, &a, reason, e);
+	reason = pub_rewind_reason(p, a.node, reason);
 	if (mode != PUB_BEHIND) {
 		s = pub_stream_new(p, caller, a.node, a.all);
 		if (!s)

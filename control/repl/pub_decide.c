@@ -20,7 +20,8 @@ static enum pub_mode
 beyond(const struct sl_publisher *p, const char **reason, const char *what)
 {
 	*reason = what;
-	return sl_store_role(p->conf.store) == SL_STORE_PRIMARY ? PUB_REWOUND : PUB_BEHIND;
+	return p->conf.writer && sl_store_role(p->conf.store) == SL_STORE_PRIMARY ? PUB_REWOUND
+										  : PUB_BEHIND;
 }
 
 static enum pub_mode

@@ -129,6 +129,18 @@ struct pub_row {
 	uint64_t rewind_mono_ns;   /* an epoch began because of it */
 };
 
+/** A new epoch, because of a subscriber that has what we lost. */
+struct pub_rewind {
+	struct sl_task task;
+	struct sl_store *store; /* the writer's */
+	char node[SL_BOUND_NAME];
+	const char *reason; /* of the node's next snapshot; NULL: it has it, or there was none */
+	uint64_t its_seq, our_seq;
+	bool running; /* the writer has it, rc and e too: */
+	int rc;
+	struct sl_error e;
+};
+
 struct sl_publisher {
 	struct sl_publisher_conf conf;
 	struct sl_replica *replica;
@@ -148,6 +160,7 @@ struct sl_publisher {
 	TAILQ_HEAD(, pub_past) past; /* rows for those who were away, and what is freed of them */
 	unsigned n_streams, n_snapshots;
 	uint64_t next_name, next_turn, rewind_mono_ns;
+	struct pub_rewind rewind;
 	struct sl_rate *asks; /* how often a node subscribes */
 	struct pub_row *rows;
 	unsigned n_rows;
@@ -357,6 +370,17 @@ struct pub_ask {
 enum pub_mode { PUB_RESUME, PUB_SNAP, PUB_BEHIND, PUB_REWOUND };
 /** @param[out] reason of a snapshot; static text or `why` */
 enum pub_mode pub_decide(struct sl_publisher *p, const struct pub_ask *a, const char **reason);
+
+/* --- a subscriber ahead of us (pub_rewind.c) ---------------------------------------------------
+ */
+
+/** Have a new epoch begun, unless one is on its way, or began too short a time ago.
+ * @return -EBUSY busy, rewind_limit */
+int pub_rewind_begin(struct sl_publisher *p, const struct pub_ask *a, const char *reason,
+		     struct sl_error *e);
+/** Why a node gets a snapshot of a later epoch: the first one after an epoch that began because of
+ * it has its own reason. */
+const char *pub_rewind_reason(struct sl_publisher *p, const char *node, const char *reason);
 
 /** Somebody has work: pump. */
 void pub_wake(struct sl_publisher *p);

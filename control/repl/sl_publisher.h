@@ -12,6 +12,7 @@
 #include "sl_repl.h"
 #include "sl_rpc.h"
 #include "sl_store.h"
+#include "sl_tasks.h"
 
 struct sl_publisher;
 
@@ -25,6 +26,9 @@ struct sl_publisher_conf {
 	struct sl_repl_schemas schemas; /* that are sent, the newest and the one before at most;
 					   zero: those of this program */
 	const char *url;		/* of our API, told while we are the primary; NULL: not */
+	/** A primary's thread that changes the store, and its handle; NULL: a follower's */
+	struct sl_tasks *writer;
+	struct sl_store *writer_store;
 	/** A subscriber ahead of us in our own epoch: a new epoch was made. */
 	void (*rewound)(void *ctx, const char *node, uint64_t its_seq, uint64_t our_seq);
 	/** Register, stats, log push, acks as they come in: `node` is who it is about
@@ -37,6 +41,7 @@ struct sl_publisher_conf {
 
 /** Loads the replica. @return NULL with an error */
 struct sl_publisher *sl_publisher_new(const struct sl_publisher_conf *c, struct sl_error *e);
+/** After the writer has ended. */
 void sl_publisher_free(struct sl_publisher *p);
 /** Bind repl.*, gateway.register, stats.report and log.push of control.json. */
 int sl_publisher_bind(struct sl_publisher *p, struct sl_rpc *rpc);

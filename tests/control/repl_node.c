@@ -362,6 +362,10 @@ serve(int argc, char **argv)
 	n.writer->step_ctx = &n;
 	c.base = n.base;
 	c.store = n.store;
+	c.writer = sl_tasks_new(n.base, "writer", &e);
+	c.writer_store = sl_store_open(argv[2], SL_STORE_WRITE, &e);
+	if (!c.writer || !c.writer_store)
+		return die(&e, "writer");
 	c.ctx = &n;
 	c.heartbeat_s = getenv("HEARTBEAT_S") ? (unsigned)atoi(getenv("HEARTBEAT_S")) : 2;
 	n.pub = sl_publisher_new(&c, &e);
@@ -377,10 +381,12 @@ serve(int argc, char **argv)
 	lines_stop();
 	if (n.probe)
 		event_free(n.probe);
+	sl_tasks_free(c.writer);
 	sl_follower_free(n.follower);
 	sl_rpc_server_free(n.server);
 	sl_publisher_free(n.pub);
 	sl_rpc_free(n.rpc);
+	sl_store_close(c.writer_store);
 	sl_store_close(n.store);
 	sl_store_close(n.writer);
 	sl_tls_free(n.tls);

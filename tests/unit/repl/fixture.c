@@ -114,10 +114,16 @@ node_start(struct node *n)
 
 	n->store = sl_store_open(n->path, SL_STORE_WRITE, &e);
 	n->writer = sl_store_open(n->path, SL_STORE_WRITE, &e);
+	n->tasks_store = sl_store_open(n->path, SL_STORE_WRITE, &e);
+	n->tasks = sl_tasks_new(n->base, "writer", &e);
 	assert_non_null(n->store);
 	assert_non_null(n->writer);
+	assert_non_null(n->tasks_store);
+	assert_non_null(n->tasks);
 	n->conf.base = n->base;
 	n->conf.store = n->store;
+	n->conf.writer = n->tasks;
+	n->conf.writer_store = n->tasks_store;
 	n->conf.rewound = on_rewound;
 	n->conf.upstream = on_upstream;
 	n->conf.ctx = n;
@@ -136,9 +142,11 @@ node_stop(struct node *n)
 {
 	sl_follower_free(n->follower);
 	n->follower = NULL;
+	sl_tasks_free(n->tasks);
 	sl_rpc_server_free(n->server);
 	sl_publisher_free(n->pub);
 	sl_rpc_free(n->rpc);
+	sl_store_close(n->tasks_store);
 	sl_store_close(n->store);
 	sl_store_close(n->writer);
 }

@@ -17,6 +17,8 @@ struct node {
 	char dir[64], path[96];
 	struct sl_store *store;	 /* the publisher's */
 	struct sl_store *writer; /* a follower's, or another process */
+	struct sl_tasks *tasks;	 /* begins epochs */
+	struct sl_store *tasks_store;
 	struct sl_rpc *rpc;
 	struct sl_rpc_server *server;
 	struct sl_publisher *pub;
