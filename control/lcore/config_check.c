@@ -14,9 +14,9 @@
 #include "sl_schema.h"
 #include "sl_json.h"
 
-static int
-fail_at(const struct sl_config *c, const struct sl_config_call *call, struct sl_error *e,
-	const struct sl_error *inner)
+int
+sl_config_call_fail(const struct sl_config *c, const struct sl_config_call *call,
+		    struct sl_error *e, const struct sl_error *inner)
 {
 	sl_config_fail(c, sl_config_line_of(call, inner->path), e, inner->err, inner->reason,
 		       inner->path, "%.240s", inner->message);
@@ -47,7 +47,7 @@ check_params(const struct sl_config *c, struct sl_error *e)
 		sl_schema_free(arena);
 		free(decoded);
 		if (rc)
-			return decoded ? fail_at(c, call, e, &inner) : rc;
+			return decoded ? sl_config_call_fail(c, call, e, &inner) : rc;
 	}
 	return 0;
 }
@@ -231,7 +231,7 @@ check_key_files(const struct sl_config *c, struct sl_error *e)
 		rc = sl_key_file_read(file, path, &key, &inner);
 		sl_wipe(&key, sizeof(key));
 		if (rc)
-			return fail_at(c, call, e, &inner);
+			return sl_config_call_fail(c, call, e, &inner);
 	}
 	return 0;
 }
@@ -445,6 +445,7 @@ sl_config_check(const struct sl_config *c, struct sl_error *e)
 	int rc = check_ports(c, e);
 
 	rc = rc ? rc : check_params(c, e);
+	rc = rc ? rc : sl_config_check_values(c, e);
 	rc = rc ? rc : check_interfaces(c, e);
 	rc = rc ? rc : check_peers(c, e);
 	rc = rc ? rc : check_references(c, e);

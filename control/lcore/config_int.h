@@ -66,11 +66,18 @@ json_t *sl_config_to_json(struct sl_config_call *call, const config_setting_t *s
 unsigned sl_config_line_of(const struct sl_config_call *call, const char *path);
 void sl_config_call_clear(struct sl_config_call *call);
 
+/** "FILE:LINE: text" of what a check of one call's parameters found. @return its errno */
+int sl_config_call_fail(const struct sl_config *c, const struct sl_config_call *call,
+			struct sl_error *e, const struct sl_error *inner);
+/** config_value.c: what the gateway would refuse of single values. */
+int sl_config_check_values(const struct sl_config *c, struct sl_error *e);
+
 /** "FILE:LINE: POLICY FILE: POINTER: text" of what is wrong in the policy's document. */
 int sl_config_policy_fail(const struct sl_config *c, struct sl_error *e,
 			  const struct sl_error *inner);
 
-/** Conflicts inside the file, before anything starts: names, listen ports, prefixes, key files. */
+/** What is wrong with the file, before anything starts: values, and conflicts of names, listen
+ * ports, prefixes, key files. */
 int sl_config_check(const struct sl_config *c, struct sl_error *e);
 
 #endif

@@ -256,14 +256,25 @@ int gw_cmd_room(struct sl_gw *gw, unsigned n, struct sl_error *e);
 /** Queue a command for hs behind the publication. */
 void gw_cmd_add(struct sl_gw *gw, struct sl_hs_cmd *cmd);
 
-/* --- gw_prefix.c: lists of prefixes and checks ------------------------------------------------ */
+/* --- gw_value.c: what can be told of a value alone; 0 or a negative errno with `e` -------------
+ */
 
-int gw_prefix_cmp(const void *a, const void *b);
 /** Family and length are right and no host bit is set. @param what names it in `reason`_... */
 int gw_prefix_check(const struct sl_prefix *p, const char *what, const char *path,
 		    struct sl_error *e);
 /** Unicast address that an interface or endpoint may have. */
 bool gw_ip_unicast(const struct sl_ip *ip);
+/** Addresses of one interface: limit_addresses, address_invalid, address_in_use. */
+int gw_addresses_check(const struct sl_prefix *a, unsigned n, struct sl_error *e);
+int gw_peer_name_check(const char *name, struct sl_error *e);
+int gw_public_key_check(const struct sl_pubkey *key, struct sl_error *e);
+/** The errors of a next hop that no connected network has, and of one that is our own. */
+int gw_via_unreachable(const struct sl_ip *via, struct sl_error *e);
+int gw_via_own(const struct sl_ip *via, struct sl_error *e);
+
+/* --- gw_prefix.c: lists of prefixes ----------------------------------------------------------- */
+
+int gw_prefix_cmp(const void *a, const void *b);
 /** Sorted copy without duplicates; n 0 gives NULL. @return 0 or -ENOMEM */
 int gw_prefix_sorted(const struct sl_prefix *p, unsigned n, struct sl_prefix **out,
 		     unsigned *n_out);

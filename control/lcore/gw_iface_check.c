@@ -62,31 +62,6 @@ check_scalars(const struct sl_gw_iface_spec *s, struct sl_error *e)
 	return 0;
 }
 
-static int
-check_addresses(const struct sl_prefix *a, unsigned n, struct sl_error *e)
-{
-	char path[40], text[SL_PREFIX_STR];
-	unsigned i, k;
-
-	if (n > SL_IFACE_ADDRS)
-		return sl_fail(e, -ENOSPC, "limit_addresses", "/addresses",
-			       "%u addresses, at most %u are possible", n, SL_IFACE_ADDRS);
-	for (i = 0; i < n; i++) {
-		snprintf(path, sizeof(path), "/addresses/%u", i);
-		if (!gw_ip_unicast(&a[i].ip) || a[i].len > sl_ip_bytes(&a[i].ip) * 8)
-			return sl_fail(e, -EINVAL, "address_invalid", path,
-				       "%s is not an address that an interface may have",
-				       sl_prefix_str(&a[i], text));
-		for (k = 0; k < i; k++) {
-			if (sl_ip_equal(&a[i].ip, &a[k].ip))
-				return sl_fail(e, -EEXIST, "address_in_use", path,
-					       "%s stands twice in the list",
-					       sl_prefix_str(&a[i], text));
-		}
-	}
-	return 0;
-}
-
 /* --- D35: what comes from inside ----------------------------------------------------------------
  */
 
@@ -272,7 +247,7 @@ gw_iface_check(struct sl_gw *gw, const struct sl_gw_iface_spec *s, struct gw_ifa
 	if (rc == 0)
 		rc = check_scalars(s, e);
 	if (rc == 0 && s->fields & SL_IF_ADDRESSES)
-		rc = check_addresses(s->addresses, s->n_addresses, e);
+		rc = gw_addresses_check(s->addresses, s->n_addresses, e);
 	if (rc == 0 && s->fields & SL_IF_INSIDE)
 		rc = check_inside(gw, f, s, &att, e);
 	else if (f != NULL && f->inside_att != GW_ATT_NONE)

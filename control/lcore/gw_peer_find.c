@@ -134,22 +134,11 @@ static int
 check_name(struct sl_gw *gw, const struct gw_iface *f, const struct gw_peer *p, const char *name,
 	   struct sl_error *e)
 {
-	size_t i, n = name != NULL ? strlen(name) : 0;
-	bool ok = n >= 1 && n <= GW_PEER_NAME_MAX;
-	struct sl_pubkey key;
 	struct gw_peer *other;
+	int rc = gw_peer_name_check(name, e);
 
-	for (i = 0; ok && i < n; i++)
-		ok = name[i] > ' ' && name[i] < 0x7f && strchr("\"'\\", name[i]) == NULL;
-	if (!ok || sl_key_from_base64(name, key.b) == 0) {
-		sl_fail(e, -EINVAL, "name_invalid", "/name", "\"%.64s\" cannot name a peer",
-			name != NULL ? name : "");
-		sl_hint(e,
-			"use 1 to %d visible ASCII characters without quotes and backslash, not "
-			"a key",
-			GW_PEER_NAME_MAX);
-		return -EINVAL;
-	}
+	if (rc != 0)
+		return rc;
 	other = gw_peer_by_name(gw, f, name);
 	if (other != NULL && other != p)
 		return sl_fail(e, -EEXIST, "name_in_use", "/name",
@@ -182,9 +171,10 @@ static int
 check_new(struct sl_gw *gw, const struct gw_iface *f, const struct sl_gw_peer_spec *s,
 	  struct sl_error *e)
 {
-	if (sl_ct_is_zero(s->public_key.b, SL_KEY_LEN))
-		return sl_fail(e, -EINVAL, "key_invalid", "/public_key",
-			       "the public key is missing or zero");
+	int rc = gw_public_key_check(&s->public_key, e);
+
+	if (rc != 0)
+		return rc;
 	if (f->key_source != SL_KEY_NONE &&
 	    memcmp(f->public_key.b, s->public_key.b, SL_KEY_LEN) == 0)
 		return sl_fail(e, -EINVAL, "peer_is_self", "/public_key",

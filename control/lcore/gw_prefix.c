@@ -14,37 +14,6 @@ gw_prefix_cmp(const void *a, const void *b)
 }
 
 int
-gw_prefix_check(const struct sl_prefix *p, const char *what, const char *path, struct sl_error *e)
-{
-	struct sl_prefix masked = *p;
-	char text[SL_PREFIX_STR], right[SL_PREFIX_STR], reason[40];
-
-	if (sl_ip_bytes(&p->ip) == 0 || p->len > sl_ip_bytes(&p->ip) * 8) {
-		snprintf(reason, sizeof(reason), "%s_invalid", what);
-		return sl_fail(e, -EINVAL, reason, path, "not a prefix");
-	}
-	if (!sl_prefix_mask(&masked))
-		return 0;
-	snprintf(reason, sizeof(reason), "%s_host_bits", what);
-	sl_fail(e, -EINVAL, reason, path, "%s has address bits set behind its length",
-		sl_prefix_str(p, text));
-	sl_hint(e, "did you mean %s?", sl_prefix_str(&masked, right));
-	return -EINVAL;
-}
-
-bool
-gw_ip_unicast(const struct sl_ip *ip)
-{
-	static const uint8_t zero[16];
-
-	if (ip->family == 4)
-		return ip->b[0] != 0 && ip->b[0] < 224;
-	if (ip->family == 6)
-		return ip->b[0] != 0xff && memcmp(ip->b, zero, 16) != 0;
-	return false;
-}
-
-int
 gw_prefix_sorted(const struct sl_prefix *p, unsigned n, struct sl_prefix **out, unsigned *n_out)
 {
 	unsigned i, k = 0;

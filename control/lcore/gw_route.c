@@ -328,12 +328,12 @@ resolve_via(struct sl_gw *gw, const struct sl_gw_route_spec *s, const struct gw_
 	}
 	if (n == 1)
 		return 0;
-	sl_fail(e, n == 0 ? -ENETUNREACH : -EINVAL, n == 0 ? "via_unreachable" : "via_ambiguous",
-		"/via",
-		n == 0 ? "%s is in no connected network" : "%s is in several connected networks",
+	if (n == 0)
+		return gw_via_unreachable(&s->via, e);
+	sl_fail(e, -EINVAL, "via_ambiguous", "/via", "%s is in several connected networks",
 		sl_ip_str(&s->via, text));
 	sl_hint(e, "name the port (and VLAN) through which it is reached");
-	return n == 0 ? -ENETUNREACH : -EINVAL;
+	return -EINVAL;
 }
 
 static int
@@ -348,8 +348,7 @@ check_via(struct sl_gw *gw, const struct sl_gw_route_spec *s, const struct gw_if
 	if (*a == NULL && resolve_via(gw, s, f, a, e) != 0)
 		return -EINVAL;
 	if (gw_att_owns(*a, &s->via))
-		return sl_fail(e, -EINVAL, "via_own", "/via", "%s is the gateway's own address",
-			       sl_ip_str(&s->via, text));
+		return gw_via_own(&s->via, e);
 	return 0;
 }
 

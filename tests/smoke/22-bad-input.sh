@@ -87,6 +87,18 @@ second="{ name = \"${LAB_ID}b\"; listen_port = 51820; key_store = \"memory\"; in
 checked "the same listen port twice" "/^peers = /,/^\}/ s|^\}\$|}, $second|" 'listen_port 51820.*line' 'its own UDP port'
 checked "port 443" 's/listen_port = 51820/listen_port = 443/' 'bad.conf:[0-9]+: .*443' '51820|another'
 
+step "values that no gateway takes: told before one is stopped for them"
+route() { echo "s|^authz = |routes = ( { prefix = \"$1\"; via = \"$2\"; } );\\nauthz = |"; }
+checked "a name that no peer may have" 's/name = "alice"/name = "al ice"/' 'bad.conf:[0-9]+: .*al ice' 'visible ASCII'
+checked "a key of zeroes" "s|$(key alice)|AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=|" 'bad.conf:[0-9]+: .*zero' '.'
+checked "bits behind AllowedIPs" 's|10.7.0.2/32|10.7.0.2/24|' 'bad.conf:[0-9]+: 10.7.0.2/24' 'did you mean 10.7.0.0/24'
+checked "an address of no interface" 's|"10.7.0.1/16"|"224.0.0.1/16"|' 'bad.conf:[0-9]+: 224.0.0.1/16' '.'
+checked "an address twice" 's|"10.7.0.1/16"|"10.7.0.1/16", "10.7.0.1/16"|' 'bad.conf:[0-9]+: 10.7.0.1/16 stands twice' '.'
+checked "bits behind an inside prefix" 's|port = "lan"; \}|port = "lan"; prefixes = [ "10.20.0.1/24" ]; }|' 'bad.conf:[0-9]+: 10.20.0.1/24' 'did you mean 10.20.0.0/24'
+checked "bits behind a route" "$(route 10.9.0.1/16 10.20.0.9)" 'bad.conf:[0-9]+: 10.9.0.1/16' 'did you mean 10.9.0.0/16'
+checked "a next hop in no network" "$(route 10.9.0.0/16 172.16.0.9)" 'bad.conf:[0-9]+: 172.16.0.9' 'name the port'
+checked "the gateway as its next hop" "$(route 10.9.0.0/16 10.20.0.1)" 'bad.conf:[0-9]+: 10.20.0.1 is the gateway' '.'
+
 step "what the machine lacks"
 bad "missing device" 's/iface=lan0/iface=nolan0/' 'bad.conf:9: /ports/1/device: .*nolan0' 'ip link|name'
 bad "unknown driver" 's/net_af_packet1/net_af_paket1/' 'bad.conf:9: /ports/1/device: .*net_af_paket1' '.'

@@ -295,8 +295,9 @@ apply(const char *content)
 	int rc;
 
 	put(conf, content);
-	if (sl_config_load(conf, &c, &r.e))
-		fail_msg("%s", r.e.message);
+	rc = sl_config_load(conf, &c, &r.e);
+	if (rc)
+		return rc;
 	rc = sl_config_apply(c, r.fx.gw, r.rpc, &r.e);
 	sl_config_free(c);
 	return rc;
@@ -349,6 +350,9 @@ static void
 test_apply_errors(void **state)
 {
 	/* a message of the gateway names its line as those of the file do */
+	apply_fails(PORTS "neighbours = ( { port = \"lan\"; ip = \"10.20.0.77\";\n"
+			  "mac = \"ff:ff:ff:ff:ff:ff\"; } );\n",
+		    3, "mac_invalid");
 	apply_fails(PORTS "interfaces = ( { name = \"wg0\";\n"
 			  "peers = ( { public_key = \"" ALICE "\";\n"
 			  "allowed_ips = [ \"10.7.0.2/32\",\n"
