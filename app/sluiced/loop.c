@@ -66,7 +66,8 @@ on_hup(evutil_socket_t sig, short what, void *arg)
 
 	(void)sig;
 	(void)what;
-	sl_log(SL_LOG_NOTICE, "audit", "SIGHUP: audit files are opened again%s",
+	sl_log(SL_LOG_NOTICE, "audit",
+	       "SIGHUP: audit files are opened again%s; the configuration is read at a start alone",
 	       l->remote || l->ctl.cp ? ", certificates and tokens read again" : "");
 	sl_drain_reopen(l->a->drain);
 	if (l->remote)
