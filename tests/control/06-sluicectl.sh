@@ -204,6 +204,9 @@ ctl policy validate "$DIR/bom.json"
 ctl policy replay "$DIR/bom.json"; has 'newly_denied'
 ctl_fails 1 'p.csv:1: ' policy replay "$DIR/p.csv"
 ctl policy test
+ctl policy suggest; has '^rules'; grep -q candidate <<<"$OUT" && fail "the document among the suggestions: $OUT"
+ctl policy suggest db --candidate; equal "the candidate's targets" "$(jq -c .targets <<<"$OUT")" '{"db":{"addresses":["10.20.0.10/32"]}}'
+ctl -j policy suggest; equal "rules" "$(jq -c '.rules' <<<"$OUT")" '[]'
 echo '{"version": 2, "roles": {"staff": {"id": 1}}}' >"$DIR/p2.json"
 ctl policy put "$DIR/p2.json" --dry-run; has 'dry_run +true'
 ctl policy show; has '"?db"?'

@@ -76,7 +76,7 @@ const struct control_verb control_verbs[] = {
 	{"unused", "listUnusedPeers", {"days"}, NULL, "[DAYS]", "peers that nobody uses", false, NULL},
 	{"would-deny", "getWouldDeny", {"target"}, NULL, "[TARGET|PREFIX] [window-s=N]", "flows on any gateway that policy would deny", false, NULL},
 	{"policy replay", "replayPolicy", {0}, NULL, "FILE [target=NAME] [window-s=N]", "what a candidate would change for observed flows", false, replay_command},
-	{"policy suggest", "suggestPolicy", {"target"}, NULL, "[TARGET|PREFIX] [window-s=N] [min-flows=N]", "rules for observed flows that would be denied", false, NULL},
+	{"policy suggest", "suggestPolicy", {"target"}, NULL, "[TARGET|PREFIX] [window-s=N] [min-flows=N] [--candidate]", "rules for observed flows that would be denied; --candidate: the document", false, suggest_command},
 	{"migration status", "getMigration", {0}, NULL, "", "the move from the old VPN", false, migration_command},
 	{"migration show", "getMigrationTarget", {"name"}, NULL, "TARGET", "one target of it", false, NULL},
 	{"migration phase", "putMigrationDeployment", {"phase"}, NULL, "0|1|5 [major=A,B] [force=yes]", "enter a phase", false, NULL},

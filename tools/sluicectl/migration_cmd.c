@@ -109,6 +109,39 @@ withdraw_command(struct rest *r, int argc, char **argv, bool json, struct sl_err
 	return rc;
 }
 
+/** --candidate: the document with the suggestions alone, for replay and put. */
+int
+suggest_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e)
+{
+	static const struct control_verb v = {.words = "policy suggest", .args = {"target"}};
+	struct control_request q = {0};
+	struct rest_answer a = {0};
+	bool alone = false;
+	int n = 0, rc;
+
+	for (int i = 0; i < argc; i++) {
+		if (strcmp(argv[i], "--candidate") == 0)
+			alone = true;
+		else
+			argv[n++] = argv[i];
+	}
+	rc = control_parse(&q, op_find("suggestPolicy"), &v, n, argv, e)
+		     ? EXIT_USAGE
+		     : control_ask(r, &q, &a, e);
+	if (rc == 0 && (json || alone)) {
+		json_dumpf(alone ? json_object_get(a.json, "candidate") : a.json, stdout,
+			   JSON_INDENT(2));
+		putchar('\n');
+	} else if (rc == 0) {
+		json_object_del(a.json, "candidate");
+		json_object_del(a.json, "tests"); /* of the candidate */
+		control_show(&a);
+	}
+	rest_answer_free(&a);
+	control_request_free(&q);
+	return rc;
+}
+
 /** A policy document, with comments or without, as one line. @return NULL with an error */
 static char *
 policy_line(const char *path, struct sl_error *e)
