@@ -179,17 +179,18 @@ stat_of(const json_t *p, struct sl_peer_stat *out)
 	return out->peer != NULL && strlen(out->peer) <= 63 ? 0 : -EINVAL;
 }
 
-/** A gateway speaks of the peers that it serves: of others it would tell when they were there. */
-static bool
-is_its(struct sl_collector *c, const json_t *interfaces, const char *peer)
+/** A gateway speaks of the peers that it serves: of others it would tell when they were there.
+ * @return 1: it serves it, 0: it does not, -ENOENT: there is no such peer */
+static int
+serves(struct sl_collector *c, const json_t *interfaces, const char *peer)
 {
 	json_t *body = NULL, *v;
 	const char *iface;
-	bool found = false;
+	int found = 0;
 	size_t i;
 
 	if (sl_store_get(c->store, SL_KIND_PEER, peer, NULL, &body) != 0)
-		return false;
+		return -ENOENT;
 	iface = json_string_value(json_object_get(body, "interface"));
 	json_array_foreach ((json_t *)interfaces, i, v)
 		found |= iface != NULL && strcmp(json_string_value(v), iface) == 0;
@@ -207,7 +208,7 @@ keep_own(struct sl_collector *c, const char *node, struct sl_peer_stat *stat, un
 	(void)sl_store_get(c->store, SL_KIND_GATEWAY, node, NULL, &record);
 	interfaces = json_object_get(record, "interfaces");
 	for (unsigned i = 0; i < n; i++)
-		if (is_its(c, interfaces, stat[i].peer))
+		if (serves(c, interfaces, stat[i].peer) == 1)
 			stat[kept++] = stat[i];
 	json_decref(record);
 	if (kept < n)
@@ -294,6 +295,39 @@ seconds_of(const json_t *params, const char *name)
 	return text != NULL && sl_time_parse(text, &ns) == 0 ? (int64_t)(ns / 1000000000) : 0;
 }
 
+/** Flows of others' peers would speak for or against what those may do: they are nobody's. They
+ * stay, for rows have numbers, and what would be denied counts. */
+static void
+take_names_away(struct sl_collector *c, const char *node, json_t *rows)
+{
+	json_t *record = NULL, *interfaces, *o, *known, *foreign = json_object();
+	unsigned n = 0;
+	size_t i;
+
+	(void)sl_store_get(c->store, SL_KIND_GATEWAY, node, NULL, &record);
+	interfaces = json_object_get(record, "interfaces");
+	json_array_foreach (rows, i, o) {
+		const char *peer = json_string_value(json_object_get(o, "peer"));
+
+		if (peer == NULL || peer[0] == '\0')
+			continue;
+		known = json_object_get(foreign, peer);
+		if (known == NULL) {
+			known = json_boolean(serves(c, interfaces, peer) == 0);
+			json_object_set_new(foreign, peer, known);
+		}
+		if (!json_is_true(known))
+			continue;
+		json_object_set_new(o, "peer", json_string(""));
+		n++;
+	}
+	json_decref(foreign);
+	json_decref(record);
+	if (n > 0)
+		sl_log(SL_LOG_INFO, "flows", "%s tells %u times of peers that it does not serve",
+		       node, n);
+}
+
 static int
 log_push(struct sl_collector *c, const char *node, json_t *params, json_t **result,
 	 struct sl_error *e)
@@ -313,6 +347,7 @@ log_push(struct sl_collector *c, const char *node, json_t *params, json_t **resu
 
 	if (!json_is_array(p.rows))
 		return sl_fail(e, -EINVAL, "param_type", "/rows", "a list of rows");
+	take_names_away(c, node, p.rows);
 	rc = sl_flows_push(c->reports->flows, &p, sl_collector_now_s(), &acked, e);
 	if (rc != 0)
 		return rc;

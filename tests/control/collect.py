@@ -323,6 +323,18 @@ def metrics(c, gw):
         fail("no alarm about the clock of gw-a")
 
 
+def foreign(c):
+    step("flows of peers that a gateway does not serve are nobody's")
+    c.want(201, "POST", "/interfaces", {"name": "wg9"})
+    c.want(201, "POST", "/gateways", {"name": "gw-x", "interfaces": ["wg9"]})
+    x = Gateway(c, "gw-x", c.make_token("gateway", bound="gw-x"))
+    x.push([flow("alice", "10.7.0.2", "192.0.2.77", 4444)])
+    rows = [r for r in c.want(200, "GET", "/policy/would-deny").json()["rows"] if r["gateway"] == "gw-x"]
+    equal("whose", [(r["port"], r.get("peer", "")) for r in rows], [(4444, "")])
+    text = json.dumps(c.want(200, "POST", "/policy/suggest", {}).json()["rules"])
+    equal("nothing is suggested for alice", "4444" in text, False)
+
+
 def main():
     c = Control(Page())
     try:
@@ -333,6 +345,7 @@ def main():
         candidate = evidence(c, gw)
         migration(c, gw, candidate)
         metrics(c, gw)
+        foreign(c)
         step("what was collected is there after a restart")
         c.stop()
         c.start()
