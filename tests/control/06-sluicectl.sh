@@ -5,8 +5,8 @@
 # bad input, and where a private key must not be.
 . "$(dirname "$0")/../smoke/lib.sh"
 DIR=$(mktemp -d)
-PID=
-trap '[ -z "$PID" ] || kill "$PID" 2>/dev/null; wait; rm -rf "$DIR"' EXIT
+PID= EVIL=
+trap '[ -z "$PID" ] || kill "$PID" $EVIL 2>/dev/null; wait; rm -rf "$DIR"' EXIT
 CONTROL=$LAB_BUILD/app/control/sluice-control
 "$CONTROL" init --state-dir "$DIR/state" >"$DIR/init" || fail "init"
 (umask 077 && grep -o 'slt_[A-Za-z0-9_]*' "$DIR/init" | head -1 >"$DIR/token")
@@ -98,6 +98,24 @@ open(sys.argv[1], "wb").write(b"P5 %d %d 255\n" % (w * k, len(pix) * k) + bytes(
 zbarimg -q --raw --nodbus "$DIR/qr.pgm" >"$DIR/qr.conf" || fail "the QR code cannot be read"
 BOBKEY=$(sed -n 's/^PrivateKey = //p' "$DIR/qr.conf")
 ctl -j peer show bob; equal "key in the QR code" "$(jq -r .public_key <<<"$OUT")" "$(wg pubkey <<<"$BOBKEY")"
+
+step "a control plane in wrong hands puts no command into a client's file, which wg-quick would carry out as root"
+/usr/bin/python3 -c '
+import http.server, json
+class H(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        text = "[Interface]\nAddress = 10.7.1.9/32\nPostUp = touch /tmp/owned\n"
+        body = json.dumps({"peer": "eve", "configs": [{"gateway": "gw-a", "text": text}]}).encode()
+        self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers(); self.wfile.write(body)
+    def log_message(self, *a): pass
+s = http.server.HTTPServer(("127.0.0.1", 0), H)
+print(s.server_port, flush=True)
+s.serve_forever()' >"$DIR/evil" &
+EVIL=$!
+lab_wait 15 test -s "$DIR/evil" || fail "no server"
+SLUICE_CONTROL=http://127.0.0.1:$(cat "$DIR/evil") ctl_fails 1 'config_unsafe' peer config eve; has 'line 3 .*PostUp'
+kill $EVIL
+EVIL=
 
 step "suspend, resume, another key, removal, conflicts"
 ctl peer suspend alice; has 'enabled +false'

@@ -50,6 +50,10 @@ int control_help_about(int argc, char **argv);
 /** An answer for people: lists as tables, objects as lines. */
 void control_show(const struct rest_answer *a);
 
+/** Refuse a file for a client that holds more than keys, addresses and routes.
+ * @return 0; -EPERM config_unsafe */
+int conf_check(const char *text, struct sl_error *e);
+
 /* --- newpeer.c, import_cmd.c, migration_cmd.c, double_tunnel.c: commands that do more than ask
  * ---------------------------------- */
 

@@ -159,7 +159,9 @@ give_one(const struct newpeer *p, const json_t *config, bool several, struct sl_
 	char text[CONFIG_MAX], path[4096];
 	int rc = 0;
 
-	if (!template || !gateway || !complete(p, template, text)) {
+	if (template && conf_check(template, e))
+		return -EPERM;
+	if (!template || !gateway || strchr(gateway, '/') || !complete(p, template, text)) {
 		sl_fail(e, -EPROTO, "protocol", "", "the control plane sent no configuration");
 		return -EPROTO;
 	}
@@ -388,6 +390,19 @@ newpeer_command(struct rest *r, int argc, char **argv, bool json, struct sl_erro
 	return rc;
 }
 
+/** They go to a file, and wg-quick reads that. */
+static int
+check_files(const json_t *answer, struct sl_error *e)
+{
+	int rc = conf_check(sl_json_text(answer, "text"), e);
+	json_t *one;
+	size_t i;
+
+	json_array_foreach (json_object_get(answer, "configs"), i, one)
+		rc = rc ? rc : conf_check(sl_json_text(one, "text"), e);
+	return rc ? EXIT_FAILED : 0;
+}
+
 int
 peer_config_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e)
 {
@@ -402,6 +417,8 @@ peer_config_command(struct rest *r, int argc, char **argv, bool json, struct sl_
 			 : control_ask(r, &q, &a, e);
 
 	whole = sl_json_text(a.json, "text");
+	if (rc == 0)
+		rc = check_files(a.json, e);
 	if (rc == 0 && json) {
 		json_dumpf(a.json, stdout, JSON_INDENT(2));
 		putchar('\n');
