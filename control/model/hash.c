@@ -141,27 +141,31 @@ chained(const json_t *txn)
 }
 
 int
-sl_chain_next(char chain[SL_CHAIN_STR], const json_t *txn)
+sl_chain_next_text(char chain[SL_CHAIN_STR], const char *text, size_t len)
 {
 	crypto_generichash_state s;
 	struct sl_hash_sum was;
 	uint8_t h[SL_HASH_LEN];
-	json_t *o;
-	char *text;
-	size_t len = 0;
 
 	if (chain[0] != '\0' && sl_hash_parse(chain, &was) < 0)
-		return -EINVAL;
-	o = chained(txn);
-	text = o != NULL ? sl_canon(o, &len) : NULL;
-	json_decref(o);
-	if (text == NULL)
 		return -EINVAL;
 	crypto_generichash_init(&s, NULL, 0, SL_HASH_LEN);
 	feed(&s, chain, strlen(chain));
 	feed(&s, text, len);
 	crypto_generichash_final(&s, h, SL_HASH_LEN);
-	free(text);
 	hash_text(h, chain);
 	return 0;
+}
+
+int
+sl_chain_next(char chain[SL_CHAIN_STR], const json_t *txn)
+{
+	json_t *o = chained(txn);
+	size_t len = 0;
+	char *text = o != NULL ? sl_canon(o, &len) : NULL;
+	int rc = text != NULL ? sl_chain_next_text(chain, text, len) : -EINVAL;
+
+	json_decref(o);
+	free(text);
+	return rc;
 }

@@ -178,5 +178,7 @@ int sl_epoch_parse(const json_t *v, struct sl_epoch *out);
  * @return 0 or -EINVAL (no chain, no canonical form), then `chain` is as before
  */
 int sl_chain_next(char chain[SL_CHAIN_STR], const json_t *txn);
+/** The same from canonical text that holds no more than what counts. */
+int sl_chain_next_text(char chain[SL_CHAIN_STR], const char *text, size_t len);
 
 #endif

@@ -5,76 +5,13 @@
 
 #include "store_int.h"
 
+#define MANY 1000 /* objects */
+
 /** Was there anything to do? What came and went inside the transaction leaves no trace. */
-static bool
-is_change(const struct store_op *op)
+bool
+store_op_is_change(const struct store_op *op)
 {
 	return op->was != NULL || op->body != NULL;
-}
-
-static void
-was_scope(const struct store_op *op, char out[SL_OBJ_SCOPE])
-{
-	json_t *body = json_loads(op->was, 0, NULL);
-
-	if (body == NULL || sl_object_scope(op->kind, op->id, body, out) < 0)
-		out[0] = '\0';
-	json_decref(body);
-}
-
-static json_t *
-op_json(const struct store_op *op)
-{
-	char is[SL_OBJ_SCOPE] = "", was[SL_OBJ_SCOPE] = "";
-	json_t *o;
-
-	if (op->was != NULL)
-		was_scope(op, was);
-	if (op->body != NULL)
-		sl_object_scope(op->kind, op->id, op->body, is);
-	o = json_pack("{s:s, s:s, s:s, s:I, s:s}", "op", op->body != NULL ? "put" : "del", "kind",
-		      sl_kind_name(op->kind), "id", op->id, "rev", (json_int_t)op->rev, "scope",
-		      op->body != NULL ? is : was);
-	if (o != NULL && op->body != NULL)
-		json_object_set(o, "obj", op->body);
-	if (o != NULL && op->body != NULL && op->was != NULL && strcmp(is, was) != 0)
-		json_object_set_new(o, "was", json_string(was));
-	return o;
-}
-
-static json_t *
-all_ops(const struct sl_store_txn *t)
-{
-	json_t *ops = json_array();
-
-	for (size_t i = 0; ops != NULL && i < t->n_ops; i++) {
-		if (!is_change(&t->ops[i]))
-			continue;
-		if (json_array_append_new(ops, op_json(&t->ops[i])) < 0) {
-			json_decref(ops);
-			return NULL;
-		}
-	}
-	return ops;
-}
-
-static json_t *
-make_row(const struct sl_store_txn *t, json_t *ops)
-{
-	char ts[SL_TIME_STR];
-	json_t *row =
-		json_pack("{s:I, s:I, s:s, s:s, s:s, s:O}", "prev", (json_int_t)t->state.head,
-			  "seq", (json_int_t)t->state.head + 1, "ts", sl_time_str(t->wall_ns, ts),
-			  "actor", t->actor, "cause", t->cause, "ops", ops);
-	json_t *policy = NULL;
-
-	if (row == NULL || !t->policy)
-		return row;
-	sl_store_get(t->s, SL_KIND_POLICY, "policy", NULL, &policy);
-	if (policy != NULL)
-		json_object_set(row, "policy_version", json_object_get(policy, "version"));
-	json_decref(policy);
-	return row;
 }
 
 static int
@@ -91,7 +28,9 @@ bury(struct sl_store_txn *t, const struct store_op *op, struct sl_error *e)
 		return store_tombstone_put(t->s, &tomb, e);
 	}
 	if (op->body != NULL)
-		return store_tombstone_clear(t->s, op->kind, op->id, e);
+		return store_txn_may_have_died(t, op->kind)
+			       ? store_tombstone_clear(t->s, op->kind, op->id, e)
+			       : 0;
 	was = json_loads(op->was, 0, NULL);
 	leaves = store_tombstone_kind(op->kind, was);
 	json_decref(was);
@@ -101,22 +40,33 @@ bury(struct sl_store_txn *t, const struct store_op *op, struct sl_error *e)
 	return store_tombstone_put(t->s, &tomb, e);
 }
 
+/** The chain goes on over what it covers; the row says more. */
 static int
-write_row(struct sl_store_txn *t, json_t *ops, struct sl_error *e)
+append_row(struct sl_store_txn *t, struct sl_error *e)
 {
-	json_t *row = make_row(t, ops);
-	int rc = row != NULL ? sl_chain_next(t->state.chain, row) : -ENOMEM;
+	size_t covered_len = 0, len = 0;
+	char *covered = store_row_text(t, false, &covered_len);
+	char *text = covered != NULL ? store_row_text(t, true, &len) : NULL;
+	int rc = text != NULL ? sl_chain_next_text(t->state.chain, covered, covered_len) : -ENOMEM;
 
-	if (rc < 0) {
-		json_decref(row);
-		return store_no_memory(e);
-	}
-	t->state.head++;
-	rc = store_log_append(t->s, t->state.head, t->wall_ns, t->state.chain, row, e);
-	json_decref(row);
+	free(covered);
+	if (rc == 0)
+		rc = store_log_append(t->s, ++t->state.head, t->wall_ns, t->state.chain, text, len,
+				      e);
+	else
+		rc = store_no_memory(e);
+	free(text);
+	return rc;
+}
+
+static int
+write_row(struct sl_store_txn *t, struct sl_error *e)
+{
+	int rc = append_row(t, e);
+
 	store_step(t->s, "log");
 	for (size_t i = 0; rc == 0 && i < t->n_ops; i++)
-		if (is_change(&t->ops[i]))
+		if (store_op_is_change(&t->ops[i]))
 			rc = bury(t, &t->ops[i], e);
 	if (rc == 0)
 		rc = store_state_set(t->s, &t->state, e);
@@ -137,26 +87,22 @@ int
 sl_store_commit(struct sl_store_txn *t, uint64_t *seq, struct sl_error *e)
 {
 	struct sl_store *s = t->s;
-	json_t *ops = NULL;
 	int rc = sl_store_try(t, e);
 
-	if (rc == 0) {
-		ops = all_ops(t);
-		rc = ops != NULL ? 0 : store_no_memory(e);
-	}
-	if (rc == 0 && json_array_size(ops) > 0) {
-		rc = write_row(t, ops, e);
+	if (rc == 0 && sl_store_changes(t) > 0) {
+		rc = write_row(t, e);
 		if (rc == 0)
 			rc = store_do(s, ST_COMMIT, e);
 		store_step(s, "commit");
 	} else if (rc == 0) {
 		rc = store_do(s, ST_ROLLBACK, e);
 	}
-	json_decref(ops);
 	if (rc == 0 && seq != NULL)
 		*seq = t->state.head;
 	if (rc < 0)
 		store_do(s, ST_ROLLBACK, NULL);
+	if (t->n_ops > MANY) /* what it filled is not needed for the next one */
+		sqlite3_db_release_memory(s->db);
 	store_txn_free(t);
 	return rc;
 }
@@ -167,7 +113,7 @@ sl_store_changes(const struct sl_store_txn *t)
 	size_t n = 0;
 
 	for (size_t i = 0; i < t->n_ops; i++)
-		n += is_change(&t->ops[i]);
+		n += store_op_is_change(&t->ops[i]);
 	return n;
 }
 
@@ -179,7 +125,7 @@ diff(struct sl_store_txn *t, bool bodies)
 	for (size_t i = 0; out != NULL && i < t->n_ops; i++) {
 		const struct store_op *op = &t->ops[i];
 
-		if (!is_change(op))
+		if (!store_op_is_change(op))
 			continue;
 		o = json_pack("{s:s, s:s, s:s}", "op", op->body != NULL ? "put" : "del", "kind",
 			      sl_kind_name(op->kind), "id", op->id);

@@ -192,7 +192,8 @@ apply_row(struct sl_store *s, struct store_state *st, const json_t *txn, const j
 {
 	uint64_t seq = (uint64_t)json_integer_value(json_object_get(txn, "seq")), ts = 0;
 	json_t *ops = json_object_get(txn, "ops"), *op;
-	size_t i;
+	size_t i, len;
+	char *text;
 	int rc = json_is_array(ops) ? 0 : bad_row(e, "it has no ops");
 
 	json_array_foreach (ops, i, op) {
@@ -206,7 +207,10 @@ apply_row(struct sl_store *s, struct store_state *st, const json_t *txn, const j
 		return rc;
 	sl_time_parse(json_string_value(json_object_get(txn, "ts")) ?: "", &ts);
 	st->head = seq;
-	rc = store_log_append(s, seq, ts, st->chain, covered, e);
+	text = sl_canon(covered, &len);
+	rc = text != NULL ? store_log_append(s, seq, ts, st->chain, text, len, e)
+			  : store_no_memory(e);
+	free(text);
 	store_step(s, "log");
 	return rc == 0 ? store_state_set(s, st, e) : rc;
 }

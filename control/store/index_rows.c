@@ -38,6 +38,15 @@ is_me(const struct who *w, sqlite3_stmt *st, int kind_at)
 
 /* --- checks ----------------------------------------------------------------------------------- */
 
+int
+store_no_such(enum sl_kind k, const char *id, const char *path, struct sl_error *e)
+{
+	sl_fail(e, -EINVAL, "reference_unknown", path, "there is no %s \"%.100s\"", sl_kind_name(k),
+		id);
+	sl_hint(e, "make the %s first, or correct the name", sl_kind_name(k));
+	return -EINVAL;
+}
+
 static int
 check_ref(void *ctx, enum sl_kind to, const char *to_id, unsigned flags, const char *path)
 {
@@ -58,10 +67,7 @@ check_ref(void *ctx, enum sl_kind to, const char *to_id, unsigned flags, const c
 		return 0;
 	if (rc != SQLITE_DONE)
 		return store_sql_error(w->s->db, rc, "read", w->e);
-	sl_fail(w->e, -EINVAL, "reference_unknown", path, "there is no %s \"%.100s\"",
-		sl_kind_name(to), to_id);
-	sl_hint(w->e, "make the %s first, or correct the name", sl_kind_name(to));
-	return -EINVAL;
+	return store_no_such(to, to_id, path, w->e);
 }
 
 static int
@@ -213,6 +219,8 @@ store_index_put(struct sl_store *s, enum sl_kind k, const char *id, const json_t
 	struct who w = {s, k, id, e};
 	struct store_index_ops ops = {put_ref, put_unique, put_net, &w};
 
+	if (k == SL_KIND_RULE) /* there are many of them: store_rule_referrer() looks at them */
+		return 0;
 	return store_index_walk(k, id, body, &ops);
 }
 
@@ -220,9 +228,11 @@ int
 store_index_del(struct sl_store *s, enum sl_kind k, const char *id, struct sl_error *e)
 {
 	static const enum stmt of[] = {ST_REF_DEL, ST_UNIQUE_DEL, ST_NET_DEL};
+	/* a rule of a store from before has references, no more */
+	unsigned n = k == SL_KIND_RULE ? 1 : SL_ARRAY_SIZE(of);
 	int rc = 0;
 
-	for (unsigned i = 0; rc == 0 && i < SL_ARRAY_SIZE(of); i++) {
+	for (unsigned i = 0; rc == 0 && i < n; i++) {
 		sqlite3_stmt *st = store_stmt(s, of[i]);
 
 		if (st != NULL) {

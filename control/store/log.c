@@ -23,25 +23,19 @@ store_log_covered(const json_t *txn)
 
 int
 store_log_append(struct sl_store *s, uint64_t seq, uint64_t wall_ns, const char *chain,
-		 const json_t *covered, struct sl_error *e)
+		 const char *text, size_t len, struct sl_error *e)
 {
 	sqlite3_stmt *st = store_stmt(s, ST_LOG_PUT);
-	size_t len;
-	char *text;
 	int rc;
 
 	if (st == NULL)
 		return store_sql_error(s->db, sqlite3_errcode(s->db), "log", e);
-	text = sl_canon(covered, &len);
-	if (text == NULL)
-		return store_no_memory(e);
 	sqlite3_bind_int64(st, 1, (sqlite3_int64)seq);
 	sqlite3_bind_int64(st, 2, (sqlite3_int64)(wall_ns / 1000000000));
 	store_bind_text(st, 3, chain);
 	sqlite3_bind_text64(st, 4, text, len, SQLITE_STATIC, SQLITE_UTF8);
 	rc = store_run(s, st, e);
 	sqlite3_clear_bindings(st);
-	free(text);
 	return rc;
 }
 

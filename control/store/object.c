@@ -16,12 +16,13 @@ sum_less(struct sl_hash_sum *sum, enum sl_kind k, const char *id, const char *wa
 }
 
 static void
-sum_more(struct sl_hash_sum *sum, enum sl_kind k, const char *id, const char *text, size_t len)
+sum_more(struct sl_hash_sum *sum, enum sl_kind k, const char *id, const struct store_body *is)
 {
 	uint8_t h[SL_HASH_LEN];
 
-	sl_object_hash(k, id, text, len, h);
-	sl_hash_add(sum, h);
+	if (is->hash == NULL)
+		sl_object_hash(k, id, is->text, is->len, h);
+	sl_hash_add(sum, is->hash != NULL ? is->hash : h);
 }
 
 static int
@@ -52,7 +53,7 @@ store_object_put(struct sl_store *s, enum sl_kind k, const char *id, uint64_t re
 		rc = store_index_put(s, k, id, is->body, e);
 	if (rc == 0) {
 		sum_less(sum, k, id, was);
-		sum_more(sum, k, id, is->text, is->len);
+		sum_more(sum, k, id, is);
 	}
 	return rc;
 }

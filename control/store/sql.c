@@ -57,6 +57,7 @@ static const char *const texts[ST_N] = {
 			"VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
 	[ST_TOMB_DEL] = "DELETE FROM tombstone WHERE kind = ?1 AND id = ?2",
 	[ST_TOMB_GET] = "SELECT rev FROM tombstone WHERE kind = ?1 AND id = ?2",
+	[ST_TOMB_ANY] = "SELECT 1 FROM tombstone WHERE kind = ?1 LIMIT 1",
 	[ST_TOMB_TRIM_AGE] = "DELETE FROM tombstone WHERE wall_ns < ?1",
 	[ST_TOMB_TRIM_COUNT] = "DELETE FROM tombstone WHERE (kind, id) IN (SELECT kind, id FROM "
 			       "tombstone ORDER BY wall_ns LIMIT max(0, (SELECT count(*) FROM "

@@ -9,6 +9,9 @@
 
 #include "store_int.h"
 
+/* pages of a transaction of tens of thousands of objects stay in memory until its commit */
+#define WRITE_SETTINGS "PRAGMA journal_mode = WAL; PRAGMA cache_size = -32768"
+
 static uint64_t
 real_wall_ns(void *ctx)
 {
@@ -190,7 +193,7 @@ open_db(struct sl_store *s, struct sl_error *e)
 		return rc == 0 ? store_exec(s->db, "PRAGMA query_only = ON", e) : rc;
 	}
 	rc = store_migrate(s->db, s->path, store_steps, store_n_steps, e);
-	return rc == 0 ? store_exec(s->db, "PRAGMA journal_mode = WAL", e) : rc;
+	return rc == 0 ? store_exec(s->db, WRITE_SETTINGS, e) : rc;
 }
 
 struct sl_store *

@@ -48,6 +48,7 @@ enum stmt {
 	ST_TOMB_PUT,
 	ST_TOMB_DEL,
 	ST_TOMB_GET,
+	ST_TOMB_ANY,
 	ST_TOMB_TRIM_AGE,
 	ST_TOMB_TRIM_COUNT,
 	ST_MAPS,
@@ -153,8 +154,9 @@ uint64_t store_now(const struct sl_store *s);
 void store_step(struct sl_store *s, const char *at);
 /** The row without `chain` and without what a transport adds: what the chain covers. */
 json_t *store_log_covered(const json_t *txn);
+/** @param text canonical, of what store_log_covered() leaves */
 int store_log_append(struct sl_store *s, uint64_t seq, uint64_t wall_ns, const char *chain,
-		     const json_t *covered, struct sl_error *e);
+		     const char *text, size_t len, struct sl_error *e);
 
 /* --- objects and their indexes ---------------------------------------------------------------- */
 
@@ -194,6 +196,8 @@ struct store_body {
 	const json_t *body;
 	char *text;
 	size_t len;
+	const uint8_t *hash; /* NULL: not made yet */
+	bool frozen;	     /* nobody changes the body: a reference is enough */
 };
 int store_body_make(const json_t *body, struct store_body *out, struct sl_error *e);
 /** Write row and indexes; `sum` follows. @param was canonical text before, NULL: new */
@@ -236,6 +240,47 @@ int store_agent_zone(struct sl_store_txn *t, const struct sl_policy *p, struct s
 /** @return 0; pool_in_internal_zone: some of an agent's network would be internal */
 int store_agents_fit(struct sl_store *s, const struct sl_policy *p, struct sl_error *e);
 
+/* --- the policy (policy.c, split.c, policy_put.c) ----------------------------------------------
+ */
+
+/** Kinds of which a document consists, those that refer to others first. */
+#define STORE_POLICY_KINDS 4
+extern const enum sl_kind store_policy_kinds[STORE_POLICY_KINDS];
+
+/** An object of a document. */
+struct store_part {
+	enum sl_kind kind;
+	const char *id;
+	json_t *body;
+	char *text; /* canonical */
+	size_t len;
+	uint8_t hash[SL_HASH_LEN];
+};
+
+struct sl_store_split {
+	uint32_t was;		 /* the version that it was made for */
+	struct sl_policy *model; /* with each number chosen */
+	json_t *objects;	 /* in the order of `parts`, which point into them */
+	json_t *at;		 /* "KIND/ID" -> place in both */
+	struct store_part *parts;
+	size_t n;
+};
+/** @return NULL: the document has none */
+const struct store_part *store_split_part(const struct sl_store_split *s, enum sl_kind k,
+					  const char *id);
+int store_policy_parse(const json_t *doc, struct sl_policy **out, struct sl_error *e);
+/** As the document says, from its objects inside the transaction: parsed and checked.
+ * @return 0 with a model to free, NULL where there is none */
+int store_policy_model(struct sl_store *s, struct sl_policy **out, struct sl_error *e);
+uint32_t store_policy_version(struct sl_store *s);
+#define STORE_REF_PATH 80
+/** The first rule that names a role or target. Rules stand in no index: they are many, they come
+ * and go as documents, and these name nothing that they have not.
+ * @param[out] by its id; @param[out] path where in it. @return 1 found, 0 none, or negative errno
+ */
+int store_rule_referrer(struct sl_store *s, enum sl_kind k, const char *id, char by[SL_OBJ_ID],
+			char path[STORE_REF_PATH], struct sl_error *e);
+
 /* --- transactions (txn.c) --------------------------------------------------------------------- */
 
 struct store_op {
@@ -243,8 +288,11 @@ struct store_op {
 	char *id;
 	uint64_t was_rev, rev;
 	char *was;    /* canonical text before the transaction, NULL: it was not there */
-	json_t *body; /* NULL: deleted */
+	json_t *body; /* NULL: deleted; else with its canonical text: */
+	char *text;
+	size_t len;
 };
+bool store_op_is_change(const struct store_op *op);
 
 struct sl_store_txn {
 	struct sl_store *s;
@@ -265,14 +313,32 @@ struct sl_store_txn {
 	bool agents;		       /* what says where agents' networks lie may have changed */
 	bool nets;		       /* a peer or gateway was put */
 	bool confirms;		       /* a put of what is there is one */
+	struct {
+		bool asked, any;
+	} died[SL_KIND_N]; /* tombstones of a kind */
 };
 
-/** As the document says, from its objects inside the transaction: parsed and checked.
- * @return 0 with a model to free, NULL where there is none */
-int store_policy_model(struct sl_store *s, struct sl_policy **out, struct sl_error *e);
+/** The row that its commit adds to the log (row.c). @param scopes whom each op concerns: not
+ * covered by the chain. @return malloc'ed; NULL: no memory, or an actor or cause that is no text */
+char *store_row_text(const struct sl_store_txn *t, bool scopes, size_t *len);
+/** Are there tombstones of a kind? Not those that this commit makes. */
+bool store_txn_may_have_died(struct sl_store_txn *t, enum sl_kind k);
+
 /** As sl_store_put() of an object that was checked by itself. */
 int store_put_checked(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev,
 		      json_t *body, struct sl_error *e);
+/** Is a put of an object as it is one, for it confirms what an epoch before left? */
+bool store_txn_confirms(const struct sl_store_txn *t, enum sl_kind k, uint64_t rev);
+struct store_part;
+/** Put a part of a document, all of which was checked. @param rev of what is there, of which `was`
+ * is the text (taken over); 0 and NULL: nothing */
+int store_put_part(struct sl_store_txn *t, const struct store_part *p, uint64_t rev, char *was,
+		   struct sl_error *e);
+/** Delete a rule that is there, of which `was` is the text (taken over). */
+int store_del_rule(struct sl_store_txn *t, const char *id, uint64_t rev, char *was,
+		   struct sl_error *e);
+/** As sl_store_del() of something that no rule names. */
+int store_del_unnamed(struct sl_store_txn *t, enum sl_kind k, const char *id, struct sl_error *e);
 /**
  * Addresses of x must not be taken for internal ones.
  * @param from what networks of agents are given from, `n_from` (0: x is given otherwise); they are
@@ -288,5 +354,7 @@ int store_neighbours(struct sl_store *s, json_t **out, struct sl_error *e);
 int store_check(struct sl_store_txn *t, struct sl_error *e);
 void store_txn_free(struct sl_store_txn *t);
 int store_no_memory(struct sl_error *e);
+/** What an object refers to is not there. @return -EINVAL reference_unknown */
+int store_no_such(enum sl_kind k, const char *id, const char *path, struct sl_error *e);
 
 #endif

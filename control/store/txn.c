@@ -61,13 +61,22 @@ sl_store_begin(struct sl_store *s, const char *actor, const char *cause, struct 
 	return NULL;
 }
 
+static void
+drop_body(struct store_op *op)
+{
+	json_decref(op->body);
+	free(op->text);
+	op->body = NULL;
+	op->text = NULL;
+}
+
 void
 store_txn_free(struct sl_store_txn *t)
 {
 	for (size_t i = 0; i < t->n_ops; i++) {
 		free(t->ops[i].id);
 		free(t->ops[i].was);
-		json_decref(t->ops[i].body);
+		drop_body(&t->ops[i]);
 	}
 	free(t->ops);
 	json_decref(t->at);
@@ -121,11 +130,27 @@ add_op(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t was_rev,
 	return &t->ops[t->n_ops++];
 }
 
+bool
+store_txn_may_have_died(struct sl_store_txn *t, enum sl_kind k)
+{
+	sqlite3_stmt *st = t->died[k].asked ? NULL : store_stmt(t->s, ST_TOMB_ANY);
+
+	if (t->died[k].asked)
+		return t->died[k].any;
+	if (st == NULL)
+		return true;
+	store_bind_text(st, 1, sl_kind_name(k));
+	t->died[k].any = sqlite3_step(st) != SQLITE_DONE;
+	t->died[k].asked = true;
+	sqlite3_reset(st);
+	return t->died[k].any;
+}
+
 /** Grows over deletions and restores, so that an older copy never looks newer. */
 static uint64_t
 next_rev(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t was)
 {
-	uint64_t dead = store_tombstone_rev(t->s, k, id);
+	uint64_t dead = store_txn_may_have_died(t, k) ? store_tombstone_rev(t->s, k, id) : 0;
 	uint64_t least = sl_epoch_rev_base(t->state.epoch.number), rev = SL_MAX(was, dead);
 
 	return SL_MAX(rev, least) + 1;
@@ -175,10 +200,10 @@ check_rev(uint64_t if_rev, bool there, uint64_t rev, enum sl_kind k, const char 
 
 /* --- put -------------------------------------------------------------------------------------- */
 
-/** Passed all checks: write. @param was taken over */
+/** Passed all checks: write. @param was taken over, as is the text of `is` */
 static int
 write_put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t was_rev, char *was,
-	  const struct store_body *is, struct sl_error *e)
+	  struct store_body *is, struct sl_error *e)
 {
 	struct store_op *op = find_op(t, k, id);
 	bool again = op != NULL;
@@ -200,10 +225,14 @@ write_put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t was_r
 		t->broken = rc;
 		return rc;
 	}
-	json_decref(op->body);
-	op->body = json_deep_copy(is->body);
+	drop_body(op);
+	op->body =
+		is->frozen ? json_incref((json_t *)(uintptr_t)is->body) : json_deep_copy(is->body);
 	if (op->body == NULL)
 		return t->broken = store_no_memory(e);
+	op->text = is->text;
+	op->len = is->len;
+	is->text = NULL;
 	note_kind(t, k, id, true);
 	store_step(t->s, "put");
 	return 0;
@@ -245,8 +274,8 @@ sl_store_txn_confirms(struct sl_store_txn *t)
 }
 
 /** Documents are put by transactions that confirm nothing: their rules stay as they are. */
-static bool
-confirms(const struct sl_store_txn *t, enum sl_kind k, uint64_t rev)
+bool
+store_txn_confirms(const struct sl_store_txn *t, enum sl_kind k, uint64_t rev)
 {
 	return t->confirms && (k == SL_KIND_PEER || k == SL_KIND_ROLE_MAP || k == SL_KIND_RULE) &&
 	       rev <= sl_epoch_rev_base(t->state.epoch.number);
@@ -269,7 +298,7 @@ put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev, jso
 	if (rc == 0)
 		rc = store_body_make(body, &is, e);
 	if (rc == 0 && (was == NULL || len != is.len || memcmp(was, is.text, len) != 0 ||
-			confirms(t, k, rev))) {
+			store_txn_confirms(t, k, rev))) {
 		rc = store_index_check(t->s, k, id, body, e);
 		if (rc == 0)
 			rc = check_was(t, k, id, was, body, e);
@@ -303,6 +332,21 @@ store_put_checked(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64
 }
 
 int
+store_put_part(struct sl_store_txn *t, const struct store_part *p, uint64_t rev, char *was,
+	       struct sl_error *e)
+{
+	struct store_body is = {p->body, strndup(p->text, p->len), p->len, p->hash, true};
+	int rc = t->broken ? broken(t, e) : is.text == NULL ? store_no_memory(e) : 0;
+
+	if (rc == 0)
+		rc = write_put(t, p->kind, p->id, rev, was, &is, e);
+	else
+		free(was);
+	free(is.text);
+	return rc;
+}
+
+int
 sl_store_put(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev, json_t *body,
 	     struct sl_error *e)
 {
@@ -322,7 +366,7 @@ struct referrer {
  * errno */
 static int
 find_referrer(struct sl_store_txn *t, enum sl_kind k, const char *id, unsigned flags,
-	      const char *of, struct referrer *out, char path[80], struct sl_error *e)
+	      const char *of, struct referrer *out, char path[STORE_REF_PATH], struct sl_error *e)
 {
 	sqlite3_stmt *st = store_stmt(t->s, ST_REF_TO);
 	int rc;
@@ -336,7 +380,7 @@ find_referrer(struct sl_store_txn *t, enum sl_kind k, const char *id, unsigned f
 	rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW) {
 		store_column(st, 1, out->id, sizeof(out->id));
-		store_column(st, 2, path, 80);
+		store_column(st, 2, path, STORE_REF_PATH);
 		rc = sl_kind_parse((const char *)sqlite3_column_text(st, 0), &out->kind) == 0
 			     ? 1
 			     : sl_fail(e, -EBADMSG, "store_corrupt", "", "a reference of no kind");
@@ -347,13 +391,18 @@ find_referrer(struct sl_store_txn *t, enum sl_kind k, const char *id, unsigned f
 	return rc;
 }
 
+/** @param rules may name it */
 static int
-check_free(struct sl_store_txn *t, enum sl_kind k, const char *id, struct sl_error *e)
+check_free(struct sl_store_txn *t, enum sl_kind k, const char *id, bool rules, struct sl_error *e)
 {
 	struct referrer by;
-	char path[80], with[SL_OBJ_ID + 40];
+	char path[STORE_REF_PATH], with[SL_OBJ_ID + 40];
 	int rc = find_referrer(t, k, id, REF_RESTRICT, "", &by, path, e);
 
+	if (rc == 0 && rules && (k == SL_KIND_ROLE || k == SL_KIND_TARGET)) {
+		by.kind = SL_KIND_RULE;
+		rc = store_rule_referrer(t->s, k, id, by.id, path, e);
+	}
 	if (rc <= 0)
 		return rc;
 	snprintf(with, sizeof(with), "/with/%s/%s", sl_kind_name(by.kind), by.id);
@@ -388,7 +437,7 @@ cascade(struct sl_store_txn *t, enum sl_kind k, const char *id, const char *of, 
 	struct sl_error *e)
 {
 	struct referrer by;
-	char path[80];
+	char path[STORE_REF_PATH];
 	int n = 0, rc = 1;
 
 	for (; n < max; n++) {
@@ -447,8 +496,7 @@ write_del(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t rev, 
 		free(was);
 	if (rc < 0 || op == NULL || op->id == NULL)
 		return t->broken = rc < 0 ? rc : store_no_memory(e);
-	json_decref(op->body);
-	op->body = NULL;
+	drop_body(op);
 	op->rev = op->was_rev;
 	note_kind(t, k, id, false);
 	store_step(t->s, "del");
@@ -456,8 +504,17 @@ write_del(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t rev, 
 }
 
 int
-sl_store_del(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev,
-	     struct sl_error *e)
+store_del_rule(struct sl_store_txn *t, const char *id, uint64_t rev, char *was, struct sl_error *e)
+{
+	if (!t->broken)
+		return write_del(t, SL_KIND_RULE, id, rev, was, e);
+	free(was);
+	return broken(t, e);
+}
+
+static int
+del(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev, bool rules,
+    struct sl_error *e)
 {
 	uint64_t rev = 0;
 	char *was = NULL;
@@ -474,7 +531,7 @@ sl_store_del(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if
 		return rc;
 	rc = if_rev == SL_REV_NONE ? -EINVAL : check_rev(if_rev, true, rev, k, id, e);
 	if (rc == 0)
-		rc = check_free(t, k, id, e);
+		rc = check_free(t, k, id, rules, e);
 	if (rc == 0 && k == SL_KIND_PEER)
 		rc = alloc_leave(t, id, e);
 	if (rc == 0)
@@ -487,4 +544,17 @@ sl_store_del(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if
 	}
 	rc = write_del(t, k, id, rev, was, e);
 	return rc == 0 && k == SL_KIND_MIGRATION ? store_withdrawn_follow(t, id, e) : rc;
+}
+
+int
+sl_store_del(struct sl_store_txn *t, enum sl_kind k, const char *id, uint64_t if_rev,
+	     struct sl_error *e)
+{
+	return del(t, k, id, if_rev, true, e);
+}
+
+int
+store_del_unnamed(struct sl_store_txn *t, enum sl_kind k, const char *id, struct sl_error *e)
+{
+	return del(t, k, id, SL_REV_ANY, false, e);
 }

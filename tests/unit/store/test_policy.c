@@ -155,6 +155,60 @@ test_refused(void **state)
 	fixture_end(&f);
 }
 
+static unsigned
+rule_refs(struct fixture *f)
+{
+	sqlite3_stmt *st;
+	unsigned n;
+
+	assert_int_equal(sqlite3_prepare_v2(f->s->db,
+					    "SELECT count(*) FROM ref WHERE kind = 'rule'", -1, &st,
+					    NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	n = (unsigned)sqlite3_column_int(st, 0);
+	sqlite3_finalize(st);
+	return n;
+}
+
+/** What a rule names stays, whether the index says so, as in a store from before, or not. */
+static void
+test_named(void **state)
+{
+	struct fixture f;
+	struct sl_store_txn *t;
+
+	fixture_begin(&f, SL_STORE_PRIMARY);
+	must_put_doc(&f, doc_1, 1);
+	t = begin(&f);
+	expect_fail(&f, sl_store_del(t, SL_KIND_ROLE, "guest", SL_REV_ANY, &f.e), -EBUSY,
+		    "referenced");
+	assert_string_equal(f.e.path, "/with/rule/guest/2");
+	assert_non_null(strstr(f.e.message, "at /role"));
+	expect_fail(&f, sl_store_del(t, SL_KIND_TARGET, "db", SL_REV_ANY, &f.e), -EBUSY,
+		    "referenced");
+	assert_string_equal(f.e.path, "/with/rule/staff/1");
+	assert_non_null(strstr(f.e.message, "at /to/0"));
+	assert_int_equal(sl_store_del(t, SL_KIND_RULE, "guest/2", SL_REV_ANY, &f.e), 0);
+	assert_int_equal(sl_store_del(t, SL_KIND_ROLE, "guest", SL_REV_ANY, &f.e), 0);
+	assert_int_equal(sl_store_del(t, SL_KIND_TARGET, "web", SL_REV_ANY, &f.e), 0);
+	must_commit(&f, t);
+	must_verify(&f);
+	must_put_doc(&f, doc_1, 2);
+	assert_int_equal(rule_refs(&f), 0);
+	assert_int_equal(sqlite3_exec(f.s->db,
+				      "INSERT INTO ref VALUES "
+				      "('role', 'guest', 'rule', 'guest/2', 3, '/role'), "
+				      "('target', 'web', 'rule', 'guest/2', 3, '/to/0'), "
+				      "('role', 'staff', 'rule', 'staff/1', 3, '/role')",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	must_put_doc(&f, doc_2, 3); /* guest and web go, staff/1 is another */
+	assert_int_equal(rule_refs(&f), 0);
+	must_verify(&f);
+	fixture_end(&f);
+}
+
 static void
 test_pools(void **state)
 {
@@ -312,6 +366,7 @@ main(void)
 		cmocka_unit_test(test_document),  cmocka_unit_test(test_split),
 		cmocka_unit_test(test_refused),	  cmocka_unit_test(test_pools),
 		cmocka_unit_test(test_role_maps), cmocka_unit_test(test_role_ids),
+		cmocka_unit_test(test_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -573,6 +573,59 @@ test_ended_peer(void **state)
 	fixture_end(&f);
 }
 
+static bool
+is_canonical(void *ctx, uint64_t seq, const char *chain, const char *text, size_t len)
+{
+	json_t *row = parse(text);
+	size_t n;
+	char *canon = sl_canon(row, &n);
+
+	assert_non_null(canon);
+	assert_string_equal(text, canon);
+	assert_int_equal(len, n);
+	*(unsigned *)ctx += (unsigned)json_array_size(json_object_get(row, "ops"));
+	free(canon);
+	json_decref(row);
+	return true;
+}
+
+/** Rows are written piece by piece: they are what the canonical form of the whole is, and the chain
+ * is that of the whole. */
+static void
+test_row_text(void **state)
+{
+	struct fixture f;
+	struct sl_store_txn *t;
+	char peer[PEER_TEXT], other[PEER_TEXT];
+	unsigned ops = 0;
+
+	fixture_begin(&f, SL_STORE_PRIMARY);
+	t = sl_store_begin(f.s, "token:\xc3\xa9", "a \"comment\" \\ with \x01, \t and \xe2\x82\xac",
+			   &f.e);
+	assert_non_null(t);
+	must_put(&f, t, SL_KIND_INTERFACE, "wg0", "{}");
+	must_put(&f, t, SL_KIND_INTERFACE, "wg1", "{}");
+	must_put(&f, t, SL_KIND_PEER, "a", peer_text(1, "'description': '\xc3\xa9 \\\\ x'", peer));
+	must_put(&f, t, SL_KIND_PEER, "b", peer_text(2, "", peer));
+	must_commit(&f, t);
+	t = begin(&f);
+	snprintf(other, sizeof(other), "%s", peer_text(1, "", peer));
+	memcpy(strstr(other, "wg0"), "wg1", 3); /* it leaves a scope */
+	must_put(&f, t, SL_KIND_PEER, "a", other);
+	must_put(&f, t, SL_KIND_ROLE, "staff", "{'id': 1}"); /* comes and goes */
+	assert_int_equal(sl_store_del(t, SL_KIND_ROLE, "staff", ANY, &f.e), 0);
+	assert_int_equal(sl_store_del(t, SL_KIND_PEER, "b", ANY, &f.e), 0);
+	must_commit(&f, t);
+	assert_int_equal(sl_store_log_walk(f.s, 1, is_canonical, &ops, &f.e), 0);
+	assert_int_equal(ops, 6);
+	must_verify(&f);
+	t = sl_store_begin(f.s, "uid:0", "no \xff text", &f.e);
+	must_put(&f, t, SL_KIND_INTERFACE, "wg2", "{}");
+	expect_fail(&f, sl_store_commit(t, NULL, &f.e), -ENOMEM, "no_memory");
+	assert_int_equal(sl_store_head(f.s), 2);
+	fixture_end(&f);
+}
+
 int
 main(void)
 {
@@ -583,7 +636,7 @@ main(void)
 		cmocka_unit_test(test_log_row),	    cmocka_unit_test(test_diff),
 		cmocka_unit_test(test_two_handles), cmocka_unit_test(test_walk_and_snapshot),
 		cmocka_unit_test(test_planted_key), cmocka_unit_test(test_dependents),
-		cmocka_unit_test(test_ended_peer),
+		cmocka_unit_test(test_ended_peer),  cmocka_unit_test(test_row_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
