@@ -88,6 +88,7 @@ seen() { rpc policy.would_deny '{}' | jq -e 'any(.rows[]; .from == "inside" and 
 lab_wait 10 seen || fail "no evidence of it: $(rpc policy.would_deny '{}')"
 replay=$(jq -n --arg t "$document" '{text: $t, window_s: 600}')
 equal "changed by the same document" "$(rpc policy.replay "$replay" | jq -c '[.rows[].change]')" "[]"
+equal "zones of a suggested document" "$(rpc policy.suggest '{"min_flows":1}' | jq -r .candidate | jq -c '.zones | keys')" '["clients","in"]'
 rpc authz.mode.set '{"default":"observe"}' >/dev/null || fail "authz.mode.set"
 refused=$(ip netns exec "$GW" /usr/bin/python3 -S "$CONTROL_TESTS/rest.py" "$CP_DIR" "$CP_TOKEN" PUT /policy "${document/10.0.0.0\/8/10.1.0.64\/26}" 2>&1) &&
 	fail "a document calls some of an agent's network internal"
