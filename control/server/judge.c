@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "judge.h"
 #include "sl_json.h"
+#include "sl_policy_agents.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -495,6 +496,16 @@ judge_through_peer(const struct judge_answer *x, uint16_t role)
 
 /* --- making one ------------------------------------------------------------------------------- */
 
+/** Those of the store, by name, with numbers of our own. */
+static int
+read_interfaces(struct judge *j, struct sl_error *e)
+{
+	j->ifaces = json_object();
+	if (j->ifaces == NULL)
+		return no_memory(e);
+	return sl_store_walk(j->s, SL_KIND_INTERFACE, "", each_interface, j, e) == 0 ? 0 : e->err;
+}
+
 static int
 compile(struct judge *j, struct sl_error *e)
 {
@@ -502,13 +513,17 @@ compile(struct judge *j, struct sl_error *e)
 				    .wall_ns = j->wall_ns,
 				    .iface_id = iface_id,
 				    .ctx = j};
+
+	j->set = sl_polset_compile(j->p, &env, e);
+	return j->set != NULL ? 0 : e->err;
+}
+
+/** Peers and role maps of the store come in as they are asked for. */
+static int
+enter_members(struct judge *j, struct sl_error *e)
+{
 	int rc;
 
-	if (sl_store_walk(j->s, SL_KIND_INTERFACE, "", each_interface, j, e) != 0)
-		return e->err;
-	j->set = sl_polset_compile(j->p, &env, e);
-	if (j->set == NULL)
-		return e->err;
 	j->who = sl_who_new();
 	if (j->who == NULL || sl_who_ifaces(j->who, (unsigned)json_object_size(j->ifaces) + 1) != 0)
 		return no_memory(e);
@@ -527,6 +542,20 @@ is_withdrawn(struct judge *j, const char *target)
 	return withdrawn;
 }
 
+/** @return does the ledger say the same as before? */
+static bool
+read_ledger(struct judge *j)
+{
+	bool same = true, withdrawn;
+
+	for (unsigned i = 0; i < j->p->n_targets; i++) {
+		withdrawn = is_withdrawn(j, j->p->targets[i].name);
+		same &= withdrawn == j->p->targets[i].withdrawn;
+		j->p->targets[i].withdrawn = withdrawn;
+	}
+	return same;
+}
+
 /** Whether a target is withdrawn is the ledger's word: a document has none. */
 static int
 ask_ledger(struct judge *j, struct sl_error *e)
@@ -542,8 +571,8 @@ ask_ledger(struct judge *j, struct sl_error *e)
 			sl_hint(e, "leave the field out; sluicectl migration withdraw %s", t->name);
 			return -EINVAL;
 		}
-		t->withdrawn = is_withdrawn(j, t->name);
 	}
+	read_ledger(j);
 	return 0;
 }
 
@@ -555,9 +584,8 @@ read_document(struct judge *j, const char *text, size_t len, bool was_in_force, 
 	if (rc != 0)
 		return rc;
 	j->doc = sl_policy_doc_emit(j->p);
-	j->ifaces = json_object();
 	j->peers = json_object();
-	if (j->doc == NULL || j->ifaces == NULL || j->peers == NULL)
+	if (j->doc == NULL || j->peers == NULL)
 		return no_memory(e);
 	rc = ask_ledger(j, e);
 	if (rc == 0)
@@ -578,10 +606,77 @@ judge_new(struct sl_store *s, const char *text, size_t len, uint64_t wall_ns, bo
 	j->s = s;
 	j->wall_ns = wall_ns;
 	judge_idp_grace(j, JUDGE_IDP_GRACE_H);
-	if (read_document(j, text, len, was_in_force, e) == 0 && compile(j, e) == 0)
+	if (read_document(j, text, len, was_in_force, e) == 0 && read_interfaces(j, e) == 0 &&
+	    compile(j, e) == 0 && enter_members(j, e) == 0)
 		return j;
 	judge_free(j);
 	return NULL;
+}
+
+/** The zone of agents' networks, which stands behind those of the document; NULL: there is none */
+static struct sl_pol_zone *
+agent_zone(const struct sl_policy *p)
+{
+	struct sl_pol_zone *z = p->n_zones > 0 ? &p->zones[p->n_zones - 1] : NULL;
+
+	return z != NULL && strcmp(z->name, SL_POL_AGENT_ZONE) == 0 ? z : NULL;
+}
+
+static bool
+same_networks(const struct sl_pol_zone *a, const struct sl_pol_zone *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	for (unsigned i = 0; i < a->n_nets && a->n_nets == b->n_nets; i++)
+		if (!sl_prefix_equal(&a->nets[i].prefix, &b->nets[i].prefix) ||
+		    strcmp(a->nets[i].iface, b->nets[i].iface) != 0)
+			return false;
+	return a->n_nets == b->n_nets;
+}
+
+/** It follows the agents of the store. @param[out] same as it was */
+static int
+read_agents(struct judge *j, bool *same, struct sl_error *e)
+{
+	struct sl_pol_zone *there = agent_zone(j->p), was = {0};
+	int rc;
+
+	if (there != NULL) {
+		was = *there;
+		j->p->n_zones--;
+	}
+	rc = sl_store_add_agents(j->s, j->p, e);
+	*same = rc == 0 && same_networks(there != NULL ? &was : NULL, agent_zone(j->p));
+	free(was.nets);
+	return rc;
+}
+
+int
+judge_anew(struct judge *j, struct sl_store *s, struct sl_error *e)
+{
+	json_t *was = j->ifaces;
+	bool same, same_agents = true;
+	int rc;
+
+	j->s = s;
+	j->rc = 0;
+	j->has_maps = false;
+	j->id = NULL;
+	json_object_clear(j->peers);
+	sl_who_free(j->who);
+	j->who = NULL;
+	same = read_ledger(j);
+	rc = read_interfaces(j, e);
+	same = same && rc == 0 && json_equal(was, j->ifaces);
+	json_decref(was);
+	if (rc == 0)
+		rc = read_agents(j, &same_agents, e);
+	same = same && same_agents;
+	if (rc == 0 && !same) {
+		sl_polset_free(j->set);
+		rc = compile(j, e);
+	}
+	return rc == 0 ? enter_members(j, e) : rc;
 }
 
 void

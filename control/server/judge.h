@@ -22,6 +22,10 @@ struct judge;
  */
 struct judge *judge_new(struct sl_store *s, const char *text, size_t len, uint64_t wall_ns,
 			bool was_in_force, struct sl_error *e);
+/** The same document, at the same time, beside what a store holds now: the document is not read
+ * anew. @param s another handle, perhaps, of the thread that goes on with it
+ * @return 0 or a negative errno with `e`; then it may only be freed */
+int judge_anew(struct judge *j, struct sl_store *s, struct sl_error *e);
 void judge_free(struct judge *j); /* NULL allowed */
 /** How long a mapping of a provider that is down outlives its expiry, before the first flow; 0:
  * without end. Default: what gateways have, JUDGE_IDP_GRACE_H. */

@@ -274,15 +274,12 @@ prepare(struct sl_call *c, char *text, struct sl_error *e)
 static int
 test_again(struct sl_call *c, struct coming *d, struct sl_error *e)
 {
-	struct judge *j;
 	int rc;
 
 	if (d->tests == 0 || sl_store_head(c->store) == d->seq)
 		return 0;
-	j = judge_new(c->store, d->text, strlen(d->text), sl_rest_wall_ns(), false, e);
-	rc = j != NULL ? judge_test(j, &d->tests, e) : e->err;
-	judge_free(j);
-	return rc;
+	rc = judge_anew(d->j, c->store, e);
+	return rc == 0 ? judge_test(d->j, &d->tests, e) : rc;
 }
 
 static int
