@@ -8,6 +8,7 @@ import re
 import socket
 import sqlite3
 import sys
+import tempfile
 import time
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -182,6 +183,18 @@ def evidence(c, gw):
     equal("a policy without rules", c.want(200, "POST", "/policy/replay", {"policy": worse}).json()["newly_denied"]["flows"], 3)
     c.want(404, "GET", "/policy/would-deny?target=nowhere", reason="not_found")
     c.want(422, "POST", "/policy/replay", {"policy": {**DOC, "rules": [{"id": 1, "role": "none", "to": ["db"], "protocol": "tcp", "action": "allow"}]}})
+    shown = ctl(c, "would-deny", "db").stdout
+    if not re.search(r"^gw-b +alice +tunnel +10.7.0.2 +10.20.0.10 +tcp +22 +zone_default +4$", shown, re.M):
+        fail(f"would-deny does not show who and what: {shown}")
+    shown = ctl(c, "policy", "suggest", "db").stdout
+    if not re.search(r"^eng +\d+ +10.7.0.2 +10.20.0.10 +tcp +22 +7$", shown, re.M):
+        fail(f"suggest does not show the rule: {shown}")
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
+        f.write("// by hand\n" + json.dumps(worse))
+        f.flush()
+        shown = ctl(c, "policy", "replay", f.name).stdout
+    if not re.search(r"^newly_denied +3$", shown, re.M) or not re.search(r"^gw-a +alice +tunnel +10.7.0.2 +10.20.0.10 +tcp +5432 ", shown, re.M):
+        fail(f"replay does not show what changes: {shown}")
     gw[1].push([flow("bob", "10.7.0.3", "10.20.1.5", 443)], covered=80000, lost=100)
     g = {x["gateway"]: x for x in c.want(200, "GET", "/policy/would-deny").json()["gaps"]}
     equal("lost rows", (g["gw-a"]["lost_rows"], g["gw-b"]["lost_rows"]), (0, 100))

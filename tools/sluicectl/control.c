@@ -74,7 +74,7 @@ const struct control_verb control_verbs[] = {
 	{"sessions", "listSessions", {"peer"}, NULL, "[PEER] [open=yes]", "user sessions", false, NULL},
 	{"usage", "getPeerUsage", {"name"}, NULL, "PEER [days=N]", "its bytes by the hour", false, NULL},
 	{"unused", "listUnusedPeers", {"days"}, NULL, "[DAYS]", "peers that nobody uses", false, NULL},
-	{"would-deny", "getWouldDeny", {"target"}, NULL, "[TARGET|PREFIX] [window-s=N]", "flows on any gateway that policy would deny", false, NULL},
+	{"would-deny", "getWouldDeny", {"target"}, NULL, "[TARGET|PREFIX] [window-s=N]", "flows on any gateway that policy would deny", false, would_deny_command},
 	{"policy replay", "replayPolicy", {0}, NULL, "FILE [target=NAME] [window-s=N]", "what a candidate would change for observed flows", false, replay_command},
 	{"policy suggest", "suggestPolicy", {"target"}, NULL, "[TARGET|PREFIX] [window-s=N] [min-flows=N] [--candidate]", "rules for observed flows that would be denied; --candidate: the document", false, suggest_command},
 	{"migration status", "getMigration", {0}, NULL, "", "the move from the old VPN", false, migration_command},

@@ -63,6 +63,8 @@ int peer_config_command(struct rest *r, int argc, char **argv, bool json, struct
 /** role-map add: the object's name and source are made of the words. */
 int role_map_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
 int import_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
+/* evidence_cmd.c */
+int would_deny_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
 int suggest_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
 int replay_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
 int migration_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The ledger as a report, and the replay of a candidate's file. */
+/* The ledger as a report. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "control.h"
 #include "sl_json.h"
-#include "sl_policy_doc.h"
 
 static void
 print_gates(const json_t *o, const char *indent)
@@ -104,97 +103,6 @@ withdraw_command(struct rest *r, int argc, char **argv, bool json, struct sl_err
 	}
 	if (rc == 0)
 		warn_older(a.json);
-	rest_answer_free(&a);
-	control_request_free(&q);
-	return rc;
-}
-
-/** --candidate: the document with the suggestions alone, for replay and put. */
-int
-suggest_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e)
-{
-	static const struct control_verb v = {.words = "policy suggest", .args = {"target"}};
-	struct control_request q = {0};
-	struct rest_answer a = {0};
-	bool alone = false;
-	int n = 0, rc;
-
-	for (int i = 0; i < argc; i++) {
-		if (strcmp(argv[i], "--candidate") == 0)
-			alone = true;
-		else
-			argv[n++] = argv[i];
-	}
-	rc = control_parse(&q, op_find("suggestPolicy"), &v, n, argv, e)
-		     ? EXIT_USAGE
-		     : control_ask(r, &q, &a, e);
-	if (rc == 0 && (json || alone)) {
-		json_dumpf(alone ? json_object_get(a.json, "candidate") : a.json, stdout,
-			   JSON_INDENT(2));
-		putchar('\n');
-	} else if (rc == 0) {
-		json_object_del(a.json, "candidate");
-		json_object_del(a.json, "tests"); /* of the candidate */
-		control_show(&a);
-	}
-	rest_answer_free(&a);
-	control_request_free(&q);
-	return rc;
-}
-
-/** A policy document, with comments or without, as one line. @return NULL with an error */
-static char *
-policy_line(const char *path, struct sl_error *e)
-{
-	struct control_request file = {0};
-	json_error_t why;
-	json_t *doc = NULL;
-	char *line = NULL;
-	int rc = control_read_file(&file, path, e);
-
-	rc = rc ? rc : sl_policy_doc_clean(file.text, strlen(file.text), e);
-	if (rc == 0)
-		doc = json_loads(file.text, JSON_REJECT_DUPLICATES, &why);
-	if (doc)
-		line = json_dumps(doc, JSON_COMPACT);
-	else if (rc == 0)
-		sl_fail(e, -EINVAL, "file", "", "%.200s:%d: %.100s", path, why.line, why.text);
-	json_decref(doc);
-	free(file.text);
-	return line;
-}
-
-/** The file is one field of the body here, not the body. */
-int
-replay_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e)
-{
-	struct control_request q = {0};
-	struct rest_answer a = {0};
-	char *policy, *args[16];
-	int n = 0, rc;
-
-	if (argc < 1 || argc > 15) {
-		sl_fail(e, -EINVAL, "usage", "", "policy replay wants FILE");
-		return EXIT_USAGE;
-	}
-	policy = policy_line(argv[0], e);
-	if (!policy || asprintf(&args[n++], "policy=%s", policy) < 0) {
-		free(policy);
-		return EXIT_FAILED;
-	}
-	free(policy);
-	for (int i = 1; i < argc; i++)
-		args[n++] = argv[i];
-	rc = control_parse(&q, op_find("replayPolicy"), NULL, n, args, e)
-		     ? EXIT_USAGE
-		     : control_ask(r, &q, &a, e);
-	free(args[0]);
-	if (rc == 0 && json) {
-		json_dumpf(a.json, stdout, JSON_INDENT(2));
-		putchar('\n');
-	} else if (rc == 0) {
-		control_show(&a);
-	}
 	rest_answer_free(&a);
 	control_request_free(&q);
 	return rc;
