@@ -3,7 +3,6 @@
 #include "control.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "sl_json.h"
 
@@ -118,23 +117,6 @@ is_document(const struct op *op)
 	return strcmp(op->id, "getPolicy") == 0 || strcmp(op->id, "getPolicyVersion") == 0;
 }
 
-static int
-show(const struct op *op, const struct rest_answer *a, bool json)
-{
-	json_t *v = a->json ? json_incref(a->json) : a->text ? json_string(a->text) : NULL;
-	char *text;
-
-	if (a->json ? !json && !is_document(op) : !json) {
-		control_show(a);
-	} else {
-		text = v ? json_dumps(v, JSON_INDENT(2) | JSON_ENCODE_ANY) : NULL;
-		puts(text ? text : "{}");
-		free(text);
-	}
-	json_decref(v);
-	return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
-}
-
 /** A wait that ended too early is none for a script: it goes on after status 0. */
 static int
 waited(const struct op *op, const struct rest_answer *a, struct sl_error *e)
@@ -163,7 +145,7 @@ ask_and_show(struct rest *r, const struct op *op, const struct control_verb *v, 
 	else
 		rc = EXIT_USAGE;
 	if (rc == 0)
-		rc = show(op, &a, json);
+		rc = control_tell(&a, json || (a.json && is_document(op)));
 	if (rc == 0)
 		rc = waited(op, &a, e);
 	rest_answer_free(&a);

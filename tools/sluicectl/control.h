@@ -47,8 +47,10 @@ void control_help(void);
 /** Help about a verb or an operation. @return an exit code */
 int control_help_about(int argc, char **argv);
 
-/** An answer for people: lists as tables, objects as lines. */
-void control_show(const struct rest_answer *a);
+/** A value for programs, with its newline; NULL: {}. */
+void control_json(const json_t *v);
+/** An answer, as JSON or for people. @return 0, or EXIT_FAILED: it could not be written */
+int control_tell(const struct rest_answer *a, bool json);
 
 /** Refuse a file for a client that holds more than keys, addresses and routes.
  * @return 0; -EPERM config_unsafe */

@@ -152,8 +152,9 @@ object(const json_t *o)
 	}
 }
 
-void
-control_show(const struct rest_answer *a)
+/** For people: lists as tables, objects as lines. */
+static void
+show(const struct rest_answer *a)
 {
 	const json_t *items = json_object_get(a->json, "items");
 
@@ -165,4 +166,26 @@ control_show(const struct rest_answer *a)
 		object(a->json);
 	else if (a->text && a->text[0])
 		puts(a->text);
+}
+
+void
+control_json(const json_t *v)
+{
+	char *text = v ? json_dumps(v, JSON_INDENT(2) | JSON_ENCODE_ANY) : NULL;
+
+	puts(text ? text : "{}");
+	free(text);
+}
+
+int
+control_tell(const struct rest_answer *a, bool json)
+{
+	json_t *text = !a->json && a->text ? json_string(a->text) : NULL;
+
+	if (json)
+		control_json(a->json ? a->json : text);
+	else
+		show(a);
+	json_decref(text);
+	return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
 }

@@ -162,10 +162,8 @@ double_tunnel_command(struct rest *r, int argc, char **argv, bool json, struct s
 		if (rc == 0 && endpoint)
 			check_one(&x, json_string_value(json_object_get(row, "gateway")), endpoint);
 	}
-	if (rc == 0 && json) {
-		json_dumpf(x.rows, stdout, JSON_INDENT(2));
-		putchar('\n');
-	}
+	if (rc == 0 && json)
+		control_json(x.rows);
 	if (rc == 0 && x.tunnels) {
 		sl_fail(e, -EINVAL, "double_tunnel", "",
 			"the way to %u gateways leads through another tunnel", x.tunnels);

@@ -79,13 +79,14 @@ ask(struct rest *r, const struct control_request *q, bool json, const char *alon
 	struct rest_answer a = {0};
 	int rc = control_ask(r, q, &a, e);
 
-	if (rc == 0 && (json || alone)) {
-		json_dumpf(alone ? json_object_get(a.json, alone) : a.json, stdout, JSON_INDENT(2));
-		putchar('\n');
+	if (rc == 0 && alone) {
+		control_json(json_object_get(a.json, alone));
 	} else if (rc == 0) {
-		for_people(a.json);
-		choose(a.json, "gaps", gap_keys);
-		control_show(&a);
+		if (!json) {
+			for_people(a.json);
+			choose(a.json, "gaps", gap_keys);
+		}
+		rc = control_tell(&a, json);
 	}
 	rest_answer_free(&a);
 	return rc;

@@ -250,13 +250,11 @@ routes_command(struct rest *r, int argc, char **argv, bool json, struct sl_error
 	rc = control_parse(&q, op_find("listGatewayInterfaces"), NULL, 0, NULL, e)
 		     ? EXIT_USAGE
 		     : control_ask(r, &q, &a, e);
-	if (rc == 0 && json) {
-		json_dumpf(json_object_get(a.json, "items"), stdout, JSON_INDENT(2));
-		putchar('\n');
-	} else if (rc == 0) {
+	if (rc == 0 && json)
+		control_json(json_object_get(a.json, "items"));
+	else if (rc == 0)
 		printf("# on the routers of the private servers: what belongs to whose clients "
 		       "goes back there\n");
-	}
 	json_array_foreach (json_object_get(a.json, "items"), i, row)
 		json_array_foreach (json_object_get(row, "client_pool"), k, pool)
 			if (rc == 0 && !json)

@@ -53,8 +53,7 @@ migration_command(struct rest *r, int argc, char **argv, bool json, struct sl_er
 			 : control_ask(r, &q, &a, e);
 
 	if (rc == 0 && json) {
-		json_dumpf(a.json, stdout, JSON_INDENT(2));
-		putchar('\n');
+		rc = control_tell(&a, true);
 	} else if (rc == 0) {
 		printf("phase %d\n", (int)json_integer_value(json_object_get(a.json, "phase")));
 		if (json_array_size(json_object_get(a.json, "gates")))
@@ -95,14 +94,10 @@ withdraw_command(struct rest *r, int argc, char **argv, bool json, struct sl_err
 			 ? EXIT_USAGE
 			 : control_ask(r, &q, &a, e);
 
-	if (rc == 0 && json) {
-		json_dumpf(a.json, stdout, JSON_INDENT(2));
-		putchar('\n');
-	} else if (rc == 0) {
-		control_show(&a);
-	}
 	if (rc == 0)
 		warn_older(a.json);
+	if (rc == 0)
+		rc = control_tell(&a, json);
 	rest_answer_free(&a);
 	control_request_free(&q);
 	return rc;

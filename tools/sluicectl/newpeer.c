@@ -379,10 +379,8 @@ newpeer_command(struct rest *r, int argc, char **argv, bool json, struct sl_erro
 		rc = give_configs(r, &p, sl_json_text(q.body, "name"), e);
 	if (rc == 0 && p.files)
 		json_object_set(a.json, "files", p.files);
-	if (rc == 0 && json)
-		json_dumpf(a.json, stdout, JSON_INDENT(2));
 	if (rc == 0 && (json || !p.new_key))
-		json ? (void)putchar('\n') : control_show(&a);
+		rc = control_tell(&a, json);
 	json_decref(p.files);
 	sl_wipe(&p.key, sizeof(p.key));
 	rest_answer_free(&a);
@@ -419,12 +417,10 @@ peer_config_command(struct rest *r, int argc, char **argv, bool json, struct sl_
 	whole = sl_json_text(a.json, "text");
 	if (rc == 0)
 		rc = check_files(a.json, e);
-	if (rc == 0 && json) {
-		json_dumpf(a.json, stdout, JSON_INDENT(2));
-		putchar('\n');
-	} else if (rc == 0 && whole[0]) {
+	if (rc == 0 && json)
+		rc = control_tell(&a, true);
+	else if (rc == 0 && whole[0])
 		fputs(whole, stdout);
-	}
 	json_array_foreach (json_object_get(a.json, "configs"), i, one)
 		if (rc == 0 && !json && !whole[0])
 			printf("%s%s", i ? "\n" : "", sl_json_text(one, "text"));

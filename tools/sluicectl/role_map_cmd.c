@@ -69,10 +69,8 @@ ask(struct rest *r, int n, char **args, bool json, struct sl_error *e)
 			 ? EXIT_USAGE
 			 : control_ask(r, &q, &a, e);
 
-	if (rc == 0 && json)
-		json_dumpf(a.json, stdout, JSON_INDENT(2));
 	if (rc == 0)
-		json ? (void)putchar('\n') : control_show(&a);
+		rc = control_tell(&a, json);
 	rest_answer_free(&a);
 	control_request_free(&q);
 	return rc;
