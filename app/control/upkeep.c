@@ -98,7 +98,7 @@ print_blocked(const json_t *blocked)
 		return;
 	printf("%zu objects of the backup were deleted since: they are back, and gateways that saw "
 	       "it block them until they are put anew (\"sluicectl blocked\" lists, "
-	       "\"sluicectl blocked confirm\" puts them)\n",
+	       "\"sluicectl blocked confirm KIND/ID,...\" puts them)\n",
 	       n);
 	json_array_foreach ((json_t *)blocked, i, v) {
 		if (i < BLOCKED_SHOWN)

@@ -144,16 +144,31 @@ sl_op_list_blocked(struct sl_call *c, struct sl_error *e)
 
 /* --- confirming ------------------------------------------------------------------------------- */
 
-/** Only those that the body names, if it does. */
+/** What was blocked since the caller looked is let in only by who says that he means that. */
+static int
+check_choice(const json_t *wanted, bool all, struct sl_error *e)
+{
+	if (all == (wanted == NULL))
+		return 0;
+	sl_fail(e, -EINVAL, "objects_or_all", "/objects", "%s",
+		all ? "either some are named, or all are meant" : "it does not say which of them");
+	sl_hint(e, "name those that GET /blocked showed; \"all\": true (sluicectl: --all) takes "
+		   "whatever is blocked by now");
+	return -EINVAL;
+}
+
+/** Those that the body names, or all. */
 static int
 choose(struct sl_call *c, struct gather *g, struct sl_error *e)
 {
 	json_t *wanted = json_object_get(c->body, "objects"), *chosen, *v;
+	bool all = json_is_true(json_object_get(c->body, "all"));
+	int rc = check_choice(wanted, all, e);
 	char path[40];
 	size_t i;
 
-	if (wanted == NULL)
-		return 0;
+	if (rc != 0 || all)
+		return rc;
 	chosen = json_object();
 	json_array_foreach (wanted, i, v) {
 		const char *name = json_string_value(v);

@@ -167,6 +167,10 @@ ctl allocation add alice; has '10.7.2'
 ctl revoke cert:0badcafe reason='laptop lost'; has 'laptop lost'
 ctl revocations; has '^cert:0badcafe'
 ctl_fails 1 id_invalid revoke cert:XYZ
+ctl_fails 1 'it does not say which of them (objects_or_all)' blocked confirm; has 'remedy: .*--all'
+ctl_fails 1 not_blocked blocked confirm peer/alice
+ctl blocked confirm --all --dry-run
+ctl blocked confirm --all
 ctl setting set flow_days 31
 ctl setting reset flow_days
 ctl_fails 1 'one of: 0, 1, 5' migration phase 3

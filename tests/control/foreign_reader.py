@@ -174,15 +174,17 @@ def main():
         equal("blocked", ([(b["object"], b["gateways"], "deleted_at" in b) for b in blocked["items"]], blocked["more"]),
               ([(d, [], True) for d in deleted], False))
         equal("another one", c.call("POST", "/blocked/confirm", {"objects": ["peer/bob", "peer/alice"]}).reason, "not_blocked")
-        equal("a dry run", len(c.want(200, "POST", "/blocked/confirm?dry_run=true", {}).json()["diff"]), 2)
+        for unclear in ({}, {"all": False}, {"all": True, "objects": ["peer/bob"]}):
+            c.want(422, "POST", "/blocked/confirm", unclear, reason="objects_or_all")
+        equal("a dry run", len(c.want(200, "POST", "/blocked/confirm?dry_run=true", {"all": True}).json()["diff"]), 2)
         rev = c.want(200, "GET", "/peers/bob").json()["rev"]
         before = c.seq()
-        equal("confirmed", c.want(200, "POST", "/blocked/confirm", {}).json()["confirmed"], deleted)
+        equal("confirmed", c.want(200, "POST", "/blocked/confirm", {"all": True}).json()["confirmed"], deleted)
         equal("transactions", c.seq() - before, 1)
         if c.want(200, "GET", "/peers/bob").json()["rev"] <= rev:
             fail("bob is not put anew")
         equal("blocked then", c.want(200, "GET", "/blocked").json()["items"], [])
-        equal("once more", c.want(200, "POST", "/blocked/confirm", {}).json()["confirmed"], [])
+        equal("once more", c.want(200, "POST", "/blocked/confirm", {"all": True}).json()["confirmed"], [])
         equal("status", c.stop(), 0)
         if not os.path.exists(store + "-wal"):
             fail("the server ended the WAL")

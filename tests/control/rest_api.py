@@ -57,7 +57,7 @@ def valid_calls(c):
     return {
         "getHealth": ("GET", "/healthz"), "getReady": ("GET", "/readyz"), "getOpenapi": ("GET", "/openapi.json"), "getVersion": ("GET", "/version"),
         "getMe": ("GET", "/auth/me"),
-        "listBlocked": ("GET", "/blocked"), "confirmBlocked": ("POST", "/blocked/confirm", {}),
+        "listBlocked": ("GET", "/blocked"), "confirmBlocked": ("POST", "/blocked/confirm", {"all": True}),
         "createInterface": ("POST", "/interfaces", {"name": "wg9"}), "listInterfaces": ("GET", "/interfaces"), "getInterface": ("GET", "/interfaces/wg9"),
         "putInterface": ("PUT", "/interfaces/wg9", {"mtu": 1400}), "patchInterface": ("PATCH", "/interfaces/wg9", {"mtu": None}),
         "deleteInterface": ("DELETE", "/interfaces/wg9"),

@@ -66,7 +66,7 @@ const struct control_verb control_verbs[] = {
 	{"wait", "waitApplied", {"seq", "gateways", "timeout"}, NULL, "SEQ [GATEWAYS] [TIMEOUT]", "until gateways have applied it", false, NULL},
 	{"backup", "createBackup", {0}, NULL, "", "a backup in the server's state directory", false, NULL},
 	{"blocked", "listBlocked", {0}, NULL, "", "what a restore brought back, and gateways block", false, NULL},
-	{"blocked confirm", "confirmBlocked", {"objects"}, NULL, "[KIND/ID,...] [--dry-run]", "put all of it anew, or these: it may come back", false, NULL},
+	{"blocked confirm", "confirmBlocked", {"objects"}, NULL, "KIND/ID,...|--all [--dry-run]", "put these anew, or whatever is blocked by now: it may come back", false, NULL},
 	{"audit", "listAudit", {0}, NULL, "[actor=NAME]", "who changed what", false, NULL},
 	{"audit key", "getAuditKey", {0}, NULL, "", "the key that signs the audit: keep it elsewhere", false, NULL},
 	{"audit verify", "listAudit", {0}, NULL, "[--key FILE|BASE64]... [--kept FILE]...", "are all rows there, and as they were written?", false, audit_rows_command},
