@@ -7,6 +7,8 @@
 
 #include "sl_json.h"
 #include "sl_log.h"
+#include "sl_rest_int.h"
+#include "sl_rest_ops.h"
 
 #define DAY_S 86400
 
@@ -169,6 +171,18 @@ leaving_note(struct sl_call *c, const json_t *gone, bool done, struct sl_error *
 	rc = run(c->store, st, e);
 	free(text);
 	return rc;
+}
+
+const struct sl_rest_op *
+leaving_op(const struct sl_target *t, const char *gateway, const char *arg[2])
+{
+	unsigned allowed;
+	const struct sl_rest_op *op = sl_rest_route(t, SL_METHOD_POST, arg, &allowed);
+
+	return op != NULL && op->handler == sl_op_decommission_gateway &&
+			       strcmp(arg[0], gateway) == 0
+		       ? op
+		       : NULL;
 }
 
 void

@@ -22,6 +22,10 @@ int leaving_begin(struct sl_call *c, uint64_t rev, struct sl_error *e);
 int leaving_enter(struct sl_store *s, const json_t *row, struct sl_error *e);
 /** In a transaction: `gone` of all parts so far. @return 0, -EIO store_io, -ENOMEM */
 int leaving_note(struct sl_call *c, const json_t *gone, bool done, struct sl_error *e);
+/** The request that takes this gateway out, and no other. @param[out] arg of its path
+ * @return NULL: it is none */
+const struct sl_rest_op *leaving_op(const struct sl_target *t, const char *gateway,
+				    const char *arg[2]);
 void leaving_drop(struct sl_store *s, const char *gateway);
 /** Since when, for whom, what is gone; NULL: it does not leave. New reference. */
 json_t *leaving_show(struct sl_store *s, const char *gateway);

@@ -100,39 +100,105 @@ leaving_unmark(struct sl_store_txn *t, const char *gateway, struct sl_error *e)
 	return rc;
 }
 
-/** Its record is the one that was shut, and this data store knows nothing of it. */
+/* --- of another data store -------------------------------------------------------------------- */
+
+enum mark {
+	MARK_OVER,    /* its record is not the one that was shut */
+	MARK_NO_SUCH, /* it does not ask for that */
+	MARK_GOES_ON, /* this data store works on it */
+	MARK_ADOPT,   /* this data store knows nothing of it */
+};
+
 static bool
-is_news(struct sl_store *s, const json_t *row)
+asks_for_it(const json_t *row)
+{
+	const char *arg[2];
+	struct sl_target t;
+	struct sl_error e;
+
+	return sl_target_parse(sl_json_text(row, "uri"), &t, &e) == 0 &&
+	       leaving_op(&t, sl_json_text(row, "gateway"), arg) != NULL;
+}
+
+static int
+look_at(struct sl_store *s, const json_t *row, enum mark *out, struct sl_error *e)
 {
 	const char *gateway = sl_json_text(row, "gateway");
+	uint64_t shut = (uint64_t)json_integer_value(json_object_get(row, "rev")), rev = 0;
 	struct leaving l;
-	struct sl_error e;
-	uint64_t rev = 0;
-	int rc = leaving_get(s, gateway, &l, &e);
+	int rc = sl_store_get(s, SL_KIND_GATEWAY, gateway, &rev, NULL);
 
+	*out = MARK_OVER;
+	if (rc != 0 && rc != -ENOENT)
+		return sl_fail(e, rc, "store_io", "", "gateway \"%.63s\" cannot be read", gateway);
+	if (!asks_for_it(row))
+		*out = MARK_NO_SUCH;
+	if (*out == MARK_NO_SUCH || rc == -ENOENT || rev != shut)
+		return 0;
+	rc = leaving_get(s, gateway, &l, e);
 	json_decref(l.gone);
-	return rc == -ENOENT && sl_store_get(s, SL_KIND_GATEWAY, gateway, &rev, NULL) == 0 &&
-	       rev == (uint64_t)json_integer_value(json_object_get(row, "rev"));
+	if (rc == -ENOENT || (rc == 0 && l.rev != shut))
+		*out = MARK_ADOPT;
+	else if (rc == 0 && !l.done)
+		*out = MARK_GOES_ON;
+	return rc == -ENOENT ? 0 : rc;
+}
+
+static int
+adopt(struct sl_store *s, const json_t *row, json_t *stale, struct sl_error *e)
+{
+	const char *gateway = sl_json_text(row, "gateway");
+	enum mark is;
+	int rc = look_at(s, row, &is, e);
+
+	if (rc != 0 || is == MARK_GOES_ON)
+		return rc;
+	if (is == MARK_ADOPT) {
+		sl_log(SL_LOG_NOTICE, "rest", "gateway %s was being taken out by %s", gateway,
+		       sl_json_text(row, "actor"));
+		return leaving_enter(s, row, e);
+	}
+	sl_log(SL_LOG_WARN, "rest", "that gateway %s was being taken out by %s is dropped: %s",
+	       gateway, sl_json_text(row, "actor"),
+	       is == MARK_OVER ? "it is gone, or was changed or made anew since"
+			       : "the request is another one");
+	return json_array_append_new(stale, json_string(gateway)) == 0 ? 0 : no_memory(e);
+}
+
+static int
+unmark_all(struct sl_store *s, const json_t *gateways, struct sl_error *e)
+{
+	struct sl_store_txn *t = sl_store_begin(s, "rest", "decommissions that are none", e);
+	int rc = t != NULL ? 0 : e->err;
+	json_t *gateway;
+	size_t i;
+
+	json_array_foreach ((json_t *)(uintptr_t)gateways, i, gateway) {
+		if (rc == 0)
+			rc = leaving_unmark(t, json_string_value(gateway), e);
+	}
+	if (rc == 0)
+		return sl_store_commit(t, NULL, e);
+	sl_store_abort(t);
+	return rc;
 }
 
 int
 leaving_adopt(struct sl_store *s, struct sl_error *e)
 {
-	json_t *body = NULL, *row;
+	json_t *body = NULL, *stale = json_array(), *row;
 	size_t i;
 	int rc = sl_store_get(s, SL_KIND_SETTING, NAME, NULL, &body);
 
-	if (rc == -ENOENT)
-		return 0;
-	if (rc != 0)
-		return sl_fail(e, rc, "store_io", "", "setting %s cannot be read", NAME);
+	if (rc != 0 && rc != -ENOENT)
+		sl_fail(e, rc, "store_io", "", "setting %s cannot be read", NAME);
 	json_array_foreach (json_object_get(body, "value"), i, row) {
-		if (rc == 0 && is_news(s, row)) {
-			sl_log(SL_LOG_NOTICE, "rest", "gateway %s was being taken out by %s",
-			       sl_json_text(row, "gateway"), sl_json_text(row, "actor"));
-			rc = leaving_enter(s, row, e);
-		}
+		if (rc == 0)
+			rc = adopt(s, row, stale, e);
 	}
+	if (rc == 0 && json_array_size(stale) > 0)
+		rc = unmark_all(s, stale, e);
+	json_decref(stale);
 	json_decref(body);
-	return rc;
+	return rc == -ENOENT ? 0 : rc;
 }

@@ -12,7 +12,9 @@ int leaving_mark(struct sl_call *c, struct sl_store_txn *t, uint64_t rev, struct
 /** It has left, or stays; also where it has no mark. @return 0, or an error of sl_store_put,
  * -ENOMEM */
 int leaving_unmark(struct sl_store_txn *t, const char *gateway, struct sl_error *e);
-/** Take over what another data store, which was the primary, had begun. @return 0, -EIO store_io */
+/** Take over what another data store, which was the primary, had begun; drop marks of what is over
+ * or of another request, with a line of the log. @return 0, -EIO store_io, or an error of
+ * sl_store_put, -ENOMEM */
 int leaving_adopt(struct sl_store *s, struct sl_error *e);
 
 #endif

@@ -22,11 +22,11 @@ is_worked_on(const struct sl_rest *r, const struct sl_rest_op *op, const char *g
 	return false;
 }
 
-/** As it came, as far as its parts after the first need it. */
+/** As it came, as far as its parts after the first need it. Nobody looks at its roles again, so
+ * that it must be what it was written for. */
 static int
 read_row(struct sl_call *c, json_t *row, struct sl_error *e)
 {
-	unsigned allowed;
 	int rc;
 
 	c->row = json_incref(row);
@@ -43,8 +43,19 @@ read_row(struct sl_call *c, json_t *row, struct sl_error *e)
 	(void)sl_ip_parse(sl_json_text(row, "source"), &c->from);
 	rc = sl_target_parse(c->uri, &c->target, e);
 	if (rc == 0)
-		c->op = sl_rest_route(&c->target, SL_METHOD_POST, c->arg, &allowed);
-	return rc == 0 && c->op == NULL ? sl_fail(e, -ENOENT, "not_found", "", "no such path") : rc;
+		c->op = leaving_op(&c->target, sl_json_text(row, "gateway"), c->arg);
+	return rc == 0 && c->op == NULL ? sl_fail(e, -EINVAL, "not_found", "",
+						  "\"%.150s\" does not take it out", c->uri)
+					: rc;
+}
+
+/** What can never go on is not looked at again. */
+static void
+drop(struct sl_rest *r, const json_t *row, const struct sl_error *why)
+{
+	sl_log(SL_LOG_WARN, "rest", "gateway %s is not taken out further: %s",
+	       sl_json_text(row, "gateway"), why->message);
+	leaving_drop(r->c.store, sl_json_text(row, "gateway"));
 }
 
 static void
@@ -58,7 +69,9 @@ each(void *ctx, json_t *row)
 		return;
 	c->rest = r;
 	c->begun_ns = sl_rest_mono_ns();
-	if (read_row(c, row, &e) != 0 || is_worked_on(r, c->op, sl_json_text(row, "gateway"))) {
+	if (read_row(c, row, &e) != 0)
+		drop(r, row, &e);
+	if (c->op == NULL || is_worked_on(r, c->op, sl_json_text(row, "gateway"))) {
 		call_free(c);
 		return;
 	}
