@@ -370,14 +370,18 @@ sl_drain_free(struct sl_drain *d)
 int
 sl_drain_policy(struct sl_drain *d, const struct sl_polset *s)
 {
-	struct sl_names_policy *p = sl_names_policy_new(s);
+	struct sl_names_policy *p = sl_names_policy_new(d->names, s), *old;
 
 	if (p == NULL)
 		return -ENOMEM;
-	pthread_mutex_lock(&d->names_lock);
-	p = sl_names_policy_add(d->names, p);
-	pthread_mutex_unlock(&d->names_lock);
-	sl_names_policy_free(p);
+	do {
+		pthread_mutex_lock(&d->names_lock);
+		old = sl_names_policy_old(d->names);
+		if (old == NULL)
+			sl_names_policy_add(d->names, p);
+		pthread_mutex_unlock(&d->names_lock);
+		sl_names_policy_free(d->names, old); /* not under the lock: it may be large */
+	} while (old != NULL);
 	return 0;
 }
 

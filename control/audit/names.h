@@ -10,7 +10,12 @@
 #include "sl_polset.h"
 #include "sl_secret.h"
 
-#define SL_NAMES_GENERATIONS 16
+/* A record may come after many more policies. Tables that are equal, of whichever generations, are
+ * there once, and of those of 8 MiB at least 16 generations. */
+#define SL_NAMES_GENERATIONS 1024
+#define SL_NAMES_GENERATIONS_MIN 16
+#define SL_NAMES_BYTES ((size_t)8 << 20)
+#define SL_NAMES_BUCKETS 256
 #define SL_NAMES_IFACES 4096
 #define SL_NAMES_PEERS (1U << 20)
 #define SL_NAMES_PEER_NAME 64
@@ -27,14 +32,32 @@ struct sl_names_zone {
 	char name[SL_POL_NAME];
 };
 
+/** A table of one or more generations; control's alone but for what it holds. */
+struct sl_names_table {
+	struct sl_names_table *next; /* of its bucket */
+	uint64_t hash;
+	size_t bytes; /* of data */
+	unsigned uses;
+	_Alignas(8) unsigned char data[];
+};
+
+enum sl_names_kind {
+	SL_NAMES_RULES,
+	SL_NAMES_ROLES,
+	SL_NAMES_TARGETS,
+	SL_NAMES_ZONES,
+	SL_NAMES_TABLES,
+};
+
 struct sl_names_policy {
 	uint64_t generation;
 	uint32_t version;
 	uint32_t n_rules;
 	uint16_t n_roles, n_targets, n_zones;
-	struct sl_names_rule *rules;
-	struct sl_polset_name *roles, *targets;
-	struct sl_names_zone *zones;
+	struct sl_names_table *table[SL_NAMES_TABLES];
+	const struct sl_names_rule *rules; /* in table[] */
+	const struct sl_polset_name *roles, *targets;
+	const struct sl_names_zone *zones;
 };
 
 struct sl_names_peer {
@@ -49,6 +72,10 @@ struct sl_names_peer {
 
 struct sl_names {
 	struct sl_names_policy *policy[SL_NAMES_GENERATIONS]; /* newest first */
+	uint32_t generation[SL_NAMES_GENERATIONS];	      /* low halves */
+	unsigned n_policies;
+	struct sl_names_table *bucket[SL_NAMES_BUCKETS]; /* control's, as `bytes` */
+	size_t bytes;
 	char iface[SL_NAMES_IFACES][SL_POL_IFACE];
 	struct sl_names_peer **page[SL_NAMES_PEERS / 1024];
 	struct sl_names_peer *gone_first, **gone_last; /* in order of their time */
@@ -57,11 +84,16 @@ struct sl_names {
 struct sl_names *sl_names_new(void);
 void sl_names_free(struct sl_names *n);
 
-/** A copy of a set's names; no lock is needed. @return NULL without memory */
-struct sl_names_policy *sl_names_policy_new(const struct sl_polset *s);
-/** Enter it. @return the one that falls out, for sl_names_policy_free() */
-struct sl_names_policy *sl_names_policy_add(struct sl_names *n, struct sl_names_policy *p);
-void sl_names_policy_free(struct sl_names_policy *p);
+/** A copy of a set's names, as far as no other generation has them. Control's thread; no lock is
+ * needed. @return NULL without memory */
+struct sl_names_policy *sl_names_policy_new(struct sl_names *n, const struct sl_polset *s);
+/** Enter it: sl_names_policy_old() has made room. */
+void sl_names_policy_add(struct sl_names *n, struct sl_names_policy *p);
+/** Where one too many is there for another one to be entered: take the oldest off. @return it, for
+ * sl_names_policy_free(), then ask again; NULL: there is room */
+struct sl_names_policy *sl_names_policy_old(struct sl_names *n);
+/** Control's thread; no lock is needed. NULL allowed. */
+void sl_names_policy_free(struct sl_names *n, struct sl_names_policy *p);
 /** @param generation low half, as records have it. @return NULL: not known */
 const struct sl_names_policy *sl_names_policy_find(const struct sl_names *n, uint32_t generation);
 

@@ -85,7 +85,7 @@ format(const char *what, uint8_t proto)
 
 	if (names == NULL || sl_format_init(&f, "gw-tyo-1", "0.1.0", "0123456789abcdef") != 0)
 		exit(1);
-	sl_names_policy_add(names, sl_names_policy_new(policy()));
+	sl_names_policy_add(names, sl_names_policy_new(names, policy()));
 	sl_names_iface_set(names, 1, "wg0");
 	sl_names_peer_set(names, 81, 1, "alice-laptop", &key, 0);
 	begin = sl_clock_mono_ns();

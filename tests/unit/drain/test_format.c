@@ -15,7 +15,7 @@ open_all(void **state)
 	assert_int_equal(sl_format_init(&f, "gw-tyo-1", "0.1.0", T_BOOT), 0);
 	names = sl_names_new();
 	assert_non_null(names);
-	sl_names_policy_add(names, sl_names_policy_new(td_policy(1844, 57)));
+	sl_names_policy_add(names, sl_names_policy_new(names, td_policy(1844, 57)));
 	sl_names_iface_set(names, 1, "wg0");
 	sl_names_peer_set(names, 81, 1, "alice-laptop", &key, 0);
 	return 0;
@@ -302,16 +302,34 @@ test_v6_outbound(void **state)
 	json_decref(o);
 }
 
-/* A record is named by the policy under which it was written; 16 of them are kept. */
+/** As the drain does. @return how many fell out */
+static unsigned
+enter_policy(const struct sl_polset *s)
+{
+	struct sl_names_policy *p = sl_names_policy_new(names, s), *old;
+	unsigned n = 0;
+
+	assert_non_null(p);
+	while ((old = sl_names_policy_old(names)) != NULL) {
+		sl_names_policy_free(names, old);
+		n++;
+	}
+	sl_names_policy_add(names, p);
+	return n;
+}
+
+/* A record is named by the policy under which it was written; 1,024 of them are kept, and what is
+ * the same in them is there once. */
 static void
 test_generations(void **state)
 {
 	struct sl_rec r = td_record(SL_REC_DENY);
+	size_t bytes = names->bytes;
 	json_t *o;
 
-	for (unsigned g = 1845; g < 1860; g++)
-		assert_null(
-			sl_names_policy_add(names, sl_names_policy_new(td_policy(g, g - 1700))));
+	for (unsigned g = 1845; g < 1844 + SL_NAMES_GENERATIONS; g++)
+		assert_int_equal(enter_policy(td_policy(g, g - 1700)), 0);
+	assert_int_equal(names->bytes, bytes);
 	o = format(&r);
 	is(o, "sluice.policy", "{\"generation\":1844,\"version\":57}");
 	json_decref(o);
@@ -319,11 +337,10 @@ test_generations(void **state)
 	o = format(&r);
 	is(o, "sluice.policy.version", "159");
 	json_decref(o);
-	sl_names_policy_free(sl_names_policy_add(
-		names, sl_names_policy_new(td_policy((UINT64_C(7) << 32) + 1860, 160))));
-	r.generation = 1860; /* the low half */
+	assert_int_equal(enter_policy(td_policy((UINT64_C(7) << 32) + 4860, 160)), 1);
+	r.generation = 4860; /* the low half */
 	o = format(&r);
-	is(o, "sluice.policy", "{\"generation\":30064772932,\"version\":160}");
+	is(o, "sluice.policy", "{\"generation\":30064775932,\"version\":160}");
 	json_decref(o);
 	r.generation = 1844; /* fell out: the numbers are all that is left */
 	o = format(&r);
@@ -335,6 +352,51 @@ test_generations(void **state)
 	o = format(&r);
 	absent(o, "sluice.policy");
 	json_decref(o);
+}
+
+/** A policy of so many rules, whose ids begin with another number. */
+static const struct sl_polset *
+large_policy(struct sl_polset_rule *rules, unsigned n, unsigned generation, unsigned first)
+{
+	static struct sl_polset s;
+
+	s = *td_policy(generation, generation);
+	for (unsigned i = 0; i < n; i++)
+		rules[i] = (struct sl_polset_rule){.id = first + i};
+	s.rules = rules;
+	s.n_rules = n;
+	return &s;
+}
+
+/** Of large ones, all of which differ, as many are kept as the memory allows, but 16; two that take
+ * turns are there once each. */
+static void
+test_large_generations(void **state)
+{
+	enum { RULES = 64000 };
+	struct sl_polset_rule *rules = calloc(RULES, sizeof(*rules));
+	unsigned g, gone = 0;
+
+	for (g = 1; g <= 40; g++)
+		gone += enter_policy(large_policy(rules, RULES, g, g * 100000));
+	assert_int_equal(gone, 41 - SL_NAMES_GENERATIONS_MIN); /* and the one of the set-up */
+	assert_non_null(sl_names_policy_find(names, 25));
+	assert_null(sl_names_policy_find(names, 24));
+	assert_int_equal(sl_names_policy_find(names, 25)->rules[7].id, 2500007);
+	for (; g <= 240; g++)
+		gone = enter_policy(large_policy(rules, 3200, g, g * 100000));
+	assert_true(names->bytes <= SL_NAMES_BYTES + 3200 * sizeof(struct sl_names_rule));
+	assert_true(names->n_policies > 150);
+	for (; g <= 1500; g++)
+		gone = enter_policy(large_policy(rules, 3200, g, g % 2));
+	assert_int_equal(names->n_policies, SL_NAMES_GENERATIONS);
+	assert_int_equal(gone, 1);
+	assert_int_equal(sl_names_policy_find(names, 1001)->rules[0].id, 1);
+	assert_int_equal(sl_names_policy_find(names, 1002)->rules[0].id, 0);
+	assert_ptr_equal(sl_names_policy_find(names, 1001)->rules,
+			 sl_names_policy_find(names, 1499)->rules);
+	assert_true(names->bytes < 3 * 3200 * sizeof(struct sl_names_rule));
+	free(rules);
 }
 
 static void
@@ -538,6 +600,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_wireguard, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_v6_outbound, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_generations, open_all, close_all),
+		cmocka_unit_test_setup_teardown(test_large_generations, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_peers, open_all, close_all),
 		cmocka_unit_test(test_escapes),
 		cmocka_unit_test_setup_teardown(test_random, open_all, close_all),
