@@ -82,10 +82,12 @@ has_backup(struct sl_store *now)
 	return has;
 }
 
-/** What the store of today knows and the backup may not: deletions since, the highest epoch.
- * @param[out] unknown it does not know them */
+/** What the store of today knows and the backup may not: deletions since, the highest epoch, ids of
+ * roles.
+ * @param[out] unknown it does not know them; @param[out] roles of store_role_ids_of() */
 static int
-inherit(struct sl_store *now, const char *path, uint64_t *epoch, bool *unknown, struct sl_error *e)
+inherit(struct sl_store *now, const char *path, uint64_t *epoch, bool *unknown, json_t **roles,
+	struct sl_error *e)
 {
 	sqlite3_stmt *q = NULL;
 	struct sl_error why = {0};
@@ -109,6 +111,8 @@ inherit(struct sl_store *now, const char *path, uint64_t *epoch, bool *unknown, 
 			*epoch = (uint64_t)sqlite3_column_int64(q, 0);
 		sqlite3_finalize(q);
 	}
+	if (rc == 0)
+		*roles = store_role_ids_of(now, "old");
 	if (rc < 0)
 		sl_log(SL_LOG_WARN, "store", "the store that is replaced cannot be read: %s",
 		       why.message);
@@ -212,8 +216,8 @@ revoke_own(struct sl_store *s, unsigned *revoked, struct sl_error *e)
 
 /** A primary that goes on from a backup: in an epoch above `epoch`. */
 static int
-go_on(struct sl_store *s, struct store_state *st, uint64_t epoch, struct sl_store_restore *how,
-      struct sl_error *e)
+go_on(struct sl_store *s, struct store_state *st, uint64_t epoch, const json_t *roles,
+      struct sl_store_restore *how, struct sl_error *e)
 {
 	int rc;
 
@@ -221,6 +225,8 @@ go_on(struct sl_store *s, struct store_state *st, uint64_t epoch, struct sl_stor
 	rc = store_state_set(s, st, e);
 	if (rc == 0)
 		rc = revoke_anew(s, e);
+	if (rc == 0)
+		rc = store_inherit_role_ids(s, roles, e);
 	if (rc == 0 && how->unknown && !how->keep_tokens)
 		rc = revoke_own(s, &how->revoked, e);
 	return rc;
@@ -232,6 +238,7 @@ prepare(const char *tmp, const char *path, struct sl_store_restore *how, struct 
 	struct sl_store *s = sl_store_open(tmp, SL_STORE_WRITE, e);
 	struct sl_store_report report;
 	struct store_state st;
+	json_t *roles = NULL;
 	uint64_t epoch = 0;
 	bool unknown = true;
 	int rc;
@@ -240,18 +247,19 @@ prepare(const char *tmp, const char *path, struct sl_store_restore *how, struct 
 		return e != NULL ? e->err : -EIO;
 	rc = store_verify(s, &report, e);
 	if (rc == 0 && access(path, F_OK) == 0)
-		rc = inherit(s, path, &epoch, &unknown, e);
+		rc = inherit(s, path, &epoch, &unknown, &roles, e);
 	else if (rc == 0)
 		epoch = unknown_epoch(s);
 	if (rc == 0)
 		rc = store_state_get(s, &st, e);
 	if (rc == 0 && st.role == SL_STORE_PRIMARY) {
 		how->unknown = unknown;
-		rc = go_on(s, &st, epoch, how, e);
+		rc = go_on(s, &st, epoch, roles, how, e);
 	}
 	if (rc == 0) /* one file; the WAL comes back when it is opened at its place */
 		rc = store_exec(s->db,
 				"PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE", e);
+	json_decref(roles);
 	sl_store_close(s);
 	return rc;
 }

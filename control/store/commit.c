@@ -89,6 +89,8 @@ sl_store_commit(struct sl_store_txn *t, uint64_t *seq, struct sl_error *e)
 	struct sl_store *s = t->s;
 	int rc = sl_store_try(t, e);
 
+	if (rc == 0 && t->policy)
+		rc = store_note_role_ids(t, e);
 	if (rc == 0 && sl_store_changes(t) > 0) {
 		rc = write_row(t, e);
 		if (rc == 0)

@@ -157,7 +157,9 @@ struct sl_store_split *sl_store_split_new(struct sl_store *s, const json_t *doc,
 					  struct sl_error *e);
 void sl_store_split_free(struct sl_store_split *p); /* NULL allowed */
 /** Replace the policy document as a whole: split, diffed against what is there; a name that others
- * refer to is not removed (-EBUSY referenced).
+ * refer to is not removed (-EBUSY referenced). A role for which it writes no id keeps the one that
+ * it has or had; of those that went, the last 800 ids are given to no other role (setting
+ * `former_roles`).
  * @param split of this document, made before, valid until the transaction ends; NULL, or another
  * document came since: it is made here
  * @return 0; version_mismatch, ... */
@@ -231,11 +233,11 @@ struct sl_store_report {
  * objects? @return 0; -EBADMSG store_corrupt with what is wrong, or as sl_store_open() */
 int sl_store_verify(const char *path, struct sl_store_report *out, struct sl_error *e);
 /** Verify a backup, put it at `path` (what was there: PATH.before-restore) and give it a new epoch
- * (a follower's keeps that of its source). Tombstones of what was there are kept. The new number is
- * above the backup's and that of what was there; where nothing can be read there, above whatever it
- * may have been: the seconds since 2024. The same where what was there never had the backup's
- * newest transaction; and as nobody knows then which tokens were revoked since, those of agents and
- * peers are revoked: their holders set keys. All others stay as the backup has them.
+ * (a follower's keeps that of its source). Tombstones and ids of roles of what was there are kept.
+ * The new number is above the backup's and that of what was there; where nothing can be read there,
+ * above whatever it may have been: the seconds since 2024. The same where what was there never had
+ * the backup's newest transaction; and as nobody knows then which tokens were revoked since, those
+ * of agents and peers are revoked: their holders set keys. All others stay as the backup has them.
  * @param how NULL: as zeros. @return 0; -EBUSY store_in_use: a server runs; as sl_store_verify() */
 struct sl_store_restore {
 	bool keep_tokens; /* of agents and peers, whatever is known */

@@ -11,38 +11,6 @@
 
 /* --- the document ----------------------------------------------------------------------------- */
 
-struct known_roles {
-	struct sl_pol_role_id *v;
-	unsigned n;
-};
-
-static bool
-known_row(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
-{
-	struct known_roles *w = ctx;
-	json_t *body = json_loadb(text, len, 0, NULL);
-
-	snprintf(w->v[w->n].name, sizeof(w->v->name), "%s", id);
-	w->v[w->n].id = (uint32_t)json_integer_value(json_object_get(body, "id"));
-	w->n += w->v[w->n].id != 0;
-	json_decref(body);
-	return true;
-}
-
-/** Roles that are known keep their number where the document names none, and no new one gets that
- * of a role which goes: records hold it. */
-static int
-keep_role_ids(struct sl_store *s, struct sl_policy *p, struct sl_error *e)
-{
-	struct known_roles w = {calloc(sl_store_count(s, SL_KIND_ROLE) + 1, sizeof(*w.v)), 0};
-	int rc = w.v != NULL ? sl_store_walk(s, SL_KIND_ROLE, "", known_row, &w, e)
-			     : store_no_memory(e);
-
-	rc = rc == 0 ? sl_policy_keep_role_ids(p, w.v, w.n, e) : rc;
-	free(w.v);
-	return rc;
-}
-
 /** Parsed, checked, with every number chosen, and split. */
 static int
 split(struct sl_store *s, const json_t *doc, uint32_t version, struct sl_store_split *out,
@@ -58,7 +26,7 @@ split(struct sl_store *s, const json_t *doc, uint32_t version, struct sl_store_s
 	if (rc == 0)
 		rc = sl_policy_no_agent_zone(out->model, e);
 	if (rc == 0)
-		rc = keep_role_ids(s, out->model, e);
+		rc = store_keep_role_ids(s, out->model, e);
 	if (rc == 0)
 		rc = sl_policy_check(out->model, NULL, store_now(s), e);
 	if (rc == 0) {

@@ -240,6 +240,19 @@ int store_agent_zone(struct sl_store_txn *t, const struct sl_policy *p, struct s
 /** @return 0; pool_in_internal_zone: some of an agent's network would be internal */
 int store_agents_fit(struct sl_store *s, const struct sl_policy *p, struct sl_error *e);
 
+/* --- ids of roles (role_ids.c) ---------------------------------------------------------------- */
+
+/** Roles that are known keep their id where the document names none, those that come back get
+ * theirs again, and no new one gets that of a role which went: records hold it. */
+int store_keep_role_ids(struct sl_store *s, struct sl_policy *p, struct sl_error *e);
+/** At a commit that changed roles: the ids that went with it are former ones. */
+int store_note_role_ids(struct sl_store_txn *t, struct sl_error *e);
+/** Former ids and those in force of an attached database, oldest first: array of {name, id}. Empty
+ * where they cannot be read; NULL: no memory. */
+json_t *store_role_ids_of(struct sl_store *s, const char *schema);
+/** Those of the store that was replaced are former ones here, but for what roles have now. */
+int store_inherit_role_ids(struct sl_store *s, const json_t *rows, struct sl_error *e);
+
 /* --- the policy (policy.c, split.c, policy_put.c) ----------------------------------------------
  */
 

@@ -205,4 +205,71 @@ sh(const char *fmt, const char *a)
 	assert_int_equal(system(cmd), 0);
 }
 
+/* --- from one store to another ---------------------------------------------------------------- */
+
+struct feed {
+	struct fixture *to;
+	int rc;
+};
+
+static inline bool
+feed_row(void *ctx, uint64_t seq, json_t *txn)
+{
+	struct feed *w = ctx;
+
+	w->rc = sl_store_follow(w->to->s, txn, &w->to->e);
+	return w->rc == 0;
+}
+
+/** All rows of `from` that `to` lacks. */
+static inline int
+catch_up(struct fixture *from, struct fixture *to)
+{
+	struct feed w = {to, 0};
+
+	to->e = (struct sl_error){0};
+	assert_int_equal(sl_store_log_read(from->s, sl_store_head(to->s) + 1, feed_row, &w,
+					   &from->e),
+			 0);
+	return w.rc;
+}
+
+static inline bool
+collect(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
+{
+	json_array_append_new(ctx, json_pack("{s:s, s:s, s:I, s:o}", "kind", sl_kind_name(k), "id",
+					     id, "rev", (json_int_t)rev, "obj",
+					     json_loadb(text, len, 0, NULL)));
+	return true;
+}
+
+/** A snapshot of `from`, whose count and sum are told so much too high. */
+static inline int
+load(struct fixture *from, struct fixture *to, int64_t count_off, unsigned sum_off)
+{
+	struct sl_store_snap *snap = sl_store_snap_open(from->s, &from->e);
+	json_t *all = json_array();
+	struct sl_hash_sum sum;
+	struct sl_epoch epoch;
+	char chain[SL_CHAIN_STR];
+	int64_t count = count_off;
+	uint64_t seq;
+	int rc;
+
+	sl_store_snap_pos(snap, &epoch, &seq, chain);
+	sl_store_sum(from->s, &sum);
+	to->e = (struct sl_error){0};
+	rc = sl_store_load_begin(to->s, &epoch, seq, chain, &to->e);
+	while (rc == 0 && sl_store_snap_next(snap, 2, collect, all) > 0) {
+		rc = sl_store_load_part(to->s, all, &to->e);
+		json_array_clear(all);
+	}
+	sl_store_snap_close(snap);
+	json_decref(all);
+	sum.w[0] += sum_off;
+	for (unsigned k = 0; k < SL_KIND_N; k++)
+		count += (int64_t)sl_store_count(from->s, k);
+	return rc < 0 ? rc : sl_store_load_end(to->s, (uint64_t)count, &sum, &to->e);
+}
+
 #endif
