@@ -268,6 +268,11 @@ struct gw_job {
 	struct sl_pol_role_id *role_ids; /* LOAD: those known before, then those known with it */
 	unsigned n_role_ids;
 	bool new_role_ids;
+	struct gw_role_renamed {
+		uint32_t id; /* 0: none */
+		char was[SL_POL_NAME], is[SL_POL_NAME];
+		unsigned n;
+	} renamed;		    /* ids that stand for other names now: the first, how many */
 	char (*marks)[SL_POL_NAME]; /* targets that are withdrawn, whatever its document says */
 	unsigned n_marks;
 	struct sl_pol_place *agents; /* networks of agents, the same */

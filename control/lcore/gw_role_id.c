@@ -56,6 +56,24 @@ gw_job_know_roles(const struct sl_gw *gw, struct gw_job *j)
 	return j->role_ids != NULL ? 0 : -ENOMEM;
 }
 
+/** The control plane or the document says so: it wins, and what was seen before is the new one's.
+ */
+static void
+note_renamed(struct gw_job *j, const struct sl_pol_role_id *was)
+{
+	const struct sl_policy *p = j->doc->policy;
+
+	for (unsigned i = 0; i < p->n_roles; i++) {
+		if (p->roles[i].id != was->id || strcmp(p->roles[i].name, was->name) == 0)
+			continue;
+		if (j->renamed.n++ > 0)
+			continue;
+		j->renamed.id = was->id;
+		snprintf(j->renamed.was, sizeof(j->renamed.was), "%s", was->name);
+		snprintf(j->renamed.is, sizeof(j->renamed.is), "%s", p->roles[i].name);
+	}
+}
+
 int
 gw_job_learn_roles(struct gw_job *j)
 {
@@ -64,6 +82,8 @@ gw_job_learn_roles(struct gw_job *j)
 
 	if (sl_policy_role_ids(j->doc->policy, j->role_ids, j->n_role_ids, KNOWN_MAX, &v, &n) != 0)
 		return gw_no_memory(&j->e);
+	for (unsigned i = 0; i < j->n_role_ids; i++)
+		note_renamed(j, &j->role_ids[i]);
 	j->new_role_ids =
 		n != j->n_role_ids || (n > 0 && memcmp(v, j->role_ids, n * sizeof(*v)) != 0);
 	free(j->role_ids);
@@ -77,6 +97,12 @@ gw_role_ids_take(struct sl_gw *gw, struct gw_job *j)
 {
 	struct gw_role_ids *k = &gw->policy->role_ids;
 
+	if (j->renamed.n > 0)
+		sl_log(SL_LOG_WARN, "policy",
+		       "id %u was role %s's and is %s's now%s: flows and evidence of before are "
+		       "shown as the new one's",
+		       j->renamed.id, j->renamed.was, j->renamed.is,
+		       j->renamed.n > 1 ? ", others likewise" : "");
 	free(k->v);
 	k->v = j->role_ids;
 	k->n = j->n_role_ids;

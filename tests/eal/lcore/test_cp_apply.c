@@ -117,6 +117,46 @@ test_policy_with_mappings(void **state)
 	assert_false(cx_allows(2, "10.7.0.3", 80));
 }
 
+static char told[256];
+
+static void
+listen_log(void *ctx, enum sl_log_level level, const char *topic, const char *text)
+{
+	if (strcmp(topic, "policy") == 0)
+		snprintf(told, sizeof(told), "%s", text);
+}
+
+/* The stream's ids hold: where one was another role's here, what was seen of that one is the new
+ * one's, and the log says so; each comes back with the id that the stream gives it. */
+static void
+test_role_ids(void **state)
+{
+	const struct sl_gw *gw = cx.f->gw;
+
+	cx_snapshot(10, CX_BASE);
+	sl_log_set_sink(listen_log, NULL);
+	told[0] = '\0';
+	cx_txn(11, "{'op':'put','kind':'policy','id':'policy','rev':2,'obj':{'version':6}},"
+		   "{'op':'del','kind':'rule','id':'guest/1','rev':2},"
+		   "{'op':'del','kind':'role','id':'guest','rev':2}");
+	cx_acked();
+	assert_string_equal(sl_gw_role_name(gw, 2), "guest");
+	assert_string_equal(told, "");
+	cx_txn(12, "{'op':'put','kind':'policy','id':'policy','rev':3,'obj':{'version':7}},"
+		   "{'op':'put','kind':'role','id':'ops','rev':1,'obj':{'id':2}}");
+	cx_acked();
+	assert_string_equal(sl_gw_role_name(gw, 2), "ops");
+	assert_string_equal(told, "id 2 was role guest's and is ops's now: flows and evidence of "
+				  "before are shown as the new one's");
+	told[0] = '\0';
+	cx_txn(13, "{'op':'put','kind':'policy','id':'policy','rev':4,'obj':{'version':8}},"
+		   "{'op':'put','kind':'role','id':'guest','rev':3,'obj':{'id':3}}");
+	cx_acked();
+	assert_string_equal(sl_gw_role_name(gw, 2), "ops");
+	assert_string_equal(sl_gw_role_name(gw, 3), "guest");
+	assert_string_equal(told, "");
+}
+
 /* Keys and addresses may change hands within one transaction. */
 static void
 test_swaps(void **state)
@@ -637,6 +677,7 @@ main(int argc, char **argv)
 		T(snapshot_is_a_difference),
 		T(transactions),
 		T(policy_with_mappings),
+		T(role_ids),
 		T(swaps),
 		T(expires),
 		T(refused_policy),
