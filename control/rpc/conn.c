@@ -323,7 +323,6 @@ static void
 on_event(struct bufferevent *bev, short what, void *arg)
 {
 	struct sl_rpc_conn *c = arg;
-	char why[120];
 	bool more;
 
 	if (what & BEV_EVENT_CONNECTED) { /* TLS */
@@ -331,8 +330,8 @@ on_event(struct bufferevent *bev, short what, void *arg)
 		rpc_login_certificate(c);
 		return;
 	}
-	if (!c->ready && sl_tls_why(bev, why, sizeof(why))[0] && rpc_may_tell(c->from->server))
-		sl_log(SL_LOG_INFO, "rpc", "handshake with %s failed: %s", c->label, why);
+	if (!c->ready)
+		sl_tls_failed(&c->from->server->tls_failures, bev, &c->ip, "rpc");
 	more = c->line || line_length(c) >= 0 || sl_rpc_conn_queued(c) > 0;
 	if (!(what & BEV_EVENT_EOF) || c->closing || !more) {
 		rpc_conn_free(c); /* an error, idle for too long, or nothing left to answer */
@@ -352,6 +351,8 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (c->closing || !c->ready) {
 		c->from->server->stats.login_timeouts += !c->closing;
+		if (!c->ready)
+			sl_tls_failed(&c->from->server->tls_failures, c->bev, &c->ip, "rpc");
 		rpc_conn_free(c);
 		return;
 	}

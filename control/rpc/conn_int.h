@@ -58,6 +58,7 @@ struct sl_rpc_server {
 	struct sl_rpc_conn *conns;
 	struct throttle throttle;
 	struct sl_rpc_server_stats stats;
+	struct sl_tls_failures tls_failures;
 	uint64_t told_ns; /* when strangers last made us write a log line */
 };
 

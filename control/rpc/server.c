@@ -292,6 +292,7 @@ void
 sl_rpc_server_stats(const struct sl_rpc_server *s, struct sl_rpc_server_stats *out)
 {
 	*out = s->stats;
+	memcpy(out->tls_failed, s->tls_failures.n, sizeof(out->tls_failed));
 	for (const struct sl_rpc_conn *c = s->conns; c; c = c->next) {
 		out->connections++;
 		out->strangers += !c->caller.who;

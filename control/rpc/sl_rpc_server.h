@@ -15,7 +15,7 @@
 #include "sl_addr.h"
 #include "sl_error.h"
 #include "sl_rpc.h"
-#include "sl_tls.h"
+#include "sl_tls_failed.h"
 
 struct sl_rpc_server;
 
@@ -87,6 +87,7 @@ void sl_rpc_server_recheck(struct sl_rpc_server *s);
 struct sl_rpc_server_stats {
 	uint64_t accepted, logins, logins_refused, logins_delayed; /* delayed: not looked at */
 	uint64_t full, source_full, login_timeouts;		   /* why connections were closed */
+	uint64_t tls_failed[SL_TLS_FAILURES];			   /* before any login */
 	unsigned connections, strangers;			   /* now */
 };
 void sl_rpc_server_stats(const struct sl_rpc_server *s, struct sl_rpc_server_stats *out);

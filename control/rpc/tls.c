@@ -81,12 +81,51 @@ load_own(const struct sl_tls *t, SSL_CTX *ctx, struct sl_error *e)
 	return 0;
 }
 
+/** Whoever looks for it while the SSL ends finds it, or nothing. */
+static void
+free_expired(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void *argp)
+{
+	CRYPTO_set_ex_data(ad, idx, NULL);
+	free(ptr);
+}
+
+static int
+expired_index(void)
+{
+	static int index = -1;
+
+	if (index < 0)
+		index = SSL_get_ex_new_index(0, NULL, NULL, NULL, free_expired);
+	return index;
+}
+
+const struct sl_tls_id *
+tls_expired(const SSL *ssl)
+{
+	return ssl ? SSL_get_ex_data(ssl, expired_index()) : NULL;
+}
+
+/** The library looks at a certificate's time after its signature: the name is what was signed. */
+static void
+note_expired(SSL *ssl, X509_STORE_CTX *x)
+{
+	struct sl_tls_id *id = calloc(1, sizeof(*id));
+
+	if (id && tls_id_of(X509_STORE_CTX_get_current_cert(x), id) == 0 &&
+	    SSL_set_ex_data(ssl, expired_index(), id) == 1)
+		return;
+	free(id);
+}
+
 /** Beyond what the library asks of a chain: a client's leaf must say that it is one. */
 static int
 on_verify(int ok, X509_STORE_CTX *x)
 {
 	SSL *ssl = X509_STORE_CTX_get_ex_data(x, SSL_get_ex_data_X509_STORE_CTX_idx());
 
+	if (!ok && X509_STORE_CTX_get_error(x) == X509_V_ERR_CERT_HAS_EXPIRED &&
+	    X509_STORE_CTX_get_error_depth(x) == 0 && SSL_is_server(ssl) && !tls_expired(ssl))
+		note_expired(ssl, x);
 	if (ok && X509_STORE_CTX_get_error_depth(x) == 0 && SSL_is_server(ssl) &&
 	    !tls_is_client(X509_STORE_CTX_get_current_cert(x))) {
 		X509_STORE_CTX_set_error(x, X509_V_ERR_INVALID_PURPOSE);

@@ -37,6 +37,7 @@ struct conn {
 	struct bufferevent *bev;
 	struct event *timer;
 	enum state state;
+	bool ready; /* the handshake is done */
 	bool noted;
 	size_t body; /* bytes of a large body, until its answer is written */
 	size_t got;  /* of a body, until now */
@@ -44,6 +45,7 @@ struct conn {
 		*early;	   /* NULL: none; part of a head that came before the last answer left */
 	uint64_t since_ns; /* when it began */
 	char who[SL_PRINCIPAL_NAME];
+	struct sl_ip from;
 	TAILQ_ENTRY(conn) link; /* in the order of their last sign of life */
 };
 
@@ -56,6 +58,7 @@ struct door {
 	struct evconnlistener *listener;
 	unsigned n;
 	TAILQ_HEAD(, conn) conns;
+	struct sl_tls_failures failures;
 };
 
 /* --- connections ------------------------------------------------------------------------------ */
@@ -84,6 +87,8 @@ conn_gone(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void 
 		if (c->d->n < DOOR_CONNECTIONS)
 			evconnlistener_enable(c->d->listener);
 		event_free(c->timer);
+		if (!c->ready)
+			sl_tls_failed(&c->d->failures, c->bev, &c->from, "rest");
 	}
 	if (c->early != NULL)
 		evbuffer_free(c->early);
@@ -134,6 +139,18 @@ conn_from(const struct conn *c, struct sl_ip *out)
 
 	getpeername(bufferevent_getfd(c->bev), (struct sockaddr *)&sa, &len);
 	from_address(&sa, out);
+}
+
+/** From where: while the socket is there. */
+static void
+on_handshake(const SSL *ssl, int where, int ret)
+{
+	struct conn *c = SSL_get_ex_data(ssl, conn_index);
+
+	if ((where & SSL_CB_HANDSHAKE_START) && !c->ready)
+		conn_from(c, &c->from);
+	if (where & SSL_CB_HANDSHAKE_DONE)
+		c->ready = true;
 }
 
 /** How much body evhttp takes. It is the argument of its own callbacks. */
@@ -363,6 +380,7 @@ conn_new(struct door *d, struct bufferevent *bev)
 		free(c);
 		return false;
 	}
+	SSL_set_info_callback(ssl, on_handshake);
 	d->n++;
 	TAILQ_INSERT_TAIL(&d->conns, c, link);
 	/* beyond the limit, where the kernel had accepted more: it ends at once */
@@ -531,4 +549,10 @@ unsigned
 door_connections(const struct door *d)
 {
 	return d->n;
+}
+
+const struct sl_tls_failures *
+door_failures(const struct door *d)
+{
+	return &d->failures;
 }

@@ -16,7 +16,7 @@
 #include "sl_addr.h"
 #include "sl_error.h"
 #include "sl_service.h"
-#include "sl_tls.h"
+#include "sl_tls_failed.h"
 
 struct door;
 
@@ -46,6 +46,8 @@ struct door *door_new(struct event_base *base, struct sl_tls *tls, const struct 
 void door_free(struct door *d); /* NULL allowed; closes all connections */
 uint16_t door_port(const struct door *d);
 unsigned door_connections(const struct door *d);
+/** Connections that ended before their handshake was done. */
+const struct sl_tls_failures *door_failures(const struct door *d);
 /** The answer comes later: read nothing meanwhile (evhttp ends the process where a client sends
  * more while its request waits). */
 void door_pause(struct bufferevent *bev);

@@ -257,6 +257,29 @@ stream(FILE *f, const struct sl_rpc_server *server)
 	sl_prom_single(f, "sluice_control_stream_connections", "gauge", "open now", st.connections);
 }
 
+static void
+put_failures(FILE *f, const char *listener, const uint64_t n[SL_TLS_FAILURES])
+{
+	for (unsigned i = 0; i < SL_TLS_FAILURES; i++)
+		sl_prom_uint(f, "sluice_control_tls_failed_total", n[i], "listener", listener,
+			     "reason", sl_tls_failure_name(i), NULL);
+}
+
+/** Who was not even asked for a login. */
+static void
+handshakes(FILE *f, const struct sl_rest_stats *rest, const struct sl_rpc_server *server)
+{
+	struct sl_rpc_server_stats st;
+
+	sl_prom_head(f, "sluice_control_tls_failed_total", "counter",
+		     "connections that ended before their TLS handshake was done");
+	put_failures(f, "rest", rest->tls_failed);
+	if (server == NULL)
+		return;
+	sl_rpc_server_stats(server, &st);
+	put_failures(f, "stream", st.tls_failed);
+}
+
 /** What the loop knows. */
 static void
 source(FILE *f, const struct sl_call *c)
@@ -303,6 +326,7 @@ of_loop(FILE *f, const struct sl_call *c)
 	sl_prom_uint(f, "sluice_control_refused_total", st.refused_role, "reason", "role", NULL);
 	sl_prom_uint(f, "sluice_control_refused_total", st.refused_rate, "reason", "rate", NULL);
 	sl_prom_single(f, "sluice_control_http_connections", "gauge", "open now", st.connections);
+	handshakes(f, &st, c->rest->c.stream);
 	turns(f, c->rest->c.turns);
 	stream(f, c->rest->c.stream);
 	subscribers(f, c->rest->c.publisher);

@@ -365,5 +365,6 @@ void
 sl_rest_stats(const struct sl_rest *r, struct sl_rest_stats *out)
 {
 	*out = r->stats;
+	memcpy(out->tls_failed, door_failures(r->door)->n, sizeof(out->tls_failed));
 	out->connections = door_connections(r->door);
 }

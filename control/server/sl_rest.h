@@ -12,6 +12,7 @@
 
 #include "allow_cert.h"
 #include "sl_publisher.h"
+#include "sl_tls_failed.h"
 #include "sl_store.h"
 #include "sl_token.h"
 
@@ -59,6 +60,7 @@ void sl_rest_login_failed(struct sl_rest *r, const struct sl_ip *from);
 
 struct sl_rest_stats {
 	uint64_t requests, refused_login, refused_role, refused_rate, problems;
+	uint64_t tls_failed[SL_TLS_FAILURES]; /* before any request */
 	unsigned connections;
 };
 void sl_rest_stats(const struct sl_rest *r, struct sl_rest_stats *out);

@@ -2,6 +2,7 @@
 """Access to the replication stream of a real server, over its life: certificates that are renewed while connections stay, ones that
 are revoked, tokens that are deleted, a gateway that is taken out, and the alarms before something ends. The gateways are sockets."""
 
+import contextlib
 import json
 import os
 import re
@@ -37,6 +38,7 @@ def not_after(cert):
     return ssl.cert_time_to_seconds(r.stdout.strip().split("=")[1])
 
 
+SHIFT = os.path.join(os.path.dirname(CONTROL), "..", "..", "tests", "control", "libclock_shift.so")
 ORDER_P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
@@ -149,6 +151,55 @@ def metric(c, name):
     if len(m) != 1:
         fail(f"metric {name}: {m}")
     return float(m[0])
+
+
+def ended(c, name):
+    """A certificate that ended days ago."""
+    shift, out = os.path.join(c.dir, "shift"), os.path.join(c.dir, name)
+    with open(shift, "wb") as f:
+        f.write((-30 * 86400 * 10**9).to_bytes(8, "little", signed=True))
+    r = subprocess.run([SLUICECTL, "ca", "issue", os.path.join(c.dir, "ca"), "--kind", "gateway", "--name", name, "--days", "2", "--out", out],
+                       env=dict(os.environ, LD_PRELOAD=SHIFT, CLOCK_SHIFT=shift), capture_output=True, text=True, check=False)
+    if r.returncode or not_after(out + ".pem") > time.time():
+        fail(f"ca issue, 30 days ago: {r.stderr}")
+    return out
+
+
+def shake(port, ctx):
+    s = socket.create_connection(("127.0.0.1", port), timeout=15)
+    try:
+        s = ctx.wrap_socket(s, server_hostname="127.0.0.1")
+        s.recv(1)  # the client's own handshake is done before the server looked at its certificate
+    except (ssl.SSLError, ConnectionError):
+        pass
+    s.close()
+
+
+def handshakes(c):
+    step("handshakes that fail are counted by why, and told: with whose certificate has ended")
+    old, foreign = ended(c, "gw-old"), os.path.join(c.dir, "foreign")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=gw-a",
+                    "-keyout", foreign + ".key", "-out", foreign + ".pem"], capture_output=True, check=True)
+    why = ("expired", "certificate", "client", "protocol", "silent")
+    for listener, port in (("rest", c.port), ("stream", c.repl)):
+        count = {w: metric(c, rf'sluice_control_tls_failed_total\{{listener="{listener}",reason="{w}"\}}') for w in why}
+        size = os.path.getsize(c.log)
+        time.sleep(1.1)  # one line a second
+        for ctx in (c.context(old + ".pem", old + ".key"), c.context(foreign + ".pem", foreign + ".key"), ssl.create_default_context()):
+            ctx.set_alpn_protocols(["http/1.1" if listener == "rest" else "sluice-repl/1"])
+            shake(port, ctx)
+            log_has(c, f"certificate has expired: cert:{serial(old + '.pem')} of gateway gw-old", size)
+        with socket.create_connection(("127.0.0.1", port), timeout=15) as s, contextlib.suppress(ConnectionError):
+            s.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            s.recv(100)
+        socket.create_connection(("127.0.0.1", port), timeout=15).close()
+        for w in why:
+            for _ in range(200):
+                n = metric(c, rf'sluice_control_tls_failed_total\{{listener="{listener}",reason="{w}"\}}') - count[w]
+                if n:
+                    break
+                time.sleep(0.05)
+            equal(f"{listener}: {w}", n, 1)
 
 
 def revocation(c):
@@ -282,6 +333,7 @@ def main():
         c.init()
         c.start()
         furnish(c)
+        handshakes(c)
         a, b = revocation(c)
         renewal(c, a)
         decommission(c, b)

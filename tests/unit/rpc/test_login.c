@@ -273,6 +273,7 @@ test_foreign(void **state)
 	assert_true(wire_ended(w));
 	wire_close(w);
 	assert_non_null(strstr(lx.log, "handshake with tls:127.0.0.1 failed: "));
+	assert_int_equal(lx_stats().tls_failed[SL_TLS_PROTOCOL], 1);
 	lx_close();
 }
 

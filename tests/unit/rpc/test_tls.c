@@ -18,7 +18,8 @@
 
 #include "pki.h"
 #include "sl_env.h"
-#include "sl_tls.h"
+#include "sl_log.h"
+#include "sl_tls_failed.h"
 
 static struct event_base *base;
 static struct pki_ca ca, foreign;
@@ -29,13 +30,24 @@ struct outcome {
 	int peer; /* of sl_tls_peer() at the server */
 	struct sl_tls_id id;
 	bool agreed;
-	char server_why[160], client_why[160];
+	char server_why[256], client_why[160];
+	struct sl_tls_failures failed; /* of the server */
 };
 
 struct end {
 	struct outcome *o;
 	bool server;
 };
+
+static struct sl_ip here;
+static char told[256];
+static struct sl_tls_failures *shared; /* of several servers' ends; NULL: each has its own */
+
+static void
+listen_log(void *ctx, enum sl_log_level level, const char *topic, const char *text)
+{
+	snprintf(told, sizeof(told), "%s", text);
+}
 
 static void
 on_event(struct bufferevent *bev, short what, void *arg)
@@ -52,7 +64,23 @@ on_event(struct bufferevent *bev, short what, void *arg)
 		return;
 	}
 	*(end->server ? &o->server_end : &o->client_end) = true;
-	sl_tls_why(bev, end->server ? o->server_why : o->client_why, sizeof(o->server_why));
+	told[0] = '\0';
+	if (!end->server)
+		sl_tls_why(bev, o->client_why, sizeof(o->client_why));
+	else if (!o->server_up)
+		sl_tls_failed(shared ? shared : &o->failed, bev, &here, "test");
+	if (end->server)
+		snprintf(o->server_why, sizeof(o->server_why), "%s", told);
+}
+
+/** It failed once, for this. */
+static void
+expect_failed(const struct outcome *o, enum sl_tls_failure how)
+{
+	for (unsigned i = 0; i < SL_TLS_FAILURES; i++)
+		if (o->failed.n[i] != (i == how))
+			fail_msg("%s is counted %u times, not %s: %s", sl_tls_failure_name(i),
+				 (unsigned)o->failed.n[i], sl_tls_failure_name(how), o->server_why);
 }
 
 static struct outcome
@@ -119,6 +147,8 @@ setup(void **state)
 {
 	pki_open();
 	base = event_base_new();
+	assert_int_equal(sl_ip_parse("192.0.2.7", &here), 0);
+	sl_log_set_sink(listen_log, NULL);
 	ca = pki_ca("ca");
 	foreign = pki_ca("foreign");
 	pki_issue("server", (struct pki_want){.cn = "server",
@@ -207,8 +237,97 @@ test_refused(void **state)
 
 		if (o.server_up || !o.server_end || o.peer != 1)
 			fail_msg("%s was accepted", bad[i / 2]);
-		assert_true(o.server_why[0] != 0);
+		expect_failed(&o, strcmp(bad[i / 2], "expired") == 0 ? SL_TLS_EXPIRED
+								     : SL_TLS_CERTIFICATE);
+		assert_non_null(strstr(o.server_why, "handshake with tls:192.0.2.7 failed: "));
+		assert_int_equal(strstr(o.server_why, " of name alice") != NULL,
+				 o.failed.n[SL_TLS_EXPIRED] == 1);
 	}
+}
+
+/* Which one has ended; of one that stands on a peer's machine the address is told nowhere. */
+static void
+test_expired(void **state)
+{
+	struct outcome o;
+
+	pki_issue("ended", (struct pki_want){.san = "URI:sluice://gateway/gw-1",
+					     .eku = "clientAuth",
+					     .by = &ca,
+					     .from_s = -7200,
+					     .to_s = -60});
+	o = client_shakes("ended", false);
+	expect_failed(&o, SL_TLS_EXPIRED);
+	assert_non_null(strstr(o.server_why, "192.0.2.7 failed: certificate has expired: cert:"));
+	assert_non_null(strstr(o.server_why, " of gateway gw-1"));
+	pki_issue("ended", (struct pki_want){.san = "URI:sluice://agent/laptop",
+					     .eku = "clientAuth",
+					     .by = &ca,
+					     .from_s = -7200,
+					     .to_s = -60});
+	o = client_shakes("ended", false);
+	assert_null(strstr(o.server_why, "192.0.2.7"));
+	assert_non_null(strstr(o.server_why, " of agent laptop"));
+	/* who signs for itself has no name here */
+	pki_issue("ended", (struct pki_want){.san = "URI:sluice://agent/laptop",
+					     .eku = "clientAuth",
+					     .by = &foreign,
+					     .from_s = -7200,
+					     .to_s = -60});
+	o = client_shakes("ended", false);
+	expect_failed(&o, SL_TLS_CERTIFICATE);
+	assert_non_null(strstr(o.server_why, "192.0.2.7"));
+	assert_null(strstr(o.server_why, "laptop"));
+}
+
+/* One line a second tells of all of them. */
+static void
+test_told_once(void **state)
+{
+	struct sl_tls *server = side(true, "server", NULL, false, "sluice-repl/1");
+	struct sl_tls *client = side(false, NULL, "ca", false, NULL);
+	struct sl_tls_failures f = {.told_ns = sl_clock_mono_ns()};
+	uint64_t begin = f.told_ns;
+	struct outcome o;
+
+	shared = &f;
+	o = shake(server, client, "localhost");
+	if (sl_clock_mono_ns() - begin < SL_NS_PER_S) {
+		assert_string_equal(o.server_why, "");
+		assert_int_equal(f.untold, 1);
+	}
+	f.told_ns = sl_clock_mono_ns() - 2 * SL_NS_PER_S;
+	f.untold = 7;
+	o = shake(server, client, "localhost");
+	assert_non_null(strstr(o.server_why, " (7 more since the last one)"));
+	assert_int_equal(f.untold, 0);
+	assert_int_equal(f.n[SL_TLS_PROTOCOL], 2);
+	shared = NULL;
+	sl_tls_free(server);
+	sl_tls_free(client);
+}
+
+/* Who goes before it said a word is counted, and not told. */
+static void
+test_silent(void **state)
+{
+	struct sl_tls *server = side(true, "server", NULL, false, NULL);
+	struct outcome o = {0};
+	struct end end = {&o, true};
+	struct bufferevent *bev;
+	int sv[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sv), 0);
+	bev = sl_tls_accept(server, base, sv[0]);
+	bufferevent_setcb(bev, NULL, NULL, on_event, &end);
+	bufferevent_enable(bev, EV_READ | EV_WRITE);
+	close(sv[1]);
+	while (!o.server_end)
+		event_base_loop(base, EVLOOP_ONCE);
+	expect_failed(&o, SL_TLS_SILENT);
+	assert_string_equal(o.server_why, "");
+	bufferevent_free(bev);
+	sl_tls_free(server);
 }
 
 /* A valid leaf and somebody else's valid leaf in one chain: it is who signed the handshake. */
@@ -306,6 +425,8 @@ test_server_is_checked(void **state)
 			fail_msg("%u: client %d server %d: %s", i, o.client_up, o.server_up,
 				 o.client_why);
 		assert_true(t[i].up || o.client_why[0]);
+		if (!t[i].up)
+			expect_failed(&o, SL_TLS_CLIENT);
 		/* a server that does not ask never has an identity */
 		assert_int_equal(o.peer, t[i].up ? -ENOENT : 1);
 		sl_tls_free(server);
@@ -473,6 +594,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_identity, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_certificate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_expired, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_told_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_silent, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_chain_of_two, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_server_is_checked, setup, teardown),
