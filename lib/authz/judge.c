@@ -57,7 +57,7 @@ deadline(struct sl_judgement *j, uint32_t end)
 }
 
 /* The role belongs to the subject, or votes for it. */
-static void
+static inline void
 takes_part(struct burst *b, unsigned i, const struct sl_class_role *r)
 {
 	struct pending *p = &b->p[i];
@@ -103,7 +103,7 @@ count(struct burst *b, unsigned v6)
 	q->n = 0;
 }
 
-static void
+static inline void
 ask(struct burst *b, unsigned i, const struct sl_class_role *r, bool mirrored)
 {
 	const struct sl_polset_flow *f = &b->flow[i].f;
@@ -120,7 +120,7 @@ ask(struct burst *b, unsigned i, const struct sl_class_role *r, bool mirrored)
 		count(b, v6);
 }
 
-static void
+static inline void
 ask_class(struct burst *b, unsigned i, const struct sl_class *c, bool mirrored)
 {
 	for (unsigned k = 0; c != NULL && k < c->n; k++) {

@@ -19,7 +19,7 @@ _Static_assert(SL_FLOW_IDLE_CLOSED <= SL_FLOW_IDLE_DENIED, "none is shorter");
 /* --- tuples ------------------------------------------------------------------------------ */
 
 /** As rules see it, from the source on side b or a. The addresses stay where they are. */
-static void
+static inline void
 tuple(struct sl_judge_flow *out, const struct sl_flow_key *k, bool from_b, bool from_tunnel,
       uint32_t peer_id)
 {
@@ -38,7 +38,7 @@ tuple(struct sl_judge_flow *out, const struct sl_flow_key *k, bool from_b, bool 
 }
 
 /** What its peer's last source was may be read and written where the peer lives. */
-static void
+static inline void
 lend_seen(const struct sl_worker *w, struct sl_judge_flow *out)
 {
 	struct sl_peer *p = sl_peer_get(w->dp->peers, out->peer_id);
@@ -63,7 +63,7 @@ peer_by_address(const struct sl_worker *w, uint16_t iface, uint8_t version, cons
 }
 
 /** Of a packet in its own direction. */
-static void
+static inline void
 tuple_of_packet(const struct sl_authz *a, unsigned i, struct sl_judge_flow *out)
 {
 	const struct sl_meta *meta = sl_meta(a->m[i]);

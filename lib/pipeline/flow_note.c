@@ -13,7 +13,7 @@
  */
 #include "flow_int.h"
 
-static uint8_t
+static inline uint8_t
 flags_of(const struct sl_flow *f)
 {
 	uint8_t flags = 0;
@@ -28,7 +28,7 @@ flags_of(const struct sl_flow *f)
 	return flags;
 }
 
-static unsigned
+static inline unsigned
 reason_of(const struct sl_flow *f)
 {
 	switch (f->why) {
@@ -46,7 +46,7 @@ reason_of(const struct sl_flow *f)
 }
 
 /** Count n of a type. @return true if a record is to be written */
-static bool
+static inline bool
 select_record(struct sl_worker *w, enum sl_rec_type t, bool wanted, unsigned role, uint64_t n)
 {
 	sl_rec_seen(w->records, t, n);
@@ -120,7 +120,7 @@ fill_more(struct flow_record *r, const struct sl_flow *f)
 	memset(r->more.bytes, 0, sizeof(r->more.bytes));
 }
 
-static void
+static inline void
 write_flow(struct sl_worker *w, enum sl_rec_type t, const struct sl_flow *f, uint32_t count,
 	   unsigned reason, unsigned flags)
 {
@@ -132,7 +132,7 @@ write_flow(struct sl_worker *w, enum sl_rec_type t, const struct sl_flow *f, uin
 	sl_rec_write(w->records, r.word, f->key.version != 4 ? &r.more : NULL);
 }
 
-static void
+static inline void
 note_flow(struct sl_worker *w, enum sl_rec_type t, const struct sl_flow *f, uint32_t count,
 	  unsigned flags)
 {
@@ -160,7 +160,7 @@ sl_note_denied(struct sl_worker *w, struct sl_flow *f)
 
 /* --- aggregates -------------------------------------------------------------------------- */
 
-static uint64_t
+static inline uint64_t
 agg_flags(const struct sl_flow *f)
 {
 	uint64_t flags = 0;
@@ -182,7 +182,7 @@ _Static_assert(offsetof(struct sl_agg_key, peer_id) == 32 &&
 	       "written as two words");
 
 /* By words: it is hashed by words at once, and a load of what was stored in pieces waits. */
-static void
+static inline void
 agg_key(struct sl_agg_key *k, const struct sl_polset_flow *f, uint32_t peer_id, bool from_tunnel,
 	uint64_t flags)
 {
@@ -195,7 +195,7 @@ agg_key(struct sl_agg_key *k, const struct sl_polset_flow *f, uint32_t peer_id, 
 	memcpy((uint8_t *)k + offsetof(struct sl_agg_key, peer_id), tail, sizeof(tail));
 }
 
-static void
+static inline void
 agg_key_of(struct sl_agg_key *k, const struct sl_flow *f)
 {
 	const struct sl_polset_flow tuple = {.version = f->key.version,
