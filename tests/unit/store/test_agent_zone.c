@@ -83,15 +83,16 @@ must_lie(struct fixture *f, const char *want)
 	json_t *body = NULL, *v;
 	struct sl_policy *p;
 	char got[400] = "";
-	size_t i;
+	size_t i, n;
 
 	if (sl_store_get(f->s, SL_KIND_ZONE, SL_POL_AGENT_ZONE, NULL, &body) == 0) {
 		assert_string_equal(json_string_value(json_object_get(body, "type")), "vpn");
 		assert_string_equal(json_string_value(json_object_get(body, "default_policy")),
 				    "deny");
 		json_array_foreach (json_object_get(body, "networks"), i, v) {
-			strncat(got, i > 0 ? " " : "", 1);
-			strncat(got, json_string_value(v), 40);
+			n = strlen(got);
+			snprintf(got + n, sizeof(got) - n, "%s%s", i > 0 ? " " : "",
+				 json_string_value(v));
 		}
 		assert_string_not_equal(got, "");
 	}
