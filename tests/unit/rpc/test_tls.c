@@ -125,7 +125,7 @@ side(bool server, const char *name, const char *by, bool require, const char *al
 	struct sl_tls *t = server ? sl_tls_server_new(&c, &e) : sl_tls_client_new(&c, &e);
 
 	if (!t)
-		fail_msg("%s: %s %s", name, e.reason, e.message);
+		fail_msg("%s: %s %s", name ? name : "without a certificate", e.reason, e.message);
 	return t;
 }
 
