@@ -162,7 +162,7 @@ def gateways(p, g):
     return a, b
 
 
-def ledger(p, a, b):
+def ledger(p, f, a, b):
     step("a target is moved up to enforced; its gateways are at the primary and two followers away")
     for x in (a, b):
         x.report("observe")
@@ -174,6 +174,7 @@ def ledger(p, a, b):
         x.report("enforce")
     if not until(lambda: p.want(200, "GET", "/migration/targets/db").json()["state"] == "enforced"):
         fail("the ledger does not follow the gateways")
+    f.want(200, "GET", f"/peers?at_seq={p.seq()}")  # before the primary is gone
     return p.want(200, "GET", "/migration/targets/db").json()["history"]
 
 
@@ -377,7 +378,7 @@ def main():
         by_token(p, f)
         reads_and_writes(p, f, g)
         streams = gateways(p, g)
-        history = ledger(p, *streams)
+        history = ledger(p, f, *streams)
         without_primary(p, f, g)
         streams = ledger_after(f, g, *streams, history)
         for s in upgrade(f, g, *streams):
