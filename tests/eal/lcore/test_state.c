@@ -400,7 +400,8 @@ test_confirm_crash(void **state)
 	assert_int_equal(enforce(f, "10.30.0.0/16", "", 0, false), 0);
 	assert_int_equal(enforce(f, "10.20.0.10/32", "", 600, false), 0);
 	assert_int_equal(sl_gw_logging_set(f->gw, false, &f->e), 0);
-	snprintf(text, sizeof(text), "%s", read_text(state_dir, "authz-mode.json"));
+	assert_true((size_t)snprintf(text, sizeof(text), "%s",
+				     read_text(state_dir, "authz-mode.json")) < sizeof(text));
 	told[0] = '\0';
 	sl_log_set_sink(listen_log, NULL);
 	reopen(f); /* the file is as a crash would leave it */
