@@ -21,7 +21,7 @@ shown(const char *answer)
 
 	assert_non_null(a.json);
 	stdout = open_memstream(&text, &size);
-	control_show(&a);
+	assert_int_equal(control_tell(&a, false), 0);
 	fclose(stdout);
 	stdout = real;
 	json_decref(a.json);
