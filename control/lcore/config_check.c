@@ -445,10 +445,10 @@ sl_config_check(const struct sl_config *c, struct sl_error *e)
 	int rc = check_ports(c, e);
 
 	rc = rc ? rc : check_params(c, e);
+	rc = rc ? rc : check_references(c, e);
 	rc = rc ? rc : sl_config_check_values(c, e);
 	rc = rc ? rc : check_interfaces(c, e);
 	rc = rc ? rc : check_peers(c, e);
-	rc = rc ? rc : check_references(c, e);
 	rc = rc ? rc : check_key_files(c, e);
 	rc = rc ? rc : sl_config_check_audit(c, e);
 	rc = rc ? rc : sl_config_check_cp(c, e);
