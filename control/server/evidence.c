@@ -30,7 +30,7 @@ struct walk {
 static struct judge *
 judge_in_force(struct sl_store *s, struct sl_error *e)
 {
-	uint64_t version = policy_version(s);
+	uint64_t version = sl_store_policy_version(s);
 	struct judge *j = NULL;
 	json_t *body = NULL;
 	const char *text;

@@ -10,18 +10,6 @@
 #include "policy_text.h"
 #include "sl_json.h"
 
-uint64_t
-policy_version(struct sl_store *s)
-{
-	json_t *body = NULL;
-	uint64_t version = 0;
-
-	if (sl_store_get(s, SL_KIND_POLICY, "policy", NULL, &body) == 0)
-		version = (uint64_t)json_integer_value(json_object_get(body, "version"));
-	json_decref(body);
-	return version;
-}
-
 int
 policy_text(struct sl_store *s, uint64_t version, json_t **body, const char **text,
 	    struct sl_error *e)
@@ -117,7 +105,7 @@ answer_document(struct sl_call *c, uint64_t version, struct sl_error *e)
 int
 sl_op_get_policy(struct sl_call *c, struct sl_error *e)
 {
-	return answer_document(c, policy_version(c->store), e);
+	return answer_document(c, sl_store_policy_version(c->store), e);
 }
 
 int
@@ -177,7 +165,7 @@ int
 sl_op_list_policy_versions(struct sl_call *c, struct sl_error *e)
 {
 	struct versions v = {.list = json_array(),
-			     .current = policy_version(c->store),
+			     .current = sl_store_policy_version(c->store),
 			     .before = UINT64_MAX,
 			     .limit = c->q[SL_Q_LIMIT] ? (unsigned)c->q_int[SL_Q_LIMIT] : 100};
 	char next[24];
@@ -361,7 +349,7 @@ sl_op_validate_policy(struct sl_call *c, struct sl_error *e)
 int
 sl_op_test_policy(struct sl_call *c, struct sl_error *e)
 {
-	uint64_t version = policy_version(c->store);
+	uint64_t version = sl_store_policy_version(c->store);
 	struct judge *j = NULL;
 	struct sl_error why = {0};
 	json_t *body = NULL, *o;

@@ -33,7 +33,7 @@ make_judge(struct sl_call *c, uint64_t wall_ns, uint64_t *version, struct judge 
 		return *out != NULL ? 0 : e->err;
 	}
 	*version = json_is_integer(wanted) ? (uint64_t)json_integer_value(wanted)
-					   : policy_version(c->store);
+					   : sl_store_policy_version(c->store);
 	rc = policy_text(c->store, *version, &body, &text, e);
 	if (rc == 0) {
 		*out = judge_new(c->store, text, strlen(text), wall_ns, true, e);

@@ -7,8 +7,6 @@
 
 #include "sl_store.h"
 
-/** Version of the document in force; 0: none. */
-uint64_t policy_version(struct sl_store *s);
 /** @param[out] body new reference that holds `text`. @return 0, -ENOENT not_found */
 int policy_text(struct sl_store *s, uint64_t version, json_t **body, const char **text,
 		struct sl_error *e);

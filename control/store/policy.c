@@ -78,7 +78,7 @@ store_policy_model(struct sl_store *s, struct sl_policy **out, struct sl_error *
 }
 
 uint32_t
-store_policy_version(struct sl_store *s)
+sl_store_policy_version(struct sl_store *s)
 {
 	json_t *body = NULL;
 	uint32_t v = 0;

@@ -212,7 +212,7 @@ int
 sl_store_put_policy(struct sl_store_txn *t, json_t *doc, const struct sl_store_split *split,
 		    const char *text, uint64_t if_version, uint32_t *version, struct sl_error *e)
 {
-	uint32_t was = store_policy_version(t->s);
+	uint32_t was = sl_store_policy_version(t->s);
 	int rc;
 
 	if (if_version != SL_REV_ANY && if_version != was) {

@@ -67,6 +67,8 @@ void sl_store_sum(struct sl_store *s, struct sl_hash_sum *out);
 
 /** @param[out] body new reference. @return 0 or -ENOENT */
 int sl_store_get(struct sl_store *s, enum sl_kind k, const char *id, uint64_t *rev, json_t **body);
+/** Version of the policy document in force; 0: none. */
+uint32_t sl_store_policy_version(struct sl_store *s);
 /** Objects of a kind in the order of their ids, after `after` ("" = from the start); fn returns
  * false to stop. `text` is canonical JSON. */
 typedef bool (*sl_store_row)(void *ctx, enum sl_kind k, const char *id, uint64_t rev,

@@ -138,7 +138,7 @@ sl_store_split_new(struct sl_store *s, const json_t *doc, struct sl_error *e)
 	}
 	if (!json_is_object(doc))
 		rc = sl_fail(e, -EINVAL, "field_type", "", "a document is an object");
-	p->was = store_policy_version(s);
+	p->was = sl_store_policy_version(s);
 	if (rc == 0)
 		rc = split(s, doc, p->was + 1, p, e);
 	if (rc == 0)
