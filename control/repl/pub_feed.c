@@ -343,6 +343,13 @@ is_credential(const struct pub_stream *s, enum sl_kind k, const char *id)
 	return strcmp(s->principal, id) == 0;
 }
 
+/** A token is made once and never changed. Its holder may be here before the row that made it. */
+static bool
+ends_logins(const struct pub_ready *op)
+{
+	return op->kind == SL_KIND_CRL || (op->kind == SL_KIND_TOKEN && !op->put);
+}
+
 /** Whose credentials changed logs in anew, which is where that is looked at. */
 static void
 feed_credentials(struct pub_feed *f)
@@ -350,7 +357,7 @@ feed_credentials(struct pub_feed *f)
 	for (unsigned i = 0; i < f->row->n; i++) {
 		const struct pub_ready *op = &f->row->ops[i];
 
-		if (op->kind != SL_KIND_TOKEN && op->kind != SL_KIND_CRL)
+		if (!ends_logins(op))
 			continue;
 		PUB_EACH (s, f->p) {
 			if (is_credential(s, op->kind, op->id))

@@ -184,6 +184,8 @@ def catch_up(c, sub, since, rules):
             equal("from", (a["mode"], a["from"]), ("resume", since[0] + 1))
             got, seq = 0, 0
             while seq < head and (m := json.loads(s.file.readline())):
+                if "method" not in m:
+                    fail(f"the stream was ended: {m}")
                 if m["method"] == "repl.heartbeat":  # the last row may be none of its
                     seq = m["params"].get("scope_seq") and m["params"]["head"] or 0
                 elif m["method"] == "repl.txn":

@@ -756,7 +756,7 @@ test_replaced(void **state)
 	pair_free(&p);
 }
 
-/** Whose token is revoked must log in again: there it is seen. */
+/** Whose token is revoked must log in again: there it is seen. That it was made is no news. */
 static void
 test_credential(void **state)
 {
@@ -766,6 +766,10 @@ test_credential(void **state)
 	put_gateway(&p.n, "gateway1ab", (const char *const[]){"wg0", NULL}, true);
 	owner_dial(&p.o, p.base, "gateway1ab", false, &p.n.port, 1);
 	UNTIL(&p, p.o.up && owner_equals(&p.o, &p.n, "gateway1ab"));
+	put(&p.n, SL_KIND_TOKEN, "gateway1ab",
+	    json_pack("{s:s, s:[s], s:s}", "hash",
+		      "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", "roles",
+		      "gateway", "bound", "gateway1ab"));
 	put(&p.n, SL_KIND_CRL, "token:gateway1xy", json_pack("{s:s}", "reason", "lost"));
 	put(&p.n, SL_KIND_CRL, "cert:1f", json_pack("{s:s}", "reason", "lost"));
 	turn(p.base, 100);
