@@ -23,6 +23,7 @@
 #define BENCH_RX SL_NODE_MAX
 #define BENCH_REST (SL_NODE_MAX + 1)
 #define BENCH_COLUMNS (SL_NODE_MAX + 2)
+#define BENCH_FULL_MIN 50   /* rounds at the CPU's full speed, for a target to be judged by them */
 #define BENCH_PROFILES 8192 /* rounds kept */
 
 enum bench_path { BENCH_RECEIVE, BENCH_SEND, BENCH_PATHS };
@@ -47,6 +48,7 @@ struct bench_options {
 	const char *json;
 	const char *cpu; /* NULL: the last one allowed */
 	double seconds;
+	double wait_full; /* seconds more, until all cases have BENCH_FULL_MIN */
 	bool no_huge;
 	bool path[BENCH_PATHS];
 	enum bench_outer outer;
@@ -100,6 +102,12 @@ struct bench_world {
 	struct sl_lpm_garbage garbage;
 };
 
+/** Medians of rounds, in cycles per packet. */
+struct bench_result {
+	unsigned rounds;
+	double cycles, aead, ratio;
+};
+
 /** One line of the result. */
 struct bench_case {
 	enum bench_path path;
@@ -110,13 +118,16 @@ struct bench_case {
 	bool logging;
 	/* samples, one a round: cycles per packet */
 	float *aead, *cycles, *ratio;
+	float *probe; /* the slowest one of the round */
 	unsigned n, cap;
-	float *profile; /* cycles per packet: [n_profile][BENCH_COLUMNS] */
+	float *profile;	      /* cycles per packet: [n_profile][BENCH_COLUMNS] */
+	float *profile_probe; /* [n_profile] */
 	unsigned n_profile;
 	bool seen[SL_NODE_MAX]; /* stages that had packets */
 	/* result */
-	double cycles_per_packet, aead_cycles, median_ratio;
+	struct bench_result all, full; /* of all rounds; of those at the CPU's full speed */
 	double stage[BENCH_COLUMNS];
+	bool stages_full; /* of rounds at full speed, as there were enough */
 };
 
 /* --- world.c ---------------------------------------------------------------------------------- */
@@ -163,8 +174,30 @@ int bench_case_check(struct bench_case *c, struct sl_error *e);
 int bench_case_run(struct bench_case *c, double seconds, struct sl_error *e);
 /** The same packets with a clock around each stage. */
 int bench_case_profile(struct bench_case *c, double seconds, struct sl_error *e);
-/** Medians. */
-void bench_case_finish(struct bench_case *c);
+/** @return how many rounds were at the CPU's full speed, as far as that is known by now */
+unsigned bench_case_full(const struct bench_case *c);
+
+/* --- result.c --------------------------------------------------------------------------------- */
+
+/** Medians. When all cases are measured: only then is the full speed known. */
+int bench_case_finish(struct bench_case *c, struct sl_error *e);
+/** Are there rounds enough at full speed to judge by them? */
+static inline bool
+bench_case_by_full(const struct bench_case *c)
+{
+	return c->full.rounds >= BENCH_FULL_MIN;
+}
+
+/* --- speed.c ---------------------------------------------------------------------------------- */
+
+/** Do a fixed piece of work. @return what it took; the slowest of some tells of all time between */
+float bench_speed_probe(void);
+/** The fastest one of the run. */
+float bench_speed_fastest(void);
+/** Was the CPU at its full speed, which is near the fastest probe of the run? */
+bool bench_speed_is_full(float slowest);
+/** Sleep until a probe is. @param end time-stamp counter @return false: it is not, until then */
+bool bench_speed_wait(uint64_t end);
 
 /* --- report.c --------------------------------------------------------------------------------- */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* sluice-bench: what the data path costs beside its cipher. */
+#include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <sched.h>
@@ -17,6 +18,7 @@
 #define CASES_MAX 512
 #define PASSES 6     /* over all cases: what disturbs, disturbs all alike */
 #define PROFILE_OF 5 /* each fifth part of the time goes to the stages */
+#define WAIT_SLICE_S 0.1
 
 struct bench {
 	struct bench_options o;
@@ -114,6 +116,39 @@ make_cases(struct bench *b, struct sl_error *e)
 }
 
 static int
+measure_case(struct bench_case *c, double seconds, struct sl_error *e)
+{
+	int rc = bench_case_prepare(c, e);
+
+	if (rc == 0)
+		rc = bench_case_run(c, seconds - seconds / PROFILE_OF, e);
+	return rc ? rc : bench_case_profile(c, seconds / PROFILE_OF, e);
+}
+
+/** Go on with the cases that had few rounds at full speed, when the CPU has it. */
+static int
+wait_full(struct bench *b, struct sl_error *e)
+{
+	uint64_t end = rte_rdtsc() + (uint64_t)(b->o.wait_full * (double)rte_get_tsc_hz());
+	bool lacks = true;
+	unsigned i;
+	int rc = 0;
+
+	while (lacks && rc == 0) {
+		lacks = false;
+		for (i = 0; i < b->n && rc == 0; i++) {
+			if (bench_case_full(&b->c[i]) >= BENCH_FULL_MIN)
+				continue;
+			if (!bench_speed_wait(end))
+				return 0;
+			lacks = true;
+			rc = measure_case(&b->c[i], WAIT_SLICE_S, e);
+		}
+	}
+	return rc;
+}
+
+static int
 measure(struct bench *b, struct sl_error *e)
 {
 	double slice = b->o.seconds / PASSES / b->n;
@@ -124,17 +159,13 @@ measure(struct bench *b, struct sl_error *e)
 		rc = bench_case_prepare(&b->c[i], e);
 		rc = rc ? rc : bench_case_check(&b->c[i], e);
 	}
-	for (pass = 0; pass < PASSES && rc == 0; pass++) {
-		for (i = 0; i < b->n && rc == 0; i++) {
-			rc = bench_case_prepare(&b->c[i], e);
-			if (rc == 0)
-				rc = bench_case_run(&b->c[i], slice - slice / PROFILE_OF, e);
-			if (rc == 0)
-				rc = bench_case_profile(&b->c[i], slice / PROFILE_OF, e);
-		}
-	}
-	for (i = 0; i < b->n; i++)
-		bench_case_finish(&b->c[i]);
+	for (pass = 0; pass < PASSES; pass++)
+		for (i = 0; i < b->n && rc == 0; i++)
+			rc = measure_case(&b->c[i], slice, e);
+	if (rc == 0 && b->o.wait_full > 0)
+		rc = wait_full(b, e);
+	for (i = 0; i < b->n && rc == 0; i++)
+		rc = bench_case_finish(&b->c[i], e);
 	return rc;
 }
 
@@ -147,7 +178,9 @@ free_all(struct bench *b)
 		free(b->c[i].aead);
 		free(b->c[i].cycles);
 		free(b->c[i].ratio);
+		free(b->c[i].probe);
 		free(b->c[i].profile);
+		free(b->c[i].profile_probe);
 	}
 	for (i = 0; i < b->o.n_peers; i++)
 		bench_world_free(b->world[i]);

@@ -7,6 +7,12 @@
 
 #define AGG_ROWS 8192 /* of aggregates before they are collected */
 
+/** One batch. */
+struct timed {
+	uint64_t cycles;
+	float probe; /* the slower one of those before and after */
+};
+
 uint64_t
 bench_clock_cost(void)
 {
@@ -92,13 +98,16 @@ tidy(struct bench_case *c)
 }
 
 static int
-time_path(struct bench_case *c, struct bench_batch *batch, uint64_t *cycles, struct sl_error *e)
+time_path(struct bench_case *c, struct bench_batch *batch, struct timed *t, struct sl_error *e)
 {
+	float before;
 	unsigned n;
 
 	if (!bench_batch_make(c, batch))
 		return fail(c, e, "no packet buffers left");
-	*cycles = poll_batch(c, c->path, batch);
+	before = bench_speed_probe();
+	t->cycles = poll_batch(c, c->path, batch);
+	t->probe = SL_MAX(before, bench_speed_probe());
 	n = collect(c, c->path, batch->m);
 	rte_pktmbuf_free_bulk(batch->m, n);
 	tidy(c);
@@ -106,15 +115,17 @@ time_path(struct bench_case *c, struct bench_batch *batch, uint64_t *cycles, str
 }
 
 static int
-time_cipher(struct bench_case *c, struct bench_batch *batch, uint64_t *cycles, struct sl_error *e)
+time_cipher(struct bench_case *c, struct bench_batch *batch, struct timed *t, struct sl_error *e)
 {
 	struct sl_aead *a = c->world->aead;
 	bool ok = true;
 	uint64_t begin;
+	float before;
 	unsigned i;
 
 	if (!bench_batch_make(c, batch))
 		return fail(c, e, "no packet buffers left");
+	before = bench_speed_probe();
 	begin = rte_rdtsc();
 	for (i = 0; i < BENCH_BATCH; i += SL_BURST) {
 		if (c->path == BENCH_RECEIVE)
@@ -122,7 +133,8 @@ time_cipher(struct bench_case *c, struct bench_batch *batch, uint64_t *cycles, s
 		else
 			sl_aead_seal(a, &batch->job[i], SL_BURST);
 	}
-	*cycles = rte_rdtsc() - begin;
+	t->cycles = rte_rdtsc() - begin;
+	t->probe = SL_MAX(before, bench_speed_probe());
 	for (i = 0; i < BENCH_BATCH && c->path == BENCH_RECEIVE; i++)
 		ok &= batch->job[i].ok;
 	rte_pktmbuf_free_bulk(batch->m, BENCH_BATCH);
@@ -183,13 +195,14 @@ bench_case_check(struct bench_case *c, struct sl_error *e)
 }
 
 static int
-add_sample(struct bench_case *c, uint64_t aead, uint64_t cycles, struct sl_error *e)
+add_sample(struct bench_case *c, const struct timed *aead, const struct timed *path,
+	   struct sl_error *e)
 {
+	float **column[4] = {&c->aead, &c->cycles, &c->ratio, &c->probe}, *p;
 	const uint64_t clock = bench_clock_cost();
-	float **column[3] = {&c->aead, &c->cycles, &c->ratio}, *p;
 	unsigned i, cap = c->cap ? 2 * c->cap : 1024;
 
-	for (i = 0; i < 3 && c->n == c->cap; i++) {
+	for (i = 0; i < SL_ARRAY_SIZE(column) && c->n == c->cap; i++) {
 		p = realloc(*column[i], cap * sizeof(*p));
 		if (!p)
 			return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for samples");
@@ -197,9 +210,10 @@ add_sample(struct bench_case *c, uint64_t aead, uint64_t cycles, struct sl_error
 	}
 	if (c->n == c->cap)
 		c->cap = cap;
-	c->aead[c->n] = (float)(aead - clock) / BENCH_BATCH;
-	c->cycles[c->n] = (float)(cycles - clock) / BENCH_BATCH;
+	c->aead[c->n] = (float)(aead->cycles - clock) / BENCH_BATCH;
+	c->cycles[c->n] = (float)(path->cycles - clock) / BENCH_BATCH;
 	c->ratio[c->n] = c->cycles[c->n] / c->aead[c->n];
+	c->probe[c->n] = SL_MAX(aead->probe, path->probe);
 	c->n++;
 	return 0;
 }
@@ -209,21 +223,30 @@ bench_case_run(struct bench_case *c, double seconds, struct sl_error *e)
 {
 	static struct bench_batch batch;
 	uint64_t end = rte_rdtsc() + (uint64_t)(seconds * (double)rte_get_tsc_hz());
-	uint64_t aead = 0, cycles = 0;
+	struct timed aead, path;
 	unsigned round = 0;
 	int rc;
 
 	do { /* in turns first and second, so that neither has the warmer cache always */
-		rc = round % 2 ? time_cipher(c, &batch, &aead, e)
-			       : time_path(c, &batch, &cycles, e);
+		rc = round % 2 ? time_cipher(c, &batch, &aead, e) : time_path(c, &batch, &path, e);
 		if (rc == 0)
-			rc = round % 2 ? time_path(c, &batch, &cycles, e)
+			rc = round % 2 ? time_path(c, &batch, &path, e)
 				       : time_cipher(c, &batch, &aead, e);
 		if (rc == 0 && round > 0) /* the first one warms up */
-			rc = add_sample(c, aead, cycles, e);
+			rc = add_sample(c, &aead, &path, e);
 		round++;
 	} while (rc == 0 && (round < 3 || rte_rdtsc() < end));
 	return rc;
+}
+
+unsigned
+bench_case_full(const struct bench_case *c)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < c->n; i++)
+		n += bench_speed_is_full(c->probe[i]);
+	return n;
 }
 
 /** Cycles less the clock readings among them, as floats: a round is far below 2^24 a packet. */
@@ -236,7 +259,7 @@ per_packet(uint64_t cycles, uint64_t clocks)
 
 /** Of the two clock readings around each stage one counts in the stage, one in the rest. */
 static void
-add_profile(struct bench_case *c, const struct sl_prof *p, uint64_t cycles)
+add_profile(struct bench_case *c, const struct sl_prof *p, const struct timed *t)
 {
 	float *to = &c->profile[c->n_profile * BENCH_COLUMNS];
 	uint64_t sum = p->rx_cycles, clocks = BENCH_BURSTS, n;
@@ -254,8 +277,8 @@ add_profile(struct bench_case *c, const struct sl_prof *p, uint64_t cycles)
 		c->seen[i] |= p->packets[i] != 0;
 	}
 	to[BENCH_RX] = per_packet(p->rx_cycles, BENCH_BURSTS);
-	to[BENCH_REST] = per_packet(cycles > sum ? cycles - sum : 0, clocks);
-	c->n_profile++;
+	to[BENCH_REST] = per_packet(t->cycles > sum ? t->cycles - sum : 0, clocks);
+	c->profile_probe[c->n_profile++] = t->probe;
 }
 
 int
@@ -264,61 +287,22 @@ bench_case_profile(struct bench_case *c, double seconds, struct sl_error *e)
 	static struct bench_batch batch;
 	uint64_t end = rte_rdtsc() + (uint64_t)(seconds * (double)rte_get_tsc_hz());
 	struct sl_prof prof;
-	uint64_t cycles;
+	struct timed t;
 	int rc;
 
-	if (!c->profile)
+	if (!c->profile) {
 		c->profile = calloc(BENCH_PROFILES * BENCH_COLUMNS, sizeof(*c->profile));
-	if (!c->profile)
+		c->profile_probe = calloc(BENCH_PROFILES, sizeof(*c->profile_probe));
+	}
+	if (!c->profile || !c->profile_probe)
 		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for samples");
 	c->world->w->prof = &prof;
 	do {
 		memset(&prof, 0, sizeof(prof));
-		rc = time_path(c, &batch, &cycles, e);
+		rc = time_path(c, &batch, &t, e);
 		if (rc == 0)
-			add_profile(c, &prof, cycles);
+			add_profile(c, &prof, &t);
 	} while (rc == 0 && rte_rdtsc() < end);
 	c->world->w->prof = NULL;
 	return rc;
-}
-
-/* --- results ---------------------------------------------------------------------------------- */
-
-static int
-compare(const void *a, const void *b)
-{
-	const float *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-static double
-median(float *v, unsigned n)
-{
-	if (n == 0)
-		return 0;
-	qsort(v, n, sizeof(*v), compare);
-	return (double)v[n / 2];
-}
-
-static void
-finish_stages(struct bench_case *c)
-{
-	float *one = c->cycles; /* no longer needed */
-	unsigned i, k, n = SL_MIN(c->n_profile, c->n);
-
-	for (i = 0; i < BENCH_COLUMNS; i++) {
-		for (k = 0; k < n; k++)
-			one[k] = c->profile[k * BENCH_COLUMNS + i];
-		c->stage[i] = median(one, n);
-	}
-}
-
-void
-bench_case_finish(struct bench_case *c)
-{
-	c->cycles_per_packet = median(c->cycles, c->n);
-	c->aead_cycles = median(c->aead, c->n);
-	c->median_ratio = median(c->ratio, c->n);
-	finish_stages(c);
 }

@@ -58,17 +58,51 @@ fewest_peers(const struct bench_case *all, unsigned n, const struct bench_case *
 	return best;
 }
 
+/** What both are judged by: both alike. @param full of which rounds */
+static const struct bench_result *
+judged(const struct bench_case *c, bool full)
+{
+	return full ? &c->full : &c->all;
+}
+
+static bool
+both_full(const struct bench_case *a, const struct bench_case *b)
+{
+	return bench_case_by_full(a) && bench_case_by_full(b);
+}
+
+static void
+print_verdict(bool reached, bool full)
+{
+	printf(" %s, %s\n", reached ? "reached" : "missed", full ? "full speed" : "all rounds");
+}
+
+static void
+print_name(const struct bench_case *c)
+{
+	printf("%-8s %5u %6u %6s %3s", path_name(c->path), c->inner_bytes, c->world->n_peers,
+	       policy_name[c->mode], c->logging ? "on" : "off");
+}
+
 static void
 print_case(const struct bench_case *c)
 {
+	bool full = bench_case_by_full(c);
 	double target = target_of(c);
 
-	printf("%-8s %5u %6u %6s %3s %8.0f %8.0f %7.2f", path_name(c->path), c->inner_bytes,
-	       c->world->n_peers, policy_name[c->mode], c->logging ? "on" : "off", c->aead_cycles,
-	       c->cycles_per_packet, c->median_ratio);
-	if (target > 0)
-		printf("   %4.2f %s", target, c->median_ratio <= target ? "reached" : "missed");
-	putchar('\n');
+	print_name(c);
+	printf(" %8.0f %8.0f %7.2f %6u", c->all.aead, c->all.cycles, c->all.ratio, c->all.rounds);
+	if (c->full.rounds != 0)
+		printf(" %8.0f %8.0f %7.2f %6u", c->full.aead, c->full.cycles, c->full.ratio,
+		       c->full.rounds);
+	else
+		printf(" %32s", "none");
+	if (target > 0) {
+		printf("   %4.2f", target);
+		print_verdict(judged(c, full)->ratio <= target, full);
+	} else {
+		putchar('\n');
+	}
 }
 
 static void
@@ -76,13 +110,12 @@ print_stages(const struct bench_case *c)
 {
 	unsigned i;
 
-	printf("%-8s %5u %6u %6s %3s  rx %.0f", path_name(c->path), c->inner_bytes,
-	       c->world->n_peers, policy_name[c->mode], c->logging ? "on" : "off",
-	       c->stage[BENCH_RX]);
+	print_name(c);
+	printf("  rx %.0f", c->stage[BENCH_RX]);
 	for (i = 0; i < SL_NODE_MAX; i++)
 		if (c->seen[i])
 			printf("  %s %.0f", stage_name[i], c->stage[i]);
-	printf("  rest %.0f\n", c->stage[BENCH_REST]);
+	printf("  rest %.0f%s\n", c->stage[BENCH_REST], c->stages_full ? "  (full speed)" : "");
 }
 
 static void
@@ -90,15 +123,17 @@ print_peers(const struct bench_case *all, unsigned n)
 {
 	const struct bench_case *c, *one;
 	double times;
+	bool full;
 
 	for (c = all; c < all + n; c++) {
 		one = fewest_peers(all, n, c);
 		if (one == c)
 			continue;
-		times = c->cycles_per_packet / one->cycles_per_packet;
-		printf("%-8s %5u %6u to %u: %.2f   %4.2f %s\n", path_name(c->path), c->inner_bytes,
-		       c->world->n_peers, one->world->n_peers, times, TARGET_PEERS,
-		       times <= TARGET_PEERS ? "reached" : "missed");
+		full = both_full(c, one);
+		times = judged(c, full)->cycles / judged(one, full)->cycles;
+		print_name(c);
+		printf(" to %u: %.2f   %4.2f", one->world->n_peers, times, TARGET_PEERS);
+		print_verdict(times <= TARGET_PEERS, full);
 	}
 }
 
@@ -119,36 +154,45 @@ sibling(const struct bench_case *all, unsigned n, const struct bench_case *c,
 /** In cycles of one clock: the machine's may have been another one while the other case was
  * measured, and the cipher beside each tells which. */
 static double
-cycles_more(const struct bench_case *miss, const struct bench_case *hit)
+cycles_more(const struct bench_result *miss, const struct bench_result *hit)
 {
-	return (miss->median_ratio - hit->median_ratio) * (miss->aead_cycles + hit->aead_cycles) /
-	       2;
+	return (miss->ratio - hit->ratio) * (miss->aead + hit->aead) / 2;
+}
+
+static void
+print_miss(const struct bench_case *miss, const struct bench_case *hit)
+{
+	bool full = both_full(miss, hit);
+	double more = cycles_more(judged(miss, full), judged(hit, full));
+
+	print_name(miss);
+	printf(" more than a hit: %.0f cycles   %d", more, TARGET_MISS);
+	print_verdict(more <= TARGET_MISS, full);
+}
+
+static void
+print_logging(const struct bench_case *on, const struct bench_case *off)
+{
+	bool full = both_full(on, off);
+	double times = judged(on, full)->ratio / judged(off, full)->ratio;
+
+	print_name(on);
+	printf(" with records to without: %.3f   %4.2f", times, TARGET_LOGGING);
+	print_verdict(times <= TARGET_LOGGING, full);
 }
 
 static void
 print_policy(const struct bench_case *all, unsigned n)
 {
 	const struct bench_case *c, *hit, *off;
-	double more, times;
 
 	for (c = all; c < all + n; c++) {
 		hit = sibling(all, n, c, BENCH_POLICY_HIT, c->logging);
 		off = sibling(all, n, c, c->mode, false);
-		if (c->mode == BENCH_POLICY_MISS && hit) {
-			more = cycles_more(c, hit);
-			printf("%-8s %5u %6u log %-3s a miss more than a hit: %.0f cycles   %d "
-			       "%s\n",
-			       path_name(c->path), c->inner_bytes, c->world->n_peers,
-			       c->logging ? "on" : "off", more, TARGET_MISS,
-			       more <= TARGET_MISS ? "reached" : "missed");
-		}
-		if (c->logging && off) {
-			times = c->median_ratio / off->median_ratio;
-			printf("%-8s %5u %6u %6s logging on to off: %.3f   %4.2f %s\n",
-			       path_name(c->path), c->inner_bytes, c->world->n_peers,
-			       policy_name[c->mode], times, TARGET_LOGGING,
-			       times <= TARGET_LOGGING ? "reached" : "missed");
-		}
+		if (c->mode == BENCH_POLICY_MISS && hit)
+			print_miss(c, hit);
+		if (c->logging && off)
+			print_logging(c, off);
 	}
 }
 
@@ -161,10 +205,13 @@ bench_print(const struct bench_case *all, unsigned n, const struct bench_options
 
 	if (n == 0)
 		return;
-	printf("cipher: %s; outer packets: %s; memory: %s\n\n", sl_aead_name(all[0].world->aead),
-	       outer[o->outer], o->no_huge ? "no hugepages" : "hugepages");
-	printf("cycles per packet (medians)\n");
-	printf("path     bytes  peers policy log   cipher     path   ratio   target\n");
+	printf("cipher: %s; outer packets: %s; memory: %s; fastest probe: %.0f cycles\n\n",
+	       sl_aead_name(all[0].world->aead), outer[o->outer],
+	       o->no_huge ? "no hugepages" : "hugepages", (double)bench_speed_fastest());
+	printf("cycles per packet (medians): of all rounds, and of those at the CPU's full "
+	       "speed\n");
+	printf("path     bytes  peers policy log   cipher     path   ratio rounds   cipher     path"
+	       "   ratio rounds   target\n");
 	for (i = 0; i < n; i++)
 		print_case(&all[i]);
 	printf("\nmany peers against few\n");
@@ -175,6 +222,19 @@ bench_print(const struct bench_case *all, unsigned n, const struct bench_options
 		print_stages(&all[i]);
 }
 
+/** JSON has no number for a median of nothing. */
+static void
+write_full(FILE *f, const struct bench_result *r)
+{
+	if (r->rounds == 0)
+		fprintf(f, "\"full_speed\": null, ");
+	else
+		fprintf(f,
+			"\"full_speed\": {\"rounds\": %u, \"cycles_per_packet\": %.1f, "
+			"\"aead_cycles\": %.1f, \"ratio\": %.3f}, ",
+			r->rounds, r->cycles, r->aead, r->ratio);
+}
+
 static void
 write_case(FILE *f, const struct bench_case *c)
 {
@@ -183,11 +243,12 @@ write_case(FILE *f, const struct bench_case *c)
 
 	fprintf(f,
 		"{\"path\": \"%s\", \"inner_bytes\": %u, \"peers\": %u, "
-		"\"policy\": \"%s\", \"logging\": %s, \"cycles_per_packet\": %.1f, "
-		"\"aead_cycles\": %.1f, \"ratio\": %.3f, ",
+		"\"policy\": \"%s\", \"logging\": %s, \"rounds\": %u, "
+		"\"cycles_per_packet\": %.1f, \"aead_cycles\": %.1f, \"ratio\": %.3f, ",
 		path_name(c->path), c->inner_bytes, c->world->n_peers, policy_name[c->mode],
-		c->logging ? "true" : "false", c->cycles_per_packet, c->aead_cycles,
-		c->median_ratio);
+		c->logging ? "true" : "false", c->all.rounds, c->all.cycles, c->all.aead,
+		c->all.ratio);
+	write_full(f, &c->full);
 	if (c->world->outer != BENCH_OUTER4)
 		fprintf(f, "\"outer\": \"%s\", ", outer[c->world->outer]);
 	fprintf(f, "\"stages\": {\"rx\": %.1f", c->stage[BENCH_RX]);
@@ -206,7 +267,7 @@ bench_write_json(const char *path, const struct bench_case *c, unsigned n, struc
 
 	if (!f)
 		return sl_fail(e, -errno, "file_failed", path, "cannot write: %s", strerror(errno));
-	fprintf(f, "{\"results\": [\n");
+	fprintf(f, "{\"fastest_probe\": %.0f, \"results\": [\n", (double)bench_speed_fastest());
 	for (i = 0; i < n; i++) {
 		write_case(f, &c[i]);
 		fprintf(f, i + 1 < n ? ",\n" : "\n");

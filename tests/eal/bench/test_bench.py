@@ -3,13 +3,14 @@
 """sluice-bench runs, tells the truth about wrong usage, and writes results of the promised shape."""
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 
 BENCH = sys.argv[1]
-RESULT = {"path": str, "inner_bytes": int, "peers": int, "policy": str, "logging": bool, "cycles_per_packet": float, "aead_cycles": float,
-          "ratio": float, "stages": dict}
+MEDIANS = {"rounds": int, "cycles_per_packet": float, "aead_cycles": float, "ratio": float}
+RESULT = {"path": str, "inner_bytes": int, "peers": int, "policy": str, "logging": bool, **MEDIANS, "stages": dict}
 STAGES = {"receive": ["rx", "classify", "open", "inner", "authz", "forward", "rewrite", "tx", "rest"],
           "send": ["rx", "classify", "inside", "authz", "encap", "seal", "rewrite", "tx", "rest"]}
 
@@ -24,7 +25,7 @@ def need(ok, what):
 
 
 def check_result(r, extra):
-    need(set(r) == set(RESULT) | set(extra), f"members {sorted(r)}")
+    need(set(r) == set(RESULT) | {"full_speed"} | set(extra), f"members {sorted(r)}")
     for name, kind in RESULT.items():
         need(isinstance(r[name], kind), f"{name} is no {kind.__name__}: {r[name]!r}")
     need(list(r["stages"]) == STAGES[r["path"]], f"stages of {r['path']}: {list(r['stages'])}")
@@ -33,6 +34,9 @@ def check_result(r, extra):
     need(r["aead_cycles"] > 50, f"cipher of {r['aead_cycles']} cycles")
     # far below 1 on purpose: with a handful of rounds on a busy machine one of the two may have been interrupted
     need(r["ratio"] > 0.2 and r["cycles_per_packet"] > 50, f"a path cheaper than its cipher: {r}")
+    full = r["full_speed"]  # which rounds have it is the machine's affair, but some part of all
+    need(r["rounds"] > 0 and (full is None or 0 < full["rounds"] <= r["rounds"]), f"rounds: {r}")
+    need(full is None or {k: type(v) for k, v in full.items()} == MEDIANS, f"members of full_speed: {full}")
     cipher = "open" if r["path"] == "receive" else "seal"
     need(r["stages"][cipher] > 50, f"stage {cipher}: {r['stages']}")
 
@@ -50,6 +54,10 @@ def check_file(args, cases, extra=()):
     for path, size, peers in cases:
         need(any(l.split()[:3] == [path, str(size), str(peers)] for l in p.stdout.splitlines()),
              f"no line for {path} {size} {peers} in the table:\n{p.stdout}")
+    judged = re.findall(r"(?:reached|missed), (full speed|all rounds)$", p.stdout, re.M)
+    rounds = [r["full_speed"]["rounds"] if r["full_speed"] else 0 for r in results]
+    need(max(rounds) >= 50 or "full speed" not in judged, f"judged by what was not met {rounds}:\n{p.stdout}")
+    need(min(rounds) < 50 or "all rounds" not in judged, f"not judged by what was met {rounds}:\n{p.stdout}")
 
 
 def main():
@@ -60,10 +68,10 @@ def main():
     for outer in ("ipv6", "ipv6-offload"):
         check_file(["--seconds", "0.1", "--size", "100", "--peers", "3", "--outer", outer],
                    [("receive", 100, 3), ("send", 100, 3)], ["outer"])
-    check_file(["--seconds", "0.5", "--size", "100", "--peers", "3", "--policy", "off,hit,miss", "--logging", "on,off"],
+    check_file(["--seconds", "0.5", "--size", "100", "--peers", "3", "--policy", "off,hit,miss", "--logging", "on,off", "--wait-full", "0.5"],
                [(p, 100, 3) for p in ("receive", "send") for _ in range(6)])
     for bad in (["--size", "27"], ["--size", "1421"], ["--size", "64,"], ["--peers", "0"], ["--path", "up"],
-                ["--seconds", "0"], ["--seconds", "x"], ["--outer", "arp"], ["--policy", "on"], ["--policy", "hit,"], ["--logging", ""], ["--nonsense"], ["word"]):
+                ["--seconds", "0"], ["--seconds", "x"], ["--wait-full", "-1"], ["--wait-full", "601"], ["--outer", "arp"], ["--policy", "on"], ["--policy", "hit,"], ["--logging", ""], ["--nonsense"], ["word"]):
         p = run(*bad)
         need(p.returncode == 2 and p.stderr and not p.stdout, f"{bad}: status {p.returncode}")
     p = run("--cpu", "1023")
