@@ -2,16 +2,19 @@
 /* Does somebody answer at an address? Asked before two servers become primaries of one log. */
 #include <errno.h>
 #include <netdb.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "control.h"
+#include "sl_env.h"
 
-#define WAIT_S 5
+#define WAIT_S 5 /* for its name, and again for its addresses */
 
 /** "https://HOST[:PORT][/]", the host in brackets where it is an IPv6 address. */
 static void
@@ -29,7 +32,7 @@ split(const char *url, char host[256], char port[8])
 }
 
 /** What the child ends with. */
-enum answer { ANSWER_YES, ANSWER_NO, ANSWER_UNKNOWN };
+enum answer { ANSWER_YES, ANSWER_NO, ANSWER_UNKNOWN, ANSWER_NAMELESS };
 
 /** A call failed: for want of something here, or because of what is there? */
 static enum answer
@@ -39,35 +42,102 @@ failed(int err)
 										 : ANSWER_NO;
 }
 
+/** How far it came: to an answer, or to its error. */
 static enum answer
-ask_address(const struct addrinfo *a)
+outcome(int err)
 {
-	int fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol), err;
-
-	if (fd < 0)
-		return failed(errno);
-	err = connect(fd, a->ai_addr, a->ai_addrlen) == 0 ? 0 : errno;
-	close(fd);
 	return err == 0 ? ANSWER_YES : failed(err);
+}
+
+/** @return 0: it is under way or there, poll() tells; else an errno */
+static int
+dial(const struct addrinfo *a, struct pollfd *out)
+{
+	*out = (struct pollfd){.fd = socket(a->ai_family,
+					    a->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
+					    a->ai_protocol),
+			       .events = POLLOUT};
+	if (out->fd < 0)
+		return errno;
+	if (connect(out->fd, a->ai_addr, a->ai_addrlen) == 0 || errno == EINPROGRESS)
+		return 0;
+	close(out->fd);
+	out->fd = -1;
+	return errno;
+}
+
+/** Those that have come to an end. @return how many still have not */
+static unsigned
+look(struct pollfd *v, unsigned n, enum answer *all)
+{
+	unsigned open = 0;
+
+	for (unsigned i = 0; i < n && *all != ANSWER_YES; i++) {
+		int err = 0;
+		socklen_t len = sizeof(err);
+
+		open += v[i].fd >= 0 && v[i].revents == 0;
+		if (v[i].fd < 0 || v[i].revents == 0)
+			continue;
+		if (getsockopt(v[i].fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0)
+			err = errno;
+		close(v[i].fd);
+		v[i].fd = -1;
+		if (outcome(err) != ANSWER_NO)
+			*all = outcome(err);
+	}
+	return open;
+}
+
+/** All at once, for one that is silent says nothing of the others. */
+static enum answer
+ask_addresses(const struct addrinfo *list)
+{
+	uint64_t end_ns = sl_clock_mono_ns() + WAIT_S * SL_NS_PER_S, now_ns;
+	enum answer all = ANSWER_NO;
+	struct pollfd *v;
+	unsigned n = 0, open;
+	int left_ms;
+
+	for (const struct addrinfo *a = list; a != NULL; a = a->ai_next)
+		n++;
+	v = calloc(n + 1, sizeof(*v));
+	if (v == NULL)
+		return ANSWER_UNKNOWN;
+	n = 0;
+	for (const struct addrinfo *a = list; a != NULL; a = a->ai_next)
+		if (failed(dial(a, &v[n++])) == ANSWER_UNKNOWN)
+			all = ANSWER_UNKNOWN;
+	do {
+		open = look(v, n, &all);
+		now_ns = sl_clock_mono_ns();
+		left_ms = now_ns < end_ns ? (int)((end_ns - now_ns) / 1000000 + 1) : 0;
+		if (open > 0 && all != ANSWER_YES && left_ms > 0 && poll(v, n, left_ms) < 0)
+			all = ANSWER_UNKNOWN;
+	} while (open > 0 && all != ANSWER_YES && left_ms > 0);
+	for (unsigned i = 0; i < n; i++)
+		if (v[i].fd >= 0)
+			close(v[i].fd);
+	free(v);
+	return all;
 }
 
 static enum answer
 ask(const char *url)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
-	enum answer all = ANSWER_NO, one;
 	char host[256], port[8];
+	enum answer all;
 	int rc;
 
 	split(url, host, port);
 	rc = getaddrinfo(host, port, &hints, &list);
+	if (rc == EAI_NONAME || rc == EAI_NODATA)
+		return ANSWER_NO; /* nobody has that name */
 	if (rc != 0)
-		return rc == EAI_MEMORY || rc == EAI_SYSTEM ? ANSWER_UNKNOWN : ANSWER_NO;
-	for (const struct addrinfo *a = list; a != NULL && all != ANSWER_YES; a = a->ai_next) {
-		one = ask_address(a);
-		if (one != ANSWER_NO)
-			all = one;
-	}
+		return rc == EAI_MEMORY || rc == EAI_SYSTEM ? ANSWER_UNKNOWN : ANSWER_NAMELESS;
+	alarm(0);
+	all = ask_addresses(list);
 	freeaddrinfo(list);
 	return all;
 }
@@ -81,7 +151,7 @@ unknown(const char *url, const char *why, struct sl_error *e)
 	return -EIO;
 }
 
-/** How the child ended. One that ran out of time got no answer. */
+/** How the child ended: by its alarm while it asked for the name. */
 static int
 answer_of(int status, const char *url, struct sl_error *e)
 {
@@ -89,12 +159,13 @@ answer_of(int status, const char *url, struct sl_error *e)
 		return 1;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == ANSWER_NO)
 		return 0;
-	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-		return 0;
+	if ((WIFEXITED(status) && WEXITSTATUS(status) == ANSWER_NAMELESS) ||
+	    (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM))
+		return unknown(url, "its name cannot be resolved at present", e);
 	return unknown(url, "this host is short of memory or descriptors", e);
 }
 
-/* Names and dead hosts take their time, and neither call can be told how long: a process can. */
+/* Names take their time, and that call cannot be told how long: a process can. */
 int
 control_answers(const char *url, struct sl_error *e)
 {

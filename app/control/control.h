@@ -95,7 +95,8 @@ struct sl_store *control_open(const char *state_dir, enum sl_store_mode mode,
 int control_duration(const char *text, uint64_t *seconds);
 /** https://HOST[:PORT][/]: where people reach a server. */
 bool control_is_url(const char *text);
-/** Does something take connections there? Waits 5 s at most.
+/** Does something take connections there, at any address of that name? Waits 5 s at most for the
+ * name, and again for an answer.
  * @return 1 yes; 0 no, or it is no such address; -EIO primary_unknown: it could not be asked */
 int control_answers(const char *url, struct sl_error *e);
 uint64_t control_wall_ns(void);

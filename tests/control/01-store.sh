@@ -179,6 +179,24 @@ cp -r "$F" "$DIR/forced"
 sc promote --force --state-dir "$DIR/forced" >/dev/null 2>&1 || fail "promote --force"
 kill "$listener"
 wait "$listener" 2>/dev/null
+# a name whose first address is silent, and one of which the name server says nothing
+beside_silent() {
+	unshare --net --mount bash -ec 'ip link set lo up; ip link add d0 type veth peer d1; ip link set d1 up; ip link set d0 up
+		ip addr add 192.0.2.1/24 dev d0; ip addr add 2001:db8::1/64 nodad dev d0
+		for a in 192.0.2.53 2001:db8::9; do ip neigh add $a lladdr 02:00:00:00:00:01 dev d0; done
+		printf "%s primary.test\n" 2001:db8::9 192.0.2.1 >"$1/hosts"; mount --bind "$1/hosts" /etc/hosts
+		printf "nameserver 192.0.2.53\\noptions timeout:1 attempts:1\\n" >"$1/resolv.conf"; mount --bind "$1/resolv.conf" /etc/resolv.conf
+		echo "hosts: files dns" >"$1/nsswitch.conf"; mount --bind "$1/nsswitch.conf" /etc/nsswitch.conf
+		/usr/bin/python3 -c "import socket, time; s = socket.create_server((\"192.0.2.1\", 7443)); print(1, flush=True); time.sleep(60)" >"$1/up" & listener=$!
+		trap "kill $listener" EXIT; while [ ! -s "$1/up" ]; do sleep 0.05; done
+		timeout 20 "${@:2}"' - "$DIR" "$TOP/build/app/control/sluice-control" promote --state-dir "$1"
+}
+sqlite3 "$F/store.db" "UPDATE state SET primary_url = 'https://primary.test:7443'"
+refused 1 "the primary answers at https://primary.test:7443" beside_silent "$F"
+sqlite3 "$F/store.db" "UPDATE state SET primary_url = 'https://elsewhere.test:7443'"
+refused 1 "its name cannot be resolved at present" beside_silent "$F"
+equal "still a follower" "$(sc status --state-dir "$F" --json | jq -r .role)" follower
+sqlite3 "$F/store.db" "UPDATE state SET primary_url = '$url'"
 # a user who may make no process more cannot find out who answers
 OPEN=$(mktemp -d)
 cp -r "$TOP/build/app/control/sluice-control" "$F" "$OPEN"
