@@ -82,7 +82,7 @@ open_doors(struct loop *l, struct sl_config *c, const struct sluiced_options *o,
 	int rc;
 
 	l->server = sl_rpc_server_new(l->base, l->rpc);
-	if (!l->server)
+	if (!l->server || sl_ctl_watch_logins(&l->ctl, l->server) != 0)
 		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the RPC server");
 	rc = sl_rpc_server_unix(l->server, c->rpc_socket, c->rpc_socket_group, e);
 	if (rc == 0 && c->has_rpc_tcp)
@@ -201,6 +201,7 @@ sluiced_loop(struct sl_assembly *a, struct sl_config *c, const struct sluiced_op
 	       c->instance, a->plan.n_workers, a->plan.n_workers == 1 ? "" : "s", a->n_ports,
 	       a->n_ports == 1 ? "" : "s", c->rpc_socket);
 	sl_turns_dispatch(l.base, &l.turns);
+	sl_rpc_server_tell_refused(l.server);
 	sl_ctl_end_control(&l.ctl);
 	sl_assembly_stop(a);
 	rc = 0;

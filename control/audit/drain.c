@@ -412,23 +412,33 @@ sl_drain_peer(struct sl_drain *d, uint32_t id, uint16_t iface, const char *name,
 static const char *
 category(const char *action)
 {
+	if (strcmp(action, "user-login") == 0)
+		return "authentication";
 	return strncmp(action, "member", 6) == 0 || strncmp(action, "role-member", 11) == 0 ||
 			       strncmp(action, "peer", 4) == 0
 		       ? "iam"
 		       : "configuration";
 }
 
+static const char *
+type(const char *action, bool failure)
+{
+	if (strcmp(action, "user-login") == 0)
+		return failure ? "denied" : "start";
+	return "change";
+}
+
 void
 sl_drain_event(struct sl_drain *d, const char *action, const char *outcome, json_t *fields)
 {
+	bool failure = strcmp(outcome, "failure") == 0;
 	struct sl_format_event ev = {.action = action,
 				     .outcome = outcome,
 				     .dataset = "sluice.control",
 				     .kind = "event",
 				     .category = category(action),
-				     .type = "change",
-				     .severity = strcmp(outcome, "failure") == 0 ? SL_SEV_WARNING
-										 : SL_SEV_NOTICE,
+				     .type = type(action, failure),
+				     .severity = failure ? SL_SEV_WARNING : SL_SEV_NOTICE,
 				     .fields = fields};
 	uint64_t seq = atomic_fetch_add_explicit(&d->seq, 1, memory_order_relaxed);
 	struct sl_line *l;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What people change leaves a record: who, from where, which call, how it was before and after.
+/* What people change leaves a record: who, from where, which call, how it was before and after; so
+ * does each login from afar, and the number of those that were refused.
  * What a control plane or a configuration file sets does not: that is recorded where it is changed.
  */
 #include <stdio.h>
@@ -177,6 +178,42 @@ refused(void *user, const struct sl_rpc_caller *caller, const char *method, cons
 	if (caller->conn != NULL)
 		set_from(o, sl_rpc_conn_from(caller->conn));
 	sl_gw_event(ctl->gw, local ? "local-only-refused" : "role-refused", "failure", o);
+}
+
+static void
+logged_in(void *user, struct sl_rpc_conn *c)
+{
+	const struct sl_principal *who = sl_rpc_conn_caller(c)->who;
+	const struct sl_tls_id *id = sl_rpc_conn_id(c);
+	struct sl_ctl *ctl = user;
+	json_t *roles = json_array(), *o;
+
+	for (unsigned r = 0; r < SL_SR_N; r++)
+		if (who->roles & SL_SR_BIT(r))
+			json_array_append_new(roles, json_string(sl_service_role_name(r)));
+	o = json_pack("{s:s, s:o}", "principal", who->name, "roles", roles);
+	set_from(o, sl_rpc_conn_from(c));
+	if (id != NULL)
+		json_object_set_new(o, "certificate", json_string(id->serial));
+	sl_gw_event(ctl->gw, "user-login", "success", o);
+}
+
+/** Of logins that fail the number is told, and nothing that a stranger wrote. */
+static void
+login_refused(void *user, const char *source, uint64_t n)
+{
+	struct sl_ctl *ctl = user;
+
+	sl_gw_event(ctl->gw, "user-login", "failure",
+		    json_pack("{s:s, s:I}", "from", source, "count", (json_int_t)n));
+}
+
+int
+sl_ctl_watch_logins(struct sl_ctl *ctl, struct sl_rpc_server *server)
+{
+	const struct sl_rpc_logins to = {.in = logged_in, .refused = login_refused, .ctx = ctl};
+
+	return sl_rpc_server_on_login(server, &to);
 }
 
 void

@@ -48,6 +48,10 @@ struct sl_ctl {
 /** Register every handler of the gateway's schema with `rpc` (whose user is the struct sl_ctl).
  * The clock runs from here. */
 int sl_ctl_register(struct sl_rpc *rpc);
+/** Logins at the server's listeners leave records: sl_rpc_server_tell_refused() before
+ * sl_gw_stop().
+ * @return 0 or -ENOMEM */
+int sl_ctl_watch_logins(struct sl_ctl *ctl, struct sl_rpc_server *server);
 /** What handlers do bit by bit, and the evidence. Call often. */
 void sl_ctl_poll(struct sl_ctl *ctl);
 /** Begin under the control plane of the configuration, if it names one. The interfaces are there.

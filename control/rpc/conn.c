@@ -389,6 +389,7 @@ rpc_conn_login(struct sl_rpc_conn *c, const struct sl_rpc_login *login)
 	event_del(c->timer);
 	if (login->until_s)
 		set_timer(c, SL_MAX(login->until_s - now_s, (int64_t)0));
+	rpc_tell_login(c);
 }
 
 static bool

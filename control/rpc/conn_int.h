@@ -6,6 +6,7 @@
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
 
+#include "refused.h"
 #include "sl_rate.h"
 #include "sl_rpc_server.h"
 #include "throttle.h"
@@ -48,6 +49,14 @@ struct sl_rpc_conn {
 	size_t drained;
 };
 
+/** Logins for an audit. */
+struct login_trail {
+	struct sl_rpc_logins to;
+	struct event *timer; /* NULL: nobody wants to know */
+	struct refused refused;
+	unsigned told; /* sources, the last time */
+};
+
 struct sl_rpc_server {
 	struct event_base *base;
 	struct sl_rpc *rpc;
@@ -59,6 +68,7 @@ struct sl_rpc_server {
 	struct throttle throttle;
 	struct sl_rpc_server_stats stats;
 	struct sl_tls_failures tls_failures;
+	struct login_trail logins;
 	uint64_t told_ns; /* when strangers last made us write a log line */
 };
 
@@ -70,6 +80,10 @@ void rpc_conn_free(struct sl_rpc_conn *c);
 void rpc_conn_last_answer(struct sl_rpc_conn *c);
 /** It is somebody now. */
 void rpc_conn_login(struct sl_rpc_conn *c, const struct sl_rpc_login *login);
+/** For the audit, if there is one. */
+void rpc_tell_login(struct sl_rpc_conn *c);
+/** Count it, and tell of it in a while. */
+void rpc_login_refused(struct sl_rpc_conn *c);
 /** What strangers make us log: at most once a second. */
 bool rpc_may_tell(struct sl_rpc_server *s);
 /** The handshake is done: who does the certificate say it is? */

@@ -49,7 +49,7 @@ refused(struct sl_rpc_conn *c, uint64_t now, struct sl_error *e)
 {
 	struct sl_rpc_server *s = c->from->server;
 
-	s->stats.logins_refused++;
+	rpc_login_refused(c);
 	throttle_refused(&s->throttle, &c->ip, now);
 	if (rpc_may_tell(s))
 		sl_log(SL_LOG_WARN, "audit", "login of %s refused: the token is not valid",
@@ -120,7 +120,7 @@ turn_away(struct sl_rpc_conn *c, const char *reason, const char *what)
 {
 	struct sl_error e = {0};
 
-	c->from->server->stats.logins_refused++;
+	rpc_login_refused(c);
 	if (rpc_may_tell(c->from->server))
 		sl_log(SL_LOG_WARN, "audit", "login of %s refused: %s%s%s", c->label, what,
 		       c->has_id ? ", certificate " : "", c->has_id ? c->id.cn : "");

@@ -275,6 +275,8 @@ sl_rpc_server_free(struct sl_rpc_server *s)
 	}
 	event_free(s->rest);
 	event_free(s->recheck);
+	if (s->logins.timer)
+		event_free(s->logins.timer);
 	while (s->listeners) {
 		struct rpc_listener *l = s->listeners;
 

@@ -84,6 +84,22 @@ int sl_rpc_server_tls(struct sl_rpc_server *s, const struct sl_endpoint *at, str
  * from the loop; who may not any more is closed with the reason "revoked". */
 void sl_rpc_server_recheck(struct sl_rpc_server *s);
 
+/** Whom logins of the server's listeners are told to, for an audit. */
+struct sl_rpc_logins {
+	/** It is somebody now: sl_rpc_conn_caller(), sl_rpc_conn_from(), sl_rpc_conn_id(). */
+	void (*in)(void *ctx, struct sl_rpc_conn *c);
+	/** Refused ones, collected for a minute, after many sources longer. @param source address,
+	 * of IPv6 a /64; "others" than the first 16; "-": of an agent, whose address is told
+	 * nowhere
+	 */
+	void (*refused)(void *ctx, const char *source, uint64_t n);
+	void *ctx;
+};
+/** @param to copied; once, before the first listener. @return 0 or -ENOMEM */
+int sl_rpc_server_on_login(struct sl_rpc_server *s, const struct sl_rpc_logins *to);
+/** Tell at once of the refused ones that are not told: before whom they are told to ends. */
+void sl_rpc_server_tell_refused(struct sl_rpc_server *s);
+
 struct sl_rpc_server_stats {
 	uint64_t accepted, logins, logins_refused, logins_delayed; /* delayed: not looked at */
 	uint64_t full, source_full, login_timeouts;		   /* why connections were closed */

@@ -1,49 +1,37 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "failed.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "refused.h"
 #include "sl_log.h"
 #include "sl_rest_int.h"
 #include "sl_trail.h"
 
-#define SOURCES 16
-#define WAIT_S 60
-#define ROW_S 10 /* each row that was written lets the next ones wait for so long */
-
-struct counted {
-	char source[SL_IP_STR + 4];
-	uint64_t n;
-};
-
 struct failed {
 	struct sl_rest *r;
 	struct event *timer;
-	struct counted now[SOURCES + 1],
-		told[SOURCES + 1]; /* told: the writer's, while it writes */
-	unsigned n_now, n_told;
+	struct refused now, told; /* told: the writer's, while it writes */
 	bool writing;
 	struct sl_task task;
 };
 
 static void
-write_row(const struct failed *f, const struct counted *c, json_t *none)
+write_row(const struct failed *f, const struct refused_source *from, json_t *none)
 {
 	struct sl_trail_row row = {.actor = "-",
-				   .source = c->source,
+				   .source = from->name,
 				   .operation = "login",
 				   .path = "-",
 				   .request_id = "-",
 				   .outcome = "refused",
-				   .count = c->n,
+				   .count = from->n,
 				   .diff = none};
 	struct sl_error e = {0};
 
 	if (sl_trail_note(f->r->writer_store, f->r->c.seal_key, &row, &e) != 0)
 		sl_log(SL_LOG_WARN, "rest", "%llu refused logins from %s are in no audit: %s",
-		       (unsigned long long)c->n, c->source, e.message);
+		       (unsigned long long)from->n, from->name, e.message);
 }
 
 static void
@@ -52,15 +40,15 @@ run(struct sl_task *t)
 	struct failed *f = SL_CONTAINER_OF(t, struct failed, task);
 	json_t *none = json_array();
 
-	for (unsigned i = 0; none != NULL && i < f->n_told; i++)
-		write_row(f, &f->told[i], none);
+	for (unsigned i = 0; none != NULL && i < f->told.n; i++)
+		write_row(f, &f->told.source[i], none);
 	json_decref(none);
 }
 
 static void
-wait_for(struct failed *f, unsigned seconds)
+wait_more(struct failed *f)
 {
-	struct timeval tv = {.tv_sec = seconds};
+	struct timeval tv = {.tv_sec = refused_wait_s(f->told.n)};
 
 	if (!event_pending(f->timer, EV_TIMEOUT, NULL))
 		event_add(f->timer, &tv);
@@ -72,16 +60,15 @@ done(struct sl_task *t)
 	struct failed *f = SL_CONTAINER_OF(t, struct failed, task);
 
 	f->writing = false;
-	if (f->n_now > 0) /* what came while it was written */
-		wait_for(f, SL_MAX(WAIT_S, f->n_told * ROW_S));
+	if (f->now.n > 0) /* what came while it was written */
+		wait_more(f);
 }
 
 static void
 take(struct failed *f)
 {
-	memcpy(f->told, f->now, sizeof(f->told));
-	f->n_told = f->n_now;
-	f->n_now = 0;
+	f->told = f->now;
+	f->now.n = 0;
 	f->task = (struct sl_task){.run = run, .done = done};
 }
 
@@ -92,7 +79,7 @@ on_time(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (f->writing || f->n_now == 0)
+	if (f->writing || f->now.n == 0)
 		return;
 	take(f);
 	f->writing = true;
@@ -126,37 +113,12 @@ failed_free(struct failed *f)
 	free(f);
 }
 
-/** Of a full table the last place is everybody else's. */
-static struct counted *
-place(struct failed *f, const char *source)
-{
-	struct counted *c;
-
-	for (unsigned i = 0; i < f->n_now && i < SOURCES; i++)
-		if (strcmp(f->now[i].source, source) == 0)
-			return &f->now[i];
-	if (f->n_now > SOURCES)
-		return &f->now[SOURCES];
-	c = &f->now[f->n_now++];
-	c->n = 0;
-	snprintf(c->source, sizeof(c->source), "%s", f->n_now > SOURCES ? "others" : source);
-	return c;
-}
-
 void
 failed_login(struct failed *f, const struct sl_ip *from)
 {
-	char source[SL_IP_STR + 4] = "-", text[SL_IP_STR];
-	struct sl_ip ip;
-
 	if (f == NULL)
 		return;
-	if (from != NULL) {
-		ip = throttle_source_of(from);
-		snprintf(source, sizeof(source), "%s%s", sl_ip_str(&ip, text),
-			 ip.family == 6 ? "/64" : "");
-	}
-	place(f, source)->n++;
+	refused_count(&f->now, from);
 	if (!f->writing)
-		wait_for(f, SL_MAX(WAIT_S, f->n_told * ROW_S));
+		wait_more(f);
 }

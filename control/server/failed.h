@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * Logins that were refused, for the audit: one row for a source and a minute, with a count. Who has
- * no login must not fill it: a few sources alone are told apart (of IPv6 by their /64), the others
- * are one, and after many rows the next ones take longer. Event loop.
+ * Logins that were refused, for the audit: one row for a source and a minute, with a count
+ * (refused.h). Event loop.
  */
 #ifndef SL_FAILED_H
 #define SL_FAILED_H

@@ -128,6 +128,10 @@ lab_wait 5 change_recorded peer-set "token:$(id_of admin)" '"before":{"enabled":
 lab_wait 5 change_recorded peer-kick "cert:sluice://operator/olga" '"outcome":"success"' || fail "no record of the operator's change"
 lab_wait 5 change_recorded role-refused "token:$(id_of operator)" '"method":"peer.set"' || fail "no record of the refusal"
 
+step "each login is recorded, by token and by certificate"
+lab_wait 5 change_recorded user-login "token:$(id_of viewer)" '"category":\["authentication"\]' || fail "no record of a login by token"
+lab_wait 5 change_recorded user-login "cert:sluice://operator/olga" '"roles":\["operator"\]' || fail "no record of a login by certificate"
+
 step "SIGHUP: a token that is gone, one that is new, a file that is wrong"
 ip netns exec "$OPS" /usr/bin/python3 -c '
 import json, socket, ssl, sys
@@ -166,9 +170,21 @@ lab_ctl health >/dev/null || fail "the unix socket suffers"
 sleep 1.1
 by_token auditor health || fail "$OUT"
 
-step "tokens are nowhere"
+step "the end: what was refused is recorded with its number, and the records are whole"
 lab_ctl config.save file="$LAB_DIR/saved.json" >/dev/null || fail "config.save"
-{ cat "$LAB_DIR/gateway.log" "$LAB_DIR/audit.json" "$LAB_DIR/saved.json" "$TOKENS"; lab_ctl -j config.show; cat "$LAB_DIR"/state/* 2>/dev/null; } >"$LAB_DIR/all-text"
+lab_ctl -j config.show >"$LAB_DIR/shown.json"
+lab_gateway_stop
+refused_recorded=$(/usr/bin/python3 -c '
+import json, sys
+r = [json.loads(l) for l in open(sys.argv[1])]
+print(sum(x["sluice"]["count"] for x in r if x["event"]["action"] == "user-login" and x["event"]["outcome"] == "failure"
+          and x["sluice"]["from"] == "192.0.2.9" and x["event"]["type"] == ["denied"]))' "$LAB_DIR/audit.json")
+# the revoked one and four guesses; the log tells of one a second alone
+equal "refused logins in the records" "$refused_recorded" 5
+"$LAB_CTL" audit verify "$LAB_DIR/audit.json" >"$LAB_DIR/verified" 2>&1 || fail "$(cat "$LAB_DIR/verified")"
+
+step "tokens are nowhere"
+{ cat "$LAB_DIR/gateway.log" "$LAB_DIR/audit.json" "$LAB_DIR/saved.json" "$TOKENS" "$LAB_DIR/shown.json"; cat "$LAB_DIR"/state/* 2>/dev/null; } >"$LAB_DIR/all-text"
 for role in viewer operator admin auditor guess; do
 	! grep -qaF "$(secret_of $role)" "$LAB_DIR/all-text" || fail "the token of $role is in what the gateway tells or keeps"
 done

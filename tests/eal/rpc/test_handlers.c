@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What handlers add to the gateway model: paths, pages, rates, modes with their trail, secrets. */
+#include <arpa/inet.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "rpc_fixture.h"
+#include "sl_rpc_server.h"
 
 static struct rx r;
 
@@ -793,6 +797,96 @@ test_trail_short(void **state)
 	json_decref(v);
 }
 
+static int
+one_token(void *ctx, const char *token, const struct sl_ip *from, struct sl_rpc_login *out)
+{
+	if (strcmp(token, "slt_good") != 0)
+		return -EACCES;
+	out->who = (struct sl_principal){.name = "token:good", .roles = SL_SR_BIT(SL_SR_VIEWER)};
+	return 0;
+}
+
+/** A listener with a login, in clear. @param[out] base its loop */
+static struct sl_rpc_server *
+open_listener(struct event_base **base, struct sockaddr_in *sa)
+{
+	struct sl_endpoint at = {.ip = {.family = 4, .b = {127, 0, 0, 1}}};
+	const struct sl_rpc_auth auth = {.token = one_token};
+	struct sl_rpc_server *server;
+	socklen_t len = sizeof(*sa);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	*sa = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	assert_int_equal(bind(fd, (struct sockaddr *)sa, sizeof(*sa)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)sa, &len), 0);
+	close(fd);
+	at.port = ntohs(sa->sin_port);
+	*base = event_base_new();
+	server = sl_rpc_server_new(*base, r.rpc);
+	assert_int_equal(sl_ctl_watch_logins(&r.ctl, server), 0);
+	if (sl_rpc_server_tls(server, &at, NULL, &auth, NULL, &r.e) != 0)
+		fail_msg("%s", r.e.message);
+	return server;
+}
+
+/** Log in with this token, and wait for the answer. */
+static void
+log_in(struct event_base *base, const struct sockaddr_in *sa, const char *token)
+{
+	char line[160], answer[512];
+	int n, fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(connect(fd, (const struct sockaddr *)sa, sizeof(*sa)), 0);
+	n = snprintf(
+		line, sizeof(line),
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"auth.login\",\"params\":{\"token\":"
+		"\"%s\",\"client\":\"slt_good\"}}\n",
+		token);
+	assert_int_equal(send(fd, line, (size_t)n, 0), n);
+	for (unsigned i = 0; i < 2000; i++) {
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		if (recv(fd, answer, sizeof(answer), MSG_DONTWAIT) > 0)
+			break;
+		usleep(1000);
+		assert_true(i < 1999);
+	}
+	close(fd);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+/* Logins are records of the gateway's own: each that succeeds; refused ones by their number. */
+static void
+test_trail_logins(void **state)
+{
+	struct sl_rpc_server *server;
+	struct event_base *base;
+	struct sockaddr_in sa;
+	json_t *v, *event;
+
+	server = open_listener(&base, &sa);
+	log_in(base, &sa, "slt_good");
+	v = recorded("user-login", "success");
+	rx_is(v, "{\"principal\":\"token:good\",\"roles\":[\"viewer\"],\"from\":\"127.0.0.1\"}");
+	json_decref(v);
+	for (unsigned i = 0; i < 3; i++)
+		log_in(base, &sa, "slt_bad");
+	json_decref(recorded("user-login", "success")); /* refused ones come together */
+	sl_rpc_server_tell_refused(server);
+	v = recorded("user-login", "failure");
+	rx_is(v, "{\"from\":\"127.0.0.1\",\"count\":3}");
+	json_decref(v);
+	v = rx_call(&r, "audit.recent", "{\"action\":\"user-login\"}");
+	assert_int_equal(json_array_size(json_object_get(v, "records")), 2);
+	for (unsigned i = 0; i < 2; i++) {
+		event = json_object_get(json_array_get(json_object_get(v, "records"), i), "event");
+		rx_is(json_object_get(event, "category"), "[\"authentication\"]");
+		rx_is(json_object_get(event, "type"), i == 0 ? "[\"start\"]" : "[\"denied\"]");
+	}
+	json_decref(v);
+	sl_rpc_server_free(server);
+	event_base_free(base);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -819,6 +913,7 @@ main(void)
 		T(test_system),
 		T(test_trail),
 		T(test_trail_short),
+		T(test_trail_logins),
 	};
 
 	fx_start("test_rpc_handlers");

@@ -640,6 +640,126 @@ test_flood(void **state)
 	lx_close();
 }
 
+/* --- who keeps an audit is told --- */
+
+static struct {
+	unsigned in, refused;
+	uint64_t n;
+	char who[96], serial[64], source[64];
+} told;
+
+static void
+on_in(void *ctx, struct sl_rpc_conn *c)
+{
+	const struct sl_tls_id *id = sl_rpc_conn_id(c);
+
+	assert_ptr_equal(ctx, &told);
+	told.in++;
+	snprintf(told.who, sizeof(told.who), "%s", sl_rpc_conn_caller(c)->who->name);
+	snprintf(told.serial, sizeof(told.serial), "%s", id ? id->serial : "");
+	assert_int_equal(sl_rpc_conn_from(c)->b[0], 127);
+}
+
+static void
+on_refused(void *ctx, const char *source, uint64_t n)
+{
+	assert_ptr_equal(ctx, &told);
+	told.refused++;
+	told.n = n;
+	snprintf(told.source, sizeof(told.source), "%s", source);
+}
+
+/** Dial with a certificate that is refused. */
+static void
+dial_refused(const char *san)
+{
+	struct sl_tls *tls;
+	struct wire *w;
+
+	issue("revoked", san, "revoked");
+	tls = lx_client("revoked");
+	w = wire_open(tls);
+	assert_string_equal(wire_reason(w, ""), "certificate_refused");
+	wire_close(w);
+	sl_tls_free(tls);
+}
+
+static void
+test_told(void **state)
+{
+	const struct sl_rpc_logins to = {.in = on_in, .refused = on_refused, .ctx = &told};
+	struct sl_tls *tls;
+	struct wire *w;
+
+	lx_open(NULL, true, true);
+	memset(&told, 0, sizeof(told));
+	assert_int_equal(sl_rpc_server_on_login(lx.server, &to), 0);
+	sl_rpc_server_tell_refused(lx.server); /* none yet */
+	w = wire_open(lx.client);
+	for (unsigned i = 0; i < 3; i++)
+		assert_string_equal(wire_reason(w, login_of("slt_wrong")), "unauthenticated");
+	assert_int_equal(told.in + told.refused, 0);
+	assert_string_equal(wire_reason(w, login_of(LX_GATEWAY)), "");
+	assert_int_equal(told.in, 1);
+	assert_string_equal(told.who, "token:gateway");
+	assert_string_equal(told.serial, "");
+	wire_close(w);
+	issue("gw-7", "URI:sluice://gateway/gw-7", "gw-7");
+	tls = lx_client("gw-7");
+	w = wire_open(tls);
+	assert_string_equal(wire_reason(w, ACK), "");
+	assert_int_equal(told.in, 2);
+	assert_string_equal(told.who, "cert:gw-7");
+	assert_string_equal(told.serial, sl_rpc_conn_id(lx.conn)->serial);
+	wire_close(w);
+	sl_tls_free(tls);
+	dial_refused("URI:sluice://gateway/gw-7");
+	/* in a minute, as one */
+	assert_int_equal(told.refused, 0);
+	assert_true(event_pending(lx.server->logins.timer, EV_TIMEOUT, NULL));
+	event_active(lx.server->logins.timer, EV_TIMEOUT, 0);
+	lx_pump();
+	assert_int_equal(told.refused, 1);
+	assert_int_equal(told.n, 4);
+	assert_string_equal(told.source, "127.0.0.1");
+	assert_false(event_pending(lx.server->logins.timer, EV_TIMEOUT, NULL));
+	/* where an agent is, is where a peer is */
+	dial_refused("URI:sluice://agent/alice");
+	sl_rpc_server_tell_refused(lx.server);
+	assert_int_equal(told.refused, 2);
+	assert_int_equal(told.n, 1);
+	assert_string_equal(told.source, "-");
+	sl_rpc_server_tell_refused(lx.server);
+	assert_int_equal(told.refused, 2);
+	assert_int_equal(lx_stats().logins_refused, 5);
+	lx_close();
+}
+
+/* A flood of sources makes 17 records at a time, and fewer of those an hour than of a few. */
+static void
+test_refused_bounds(void **state)
+{
+	struct refused *r = calloc(1, sizeof(*r));
+	struct sl_ip ip = {.family = 4, .b = {10}};
+	uint64_t all = 0;
+
+	for (unsigned i = 0; i < 100000; i++) {
+		ip.b[1] = (uint8_t)(i >> 16);
+		ip.b[2] = (uint8_t)(i >> 8);
+		ip.b[3] = (uint8_t)i;
+		refused_count(r, &ip);
+	}
+	assert_int_equal(r->n, REFUSED_SOURCES + 1);
+	for (unsigned i = 0; i < r->n; i++)
+		all += r->source[i].n;
+	assert_int_equal(all, 100000);
+	assert_string_equal(r->source[REFUSED_SOURCES].name, "others");
+	assert_int_equal(refused_wait_s(0), 60);
+	assert_int_equal(refused_wait_s(6), 60);
+	assert_int_equal(refused_wait_s(r->n), 170);
+	free(r);
+}
+
 int
 main(void)
 {
@@ -659,6 +779,8 @@ main(void)
 		cmocka_unit_test(test_expiry),
 		cmocka_unit_test(test_guessing),
 		cmocka_unit_test(test_throttle),
+		cmocka_unit_test(test_told),
+		cmocka_unit_test(test_refused_bounds),
 		cmocka_unit_test(test_recheck),
 		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_flood),
