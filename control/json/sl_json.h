@@ -19,6 +19,20 @@ sl_json_text(const json_t *o, const char *name)
 	return s != NULL ? s : "";
 }
 
+/** Text that may hold a cut or foreign byte sequence: where it is no UTF-8, bytes above 0x7f become
+ * '?'. Of such a text at most 320 bytes stay. */
+static inline json_t *
+sl_json_clean(const char *text)
+{
+	char clean[320];
+	json_t *s = json_string(text);
+	size_t n = strnlen(text, sizeof(clean));
+
+	for (size_t i = 0; s == NULL && i < n; i++)
+		clean[i] = (char)(text[i] & 0x80 ? '?' : text[i]);
+	return s != NULL ? s : json_stringn(clean, n);
+}
+
 /** @return what a value is, for "%s is wanted here, not %s" */
 static inline const char *
 sl_json_type_text(const json_t *v)

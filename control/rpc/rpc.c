@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "sl_env.h"
+#include "sl_json.h"
 #include "sl_log.h"
 #include "sl_rate.h"
 #include "sl_schema_common.h"
@@ -296,7 +297,8 @@ code_of(const struct sl_error *e)
 			return RPC_CODE_STATE;
 		return strcmp(e->reason, "would_deny") == 0 ||
 				       strcmp(e->reason, "not_covered") == 0 ||
-				       strcmp(e->reason, "confirm_pending") == 0
+				       strcmp(e->reason, "confirm_pending") == 0 ||
+				       strcmp(e->reason, "version_mismatch") == 0
 			       ? RPC_CODE_CONFLICT
 			       : RPC_CODE_BUSY;
 	case EIO:
@@ -306,35 +308,19 @@ code_of(const struct sl_error *e)
 	}
 }
 
-/** Text that may hold a cut or foreign byte sequence: what is no UTF-8 becomes '?'. */
-static json_t *
-json_text(const char *text)
-{
-	char clean[sizeof(((struct sl_error *)0)->message)];
-	json_t *s = json_string(text);
-	size_t n;
-
-	if (s)
-		return s;
-	n = strnlen(text, sizeof(clean) - 1);
-	for (size_t i = 0; i < n; i++)
-		clean[i] = text[i] & 0x80 ? '?' : text[i];
-	return json_stringn(clean, n);
-}
-
 static json_t *
 error_answer(json_t *id, int code, const struct sl_error *e)
 {
 	json_t *data = json_pack("{s:s}", "reason", e->reason);
 
 	if (e->path[0])
-		json_object_set_new(data, "path", json_text(e->path));
+		json_object_set_new(data, "path", sl_json_clean(e->path));
 	if (e->hint[0])
-		json_object_set_new(data, "hint", json_text(e->hint));
+		json_object_set_new(data, "hint", sl_json_clean(e->hint));
 	if (e->retry_after_ms)
 		json_object_set_new(data, "retry_after_ms", json_integer(e->retry_after_ms));
 	return json_pack("{s:s, s:O?, s:{s:i, s:o, s:o}}", "jsonrpc", "2.0", "id", id, "error",
-			 "code", code, "message", json_text(e->message), "data", data);
+			 "code", code, "message", sl_json_clean(e->message), "data", data);
 }
 
 json_t *

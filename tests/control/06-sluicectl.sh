@@ -24,6 +24,14 @@ ctl_fails() { # STATUS REASON COMMAND...
 	equal "status of $*" $rc "$want"
 	grep -q -- "$reason" <<<"$OUT" || fail "sluicectl $*: no \"$reason\" in: $OUT"
 }
+ctl_tells() { # STATUS JQ-FILTER COMMAND...: with -j one JSON value tells why
+	local want=$1 filter=$2 rc
+	shift 2
+	OUT=$("$LAB_CTL" -j "$@" 2>/dev/null)
+	rc=$?
+	equal "status of -j $*" $rc "$want"
+	jq -se "length == 1 and (.[0] | $filter)" <<<"$OUT" >/dev/null || fail "sluicectl -j $*: not \"$filter\": $OUT"
+}
 has() { grep -qE -- "$1" <<<"$OUT" || fail "no \"$1\" in: $OUT"; }
 
 step "objects: add, show, set, lists, help"
@@ -141,6 +149,16 @@ ctl_fails 2 'lost' peer add carol wg0 --new-key
 ctl_fails 6 'is there already' peer add carol wg0 --new-key --out "$DIR/alice-gw-a.conf"
 ctl_fails 1 secret_field peer set alice "addresses={\"private_key\":[]}"
 
+step "errors for programs: one object, as of a gateway, and the same statuses"
+ctl_tells 5 '.error == {reason: "not_found", message: "there is no peer \"nobody\""}' peer show nobody
+ctl_tells 6 '.error.reason == "exists" and (.error.hint | length > 0)' endpoint add gw-a:wg0 gw-a wg0
+ctl_tells 1 '.error.reason == "field_range" and .error.path == "/public_key"' peer add carol wg0 short
+ctl_tells 5 '.error.reason == "reference_unknown" and .error.path == "/interface"' peer add carol nowhere "$(wg genkey | wg pubkey)"
+ctl_tells 2 '.error.reason == "usage"' peer add carol
+ctl_tells 4 '.error.reason == "unreachable"' --control https://127.0.0.1:1 peers
+ctl_tells 2 '.error.reason == "file"' --ca /nowhere peers
+ctl_tells 1 '.all == false and (has("error") | not)' wait 999999999 gw-a 0
+
 step "dry runs, in each way to write them, and flags of questions"
 for how in --dry-run --dry-run=yes dry_run=yes dry-run=true dry_run=1; do
 	ctl gateway remove gw-b $how; has 'dry_run +true'
@@ -203,7 +221,7 @@ printf 'name,public_key,allowed_ips\nhal,%s,10.7.9.8/32\nhal,%s,10.7.9.9/32\nida
 ctl_fails 6 'twice.csv:3: hal: name hal is that of line 2 too' import "$DIR/twice.csv" interface=wg0
 has 'twice.csv:4: ida: public key .* line 2 too'; has 'twice.csv:5: ivo: prefix 10.7.9.8/32 .* line 2 too'; has '0 made'
 ctl_fails 5 not_found peer show hal
-ctl_fails 1 'Is a directory' import "$DIR" interface=wg0
+ctl_fails 2 'Is a directory' import "$DIR" interface=wg0
 ctl_fails 2 'Is a directory' policy validate "$DIR"
 printf '\xef\xbb\xbfname,public_key,allowed_ips\r\njan,%s,10.7.9.11/32 10.7.9.11/32\r\n' "$(wg genkey | wg pubkey)" >"$DIR/sheet.csv"
 ctl_fails 1 'sheet.csv:2: jan' import "$DIR/sheet.csv" interface=wg0

@@ -354,9 +354,8 @@ print_json(const struct sl_seal_report *r, const struct sl_error *e)
 	if (r->records > 0)
 		json_object_update_new(o, sl_seal_place_json(&r->head));
 	if (e->err != 0)
-		json_object_set_new(o, "error", json_string(e->message));
-	json_dumpf(o, stdout, JSON_INDENT(2));
-	putchar('\n');
+		json_object_set_new(o, "error", answer_error(e));
+	answer_json(o);
 	json_decref(o);
 }
 

@@ -135,18 +135,14 @@ static int
 carry_list(const char *dir, bool json, struct sl_error *e)
 {
 	json_t *list, *row;
-	char *text;
 	size_t i;
 
 	if (sl_ca_list(dir, &list, e))
 		return EXIT_NOT_FOUND;
-	if (json) {
-		text = json_dumps(list, JSON_INDENT(2));
-		puts(text ? text : "[]");
-		free(text);
-	} else {
+	if (json)
+		answer_json(list);
+	else
 		printf("%-24s %-9s %-20s %s\n", "name", "kind", "until", "serial");
-	}
 	json_array_foreach (list, i, row) {
 		const char *name = "", *kind = "", *until = "", *serial = "";
 

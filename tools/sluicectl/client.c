@@ -87,7 +87,8 @@ dial_tcp(const char *at, struct sl_error *e)
 }
 
 struct client *
-client_open(const char *socket, const char *tcp, const struct remote_conf *tls, struct sl_error *e)
+client_open(const char *socket, const char *tcp, const struct remote_conf *tls, int *status,
+	    struct sl_error *e)
 {
 	struct timeval tv = {.tv_sec = TIMEOUT_S};
 	struct client *c = calloc(1, sizeof(*c));
@@ -98,13 +99,14 @@ client_open(const char *socket, const char *tcp, const struct remote_conf *tls, 
 	}
 	c->fd = -1;
 	if (tls->at) {
-		c->remote = remote_open(tls, e);
+		c->remote = remote_open(tls, status, e);
 		if (c->remote)
 			return c;
 		client_close(c);
 		return NULL;
 	}
 	c->fd = tcp ? dial_tcp(tcp, e) : dial_unix(socket, e);
+	*status = strcmp(e->reason, "usage") == 0 ? EXIT_USAGE : EXIT_UNREACHABLE;
 	if (c->fd >= 0) {
 		setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 		setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
@@ -161,7 +163,7 @@ exit_code_of(json_int_t code)
 }
 
 static int
-judge(json_t *answer, json_t **result, json_t **error, struct sl_error *e)
+judge(json_t *answer, json_t **result, struct sl_error *e)
 {
 	json_t *err = json_object_get(answer, "error"), *data = json_object_get(err, "data");
 
@@ -177,13 +179,12 @@ judge(json_t *answer, json_t **result, json_t **error, struct sl_error *e)
 		sl_json_text(err, "message"));
 	if (sl_json_text(data, "hint")[0])
 		sl_hint(e, "%s", sl_json_text(data, "hint"));
-	if (error)
-		*error = json_incref(err);
+	e->retry_after_ms = (uint32_t)json_integer_value(json_object_get(data, "retry_after_ms"));
 	return exit_code_of(json_integer_value(json_object_get(err, "code")));
 }
 
 int
-client_call(struct client *c, const char *method, json_t *params, json_t **result, json_t **error,
+client_call(struct client *c, const char *method, json_t *params, json_t **result,
 	    struct sl_error *e)
 {
 	char *line, *answer = NULL;
@@ -193,7 +194,7 @@ client_call(struct client *c, const char *method, json_t *params, json_t **resul
 	int rc;
 
 	if (c->remote)
-		return remote_call(c->remote, method, params, result, error, e);
+		return remote_call(c->remote, method, params, result, e);
 	request = json_pack("{s:s, s:I, s:s, s:O}", "jsonrpc", "2.0", "id", ++c->id, "method",
 			    method, "params", params);
 	line = request ? json_dumps(request, JSON_COMPACT) : NULL;
@@ -215,7 +216,7 @@ client_call(struct client *c, const char *method, json_t *params, json_t **resul
 		sl_hint(e, "it serves at most 32 of them, and its log tells why");
 		return EXIT_UNREACHABLE;
 	}
-	rc = judge(in, result, error, e);
+	rc = judge(in, result, e);
 	json_decref(in);
 	return rc;
 }

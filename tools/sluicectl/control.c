@@ -217,8 +217,9 @@ control_help(void)
 	puts("\nOperations (docs/rest.md):");
 	for (unsigned i = 0; i < n_ops; i++)
 		printf("  %-24s %s\n", ops[i].id, ops[i].summary);
-	puts("\nExit status: 0 done, 1 error, 2 wrong usage, 4 no answer, 5 not found, 6 "
-	     "conflict.");
+	puts("\nExit status: 0 done, 1 refused, 2 wrong usage, 3 audit verify: whole, but "
+	     "not all vouched for, 4 no answer, 5 not found, "
+	     "6 conflict: exists already, in use, or changed meanwhile.");
 }
 
 static void

@@ -5,6 +5,7 @@
 
 #include "ops.h"
 #include "rest.h"
+#include "sluicectl.h"
 
 /** A word or two, and the operation that they stand for. */
 struct control_verb {
@@ -47,8 +48,6 @@ void control_help(void);
 /** Help about a verb or an operation. @return an exit code */
 int control_help_about(int argc, char **argv);
 
-/** A value for programs, with its newline; NULL: {}. */
-void control_json(const json_t *v);
 /** An answer, as JSON or for people. @return 0, or EXIT_FAILED: it could not be written */
 int control_tell(const struct rest_answer *a, bool json);
 

@@ -168,24 +168,15 @@ show(const struct rest_answer *a)
 		puts(a->text);
 }
 
-void
-control_json(const json_t *v)
-{
-	char *text = v ? json_dumps(v, JSON_INDENT(2) | JSON_ENCODE_ANY) : NULL;
-
-	puts(text ? text : "{}");
-	free(text);
-}
-
 int
 control_tell(const struct rest_answer *a, bool json)
 {
 	json_t *text = !a->json && a->text ? json_string(a->text) : NULL;
+	int rc;
 
-	if (json)
-		control_json(a->json ? a->json : text);
-	else
+	if (!json)
 		show(a);
+	rc = json ? answer_json(a->json ? a->json : text) : fflush(stdout) ? EXIT_FAILED : EXIT_OK;
 	json_decref(text);
-	return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
+	return rc;
 }

@@ -163,7 +163,7 @@ double_tunnel_command(struct rest *r, int argc, char **argv, bool json, struct s
 			check_one(&x, json_string_value(json_object_get(row, "gateway")), endpoint);
 	}
 	if (rc == 0 && json)
-		control_json(x.rows);
+		answer_json(x.rows);
 	if (rc == 0 && x.tunnels) {
 		sl_fail(e, -EINVAL, "double_tunnel", "",
 			"the way to %u gateways leads through another tunnel", x.tunnels);

@@ -80,7 +80,7 @@ ask(struct rest *r, const struct control_request *q, bool json, const char *alon
 	int rc = control_ask(r, q, &a, e);
 
 	if (rc == 0 && alone) {
-		control_json(json_object_get(a.json, alone));
+		answer_json(json_object_get(a.json, alone));
 	} else if (rc == 0) {
 		if (!json) {
 			for_people(a.json);
@@ -155,7 +155,8 @@ policy_line(const char *path, struct sl_error *e)
 	if (doc)
 		line = json_dumps(doc, JSON_COMPACT);
 	else if (rc == 0)
-		sl_fail(e, -EINVAL, "file", "", "%.200s:%d: %.100s", path, why.line, why.text);
+		sl_fail(e, -EINVAL, "json_invalid", "", "%.200s:%d: %.100s", path, why.line,
+			why.text);
 	json_decref(doc);
 	free(file.text);
 	return line;
@@ -183,7 +184,8 @@ replay_command(struct rest *r, int argc, char **argv, bool json, struct sl_error
 	policy = policy_line(argv[0], e);
 	if (!policy || asprintf(&args[n++], "policy=%s", policy) < 0) {
 		free(policy);
-		return EXIT_FAILED;
+		return e->err == -EINVAL && strcmp(e->reason, "file") == 0 ? EXIT_USAGE
+									   : EXIT_FAILED;
 	}
 	free(policy);
 	for (int i = 1; i < argc; i++)

@@ -44,9 +44,9 @@ help_all(void)
 	puts("\nMethods (docs/rpc.md):");
 	for (unsigned i = 0; i < sl_schema_gateway_n; i++)
 		printf("  %-20s %s\n", sl_schema_gateway[i].name, sl_schema_gateway[i].summary);
-	puts("\nExit status: 0 done, 1 error, 2 wrong usage, 3 audit verify: whole, but "
-	     "not all vouched for, 4 no gateway there, 5 not found, "
-	     "6 exists already.");
+	puts("\nExit status: 0 done, 1 refused, 2 wrong usage, 3 audit verify: whole, but "
+	     "not all vouched for, 4 no answer, 5 not found, "
+	     "6 conflict: exists already, in use, or changed meanwhile.");
 }
 
 static void

@@ -193,11 +193,16 @@ all(struct rest *r, struct import *im, json_t *rows, bool dry_run)
 static void
 report(const struct import *im, size_t n)
 {
-	if (im->json) {
-		printf("{\"peers\": %zu, \"made\": %u, \"equal\": %u, \"refused\": %u, "
-		       "\"preshared_keys\": %u, \"dry_run\": %s}\n",
-		       n, im->made, im->equal, im->refused, im->secrets,
-		       im->dry_run ? "true" : "false");
+	json_t *o =
+		im->json ? json_pack("{s:I, s:I, s:I, s:I, s:I, s:b}", "peers", (json_int_t)n,
+				     "made", (json_int_t)im->made, "equal", (json_int_t)im->equal,
+				     "refused", (json_int_t)im->refused, "preshared_keys",
+				     (json_int_t)im->secrets, "dry_run", im->dry_run)
+			 : NULL;
+
+	if (o) {
+		answer_json(o);
+		json_decref(o);
 		return;
 	}
 	printf("%zu peers in %s: %u made, %u were there, %u refused%s\n", n, im->file, im->made,
@@ -220,7 +225,7 @@ import_command(struct rest *r, int argc, char **argv, bool json, struct sl_error
 		return EXIT_USAGE;
 	rows = im.csv ? import_csv(im.file, e) : import_wg_conf(im.file, &im.secrets, e);
 	if (!rows)
-		return EXIT_FAILED;
+		return strcmp(e->reason, "file") == 0 ? EXIT_USAGE : EXIT_FAILED;
 	im.refused = twice(&im, rows);
 	rc = im.refused ? EXIT_CONFLICT : all(r, &im, rows, true);
 	if (rc == 0 && !im.dry_run)
@@ -251,7 +256,7 @@ routes_command(struct rest *r, int argc, char **argv, bool json, struct sl_error
 		     ? EXIT_USAGE
 		     : control_ask(r, &q, &a, e);
 	if (rc == 0 && json)
-		control_json(json_object_get(a.json, "items"));
+		answer_json(json_object_get(a.json, "items"));
 	else if (rc == 0)
 		printf("# on the routers of the private servers: what belongs to whose clients "
 		       "goes back there\n");

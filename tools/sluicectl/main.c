@@ -58,17 +58,16 @@ list_of(json_t *result)
 
 /** Call; where the answer is one page of many and no page was asked for, get the others too. */
 static int
-call_all(struct client *c, const char *method, json_t *params, json_t **result, json_t **error,
-	 struct sl_error *e)
+call_all(struct client *c, const char *method, json_t *params, json_t **result, struct sl_error *e)
 {
 	bool one = json_object_get(params, "limit") || json_object_get(params, "after");
-	int rc = client_call(c, method, params, result, error, e);
+	int rc = client_call(c, method, params, result, e);
 	json_t *next, *more, *p;
 
 	while (rc == 0 && !one && (next = json_object_get(*result, "next")) != NULL) {
 		p = json_copy(params);
 		json_object_set(p, "after", next);
-		rc = client_call(c, method, p, &more, error, e);
+		rc = client_call(c, method, p, &more, e);
 		json_decref(p);
 		if (rc)
 			break;
@@ -94,8 +93,7 @@ part_end(const char *text, size_t len, size_t from)
 
 /** A text that is too long for one line goes in parts; the last one is answered. */
 static int
-call_parts(struct client *c, const struct request *r, json_t **result, json_t **error,
-	   struct sl_error *e)
+call_parts(struct client *c, const struct request *r, json_t **result, struct sl_error *e)
 {
 	const char *text = json_string_value(json_object_get(r->params, "text"));
 	size_t len = text ? strlen(text) : 0, at = 0, to;
@@ -104,7 +102,7 @@ call_parts(struct client *c, const struct request *r, json_t **result, json_t **
 	int rc = 0;
 
 	if (len <= PART_BYTES)
-		return call_all(c, r->method->name, r->params, result, error, e);
+		return call_all(c, r->method->name, r->params, result, e);
 	for (; rc == 0 && at < len; at = to, part++) {
 		to = part_end(text, len, at);
 		params = json_copy(r->params);
@@ -114,7 +112,7 @@ call_parts(struct client *c, const struct request *r, json_t **result, json_t **
 			json_object_set(params, "upload", upload);
 		if (to == len)
 			json_object_set_new(params, "last", json_true());
-		rc = client_call(c, r->method->name, params, result, error, e);
+		rc = client_call(c, r->method->name, params, result, e);
 		json_decref(params);
 		if (rc || to == len)
 			break;
@@ -130,13 +128,14 @@ call_parts(struct client *c, const struct request *r, json_t **result, json_t **
 static int
 show(const struct options *o, const char *method, json_t *result)
 {
-	char *text = o->json ? json_dumps(result, JSON_INDENT(2)) : sl_view_text(method, result);
+	char *text;
 
+	if (o->json)
+		return answer_json(result);
+	text = sl_view_text(method, result);
 	if (!text)
 		return EXIT_FAILED;
 	fputs(text, stdout);
-	if (o->json)
-		fputc('\n', stdout);
 	free(text);
 	return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
 }
@@ -152,22 +151,21 @@ show_only(const json_t *result, const char *name)
 static int
 carry_out(const struct options *o, const struct request *r, struct sl_error *e)
 {
-	struct client *c = client_open(o->socket, o->tcp, &o->tls, e);
-	json_t *result = NULL, *error = NULL, *empty;
+	json_t *result = NULL, *empty;
 	const char *method = r->method->name;
-	int rc;
+	int rc = EXIT_FAILED;
+	struct client *c = client_open(o->socket, o->tcp, &o->tls, &rc, e);
 
 	if (!c)
-		return strcmp(e->reason, "usage") == 0 ? EXIT_USAGE : EXIT_UNREACHABLE;
-	rc = r->file ? call_parts(c, r, &result, &error, e)
-		     : call_all(c, method, r->params, &result, &error, e);
+		return rc;
+	rc = r->file ? call_parts(c, r, &result, e) : call_all(c, method, r->params, &result, e);
 	if (rc == 0 && r->then && !o->json) {
 		if (strcmp(method, "authz.mode.set") == 0)
 			show(o, method, result); /* the evidence, and what to confirm */
 		json_decref(result);
 		method = r->then;
 		empty = json_object();
-		rc = call_all(c, method, empty, &result, &error, e);
+		rc = call_all(c, method, empty, &result, e);
 		json_decref(empty);
 	}
 	client_close(c);
@@ -175,10 +173,7 @@ carry_out(const struct options *o, const struct request *r, struct sl_error *e)
 		rc = show_only(result, r->only);
 	else if (rc == 0)
 		rc = show(o, method, result);
-	else if (o->json && error)
-		show(o, method, error);
 	json_decref(result);
-	json_decref(error);
 	return rc;
 }
 
@@ -354,6 +349,8 @@ main(int argc, char **argv)
 		rc = carry_out(&o, &r, &e);
 	if (rc && e.err)
 		tell_error(&e);
+	if (rc && e.err && o.json)
+		answer_failed(&e);
 	json_decref(r.params);
 	return rc;
 }

@@ -144,7 +144,7 @@ set_up(struct remote *r, const struct remote_conf *conf, const char *token, stru
 }
 
 struct remote *
-remote_open(const struct remote_conf *conf, struct sl_error *e)
+remote_open(const struct remote_conf *conf, int *status, struct sl_error *e)
 {
 	struct remote *r = calloc(1, sizeof(*r));
 	char token[TOKEN_MAX + 2] = "";
@@ -154,12 +154,16 @@ remote_open(const struct remote_conf *conf, struct sl_error *e)
 		rc = read_token(conf->token_file, token, e);
 	rc = rc ? rc : set_up(r, conf, token, e);
 	sl_wipe(token, sizeof(token));
+	*status = rc == -ENOMEM ? EXIT_FAILED : EXIT_USAGE;
 	while (rc == 0 && !r->up && !r->down)
 		event_base_dispatch(r->base);
 	if (rc == 0 && r->up)
 		return r;
 	if (rc == 0) {
 		*e = r->e;
+		*status = (e->err == -EACCES || e->err == -EPERM) && strcmp(e->reason, "tls") != 0
+				  ? EXIT_FAILED /* it answered: no */
+				  : EXIT_UNREACHABLE;
 		if (strcmp(e->reason, "unauthenticated") == 0 && !e->hint[0])
 			sl_hint(e, "--token-file F, or --cert F --key F that is allowed there");
 	}
@@ -183,29 +187,8 @@ remote_close(struct remote *r)
 	free(r);
 }
 
-/** What the error of an answer was, from what the client made of it. */
-static json_t *
-error_object(const struct remote *r)
-{
-	static const struct {
-		int rc, code;
-	} t[] = {{-EINVAL, -32602}, {-ENOSYS, -32601}, {-EREMOTEIO, -32603}, {-EACCES, -32001},
-		 {-EPERM, -32002},  {-ENOENT, -32003}, {-EBUSY, -32004},     {-EEXIST, -32005},
-		 {-ENOSPC, -32006}, {-EIO, -32007},    {-EAGAIN, -32008},    {-ETIMEDOUT, -32009}};
-	json_t *data = json_pack("{s:s}", "reason", r->e.reason);
-	int code = -32603;
-
-	for (unsigned i = 0; i < SL_ARRAY_SIZE(t); i++)
-		code = t[i].rc == r->rc ? t[i].code : code;
-	if (r->e.path[0])
-		json_object_set_new(data, "path", json_string(r->e.path));
-	if (r->e.hint[0])
-		json_object_set_new(data, "hint", json_string(r->e.hint));
-	return json_pack("{s:i, s:s, s:o}", "code", code, "message", r->e.message, "data", data);
-}
-
 int
-remote_call(struct remote *r, const char *method, json_t *params, json_t **result, json_t **error,
+remote_call(struct remote *r, const char *method, json_t *params, json_t **result,
 	    struct sl_error *e)
 {
 	int rc = -EPIPE;
@@ -227,7 +210,5 @@ remote_call(struct remote *r, const char *method, json_t *params, json_t **resul
 	if (r->rc == 0)
 		return 0;
 	*e = r->e;
-	if (error)
-		*error = error_object(r);
 	return r->rc == -ENOENT ? EXIT_NOT_FOUND : r->rc == -EEXIST ? EXIT_CONFLICT : EXIT_FAILED;
 }

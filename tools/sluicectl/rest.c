@@ -234,6 +234,19 @@ headers(struct rest *r, const struct rest_call *c)
 	return h;
 }
 
+/** As a gateway's error of that kind has it: what a body names and is not there is not found, too,
+ * and no room is no conflict. */
+static int
+status_of(long status, const char *reason)
+{
+	if (status == 404 || strcmp(reason, "not_found") == 0 ||
+	    strcmp(reason, "reference_unknown") == 0)
+		return EXIT_NOT_FOUND;
+	if (strcmp(reason, "pool_exhausted") == 0 || strcmp(reason, "store_full") == 0)
+		return EXIT_FAILED;
+	return status == 409 || status == 412 ? EXIT_CONFLICT : EXIT_FAILED;
+}
+
 /** application/problem+json as an error of ours. */
 static int
 problem(long status, const json_t *p, struct sl_error *e)
@@ -256,9 +269,7 @@ problem(long status, const json_t *p, struct sl_error *e)
 		sl_hint(e, "%s", hint);
 	else if (status == 401)
 		sl_hint(e, "--token-file FILE, or --cert and --key");
-	return status == 404			? EXIT_NOT_FOUND
-	       : status == 409 || status == 412 ? EXIT_CONFLICT
-						: EXIT_FAILED;
+	return status_of(status, e->reason);
 }
 
 /** What to do about a certificate that is not believed. */
@@ -306,6 +317,11 @@ perform(struct rest *r, const struct rest_call *c, const char *url, const char *
 	}
 	sl_fail(e, -EIO, "unreachable", "", "%.100s: %.150s", r->base,
 		r->why[0] ? r->why : curl_easy_strerror(rc));
+	if (rc == CURLE_SSL_CACERT_BADFILE || rc == CURLE_SSL_CERTPROBLEM) {
+		snprintf(e->reason, sizeof(e->reason), "file");
+		sl_hint(e, "--ca, --cert and --key name PEM files that this user can read");
+		return EXIT_USAGE;
+	}
 	if (rc == CURLE_PEER_FAILED_VERIFICATION)
 		hint_certificate(r, e);
 	else
@@ -362,6 +378,7 @@ rest_call(struct rest *r, const struct rest_call *c, struct rest_answer *a, stru
 		sl_fail(e, -EIO, "http", "", "the answer has status %ld and is no problem report",
 			status);
 	rc = a->json ? problem(status, a->json, e) : EXIT_FAILED;
+	e->retry_after_ms = (uint32_t)SL_MIN(strtoul(a->retry, NULL, 10), 86400ul) * 1000;
 	if (status == 401 && !r->token[0])
 		sl_hint(e, "--token-file or SLUICE_TOKEN_FILE names the file of a token, --cert "
 			   "and --key a client certificate");

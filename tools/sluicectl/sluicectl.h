@@ -8,11 +8,11 @@
 enum exit_code {
 	EXIT_OK = 0,
 	EXIT_FAILED = 1,
-	EXIT_USAGE = 2,
+	EXIT_USAGE = 2,	      /* also: a file of this machine cannot be used; nothing was sent */
 	EXIT_NOT_VOUCHED = 3, /* audit verify: whole, but not all of it is vouched for */
 	EXIT_UNREACHABLE = 4,
 	EXIT_NOT_FOUND = 5,
-	EXIT_CONFLICT = 6,
+	EXIT_CONFLICT = 6, /* there already, in use, or not what it was when it was read */
 };
 
 /* --- client.c ------------------------------------------------------------------------------- */
@@ -30,33 +30,44 @@ struct remote_conf {
 /**
  * @param socket path of the unix socket; not used when `tcp` or `tls->at` is given
  * @param tcp "HOST:PORT" or NULL
+ * @param[out] status exit code where it fails
  * @return NULL with an error
  */
 struct client *client_open(const char *socket, const char *tcp, const struct remote_conf *tls,
-			   struct sl_error *e);
+			   int *status, struct sl_error *e);
 void client_close(struct client *c);
 /**
  * One request and its answer.
  * @param params borrowed
  * @param[out] result new reference on success
- * @return 0, or an exit code with `e` filled; the gateway's error object goes to *error when it is
- * not NULL
+ * @return 0, or an exit code with `e` filled
  */
 int client_call(struct client *c, const char *method, json_t *params, json_t **result,
-		json_t **error, struct sl_error *e);
+		struct sl_error *e);
 
 /* --- remote.c ------------------------------------------------------------------------------- */
 
 struct remote;
-/** Dial, see that it is `at` who answers, log in. @return NULL with an error */
-struct remote *remote_open(const struct remote_conf *conf, struct sl_error *e);
+/** Dial, see that it is `at` who answers, log in. @param[out] status exit code where it fails;
+ * @return NULL with an error */
+struct remote *remote_open(const struct remote_conf *conf, int *status, struct sl_error *e);
 void remote_close(struct remote *r); /* NULL allowed */
 /** As client_call(). */
 int remote_call(struct remote *r, const char *method, json_t *params, json_t **result,
-		json_t **error, struct sl_error *e);
+		struct sl_error *e);
 
 /** Say it, with its remedy, on standard error (main.c). */
 void tell_error(const struct sl_error *e);
+
+/* --- answer.c ------------------------------------------------------------------------------- */
+
+/** The answer for programs, with its newline; NULL: {}. @return 0, or EXIT_FAILED: it could not be
+ * written */
+int answer_json(const json_t *v);
+/** {reason, message, and where they are known path, hint, retry_after_ms}. @return new reference */
+json_t *answer_error(const struct sl_error *e);
+/** {"error": ...} instead of an answer, unless one was written. */
+void answer_failed(const struct sl_error *e);
 
 /* --- near.c --------------------------------------------------------------------------------- */
 

@@ -106,6 +106,8 @@ policy_load(void *user, const struct sl_rpc_caller *caller, const void *params, 
 
 	if (!p->has_part || p->part == 0)
 		n_sent = n_parts = 0;
+	if (p->if_version == 77)
+		return sl_fail(e, -EBUSY, "version_mismatch", "/if_version", "5 is in force");
 	if (p->has_part && p->part != n_parts)
 		return sl_fail(e, -EINVAL, "part_order", "/part", "wrong part");
 	sent = realloc(sent, n_sent + n + 1);
@@ -142,15 +144,16 @@ serve(void *arg)
 	return NULL;
 }
 
-/** Run sluicectl with these words. @return its exit status */
+/** Run sluicectl with these words. @param stderr_to "&1": with what it says for people, too;
+ * @return its exit status */
 static int
-run(const char *words)
+run(const char *words, const char *stderr_to)
 {
 	char line[1024];
 	FILE *p;
 	int st;
 
-	snprintf(line, sizeof(line), "%s %s 2>&1", SLUICECTL, words);
+	snprintf(line, sizeof(line), "%s %s 2>%s", SLUICECTL, words, stderr_to);
 	p = popen(line, "r");
 	assert_non_null(p);
 	out[fread(out, 1, sizeof(out) - 1, p)] = 0;
@@ -162,10 +165,31 @@ run(const char *words)
 static void
 exits(const char *words, int code, const char *says)
 {
-	int rc = run(words);
+	int rc = run(words, "&1");
 
 	if (rc != code || !strstr(out, says))
 		fail_msg("sluicectl %s: exit %d\n%swanted %d \"%s\"", words, rc, out, code, says);
+}
+
+/** With -j standard output holds one JSON value that tells why. @param path NULL: none */
+static void
+fails(const char *words, int code, const char *reason, const char *path, const char *hint)
+{
+	char line[256];
+	const char *r = "", *p = "", *h = "", *message = "";
+	json_t *o;
+	int rc;
+
+	snprintf(line, sizeof(line), "-j %s", words);
+	rc = run(line, "/dev/null");
+	o = json_loads(out, 0, NULL);
+	if (!o || json_unpack(o, "{s:{s:s, s:s, s?s, s?s !} !}", "error", "reason", &r, "message",
+			      &message, "path", &p, "hint", &h))
+		fail_msg("sluicectl %s: %s", words, out);
+	if (rc != code || strcmp(r, reason) != 0 || !message[0] ||
+	    strcmp(p, path ? path : "") != 0 || !strstr(h, hint))
+		fail_msg("sluicectl %s: exit %d\n%s", words, rc, out);
+	json_decref(o);
 }
 
 static void
@@ -189,9 +213,23 @@ test_tables(void **state)
 static void
 test_codes(void **state)
 {
+	const char *reason = NULL;
+	json_t *o;
+	int ok = 1;
+
 	exits("peer show wg0 zed", 5, "error: no peer \"zed\" in wg0 (not_found) at /peer\n");
 	assert_non_null(strstr(out, "sluicectl: remedy: look again\n"));
-	exits("-j peer show wg0 zed", 5, "\"code\": -32003");
+	exits("-j peer show wg0 zed", 5, "\"reason\": \"not_found\"");
+	fails("peer show wg0 zed", 5, "not_found", "/peer", "look again");
+	fails("peer frob", 2, "command_unknown", NULL, "there are: peers, peer show");
+	fails("-s /nonexistent/sock peers", 4, "unreachable", NULL, "is sluiced running?");
+	fails("--control https://127.0.0.1:1 peers", 4, "unreachable", NULL, "is sluice-control");
+	assert_int_equal(run("-j audit verify /nowhere", "/dev/null"), 1);
+	o = json_loads(out, 0, NULL); /* an answer, which has the error in it */
+	assert_int_equal(json_unpack(o, "{s:b, s:{s:s}}", "ok", &ok, "error", "reason", &reason),
+			 0);
+	assert_false(ok);
+	json_decref(o);
 	exits("peer add wg0 HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw= name=twice", 6,
 	      "(exists)");
 	exits("peer add wg0 short name=x", 1, "(key_invalid) at /public_key");
@@ -207,9 +245,9 @@ test_codes(void **state)
 	exits("--tls a:1 --tcp b:2 peers", 2, "exclude each other");
 	exits("--tls a:1 --socket /x peers", 2, "exclude each other");
 	exits("--ca /x peers", 2, "belong to --tls");
-	exits("--tls 127.0.0.1:1 --ca /nowhere peers", 4, "(file) at /ca_file");
-	exits("--tls 127.0.0.1:1 --token-file /nowhere peers", 4, "(file)");
-	exits("--tls 127.0.0.1:1 --token-file /etc/passwd peers", 4, "(key_mode)");
+	exits("--tls 127.0.0.1:1 --ca /nowhere peers", 2, "(file) at /ca_file");
+	exits("--tls 127.0.0.1:1 --token-file /nowhere peers", 2, "(file)");
+	exits("--tls 127.0.0.1:1 --token-file /etc/passwd peers", 2, "(key_mode)");
 	exits("token", 2, "remedy: sluicectl token new FILE --role");
 	exits("token new /nowhere/x", 2, "--role is missing");
 	exits("token new --role viewer", 2, "one file");
@@ -269,6 +307,8 @@ test_policy(void **state)
 	exits(words, 0, "compile                         1.2 ms");
 	assert_string_equal(sent, "{\"version\": 5}\n");
 	assert_string_equal(last, "dry=1 if=4 upload=- last=0");
+	snprintf(words, sizeof(words), "policy load %s if-version=77", file);
+	fails(words, 6, "version_mismatch", "/if_version", "");
 	snprintf(words, sizeof(words), "policy load - < %s", file);
 	exits(words, 0, "no lints");
 	assert_string_equal(sent, "{\"version\": 5}\n");
