@@ -21,6 +21,7 @@ static const char tables[] =
 	"CREATE TABLE IF NOT EXISTS peer_known(peer TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS peer_counter(gateway TEXT, peer TEXT, boot TEXT NOT NULL, rx INTEGER NOT NULL,"
 	" tx INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY(gateway, peer)) WITHOUT ROWID;"
+	"CREATE TABLE IF NOT EXISTS peer_handshake(gateway TEXT, peer TEXT, at INTEGER NOT NULL, PRIMARY KEY(gateway, peer)) WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS gateway_seen(gateway TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;";
 
 static const char *const sql[SQL_N] = {
@@ -40,6 +41,11 @@ static const char *const sql[SQL_N] = {
 	[SQL_GET_KNOWN] = "SELECT since FROM peer_known WHERE peer = ?1",
 	[SQL_NEXT_KNOWN] = "SELECT peer FROM peer_known WHERE peer > ?1 ORDER BY peer LIMIT 1",
 	[SQL_GET_GATEWAY] = "SELECT last FROM gateway_seen WHERE gateway = ?1",
+	/* one that is told again is not written again */
+	[SQL_HANDSHAKE] = "INSERT INTO peer_handshake VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET at = ?3 WHERE abs(at - ?3) > ?4",
+	[SQL_GET_AT] = "SELECT c.rx, c.tx, c.last, h.at, g.last, c.peer IS NOT NULL FROM gateway_seen g"
+		" LEFT JOIN peer_counter c ON c.gateway = g.gateway AND c.peer = ?2"
+		" LEFT JOIN peer_handshake h ON h.gateway = g.gateway AND h.peer = ?2 WHERE g.gateway = ?1",
 };
 /* clang-format on */
 
@@ -122,11 +128,15 @@ take_counter(struct sl_sessions *s, const char *gateway, const char *boot,
 }
 
 static int
-take_usage(struct sl_sessions *s, const struct sl_peer_stat *p, const struct news *n, int64_t now_s)
+take_usage(struct sl_sessions *s, const char *gateway, const struct sl_peer_stat *p,
+	   const struct news *n, int64_t now_s)
 {
 	int64_t shake = p->handshake_age_s < 0 ? 0 : now_s - p->handshake_age_s;
 	int rc = db_run(s->st[SQL_SEEN], "tii", p->peer, n->last, shake);
 
+	if (rc == 0 && shake)
+		rc = db_run(s->st[SQL_HANDSHAKE], "ttii", gateway, p->peer, shake,
+			    (int64_t)JITTER_S);
 	if (rc == 0 && (n->rx || n->tx))
 		rc = db_run(s->st[SQL_USAGE], "tiii", p->peer, now_s - now_s % 3600, (int64_t)n->rx,
 			    (int64_t)n->tx);
@@ -197,7 +207,7 @@ sl_sessions_report(struct sl_sessions *s, const char *gateway, const char *boot,
 		struct news news;
 
 		rc = take_counter(s, gateway, boot, &stat[i], now_s, &news);
-		rc = rc ? rc : take_usage(s, &stat[i], &news, now_s);
+		rc = rc ? rc : take_usage(s, gateway, &stat[i], &news, now_s);
 		if (rc == 0 && news.data)
 			rc = take_session(s, gateway, &stat[i], &news, now_s);
 	}

@@ -133,6 +133,27 @@ sl_sessions_seen(struct sl_sessions *s, const char *peer, int64_t *data_s, int64
 }
 
 int
+sl_sessions_at(struct sl_sessions *s, const char *gateway, const char *peer, struct sl_peer_at *out,
+	       struct sl_error *e)
+{
+	sqlite3_stmt *st = s->st[SQL_GET_AT];
+	int rc = db_run(st, "tt", gateway, peer);
+
+	*out = (struct sl_peer_at){0};
+	if (rc == 1)
+		*out = (struct sl_peer_at){
+			.rx = (uint64_t)sqlite3_column_int64(st, 0),
+			.tx = (uint64_t)sqlite3_column_int64(st, 1),
+			.data_s = sqlite3_column_int64(st, 2),
+			.handshake_s = sqlite3_column_int64(st, 3),
+			.gateway_s = sqlite3_column_int64(st, 4),
+			.told = sqlite3_column_int(st, 5),
+		};
+	sqlite3_reset(st);
+	return rc < 0 ? db_failed(s->db, e) : 0;
+}
+
+int
 sl_sessions_know(struct sl_sessions *s, const json_t *peers, int64_t now_s, struct sl_error *e)
 {
 	const json_t *v;
@@ -199,6 +220,9 @@ sl_sessions_forget(struct sl_sessions *s, const char *peer, struct sl_error *e)
 		: delete_where(s, "DELETE FROM peer_known WHERE peer = ?1", "t", peer, 0, NULL, e);
 	rc = rc ? rc
 		: delete_where(s, "DELETE FROM peer_counter WHERE peer = ?1", "t", peer, 0, NULL,
+			       e);
+	rc = rc ? rc
+		: delete_where(s, "DELETE FROM peer_handshake WHERE peer = ?1", "t", peer, 0, NULL,
 			       e);
 	return rc ? rc
 		  : delete_where(

@@ -81,6 +81,17 @@ int sl_sessions_usage(struct sl_sessions *s, const char *peer, int64_t from_s, i
 /** When a peer last sent data and last shook hands, 0: never. @return 0 or -ENOENT */
 int sl_sessions_seen(struct sl_sessions *s, const char *peer, int64_t *data_s,
 		     int64_t *handshake_s);
+/** A peer as one gateway told of it. */
+struct sl_peer_at {
+	bool told;	     /* it did; else the rest but `gateway_s` is 0 */
+	uint64_t rx, tx;     /* data bytes since that gateway's start */
+	int64_t data_s;	     /* newest data, 0: never */
+	int64_t handshake_s; /* 0: never, or before this was kept */
+	int64_t gateway_s;   /* when the gateway told anything for the last time, 0: never */
+};
+/** @return 0 or -EIO */
+int sl_sessions_at(struct sl_sessions *s, const char *gateway, const char *peer,
+		   struct sl_peer_at *out, struct sl_error *e);
 /** There is a peer of this name, from now on if it was not known. Several in one transaction, all
  * or none. */
 int sl_sessions_know(struct sl_sessions *s, const json_t *peers, int64_t now_s, struct sl_error *e);

@@ -6,6 +6,8 @@
 #include "call.h"
 #include "collector.h"
 #include "page.h"
+#include "settings.h"
+#include "sl_json.h"
 
 #define DAY_S 86400
 #define LIMIT 100
@@ -42,19 +44,13 @@ names(const char *list)
 	return out;
 }
 
-static bool
-each_session(void *ctx, const struct sl_session *v)
+static json_t *
+session_json(const struct sl_session *v)
 {
-	struct listing *l = ctx;
-	json_t *o;
-
-	if (json_array_size(l->items) == l->limit) {
-		l->more = true;
-		return false;
-	}
-	o = json_pack("{s:I, s:s, s:s, s:I, s:I, s:o}", "id", (json_int_t)v->id, "peer", v->peer,
-		      "state", sl_session_state_name(v->state), "rx", (json_int_t)v->rx, "tx",
-		      (json_int_t)v->tx, "gateways", names(v->gateways));
+	json_t *o = json_pack("{s:I, s:s, s:s, s:I, s:I, s:o}", "id", (json_int_t)v->id, "peer",
+			      v->peer, "state", sl_session_state_name(v->state), "rx",
+			      (json_int_t)v->rx, "tx", (json_int_t)v->tx, "gateways",
+			      names(v->gateways));
 	set_time(o, "started", v->started_s);
 	set_time(o, "last_data", v->last_s);
 	set_time(o, "ended", v->ended_s);
@@ -62,8 +58,20 @@ each_session(void *ctx, const struct sl_session *v)
 		json_object_set_new(o, "country", json_string(v->country));
 	if (o != NULL && v->asn != 0)
 		json_object_set_new(o, "asn", json_integer(v->asn));
+	return o;
+}
+
+static bool
+each_session(void *ctx, const struct sl_session *v)
+{
+	struct listing *l = ctx;
+
+	if (json_array_size(l->items) == l->limit) {
+		l->more = true;
+		return false;
+	}
 	l->last = v->id;
-	return json_array_append_new(l->items, o) == 0;
+	return json_array_append_new(l->items, session_json(v)) == 0;
 }
 
 int
@@ -126,6 +134,120 @@ sl_op_get_peer_usage(struct sl_call *c, struct sl_error *e)
 	}
 	return sl_call_answer(c, 200, json_pack("{s:s, s:o}", "peer", c->arg[0], "items", hours),
 			      e);
+}
+
+/* --- a peer as each gateway told of it -------------------------------------------------------- */
+
+struct serving {
+	struct sl_call *c;
+	const char *interface; /* the peer's */
+	json_t *out;
+	int64_t now_s, idle_s;
+	int rc;
+	struct sl_error *e;
+};
+
+static const char *
+state_at(const struct serving *w, const struct sl_peer_at *at)
+{
+	if (!at->told)
+		return "never";
+	if (at->gateway_s + SL_SESSION_SILENT_S <= w->now_s)
+		return "unknown";
+	return at->data_s + w->idle_s > w->now_s ? "active" : "idle";
+}
+
+static json_t *
+at_json(const struct serving *w, const char *gateway, const struct sl_peer_at *at)
+{
+	json_t *o = json_pack("{s:s, s:s, s:I, s:I}", "gateway", gateway, "state", state_at(w, at),
+			      "rx", (json_int_t)at->rx, "tx", (json_int_t)at->tx);
+
+	set_time(o, "last_data", at->data_s);
+	set_time(o, "last_handshake", at->handshake_s);
+	set_time(o, "told", at->gateway_s);
+	return o;
+}
+
+static bool
+serves(const json_t *gateway, const char *interface)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach (json_object_get(gateway, "interfaces"), i, v)
+		if (strcmp(json_string_value(v), interface) == 0)
+			return true;
+	return false;
+}
+
+static bool
+each_gateway(void *ctx, enum sl_kind k, const char *id, uint64_t rev, const char *text, size_t len)
+{
+	struct serving *w = ctx;
+	json_t *body = json_loadb(text, len, 0, NULL);
+	struct sl_peer_at at;
+
+	if (serves(body, w->interface)) {
+		w->rc = sl_sessions_at(w->c->reports->sessions, id, w->c->arg[0], &at, w->e);
+		if (w->rc == 0 && json_array_append_new(w->out, at_json(w, id, &at)) != 0)
+			w->rc = sl_fail(w->e, -ENOMEM, "no_memory", "", "no memory");
+	}
+	json_decref(body);
+	return w->rc == 0;
+}
+
+/** The newest one. */
+static bool
+first_session(void *ctx, const struct sl_session *v)
+{
+	json_object_set_new(ctx, "session", session_json(v));
+	return false;
+}
+
+static json_t *
+peer_stats(struct serving *w, struct sl_error *e)
+{
+	struct sl_sessions *sessions = w->c->reports->sessions;
+	struct sl_session_filter f = {.peer = w->c->arg[0]};
+	json_t *o = json_pack("{s:s, s:O}", "peer", w->c->arg[0], "gateways", w->out);
+	int64_t data, handshake;
+	int rc;
+
+	sl_sessions_seen(sessions, w->c->arg[0], &data, &handshake);
+	set_time(o, "last_data", data);
+	set_time(o, "last_handshake", handshake);
+	rc = sl_sessions_walk(sessions, &f, w->now_s, first_session, o, e);
+	if (rc == 0)
+		rc = sl_store_walk(w->c->store, SL_KIND_GATEWAY, "", each_gateway, w, e);
+	if (rc == 0 && w->rc == 0)
+		return o;
+	json_decref(o);
+	return NULL;
+}
+
+int
+sl_op_get_peer_stats(struct sl_call *c, struct sl_error *e)
+{
+	struct serving w = {.c = c, .now_s = sl_collector_now_s(), .e = e};
+	json_t *body = NULL, *o;
+	int rc = sl_call_own(c, SL_SR_PEER, c->arg[0], e);
+
+	if (rc != 0)
+		return rc;
+	if (c->reports == NULL)
+		return sl_call_not_primary(c, "what gateways report", e);
+	if (sl_store_get(c->store, SL_KIND_PEER, c->arg[0], NULL, &body) != 0)
+		return sl_call_not_found("peer", c->arg[0], e);
+	w.interface = sl_json_text(body, "interface");
+	w.idle_s = sl_setting_get(c->store, "session_idle_s");
+	w.out = json_array();
+	e->err = 0;
+	o = peer_stats(&w, e);
+	rc = o == NULL && e->err != 0 ? e->err : sl_call_answer(c, 200, o, e);
+	json_decref(w.out);
+	json_decref(body);
+	return rc;
 }
 
 /* --- unused peers ----------------------------------------------------------------------------- */

@@ -125,9 +125,33 @@ def sessions(c, gw):
     equal("sessions of bob", c.want(200, "GET", "/sessions?peer=bob").json()["items"], [])
     u = c.want(200, "GET", "/peers/alice/usage").json()["items"]
     equal("usage", (sum(h["rx"] for h in u), sum(h["tx"] for h in u)), (1500, 3000))
+    stats(c)
     unused(c)
     gw[0].ask("stats.report", {"boot": "x", "peers": [{"data_rx": 1}]}, reason="param_type")
     gw[0].ask("stats.report", {"node": "gw-b", "boot": "x", "peers": []}, reason="node_foreign")
+
+
+def stats(c):
+    """A peer as each gateway told of it: one that serves it and said nothing, one that has never told anything, one that does not serve it."""
+    c.want(201, "POST", "/interfaces", {"name": "wg8"})
+    for name, interfaces in (("gw-c", ["wg0"]), ("gw-d", ["wg8"])):
+        c.want(201, "POST", "/gateways", {"name": name, "interfaces": interfaces})
+    own = c.make_token("peer", bound="alice")
+    p = c.want(200, "GET", "/peers/alice/stats", token=own).json()
+    equal("by gateway", [(g["gateway"], g["state"], g["rx"], g["tx"], sorted(g)[2:-3]) for g in p["gateways"]],
+          [("gw-a", "active", 1000, 2000, ["last_handshake", "rx"]), ("gw-b", "active", 500, 1000, ["last_handshake", "rx"]), ("gw-c", "never", 0, 0, [])])
+    equal("its session", (p["session"]["state"], p["session"]["rx"], p["session"]["country"]), ("open", 1500, "JP"))
+    equal("handshakes are seconds old", all(at(15) < t <= at(0) for t in (p["last_handshake"], p["gateways"][0]["last_handshake"])), True)
+    p = c.want(200, "GET", "/peers/bob/stats").json()
+    equal("handshakes alone", ([(g["state"], "last_data" in g, "last_handshake" in g) for g in p["gateways"]], "session" in p, "last_handshake" in p),
+          ([("never", False, False), ("idle", False, True), ("never", False, False)], False, True))
+    c.want(404, "GET", "/peers/bob/stats", token=own)
+    c.want(404, "GET", "/peers/nobody/stats", reason="not_found")
+    shown = ctl(c, "peer", "stats", "alice").stdout
+    if not re.search(r"^gw-b +active +500 +1000 ", shown, re.M):
+        fail(f"peer stats does not show gw-b: {shown}")
+    for path in ("/gateways/gw-c", "/gateways/gw-d", "/interfaces/wg8"):
+        c.want(204, "DELETE", path, headers={"If-Match": "*"})
 
 
 def known(db, peer, want):

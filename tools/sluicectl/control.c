@@ -10,6 +10,7 @@
 const struct control_verb control_verbs[] = {
 	{"peers", "listPeers", {"interface"}, NULL, "[INTERFACE]", "peers", false, NULL},
 	{"peer show", "getPeer", {"name"}, NULL, "NAME", "one of them", false, NULL},
+	{"peer stats", "getPeerStats", {"name"}, NULL, "NAME", "its handshakes and traffic, by gateway", false, NULL},
 	{"peer add", "createPeer", {"name", "interface", "public_key"}, NULL, "NAME INTERFACE KEY|--new-key [KEY=VALUE...] [--out FILE] [--qr]", "create one; --new-key: make its keys here", false, newpeer_command},
 	{"peer set", "patchPeer", {"name"}, NULL, "NAME KEY=VALUE... [if-version=N]", "change one", false, NULL},
 	{"peer remove", "deletePeer", {"name"}, NULL, "NAME", "remove one; its flows end at once", false, NULL},

@@ -254,6 +254,48 @@ model(void **state)
 	assert_int_equal(all->v[0].ended_s, packets[n - 1]);
 }
 
+/** Of a peer at one gateway: what that one told last, and how old the news is. */
+static void
+by_gateway(void **state)
+{
+	struct sl_peer_at at;
+	struct sl_error e;
+
+	assert_int_equal(sl_sessions_at(s, "gw1", "alice", &at, &e), 0);
+	assert_false(at.told);
+	assert_int_equal(at.gateway_s, 0);
+	report("gw1", "b1", T0, 100, 200, 5, 9);
+	report("gw2", "b2", T0 + 1, 7, 0, -1, 3);
+	assert_int_equal(sl_sessions_at(s, "gw1", "alice", &at, &e), 0);
+	assert_true(at.told);
+	assert_int_equal(at.rx, 100);
+	assert_int_equal(at.tx, 200);
+	assert_int_equal(at.data_s, T0 - 5);
+	assert_int_equal(at.handshake_s, T0 - 9);
+	assert_int_equal(at.gateway_s, T0);
+	assert_int_equal(sl_sessions_at(s, "gw2", "alice", &at, &e), 0);
+	assert_int_equal(at.rx, 7);
+	assert_int_equal(at.data_s, 0);
+	assert_int_equal(at.handshake_s, T0 - 2);
+	report("gw1", "b1", T0 + 10, 150, 200, 0, 18); /* the same handshake, to the second or so */
+	assert_int_equal(sl_sessions_at(s, "gw1", "alice", &at, &e), 0);
+	assert_int_equal(at.handshake_s, T0 - 9);
+	report("gw1", "b1", T0 + 130, 160, 200, 0, 1);
+	assert_int_equal(sl_sessions_at(s, "gw1", "alice", &at, &e), 0);
+	assert_int_equal(at.handshake_s, T0 + 129);
+	report("gw1", "b9", T0 + 140, 1, 2, 0, -1); /* it began anew: no handshake yet */
+	assert_int_equal(sl_sessions_at(s, "gw1", "alice", &at, &e), 0);
+	assert_int_equal(at.rx, 1);
+	assert_int_equal(at.handshake_s, T0 + 129);
+	assert_int_equal(sl_sessions_at(s, "gw1", "bob", &at, &e), 0);
+	assert_false(at.told);
+	assert_int_equal(at.gateway_s, T0 + 140);
+	assert_int_equal(sl_sessions_forget(s, "alice", &e), 0);
+	assert_int_equal(sl_sessions_at(s, "gw1", "alice", &at, &e), 0);
+	assert_false(at.told);
+	assert_int_equal(at.handshake_s, 0);
+}
+
 int
 main(void)
 {
@@ -263,6 +305,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(across_gateways, setup, teardown),
 		cmocka_unit_test_setup_teardown(silence, setup, teardown),
 		cmocka_unit_test_setup_teardown(usage_and_seen, setup, teardown),
+		cmocka_unit_test_setup_teardown(by_gateway, setup, teardown),
 		cmocka_unit_test_setup_teardown(model, setup, teardown),
 	};
 
