@@ -377,6 +377,7 @@ make_gateway(struct sl_assembly *a, struct sl_rng rng, struct sl_error *e)
 				.mono_ns = a->env.mono_ns,
 				.wall_ns = a->env.wall_ns,
 				.clock_ctx = a->env.ctx,
+				.built_wall_ns = a->env.lockstep ? 0 : sl_assembly_built_wall_ns,
 				.rng = rng,
 				.state_dir = a->config->state_dir,
 				.run_dir = a->config->run_dir,

@@ -34,6 +34,9 @@ struct sl_assembly_env {
 	void *ctx;
 };
 
+/** When the program was configured: an earlier clock is wrong. */
+extern const uint64_t sl_assembly_built_wall_ns;
+
 struct sl_assembly {
 	const struct sl_config *config;
 	struct sl_assembly_env env;

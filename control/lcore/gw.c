@@ -146,6 +146,15 @@ init(struct sl_gw *gw, struct sl_error *e)
 	return gw_publish(gw) == 0 ? 0 : gw_no_memory(e);
 }
 
+static void
+warn_of_clock(struct sl_gw *gw)
+{
+	struct sl_error e = {0};
+
+	if (sl_gw_clock_check(gw, "", &e) != 0)
+		sl_log(SL_LOG_WARN, "clock", "%s", e.message);
+}
+
 struct sl_gw *
 sl_gw_new(const struct sl_gw_conf *conf, struct sl_error *e)
 {
@@ -160,8 +169,10 @@ sl_gw_new(const struct sl_gw_conf *conf, struct sl_error *e)
 	if (gw->conf.peers_max == 0)
 		gw->conf.peers_max = PEERS_DEFAULT;
 	gw->conf.peers_max = SL_MIN(gw->conf.peers_max, SL_PEER_MAX);
-	if (init(gw, e) == 0)
+	if (init(gw, e) == 0) {
+		warn_of_clock(gw);
 		return gw;
+	}
 	sl_gw_free(gw);
 	return NULL;
 }

@@ -165,6 +165,51 @@ apply(const struct sl_gw_mode *from, const struct sl_gw_mode_change *c, bool mus
 	return 0;
 }
 
+static bool
+enforces(const struct sl_gw_mode *m)
+{
+	bool any = m->deflt == SL_MODE_ENFORCE;
+	unsigned i;
+
+	for (i = 0; i < m->n_prefixes && !any; i++)
+		any = m->prefixes[i].mode == SL_MODE_ENFORCE;
+	return any && !m->panic;
+}
+
+/** Of a mode that enforces: does the change make it enforce more? */
+static bool
+raises(const struct sl_gw_mode *from, const struct sl_gw_mode_change *c)
+{
+	bool more = (c->has_default && c->deflt == SL_MODE_ENFORCE && from->deflt != c->deflt) ||
+		    (c->has_panic && !c->panic && from->panic);
+	unsigned i, at;
+
+	for (i = 0; i < c->n_prefixes && !more; i++) {
+		at = find_prefix(from->prefixes, from->n_prefixes, &c->prefixes[i].prefix);
+		if (at < from->n_prefixes && from->prefixes[at].mode == SL_MODE_ENFORCE)
+			continue;
+		more = c->remove || c->prefixes[i].mode == SL_MODE_ENFORCE;
+	}
+	return more;
+}
+
+/** apply() of a change that somebody asks for. */
+static int
+apply_asked(struct sl_gw *gw, const struct sl_gw_mode_change *c, struct gw_mode_state *to,
+	    struct sl_error *e)
+{
+	int rc = apply(&gw->mode.view, c, true, to, e);
+
+	if (rc != 0 || !enforces(&to->view) || !raises(&gw->mode.view, c))
+		return rc;
+	rc = sl_gw_clock_check(gw, c->has_default ? "/default" : "", e);
+	if (rc != 0) {
+		free(to->prefixes);
+		to->prefixes = NULL;
+	}
+	return rc;
+}
+
 int
 sl_gw_mode_preview(struct sl_gw *gw, const struct sl_gw_mode_change *c, struct sl_gw_mode *out,
 		   struct sl_error *e)
@@ -173,7 +218,7 @@ sl_gw_mode_preview(struct sl_gw *gw, const struct sl_gw_mode_change *c, struct s
 	int rc = check_change(c, e);
 
 	if (rc == 0)
-		rc = apply(&gw->mode.view, c, true, &to, e);
+		rc = apply_asked(gw, c, &to, e);
 	if (rc == 0)
 		*out = to.view;
 	return rc;
@@ -236,7 +281,7 @@ sl_gw_mode_change(struct sl_gw *gw, const struct sl_gw_mode_change *c, struct sl
 		return -EBUSY;
 	}
 	if (rc == 0)
-		rc = apply(&m->view, c, true, &to, e);
+		rc = apply_asked(gw, c, &to, e);
 	if (rc != 0)
 		return rc;
 	if (c->confirm_s > 0) { /* what is now comes back */
@@ -504,6 +549,8 @@ gw_mode_load(struct sl_gw *gw, struct sl_error *e)
 	}
 	if (rc == 0)
 		rc = take_back(gw, &now, &before, e);
+	if (rc == 0 && enforces(&now.view))
+		rc = sl_gw_clock_check(gw, "", e);
 	for (i = 0; rc == 0 && i < now.view.n_prefixes; i++)
 		rc = gw_lpm_set(gw, m->table, &now.prefixes[i].prefix, now.prefixes[i].mode) == 0
 			     ? 0

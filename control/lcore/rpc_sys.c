@@ -133,12 +133,22 @@ policy_problems(const struct sl_ctl *ctl, const struct sl_gw_mode *mode, json_t 
 		sl_json_say(problems, "the last policy was refused: %s", i.last_error);
 }
 
+static void
+clock_problems(const struct sl_ctl *ctl, json_t *problems)
+{
+	struct sl_error e = {0};
+
+	if (sl_gw_clock_check(ctl->gw, "", &e) != 0)
+		sl_json_say(problems, "%s; %s", e.message, e.hint);
+}
+
 static json_t *
 problems(struct sl_ctl *ctl)
 {
 	struct health h = {.ctl = ctl, .problems = json_array()};
 	struct sl_gw_mode mode;
 
+	clock_problems(ctl, h.problems);
 	memory_problems(ctl, h.problems);
 	sl_gw_port_walk(ctl->gw, port_problems, &h);
 	sl_gw_iface_walk(ctl->gw, iface_problems, &h);

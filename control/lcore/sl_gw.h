@@ -37,10 +37,11 @@ struct sl_gw_conf {
 	uint64_t (*mono_ns)(void *ctx); /* virtual in lockstep */
 	uint64_t (*wall_ns)(void *ctx);
 	void *clock_ctx;
-	struct sl_rng rng;     /* generated interface keys */
-	const char *state_dir; /* authz mode state (fsynced); NULL: not kept (lockstep) */
-	const char *run_dir;   /* memory-backed; learned endpoints and timestamps; NULL: not kept */
-	unsigned peers_max;    /* 0: 131,072; limit of struct sl_peer_table is 2^20 */
+	uint64_t built_wall_ns; /* see sl_gw_clock_check(); 0: any clock will do */
+	struct sl_rng rng;	/* generated interface keys */
+	const char *state_dir;	/* authz mode state (fsynced); NULL: not kept (lockstep) */
+	const char *run_dir; /* memory-backed; learned endpoints and timestamps; NULL: not kept */
+	unsigned peers_max;  /* 0: 131,072; limit of struct sl_peer_table is 2^20 */
 	bool allow_unlocked_keys; /* go on where key memory cannot be locked (D42) */
 	bool lockstep; /* no helper thread: policies are compiled where they are loaded */
 	const unsigned *helper_cpus; /* where the helper may run; NULL: as its maker */
@@ -50,7 +51,7 @@ struct sl_gw_conf {
 
 /**
  * Reads the authz mode state and the run files, publishes an empty root.
- * @return NULL with an error: keys_unlocked, state_invalid, state_dir, no_memory, ...
+ * @return NULL with an error: keys_unlocked, state_invalid, state_dir, clock_before_build, ...
  */
 struct sl_gw *sl_gw_new(const struct sl_gw_conf *conf, struct sl_error *e);
 /** All lcores have stopped, hs still lives: save what the next start wants to know. */
@@ -344,6 +345,13 @@ struct sl_gw_mode {
 };
 void sl_gw_mode_get(struct sl_gw *gw, struct sl_gw_mode *out);
 
+/**
+ * May enforcing begin by the present clock? Not if it is a day earlier than the program.
+ * @param path of the error
+ * @return 0 or -EAGAIN clock_before_build
+ */
+int sl_gw_clock_check(struct sl_gw *gw, const char *path, struct sl_error *e);
+
 /** Any of the three, as one change. */
 struct sl_gw_mode_change {
 	bool has_default, has_panic;
@@ -359,7 +367,8 @@ struct sl_gw_mode_change {
  * Carry a change out: fsynced to the state directory before it returns. A change beside a pending
  * one stays when that one is taken back. Errors, with their path: mode_invalid; prefix_invalid,
  * prefix_host_bits /prefixes/N; not_found /prefixes/N (remove); limit_prefixes; -EBUSY
- * confirm_pending (one at a time); -EIO state_write (nothing changed); no_memory.
+ * confirm_pending (one at a time); -EIO state_write (nothing changed); -EAGAIN clock_before_build
+ * (it enforces more, on a clock that is wrong); no_memory.
  */
 int sl_gw_mode_change(struct sl_gw *gw, const struct sl_gw_mode_change *c, struct sl_error *e);
 /** What the modes would be after a change. The caller frees out->prefixes. Errors as above. */

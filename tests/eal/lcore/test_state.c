@@ -254,6 +254,50 @@ test_mode_old_file(void **state)
 	assert_int_equal(m.n_prefixes, 1);
 }
 
+#define DAY_NS (86400 * SL_NS_PER_S)
+
+/* Enforcing begins on no clock that is earlier than the program; what enforces may go back. */
+static void
+test_clock_before_build(void **state)
+{
+	struct fx *f = *state;
+	struct sl_prefix a = fx_prefix("10.20.0.0/16"), b = fx_prefix("10.20.1.0/24");
+	struct sl_gw_mode m;
+
+	f->conf.built_wall_ns = f->wall_ns + DAY_NS; /* as much as is let pass */
+	fx_open(f);
+	f->conf.built_wall_ns += SL_NS_PER_S;
+	assert_int_equal(sl_gw_mode_set_prefix(f->gw, &a, SL_MODE_ENFORCE, false, &f->e), 0);
+	assert_int_equal(sl_gw_mode_set_prefix(f->gw, &b, SL_MODE_OBSERVE, false, &f->e), 0);
+	fx_close(f);
+	f->conf.reclaim = sl_rcu_queue_new(f->rcu);
+	f->gw = sl_gw_new(&f->conf, &f->e); /* it does not observe instead */
+	assert_null(f->gw);
+	sl_rcu_queue_free(f->conf.reclaim);
+	assert_string_equal(f->e.reason, "clock_before_build");
+	assert_non_null(strstr(f->e.hint, "set the clock"));
+	f->conf.built_wall_ns -= SL_NS_PER_S;
+	fx_open(f);
+	f->wall_ns -= DAY_NS;
+	fx_refused(f, sl_gw_mode_set_default(f->gw, SL_MODE_ENFORCE, &f->e), -EAGAIN,
+		   "clock_before_build", "/default");
+	fx_refused(f, sl_gw_mode_set_prefix(f->gw, &b, SL_MODE_ENFORCE, false, &f->e), -EAGAIN,
+		   "clock_before_build", "");
+	fx_refused(f, sl_gw_mode_set_prefix(f->gw, &b, 0, true, &f->e), -EAGAIN,
+		   "clock_before_build", "");
+	sl_gw_mode_get(f->gw, &m);
+	assert_int_equal(m.deflt, SL_MODE_OBSERVE);
+	assert_int_equal(m.n_prefixes, 2);
+	assert_int_equal(sl_gw_mode_set_prefix(f->gw, &a, SL_MODE_ENFORCE, false, &f->e), 0);
+	assert_int_equal(sl_gw_mode_set_panic(f->gw, true, &f->e), 0);
+	fx_refused(f, sl_gw_mode_set_panic(f->gw, false, &f->e), -EAGAIN, "clock_before_build", "");
+	reopen(f); /* all observe: it starts */
+	assert_int_equal(sl_gw_mode_set_prefix(f->gw, &a, 0, true, &f->e), 0);
+	assert_int_equal(sl_gw_mode_set_panic(f->gw, false, &f->e), 0);
+	f->wall_ns += DAY_NS;
+	assert_int_equal(sl_gw_mode_set_default(f->gw, SL_MODE_ENFORCE, &f->e), 0);
+}
+
 static void
 test_logging(void **state)
 {
@@ -724,6 +768,7 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_mode_invalid, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mode_old_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mode_lists, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_clock_before_build, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_logging, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_confirm, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_confirm_falls_back, setup, teardown),
