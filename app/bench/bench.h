@@ -23,6 +23,7 @@
 #define BENCH_RX SL_NODE_MAX
 #define BENCH_REST (SL_NODE_MAX + 1)
 #define BENCH_COLUMNS (SL_NODE_MAX + 2)
+#define BENCH_PROBES (BENCH_BURSTS + 1) /* of the CPU's speed: before and after each burst */
 #define BENCH_FULL_MIN 50   /* rounds at the CPU's full speed, for a target to be judged by them */
 #define BENCH_PROFILES 8192 /* rounds kept */
 
@@ -118,7 +119,7 @@ struct bench_case {
 	bool logging;
 	/* samples, one a round: cycles per packet */
 	float *aead, *cycles, *ratio;
-	float *probe; /* the slowest one of the round */
+	float *probe; /* the mean of those beside the batch, of the slower one of the two */
 	unsigned n, cap;
 	float *profile;	      /* cycles per packet: [n_profile][BENCH_COLUMNS] */
 	float *profile_probe; /* [n_profile] */
@@ -190,13 +191,15 @@ bench_case_by_full(const struct bench_case *c)
 
 /* --- speed.c ---------------------------------------------------------------------------------- */
 
-/** Do a fixed piece of work. @return what it took; the slowest of some tells of all time between */
+/** Do a fixed piece of work. @return what it took */
 float bench_speed_probe(void);
-/** The fastest one of the run. */
+/** The mean of the probes beside a batch: the full speed is near the least one of the run. */
+void bench_speed_note(float mean);
+/** The least one that was noted. */
 float bench_speed_fastest(void);
-/** Was the CPU at its full speed, which is near the fastest probe of the run? */
-bool bench_speed_is_full(float slowest);
-/** Sleep until a probe is. @param end time-stamp counter @return false: it is not, until then */
+/** Did the CPU have its full speed? */
+bool bench_speed_is_full(float mean);
+/** Sleep until it has. @param end time-stamp counter @return false: it has not, until then */
 bool bench_speed_wait(uint64_t end);
 
 /* --- report.c --------------------------------------------------------------------------------- */

@@ -9,8 +9,8 @@
 
 /** One batch. */
 struct timed {
-	uint64_t cycles;
-	float probe; /* the slower one of those before and after */
+	uint64_t cycles; /* with one reading of the clock a burst */
+	float probes;	 /* their sum */
 };
 
 uint64_t
@@ -28,6 +28,23 @@ bench_clock_cost(void)
 	if (cost == 0)
 		cost = least;
 	return cost;
+}
+
+/** A burst that began then is done. */
+static void
+add_burst(struct timed *t, uint64_t begin)
+{
+	t->cycles += rte_rdtsc() - begin;
+	t->probes += bench_speed_probe();
+}
+
+static float
+probe_of(const struct timed *t)
+{
+	float mean = t->probes / BENCH_PROBES;
+
+	bench_speed_note(mean);
+	return mean;
 }
 
 static const char *
@@ -68,20 +85,23 @@ collect(struct bench_case *c, enum bench_path path, struct rte_mbuf **m)
 	return rte_ring_sc_dequeue_burst(r, (void **)m, BENCH_BATCH, NULL);
 }
 
-/** One batch through the worker. @return cycles of its polls; the frames wait in the tx ring */
-static uint64_t
+/** One batch through the worker; the frames wait in the tx ring. */
+static struct timed
 poll_batch(struct bench_case *c, enum bench_path path, struct bench_batch *batch)
 {
 	struct bench_world *b = c->world;
 	struct rte_ring *r = b->port[path == BENCH_RECEIVE ? 0 : 1].rx;
+	struct timed t = {.probes = bench_speed_probe()};
 	uint64_t begin;
 	unsigned i;
 
 	rte_ring_sp_enqueue_bulk(r, (void **)batch->m, BENCH_BATCH, NULL);
-	begin = rte_rdtsc();
-	for (i = 0; i < BENCH_BURSTS; i++)
+	for (i = 0; i < BENCH_BURSTS; i++) {
+		begin = rte_rdtsc();
 		sl_worker_poll(b->w, sl_tsc_ns());
-	return rte_rdtsc() - begin;
+		add_burst(&t, begin);
+	}
+	return t;
 }
 
 /** Nobody else does: forget flows that no packet will come of. */
@@ -100,14 +120,11 @@ tidy(struct bench_case *c)
 static int
 time_path(struct bench_case *c, struct bench_batch *batch, struct timed *t, struct sl_error *e)
 {
-	float before;
 	unsigned n;
 
 	if (!bench_batch_make(c, batch))
 		return fail(c, e, "no packet buffers left");
-	before = bench_speed_probe();
-	t->cycles = poll_batch(c, c->path, batch);
-	t->probe = SL_MAX(before, bench_speed_probe());
+	*t = poll_batch(c, c->path, batch);
 	n = collect(c, c->path, batch->m);
 	rte_pktmbuf_free_bulk(batch->m, n);
 	tidy(c);
@@ -120,21 +137,19 @@ time_cipher(struct bench_case *c, struct bench_batch *batch, struct timed *t, st
 	struct sl_aead *a = c->world->aead;
 	bool ok = true;
 	uint64_t begin;
-	float before;
 	unsigned i;
 
 	if (!bench_batch_make(c, batch))
 		return fail(c, e, "no packet buffers left");
-	before = bench_speed_probe();
-	begin = rte_rdtsc();
+	*t = (struct timed){.probes = bench_speed_probe()};
 	for (i = 0; i < BENCH_BATCH; i += SL_BURST) {
+		begin = rte_rdtsc();
 		if (c->path == BENCH_RECEIVE)
 			sl_aead_open(a, &batch->job[i], SL_BURST);
 		else
 			sl_aead_seal(a, &batch->job[i], SL_BURST);
+		add_burst(t, begin);
 	}
-	t->cycles = rte_rdtsc() - begin;
-	t->probe = SL_MAX(before, bench_speed_probe());
 	for (i = 0; i < BENCH_BATCH && c->path == BENCH_RECEIVE; i++)
 		ok &= batch->job[i].ok;
 	rte_pktmbuf_free_bulk(batch->m, BENCH_BATCH);
@@ -199,7 +214,7 @@ add_sample(struct bench_case *c, const struct timed *aead, const struct timed *p
 	   struct sl_error *e)
 {
 	float **column[4] = {&c->aead, &c->cycles, &c->ratio, &c->probe}, *p;
-	const uint64_t clock = bench_clock_cost();
+	const uint64_t clocks = BENCH_BURSTS * bench_clock_cost();
 	unsigned i, cap = c->cap ? 2 * c->cap : 1024;
 
 	for (i = 0; i < SL_ARRAY_SIZE(column) && c->n == c->cap; i++) {
@@ -210,10 +225,10 @@ add_sample(struct bench_case *c, const struct timed *aead, const struct timed *p
 	}
 	if (c->n == c->cap)
 		c->cap = cap;
-	c->aead[c->n] = (float)(aead->cycles - clock) / BENCH_BATCH;
-	c->cycles[c->n] = (float)(path->cycles - clock) / BENCH_BATCH;
+	c->aead[c->n] = (float)(aead->cycles - clocks) / BENCH_BATCH;
+	c->cycles[c->n] = (float)(path->cycles - clocks) / BENCH_BATCH;
 	c->ratio[c->n] = c->cycles[c->n] / c->aead[c->n];
-	c->probe[c->n] = SL_MAX(aead->probe, path->probe);
+	c->probe[c->n] = SL_MAX(probe_of(aead), probe_of(path));
 	c->n++;
 	return 0;
 }
@@ -262,7 +277,7 @@ static void
 add_profile(struct bench_case *c, const struct sl_prof *p, const struct timed *t)
 {
 	float *to = &c->profile[c->n_profile * BENCH_COLUMNS];
-	uint64_t sum = p->rx_cycles, clocks = BENCH_BURSTS, n;
+	uint64_t sum = p->rx_cycles, clocks = 2 * BENCH_BURSTS, n;
 	unsigned i;
 
 	if (c->n_profile == BENCH_PROFILES)
@@ -278,7 +293,7 @@ add_profile(struct bench_case *c, const struct sl_prof *p, const struct timed *t
 	}
 	to[BENCH_RX] = per_packet(p->rx_cycles, BENCH_BURSTS);
 	to[BENCH_REST] = per_packet(t->cycles > sum ? t->cycles - sum : 0, clocks);
-	c->profile_probe[c->n_profile++] = t->probe;
+	c->profile_probe[c->n_profile++] = probe_of(t);
 }
 
 int
