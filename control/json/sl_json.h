@@ -49,6 +49,25 @@ sl_json_type_text(const json_t *v)
 
 static inline void sl_json_say(json_t *list, const char *fmt, ...) SL_PRINTF(2, 3);
 
+/** @return how many values a text holds at most, before memory is taken for them. Where it is no
+ * JSON, any number */
+static inline size_t
+sl_json_values_max(const char *text, size_t len)
+{
+	bool string = false;
+	size_t n = 1;
+
+	for (size_t i = 0; i < len; i++) {
+		if (string && text[i] == '\\')
+			i++;
+		else if (text[i] == '"')
+			string = !string;
+		else if (!string)
+			n += text[i] == ',' || text[i] == '[' || text[i] == '{';
+	}
+	return n;
+}
+
 /** Append a sentence to a list. */
 static inline void
 sl_json_say(json_t *list, const char *fmt, ...)

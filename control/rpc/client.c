@@ -15,6 +15,7 @@
 #define QUIET_S 60 /* the server must hear of us, too */
 #define LINE_MAX (1024UL * 1024)
 #define QUEUE_MAX (8UL * 1024 * 1024)
+#define VALUES_MAX (1UL << 20) /* of JSON in a line */
 #define LINES_PER_TURN 32
 
 struct waiting {
@@ -301,7 +302,11 @@ take_lines(struct sl_rpc_client *c, unsigned max)
 		line = rpc_line_take(in, &c->scanned, false, &len);
 		if (!line)
 			break;
-		on_message(c, line, len);
+		c->line = (struct sl_rpc_line_size){len, sl_json_values_max(line, len)};
+		if (c->line.values > VALUES_MAX)
+			client_fail(c, -EPROTO, "protocol", "a line has too many values");
+		else
+			on_message(c, line, len);
 		free(line);
 	}
 	alive = c->state != CLIENT_DOWN;
@@ -349,6 +354,12 @@ void
 client_callbacks(struct sl_rpc_client *c)
 {
 	bufferevent_setcb(c->bev, on_read, NULL, on_event, c);
+}
+
+struct sl_rpc_line_size
+sl_rpc_client_line(const struct sl_rpc_client *c)
+{
+	return c->line;
 }
 
 void

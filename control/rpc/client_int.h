@@ -29,6 +29,7 @@ struct sl_rpc_client {
 	struct waiting *waiting, **waiting_end;
 	json_int_t last_id;
 	size_t scanned;
+	struct sl_rpc_line_size line; /* that was read last */
 	uint64_t heard_ns, sent_ns;
 	bool paused, pinging;
 	unsigned depth; /* callbacks that we are in */

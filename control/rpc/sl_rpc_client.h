@@ -16,6 +16,12 @@
 
 struct sl_rpc_client;
 
+/** What a line takes: its length, and as many JSON values at most; a line that may have more than
+ * 1,048,576 ends the connection (protocol) before memory is taken for them. */
+struct sl_rpc_line_size {
+	size_t bytes, values;
+};
+
 struct sl_rpc_client_conf {
 	struct event_base *base;
 	struct evdns_base *dns; /* NULL: addresses only */
@@ -57,6 +63,8 @@ int sl_rpc_client_call(struct sl_rpc_client *c, const char *method, json_t *para
 		       sl_rpc_answered done, void *ctx);
 /** Bytes that wait to be sent. */
 size_t sl_rpc_client_queued(const struct sl_rpc_client *c);
+/** The line that is handled: within `notify`, that of the notification. */
+struct sl_rpc_line_size sl_rpc_client_line(const struct sl_rpc_client *c);
 /** Stop or go on reading (back-pressure). */
 void sl_rpc_client_pause(struct sl_rpc_client *c, bool pause);
 

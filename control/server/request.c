@@ -11,6 +11,7 @@
 #include "call_int.h"
 #include "head.h"
 #include "kept.h"
+#include "sl_json.h"
 #include "sl_rate.h"
 #include "secret_field.h"
 
@@ -324,30 +325,12 @@ check_type(const struct sl_call *c, struct sl_error *e)
 	return -EINVAL;
 }
 
-/** How many values does a text hold, at least? Counted before memory is taken for them. */
-static size_t
-count_values(const char *text, size_t len)
-{
-	bool string = false;
-	size_t n = 1;
-
-	for (size_t i = 0; i < len; i++) {
-		if (string && text[i] == '\\')
-			i++;
-		else if (text[i] == '"')
-			string = !string;
-		else if (!string)
-			n += text[i] == ',' || text[i] == '[' || text[i] == '{';
-	}
-	return n;
-}
-
 static int
 check_values(const struct sl_call *c, struct sl_error *e)
 {
 	size_t max = c->op->body_max > LARGE_BODY ? VALUES_LARGE : VALUES;
 
-	if (count_values(c->text, c->text_len) <= max)
+	if (sl_json_values_max(c->text, c->text_len) <= max)
 		return 0;
 	return sl_fail(e, -EFBIG, "json_too_large", "", "the body has more than %zu values", max);
 }

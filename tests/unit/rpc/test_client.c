@@ -332,7 +332,15 @@ mute_says(struct mute *m, const char *text)
 		m->conn = accept(m->fd, NULL, NULL);
 	}
 	assert_true(m->conn >= 0);
-	assert_int_equal(send(m->conn, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+	for (size_t left = strlen(text); left > 0;) {
+		ssize_t n = send(m->conn, text, left, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		assert_true(n > 0 || errno == EAGAIN);
+		text += SL_MAX(n, 0);
+		left -= (size_t)SL_MAX(n, 0);
+		if (n <= 0)
+			lx_run(0.001);
+	}
 }
 
 static void
@@ -378,6 +386,39 @@ test_bad_server(void **state)
 		let_go(&p);
 		mute_close(&m);
 	}
+	lx_close();
+}
+
+/* So many values in few bytes are not read: in memory they would be a hundred times as large. */
+static void
+test_too_many_values(void **state)
+{
+	const size_t n = 1200000;
+	char *line = malloc(3 * n + 1);
+
+	assert_non_null(line);
+	lx_open(NULL, true, true);
+	for (unsigned many = 0; many < 2; many++) {
+		struct mute m = mute_open();
+		struct peer p = {0};
+		struct sl_rpc_client_conf c = conf_of(&p);
+
+		c.tls = NULL;
+		c.port = m.port;
+		c.line_max = 64 << 20;
+		for (size_t i = 0; i < n; i++)
+			memcpy(line + 3 * i, i == 0 ? "[0," : many ? "{}," : "123", 3);
+		memcpy(line + 3 * n - 3, "1]\n", 4);
+		dial(&p, c);
+		mute_says(&m, line);
+		assert_true(lx_until(&p.down, 20));
+		assert_string_equal(p.why.reason, "protocol");
+		assert_non_null(strstr(p.why.message, many ? "a line has too many values"
+							   : "a line that is no JSON-RPC 2.0"));
+		let_go(&p);
+		mute_close(&m);
+	}
+	free(line);
 	lx_close();
 }
 
@@ -728,6 +769,7 @@ main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_conf),
 		cmocka_unit_test(test_bad_server),
+		cmocka_unit_test(test_too_many_values),
 		cmocka_unit_test(test_empty_answer),
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_keeps_alive),
