@@ -19,6 +19,11 @@
 
 #define SL_REPL_ALPN "sluice-repl/1"
 #define SL_REPL_HEARTBEAT_S 10
+/* What a gateway has at most, in objects and in the lines that bring them ... */
+#define SL_REPL_GATEWAY_OBJECTS 2000000
+#define SL_REPL_GATEWAY_BYTES (UINT64_C(512) << 20)
+/* ... and when it looks again at a source that sends more. */
+#define SL_REPL_TOO_LARGE_MS 60000
 
 /** Versions of objects, both ends included. */
 struct sl_repl_schemas {

@@ -124,7 +124,9 @@ on_up(void *ctx)
 static void
 on_notify(void *ctx, const char *method, json_t *params)
 {
-	sub_notify(ctx, method, params);
+	const struct sl_sub *s = ctx;
+
+	sub_notify(ctx, method, params, sl_rpc_client_line(s->client));
 }
 
 static void

@@ -24,6 +24,17 @@ enum sub_phase {
 	SUB_LIVE,
 };
 
+/** What comes in parts is no larger, in the lines that bring it. */
+struct sub_bounds {
+	const char *what, *items_are; /* for people */
+	uint64_t bytes, items;
+};
+
+/** What has come of it. */
+struct sub_came {
+	uint64_t bytes, items;
+};
+
 /** What the owner has been asked and has not answered. */
 enum sub_op { SUB_OP_NONE, SUB_OP_BEGIN, SUB_OP_PART, SUB_OP_END, SUB_OP_TXN };
 
@@ -31,6 +42,7 @@ struct sub_note {
 	struct sub_note *next;
 	char method[24];
 	json_t *params;
+	struct sl_rpc_line_size size; /* of its line */
 };
 
 struct sl_sub {
@@ -74,6 +86,7 @@ struct sl_sub {
 	json_t *msg; /* what the owner works on */
 	/* a snapshot or a transaction in parts */
 	unsigned part;
+	struct sub_came came;
 	uint64_t msg_seq;
 	struct sl_epoch msg_epoch;
 	bool snap_open; /* begun at the owner */
@@ -92,10 +105,16 @@ void sub_note_error(struct sl_sub *s, const struct sl_error *e);
 /** Subscribed: failures count from the start again. */
 void sub_up(struct sl_sub *s);
 
-/* --- the stream (sub_stream.c) ---------------------------------------------------------------- */
+/* --- the stream (sub_stream.c; bounds: sub_bounds.c) ------------------------------------------ */
 
 void sub_ask(struct sl_sub *s);
-void sub_notify(struct sl_sub *s, const char *method, json_t *params);
+void sub_notify(struct sl_sub *s, const char *method, json_t *params, struct sl_rpc_line_size size);
+/** The bounds of a snapshot and of a transaction; a data store has more than a gateway. */
+const struct sub_bounds *sub_snapshot_bounds(bool follower);
+const struct sub_bounds *sub_txn_bounds(void);
+/** A part has come. @return 0; -EBADMSG: it is too large with it, and `e` says so */
+int sub_came_add(struct sub_came *c, const struct sub_bounds *b, size_t bytes, size_t items,
+		 struct sl_error *e);
 /** Handle what waits, one after another. */
 void sub_run(struct sl_sub *s);
 /** What the snapshot that comes in claims as its chain. */

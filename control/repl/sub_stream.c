@@ -82,6 +82,16 @@ nack(struct sl_sub *s, uint64_t seq, const struct sl_error *e, json_t *more)
 	tell(s, "repl.nack", o);
 }
 
+/** More of something than anybody has: not taken, and not again at once. */
+static void
+too_large(struct sl_sub *s, uint64_t seq, const struct sl_error *e)
+{
+	sl_log(SL_LOG_WARN, "repl", "source %s port %u: %s", s->sources[s->source].host,
+	       s->sources[s->source].port, e->message);
+	nack(s, seq, e, NULL);
+	sub_fail_soon(s, e);
+}
+
 /* --- subscribing ------------------------------------------------------------------------------ */
 
 static void
@@ -114,6 +124,7 @@ sub_reset(struct sl_sub *s)
 	s->sub[0] = '\0';
 	s->ask_due = false;
 	s->part = 0;
+	s->came = (struct sub_came){0};
 	gather_drop(s);
 	if (s->op == SUB_OP_NONE) /* else when the owner is done */
 		snapshot_drop(s);
@@ -454,11 +465,12 @@ sub_snapshot_chain(const struct sl_sub *s)
 }
 
 static void
-on_snapshot(struct sl_sub *s, json_t *p)
+on_snapshot(struct sl_sub *s, json_t *p, size_t bytes)
 {
 	bool first = s->phase == SUB_SNAPSHOT || s->phase == SUB_LIVE;
 	uint64_t seq = number(p, "seq");
 	struct sl_epoch epoch;
+	struct sl_error e = {0};
 
 	if (!json_is_array(json_object_get(p, "objects")) ||
 	    sl_epoch_parse(json_object_get(p, "epoch"), &epoch) ||
@@ -476,6 +488,12 @@ on_snapshot(struct sl_sub *s, json_t *p)
 	if (first) {
 		snapshot_drop(s);
 		gather_drop(s);
+		s->came = (struct sub_came){0};
+	}
+	if (sub_came_add(&s->came, sub_snapshot_bounds(s->conf.follower), bytes,
+			 json_array_size(json_object_get(p, "objects")), &e)) {
+		too_large(s, seq, &e);
+		return;
 	}
 	s->part = (unsigned)number(p, "part");
 	s->phase = SUB_PARTS;
@@ -488,15 +506,23 @@ on_snapshot(struct sl_sub *s, json_t *p)
 		op_part(s);
 }
 
-/** Parts of a transaction are put together. @return the whole, NULL: more must come, or desync */
+/** Parts of a transaction are put together. @return the whole, NULL: more must come, or none of it
+ * is taken */
 static json_t *
-whole_txn(struct sl_sub *s, json_t *p)
+whole_txn(struct sl_sub *s, json_t *p, struct sl_rpc_line_size size)
 {
 	uint64_t part = number(p, "part");
 	json_t *ops = json_object_get(p, "ops"), *whole;
+	struct sl_error e = {0};
 
 	if (!json_is_array(ops) || (part ? part != s->part + 1 : s->gather != NULL)) {
 		desync(s, "a part of a transaction does not fit");
+		return NULL;
+	}
+	if (part <= 1)
+		s->came = (struct sub_came){0};
+	if (sub_came_add(&s->came, sub_txn_bounds(), size.bytes, size.values, &e)) {
+		too_large(s, number(p, "seq"), &e);
 		return NULL;
 	}
 	if (!part)
@@ -520,7 +546,7 @@ whole_txn(struct sl_sub *s, json_t *p)
 }
 
 static void
-on_txn(struct sl_sub *s, json_t *part)
+on_txn(struct sl_sub *s, json_t *part, struct sl_rpc_line_size size)
 {
 	json_t *p;
 	uint64_t seq;
@@ -529,7 +555,7 @@ on_txn(struct sl_sub *s, json_t *part)
 		desync(s, "a transaction of another epoch, or before the snapshot's end");
 		return;
 	}
-	p = whole_txn(s, part);
+	p = whole_txn(s, part, size);
 	if (!p)
 		return;
 	seq = number(p, "seq");
@@ -611,9 +637,9 @@ handle(struct sl_sub *s, const struct sub_note *n)
 	if (strcmp(sl_json_text(n->params, "sub"), s->sub) != 0 || s->phase < SUB_SNAPSHOT)
 		return; /* of a subscription that has ended */
 	if (strcmp(n->method, "repl.snapshot") == 0)
-		on_snapshot(s, n->params);
+		on_snapshot(s, n->params, n->size.bytes);
 	else if (strcmp(n->method, "repl.txn") == 0)
-		on_txn(s, n->params);
+		on_txn(s, n->params, n->size);
 	else if (strcmp(n->method, "repl.heartbeat") == 0)
 		on_heartbeat(s, n->params);
 }
@@ -642,7 +668,7 @@ sub_run(struct sl_sub *s)
 }
 
 void
-sub_notify(struct sl_sub *s, const char *method, json_t *params)
+sub_notify(struct sl_sub *s, const char *method, json_t *params, struct sl_rpc_line_size size)
 {
 	struct sub_note *n = params ? calloc(1, sizeof(*n)) : NULL;
 
@@ -653,6 +679,7 @@ sub_notify(struct sl_sub *s, const char *method, json_t *params)
 	}
 	snprintf(n->method, sizeof(n->method), "%s", method);
 	n->params = json_incref(params);
+	n->size = size;
 	*s->last = n;
 	s->last = &n->next;
 	if (s->op == SUB_OP_NONE)

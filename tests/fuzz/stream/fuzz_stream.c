@@ -36,6 +36,12 @@ sl_rpc_client_free(struct sl_rpc_client *c)
 	client = NULL;
 }
 
+struct sl_rpc_line_size
+sl_rpc_client_line(const struct sl_rpc_client *c)
+{
+	return (struct sl_rpc_line_size){1, 1};
+}
+
 int
 sl_rpc_client_call(struct sl_rpc_client *c, const char *method, json_t *params,
 		   sl_rpc_answered done, void *ctx)

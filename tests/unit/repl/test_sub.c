@@ -10,6 +10,7 @@
 
 #include "fixture.h"
 #include "sl_schema_control.h"
+#include "sub_int.h"
 
 #define ID1 "11111111111111111111111111111111"
 #define ID2 "22222222222222222222222222222222"
@@ -394,6 +395,89 @@ part(unsigned number, unsigned seq, bool last, json_t *list)
 			 (int)last, "objects", list);
 }
 
+/** More than anybody has is not taken, and not looked at again at once; what is there stays. */
+static void
+too_large(struct script *s)
+{
+	UNTIL(s, s->o.downs == 1);
+	assert_string_equal(s->o.down_reason, "too_large");
+	UNTIL(s, s->nacks == 1);
+	assert_string_equal(json_string_value(json_object_get(s->nack, "code")), "too_large");
+	assert_int_equal(json_integer_value(json_object_get(s->nack, "seq")), 9);
+	turn(s->base, 800); /* at first it dials again after 0.2 s */
+	assert_int_equal(s->asked, 1);
+	assert_int_equal(s->o.pos.seq, 1);
+	assert_int_equal(sl_replica_count(s->o.replica), 2);
+	assert_int_equal(s->o.wrong + s->o.broken, 0);
+	script_free(s);
+}
+
+/** So many things that are none. */
+static json_t *
+many(unsigned n)
+{
+	json_t *list = json_array(), *nothing = json_true();
+
+	while (n-- > 0)
+		json_array_append(list, nothing);
+	json_decref(nothing);
+	return list;
+}
+
+static void
+test_endless_txn(void **state)
+{
+	struct script s;
+
+	begin(&s);
+	for (unsigned i = 1; i <= 3; i++) {
+		json_t *t = txn(1, 9, C2);
+
+		json_object_set_new(t, "part", json_integer(i));
+		json_object_set_new(t, "last", json_false());
+		json_object_set_new(t, "ops", many(900000));
+		say(&s, "repl.txn", t);
+	}
+	too_large(&s);
+}
+
+static void
+test_endless_snapshot(void **state)
+{
+	struct script s;
+
+	begin(&s);
+	for (unsigned i = 1; i <= 4; i++) {
+		say(&s, "repl.snapshot", part(i, 9, false, many(600000)));
+		if (i < 4)
+			UNTIL(&s, s.o.parts == 1 + i);
+	}
+	UNTIL(&s, s.o.downs == 1);
+	assert_int_equal(s.o.parts, 4);
+	assert_int_equal(s.o.aborts, 1);
+	too_large(&s);
+}
+
+/** What anybody may have is far from the bounds, in bytes too. */
+static void
+test_bounds(void **state)
+{
+	const struct sub_bounds *b = sub_snapshot_bounds(false);
+	struct sub_came c = {0};
+	struct sl_error e;
+
+	assert_int_equal(sub_came_add(&c, b, 80 << 20, 232000, &e), 0);
+	assert_true(b->bytes > 4 * c.bytes && b->items > 4 * c.items);
+	assert_int_equal(sub_came_add(&c, b, b->bytes - c.bytes, 0, &e), 0);
+	assert_int_equal(sub_came_add(&c, b, 1, 0, &e), -EBADMSG);
+	assert_string_equal(e.reason, "too_large");
+	assert_true(sub_snapshot_bounds(true)->bytes > b->bytes);
+	c = (struct sub_came){0};
+	assert_int_equal(sub_came_add(&c, sub_txn_bounds(), 8 << 20, 1 << 20, &e), 0);
+	assert_int_equal(sub_came_add(&c, sub_txn_bounds(), 24 << 20, 0, &e), 0);
+	assert_int_equal(sub_came_add(&c, sub_txn_bounds(), 1, 0, &e), -EBADMSG);
+}
+
 /** Parts of a snapshot that do not fit: what was begun is given up, the old state stays. */
 static void
 test_snapshot_parts(void **state)
@@ -607,6 +691,9 @@ main(void)
 		cmocka_unit_test(test_follows),
 		cmocka_unit_test(test_desync),
 		cmocka_unit_test(test_txn_parts),
+		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_endless_txn),
+		cmocka_unit_test(test_endless_snapshot),
 		cmocka_unit_test(test_snapshot_parts),
 		cmocka_unit_test(test_snapshot_false),
 		cmocka_unit_test(test_snapshot_unasked),
