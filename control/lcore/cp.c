@@ -54,6 +54,7 @@ copy_conf(struct sl_cp *cp, const struct sl_cp_conf *c, struct sl_error *e)
 	cp->state_dir = c->state_dir != NULL ? strdup(c->state_dir) : NULL;
 	snprintf(cp->boot_id, sizeof(cp->boot_id), "%s", c->boot_id);
 	cp->r = sl_replica_new();
+	cp->objects_max = SL_REPL_GATEWAY_OBJECTS;
 	TAILQ_INIT(&cp->items);
 	TAILQ_INIT(&cp->kept);
 	TAILQ_INIT(&cp->peers);

@@ -172,6 +172,7 @@ struct sl_cp {
 	uint64_t seq;
 	char chain[SL_CHAIN_STR];
 	unsigned schema;	   /* in which it was received */
+	size_t objects_max;	   /* that transactions may make of it */
 	struct sl_replica *shadow; /* a snapshot on its way */
 	struct sl_epoch shadow_epoch;
 	uint64_t shadow_seq;
@@ -426,6 +427,13 @@ const char *cp_source_error(const struct sl_cp *cp, char buf[CP_ERROR]);
 bool cp_part_step(struct sl_cp *cp);
 /** What waited for a copy or a round is taken now. */
 bool cp_held_poll(struct sl_cp *cp);
+/** It may stand in a line of a file. */
+bool cp_is_id(const char *id);
+/** A source spoke, and what it says is the newest: nothing of the boot cache is any more. */
+void cp_link_fresh(struct sl_cp *cp);
+/** cp_txn.c: fold in a transaction and serve it. @return 0; -EBADMSG: nothing has changed; -ENOMEM
+ */
+int cp_txn_take(struct sl_cp *cp, const json_t *txn, struct sl_error *e);
 /** All that was received is to be served. */
 void cp_serve(struct sl_cp *cp);
 /** Without sources and files: for tests. */

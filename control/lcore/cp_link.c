@@ -125,8 +125,8 @@ cp_serve(struct sl_cp *cp)
 		cp_round(cp);
 }
 
-static void
-fresh(struct sl_cp *cp)
+void
+cp_link_fresh(struct sl_cp *cp)
 {
 	cp->booting = false;
 	cp->stale_config = false;
@@ -155,9 +155,8 @@ snapshot_begin(void *ctx, const struct sl_epoch *epoch, uint64_t seq, const char
 	return 0;
 }
 
-/** It may stand in a line of a file. */
-static bool
-is_id(const char *id)
+bool
+cp_is_id(const char *id)
 {
 	return id != NULL && strlen(id) < SL_OBJ_ID && sl_text_is_plain(id);
 }
@@ -171,7 +170,7 @@ put_one(struct sl_cp *cp, const json_t *o, struct sl_error *e)
 	enum sl_kind k;
 	int rc;
 
-	if (kind == NULL || !is_id(id) || !json_is_object(body) || !json_is_integer(rev))
+	if (kind == NULL || !cp_is_id(id) || !json_is_object(body) || !json_is_integer(rev))
 		return sl_fail(e, -EBADMSG, "object_invalid", "/objects",
 			       "an object has kind, id, rev and obj");
 	if (sl_kind_parse(kind, &k) != 0)
@@ -236,7 +235,7 @@ take_shadow(struct sl_cp *cp)
 	cp->in_op = true;
 	cp->cache_now = cp_cache_is_on(cp);
 	cp->cache_hole = false;
-	fresh(cp);
+	cp_link_fresh(cp);
 	if (compare_with(cp, before) != 0)
 		cp_round(cp); /* without memory for a list: what is known is served */
 	cp_cache_touch(cp);
@@ -290,103 +289,6 @@ schema(void *ctx, unsigned schema)
  */
 
 static int
-fold_put(struct sl_cp *cp, enum sl_kind k, const char *id, const json_t *op, uint64_t seq,
-	 struct sl_error *e)
-{
-	json_t *body = json_object_get(op, "obj");
-	uint64_t rev = (uint64_t)json_integer_value(json_object_get(op, "rev"));
-	int rc = sl_replica_put(cp->r, k, id, rev, body);
-
-	if (rc != 0)
-		return rc == -ENOMEM ? gw_no_memory(e)
-				     : sl_fail(e, -EBADMSG, "object_invalid", "/ops", "%s/%.100s",
-					       sl_kind_name(k), id);
-	cp_tomb_clear(cp, k, id, rev, seq);
-	return 0;
-}
-
-static void
-fold_del(struct sl_cp *cp, enum sl_kind k, const char *id, const json_t *op, uint64_t seq)
-{
-	uint64_t rev = (uint64_t)json_integer_value(json_object_get(op, "rev"));
-	struct sl_replica_obj was;
-
-	if (!sl_replica_get(cp->r, k, id, &was))
-		return;
-	if (!json_is_true(json_object_get(op, "left"))) /* it exists, elsewhere */
-		cp_tomb_add(cp, &was, rev, seq);
-	sl_replica_del(cp->r, k, id);
-}
-
-/* One that nobody here knows by name, as `authz_mode`: it is not for a control plane to set. */
-static void
-foreign(struct sl_cp *cp, const char *kind, const char *id)
-{
-	if (cp->ignored == NULL)
-		cp->ignored = json_array();
-	if (json_array_size(cp->ignored) < CP_IGNORED_MAX)
-		json_array_append_new(cp->ignored, json_sprintf("%.40s/%.150s", kind, id));
-	cp_event(cp, "local-only-refused", "failure",
-		 json_pack("{s:s, s:s, s:s}", "reason", "local_only_setting", "kind", kind, "id",
-			   id));
-}
-
-static int
-fold_op(struct sl_cp *cp, const json_t *op, uint64_t seq, struct sl_error *e)
-{
-	const char *what = json_string_value(json_object_get(op, "op"));
-	const char *kind = json_string_value(json_object_get(op, "kind"));
-	const char *id = json_string_value(json_object_get(op, "id"));
-	bool put = what != NULL && strcmp(what, "put") == 0;
-	enum sl_kind k;
-	int rc = 0;
-
-	if (kind == NULL || !is_id(id) || (!put && (what == NULL || strcmp(what, "del") != 0)) ||
-	    (put && !json_is_object(json_object_get(op, "obj"))))
-		return sl_fail(e, -EBADMSG, "op_invalid", "/ops",
-			       "an operation is a put or a del with kind and id");
-	if (sl_kind_parse(kind, &k) != 0) {
-		foreign(cp, kind, id);
-		return 0;
-	}
-	if (put)
-		rc = fold_put(cp, k, id, op, seq, e);
-	else
-		fold_del(cp, k, id, op, seq);
-	if (rc == 0 && cp_work_add(cp, k, id) != 0)
-		rc = gw_no_memory(e);
-	return rc;
-}
-
-static int
-take_txn(struct sl_cp *cp, const json_t *txn, struct sl_error *e)
-{
-	const json_t *ops = json_object_get(txn, "ops"), *seq = json_object_get(txn, "seq");
-	const char *chain = json_string_value(json_object_get(txn, "chain"));
-	uint64_t n = (uint64_t)json_integer_value(seq), from = cp->seq;
-	json_t *op;
-	size_t i;
-	int rc = 0;
-
-	if (!json_is_array(ops) || !json_is_integer(seq) || n <= cp->seq ||
-	    (chain != NULL && !sl_text_is_plain(chain)))
-		return sl_fail(e, -EBADMSG, "txn_invalid", "", "no transaction that follows ours");
-	json_array_foreach (ops, i, op) {
-		rc = fold_op(cp, op, n, e);
-		if (rc != 0)
-			return rc;
-	}
-	cp->seq = n;
-	snprintf(cp->chain, sizeof(cp->chain), "%s", chain != NULL ? chain : "");
-	cp_journal_add(cp, from, ops);
-	cp->in_op = true;
-	fresh(cp);
-	cp_serve(cp);
-	cp_cache_touch(cp);
-	return 0;
-}
-
-static int
 txn(void *ctx, json_t *txn, struct sl_error *e)
 {
 	struct sl_cp *cp = ctx;
@@ -395,7 +297,7 @@ txn(void *ctx, json_t *txn, struct sl_error *e)
 		return sl_fail(e, -EBADMSG, "journal_hole", "",
 			       "a snapshot was asked for: what came before is not all known");
 	if (!cp->copying && cp->phase == CP_IDLE)
-		return take_txn(cp, txn, e);
+		return cp_txn_take(cp, txn, e);
 	cp->held = json_incref(txn);
 	return 0;
 }
@@ -414,7 +316,7 @@ cp_held_poll(struct sl_cp *cp)
 		take_shadow(cp);
 		return true;
 	}
-	rc = take_txn(cp, held, &e);
+	rc = cp_txn_take(cp, held, &e);
 	json_decref(held);
 	if (rc != 0)
 		cp->done(cp, rc, NULL, &e);

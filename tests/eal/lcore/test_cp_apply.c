@@ -667,6 +667,91 @@ test_bad_snapshot(void **state)
 	assert_int_equal(cx.cp->seq, 10);
 }
 
+static void
+refused_txn(uint64_t seq, const char *ops, const char *code)
+{
+	char text[700];
+	json_t *t;
+
+	snprintf(text, sizeof(text), "{'seq':%llu,'prev':%llu,'chain':'b2b:01','ops':[%s]}",
+		 (unsigned long long)seq, (unsigned long long)seq - 1, ops);
+	t = cx_json(text);
+	assert_int_equal(cp_sub_ops.txn(cx.cp, t, &cx.f->e), -EBADMSG);
+	assert_string_equal(cx.f->e.reason, code);
+	json_decref(t);
+}
+
+/* One that cannot be read leaves nothing of the operations before it. */
+static void
+test_all_of_a_transaction(void **state)
+{
+	static const char *const bad[][2] = {
+		{"{'op':'put','kind':'peer','id':'dave'}", "op_invalid"},
+		{"{'op':'put','kind':'peer','id':'a\\tb','obj':{}}", "op_invalid"},
+		{"{'op':'turn','kind':'peer','id':'dave','obj':{}}", "op_invalid"},
+		{"{'op':'put','kind':'peer','id':'dave','rev':1,'obj':{'interface':7}}",
+		 "object_invalid"},
+	};
+	struct sl_hash_sum before, after;
+
+	cx_snapshot(10, CX_BASE);
+	sl_replica_sum(cx.cp->r, &before);
+	for (size_t i = 0; i < SL_ARRAY_SIZE(bad); i++) {
+		char ops[600];
+
+		snprintf(ops, sizeof(ops),
+			 "{'op':'del','kind':'peer','id':'alice','rev':9},"
+			 "{'op':'put','kind':'peer','id':'carol','rev':1,'obj':{'interface':'wg0',"
+			 "'public_key':'%%3','allowed_ips':['10.7.0.4/32']}},%s",
+			 bad[i][0]);
+		refused_txn(11, ops, bad[i][1]);
+		sl_replica_sum(cx.cp->r, &after);
+		assert_memory_equal(&after, &before, sizeof(after));
+		assert_int_equal(cx.cp->seq, 10);
+		assert_true(cx_has_peer("alice"));
+		assert_false(cx_has_peer("carol"));
+		assert_int_equal(cx.cp->n_tombs, 0);
+	}
+	/* the stream goes on behind it */
+	cx_txn(11, "{'op':'del','kind':'peer','id':'alice','rev':9}");
+	cx_acked();
+	assert_false(cx_has_peer("alice"));
+	assert_int_equal(cx.cp->n_tombs, 1);
+}
+
+static unsigned resyncs;
+
+static void
+count_resync(struct sl_cp *cp)
+{
+	(void)cp;
+	resyncs++;
+}
+
+/* However small each transaction is: what is there has a bound; what is taken away always fits. */
+static void
+test_endless_transactions(void **state)
+{
+	cx_snapshot(10, CX_BASE);
+	cx.cp->resync = count_resync;
+	cx.cp->objects_max = sl_replica_count(cx.cp->r);
+	refused_txn(11,
+		    "{'op':'put','kind':'peer','id':'carol','rev':1,'obj':{'interface':'wg0',"
+		    "'public_key':'%3','allowed_ips':['10.7.0.4/32']}}",
+		    "too_large");
+	assert_int_equal(resyncs, 1);
+	assert_int_equal(cx.f->e.retry_after_ms, SL_REPL_TOO_LARGE_MS);
+	assert_false(cx_has_peer("carol"));
+	assert_true(cx_has_peer("alice"));
+	cx_txn(11, "{'op':'del','kind':'peer','id':'alice','rev':9}");
+	cx_acked();
+	cx_txn(12, "{'op':'put','kind':'peer','id':'carol','rev':1,'obj':{'interface':'wg0',"
+		   "'public_key':'%3','allowed_ips':['10.7.0.4/32']}}");
+	cx_acked();
+	assert_true(cx_has_peer("carol"));
+	assert_int_equal(resyncs, 1);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, cx_setup, cx_teardown)
 
 int
@@ -697,6 +782,8 @@ main(int argc, char **argv)
 		T(other_interface),
 		T(drift),
 		T(bad_snapshot),
+		T(all_of_a_transaction),
+		T(endless_transactions),
 	};
 
 	(void)argc;
