@@ -22,6 +22,8 @@ struct sl_flows {
 	json_t *counted[FLOWS_TABLES]; /* gateway -> at most so many are there */
 };
 
+/** Is the address that is not the peer's one that is asked for? */
+bool flows_lies_in(const struct sl_flows_filter *q, const struct sl_flow_row *r);
 /** A row of the gateway was put: make room where there are too many now. */
 int flows_bound(struct sl_flows *f, enum flows_table which, const char *gateway,
 		struct sl_error *e);

@@ -8,8 +8,8 @@
 
 #define DAY_S 86400
 
-static bool
-lies_in(const struct sl_flows_filter *q, const struct sl_flow_row *r)
+bool
+flows_lies_in(const struct sl_flows_filter *q, const struct sl_flow_row *r)
 {
 	const struct sl_ip *far = r->from_inside ? &r->src : &r->dst;
 
@@ -115,7 +115,7 @@ sl_flows_walk(struct sl_flows *f, const struct sl_flows_filter *q,
 	rc = db_run(st, "iitt", q->since_s / DAY_S, q->since_s, q->peer, q->gateway);
 	while (rc == 1 && more) {
 		if (!is_same(&h, st)) {
-			if (h.full && lies_in(q, &h.row))
+			if (h.full && flows_lies_in(q, &h.row))
 				more = fn(ctx, &h.row);
 			take_first(&h, st);
 		}
@@ -125,7 +125,7 @@ sl_flows_walk(struct sl_flows *f, const struct sl_flows_filter *q,
 	}
 	if (rc < 0)
 		db_failed(f->db, e);
-	else if (h.full && more && lies_in(q, &h.row))
+	else if (h.full && more && flows_lies_in(q, &h.row))
 		fn(ctx, &h.row);
 	sqlite3_finalize(st);
 	return SL_MIN(rc, 0);

@@ -72,6 +72,29 @@ int sl_flows_walk(struct sl_flows *f, const struct sl_flows_filter *q,
 		  bool (*fn)(void *ctx, const struct sl_flow_row *r), void *ctx,
 		  struct sl_error *e);
 
+/** Names a row: it stays where it is however often it is added to. */
+struct sl_flows_key {
+	int64_t day; /* since 1970 */
+	char gateway[64], interface[16], peer[64], src[SL_IP_STR], dst[SL_IP_STR];
+	int64_t proto, port, inside, midstream;
+};
+enum sl_flows_verdict { SL_FLOWS_ANY, SL_FLOWS_ALLOWED, SL_FLOWS_DENIED };
+struct sl_flows_page {
+	struct sl_flows_filter of; /* seen for the last time at or after its since_s ... */
+	int64_t until_s;	   /* ... and not after this */
+	enum sl_flows_verdict verdict, would;
+	const struct sl_flows_key *after; /* where the page before ended; NULL: the first */
+	unsigned scan;			  /* look at so many rows at most */
+};
+/**
+ * Rows as they are kept, one for each day; the newest day first. fn returns false where there is no
+ * room for the row, which is then the first one of the next page.
+ * @param[out] last where it ended; @param[out] more there may be rows behind that
+ */
+int sl_flows_page(struct sl_flows *f, const struct sl_flows_page *q,
+		  bool (*fn)(void *ctx, const struct sl_flow_row *r), void *ctx,
+		  struct sl_flows_key *last, bool *more, struct sl_error *e);
+
 /** What is missing in a window, by gateway: array of {gateway, covered_s, newest_gap, lost_rows,
  * lost_flows, silent_s}. @param gateways names that should have told; array of text */
 json_t *sl_flows_gaps(struct sl_flows *f, const json_t *gateways, int64_t since_s, int64_t now_s,

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 
 #include "collector.h"
+#include "migration.h"
 #include "policy_text.h"
 #include "sl_env.h"
 #include "sl_flow_suggest.h"
 
-#define PREFIXES_MAX 256
 #define RULES_CAP 32
 
 /** A walk over rows, each judged by one or two policies. */
@@ -87,15 +87,33 @@ each_row(void *ctx, const struct sl_flow_row *r)
 	return w->rc == 0;
 }
 
-static unsigned
-parse_prefixes(const json_t *list, struct sl_prefix out[PREFIXES_MAX])
+int
+evidence_where(struct sl_store *s, const char *where, json_t **out, struct sl_error *e)
+{
+	char canon[SL_PREFIX_STR];
+	struct sl_prefix p;
+
+	*out = json_array();
+	if (where == NULL || where[0] == '\0')
+		return 0;
+	if (sl_prefix_parse(where, &p) == 0)
+		return json_array_append_new(*out, json_string(sl_prefix_str(&p, canon)));
+	json_decref(*out);
+	*out = migration_prefixes(s, where);
+	if (json_array_size(*out) > 0)
+		return 0;
+	return sl_fail(e, -ENOENT, "not_found", "", "there is no target \"%.120s\"", where);
+}
+
+unsigned
+evidence_prefixes(const json_t *list, struct sl_prefix out[EVIDENCE_PREFIXES])
 {
 	unsigned n = 0;
 	json_t *v;
 	size_t i;
 
 	json_array_foreach ((json_t *)list, i, v)
-		if (n < PREFIXES_MAX && sl_prefix_parse(json_string_value(v), &out[n]) == 0)
+		if (n < EVIDENCE_PREFIXES && sl_prefix_parse(json_string_value(v), &out[n]) == 0)
 			n++;
 	return n;
 }
@@ -103,11 +121,11 @@ parse_prefixes(const json_t *list, struct sl_prefix out[PREFIXES_MAX])
 static int
 walk(struct walk *w, struct sl_reports *r, const struct evidence_question *q)
 {
-	struct sl_prefix to[PREFIXES_MAX];
+	struct sl_prefix to[EVIDENCE_PREFIXES];
 	struct sl_flows_filter f = {.since_s = q->since_s, .to = to, .peer = q->peer};
 	int rc;
 
-	f.n_to = parse_prefixes(q->prefixes, to);
+	f.n_to = evidence_prefixes(q->prefixes, to);
 	rc = sl_flows_walk(r->flows, &f, each_row, w, w->e);
 	return rc != 0 ? rc : w->rc;
 }

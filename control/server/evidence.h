@@ -7,10 +7,17 @@
 #include "reports.h"
 #include "judge.h"
 
+#define EVIDENCE_PREFIXES 256 /* of a target */
+
 struct evidence_sum {
 	uint64_t flows, denied; /* denied: by the policy in force; flows seen from their middle do
 				   not count */
 };
+
+/** A target's name, or a prefix, as an array of text; nothing: an empty one. @return 0, -ENOENT */
+int evidence_where(struct sl_store *s, const char *where, json_t **out, struct sl_error *e);
+/** That array, parsed. @return how many */
+unsigned evidence_prefixes(const json_t *list, struct sl_prefix out[EVIDENCE_PREFIXES]);
 
 /** @param prefixes array of text: where the address that is not the peer's lies; empty: anywhere
  * @return 0 or a negative errno with `e` */

@@ -6,7 +6,6 @@
 #include "call.h"
 #include "collector.h"
 #include "evidence.h"
-#include "migration.h"
 
 #define DAY_S 86400
 #define ROWS 200
@@ -17,23 +16,6 @@ has_reports(struct sl_call *c, struct sl_error *e)
 	if (c->reports == NULL)
 		sl_call_not_primary(c, "what gateways report", e);
 	return c->reports != NULL;
-}
-
-/** A target's name or a prefix. */
-static int
-read_where(struct sl_call *c, const char *where, json_t **out, struct sl_error *e)
-{
-	char canon[SL_PREFIX_STR];
-	struct sl_prefix p;
-
-	*out = json_array();
-	if (where == NULL || where[0] == '\0')
-		return 0;
-	if (sl_prefix_parse(where, &p) == 0)
-		return json_array_append_new(*out, json_string(sl_prefix_str(&p, canon)));
-	json_decref(*out);
-	*out = migration_prefixes(c->store, where);
-	return json_array_size(*out) > 0 ? 0 : sl_call_not_found("target", where, e);
 }
 
 /** The answer with its window and what is missing in it. */
@@ -72,7 +54,7 @@ sl_op_get_would_deny(struct sl_call *c, struct sl_error *e)
 	if (c->q[SL_Q_LIMIT] != NULL)
 		q.rows_max = (unsigned)c->q_int[SL_Q_LIMIT];
 	q.since_s = since(c->q[SL_Q_WINDOW_S] != NULL ? c->q_int[SL_Q_WINDOW_S] : 0);
-	rc = read_where(c, c->q[SL_Q_TARGET], &prefixes, e);
+	rc = evidence_where(c->store, c->q[SL_Q_TARGET], &prefixes, e);
 	q.prefixes = prefixes;
 	e->err = 0;
 	rc = rc != 0 ? rc : answer(c, evidence_denied(c->reports, &q, e), &q, e);
@@ -86,7 +68,8 @@ read_body(struct sl_call *c, struct evidence_question *q, json_t **prefixes, str
 {
 	q->since_s = since(json_integer_value(json_object_get(c->body, "window_s")));
 	q->rows_max = ROWS;
-	return read_where(c, json_string_value(json_object_get(c->body, "target")), prefixes, e);
+	return evidence_where(c->store, json_string_value(json_object_get(c->body, "target")),
+			      prefixes, e);
 }
 
 int

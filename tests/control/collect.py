@@ -2,6 +2,7 @@
 """What gateways report, seen through the REST API: sessions, usage, evidence with gaps, the ledger, metrics. The gateways are
 sockets of this test that speak the stream's JSON-RPC over TLS."""
 
+import base64
 import json
 import os
 import re
@@ -226,6 +227,45 @@ def evidence(c, gw):
     return s["candidate"]
 
 
+def seen(c, gw):
+    step("flows, page by page: what was told, beside what would be denied now")
+    def ask(query="", **more):
+        return c.want(200, "GET", "/flows" + query, **more).json()
+    f = ask()
+    equal("all of them", sorted((r["gateway"], r.get("peer"), r["port"], r["flows"], r["would"]) for r in f["items"]),
+          [("gw-a", "alice", 22, 3, "deny"), ("gw-a", "alice", 5432, 3, "allow"), ("gw-b", "alice", 22, 4, "deny"), ("gw-b", "alice", 80, 3, "deny"),
+           ("gw-b", "bob", 443, 6, "deny")])
+    equal("what is missing", [(g["gateway"], g["lost_rows"]) for g in f["gaps"]], [("gw-a", 0), ("gw-b", 100)])
+    equal("seen from the middle", [r["port"] for r in f["items"] if r.get("midstream")], [80])
+    equal("as would-deny counts them", sum(r["flows"] for r in ask("?target=db")["items"]), c.want(200, "GET", "/policy/would-deny?target=db").json()["flows"])
+    paged, query = [], "?limit=2"
+    while query:
+        p = ask(query)
+        equal("gaps are on the first page", "gaps" in p, query == "?limit=2")
+        paged += p["items"]
+        query = f"?limit=2&after={p['next']}" if "next" in p else ""
+    equal("in pages", paged, f["items"])
+    for query, ports in (("?peer=bob", [443]), ("?gateway=gw-a", [22, 5432]), ("?would=allow", [5432]), ("?verdict=deny", []), ("?target=web", [80, 443]),
+                         ("?target=10.20.0.0/24&gateway=gw-b", [22]), (f"?until={at(7200)}", []), (f"?since={at(30)}", []),
+                         (f"?since={at(90000)}&until={at(0)}", [22, 22, 80, 443, 5432]), ("?peer=nobody", [])):
+        equal(query, sorted(r["port"] for r in ask(query)["items"]), ports)
+    for query, reason in (("?would=maybe", "param_invalid"), ("?since=yesterday", "param_invalid"), ("?until=1", "param_invalid"), ("?after=x", "param_invalid"),
+                          ("?after=" + p_of([1]), "param_invalid"), ("?after=" + p_of(["1", *"abcdefghi"]), "param_invalid"),
+                          ("?after=" + p_of([1, "g" * 64, "", "", "", "", 0, 0, 0, 0]), "param_invalid"),
+                          ("?after=" + p_of([1, "", "", "", "", "", 0, 0, 0, 0, 0]), "param_invalid"), ("?after=" + "A" * 1601, "param_invalid")):
+        c.want(400, "GET", "/flows" + query, reason=reason)
+    equal("from a place that nobody gave", ask("?after=" + p_of([2**62, "' OR 1", "", "", "", "", 0, 0, 0, 0]))["items"], f["items"])
+    equal("and before all", ask("?after=" + p_of([-2**62, "", "", "", "", "", 0, 0, 0, 0])), {"items": []})
+    c.want(404, "GET", "/flows?target=nowhere", reason="not_found")
+    shown = ctl(c, "flows", "alice", "would=deny").stdout
+    if not re.search(r"^gw-b +alice +10.7.0.2 +10.20.0.10 +tcp +22 +allow +deny +4 +20", shown, re.M) or not re.search(r"^gw-b +\d+ .*100 +0 ", shown, re.M):
+        fail(f"flows does not show who and what, and what is missing: {shown}")
+
+
+def p_of(key_of_a_row):
+    return base64.urlsafe_b64encode(json.dumps(key_of_a_row).encode()).decode().rstrip("=")
+
+
 def migration(c, gw, candidate):
     step("the ledger: gates, steps, what gateways report, withdrawal")
     cfg = c.want(200, "GET", "/peers/alice/config").json()["configs"][0]
@@ -380,6 +420,7 @@ def main():
         gw = set_up(c)
         sessions(c, gw)
         candidate = evidence(c, gw)
+        seen(c, gw)
         migration(c, gw, candidate)
         metrics(c, gw)
         foreign(c)

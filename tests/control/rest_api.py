@@ -100,7 +100,7 @@ def valid_calls(c):
         "putRevocation": ("PUT", "/revocations/cert:1f09c3", {"reason": "laptop lost"}), "listRevocations": ("GET", "/revocations"),
         "getRevocation": ("GET", "/revocations/cert:1f09c3"),
         "listSessions": ("GET", "/sessions?open=true&limit=5"), "getPeerUsage": ("GET", "/peers/alice/usage?days=2"),
-        "getPeerStats": ("GET", "/peers/alice/stats"), "listUnusedPeers": ("GET", "/unused-peers?days=30"), "getWouldDeny": ("GET", "/policy/would-deny?target=db&window_s=3600"),
+        "getPeerStats": ("GET", "/peers/alice/stats"), "listUnusedPeers": ("GET", "/unused-peers?days=30"), "listFlows": ("GET", "/flows?target=db&would=deny"), "getWouldDeny": ("GET", "/policy/would-deny?target=db&window_s=3600"),
         "replayPolicy": ("POST", "/policy/replay", {"policy": {**POLICY, "version": 99}}),
         "suggestPolicy": ("POST", "/policy/suggest", {"target": "10.20.0.0/16", "min_flows": 2}), "getMetrics": ("GET", "/metrics"),
         "getMigration": ("GET", "/migration"), "getMigrationTarget": ("GET", "/migration/targets/db"),

@@ -74,6 +74,7 @@ const struct control_verb control_verbs[] = {
 	{"sessions", "listSessions", {"peer"}, NULL, "[PEER] [open=yes]", "user sessions", false, NULL},
 	{"usage", "getPeerUsage", {"name"}, NULL, "PEER [days=N]", "its bytes by the hour", false, NULL},
 	{"unused", "listUnusedPeers", {"days"}, NULL, "[DAYS]", "peers that nobody uses", false, NULL},
+	{"flows", "listFlows", {"peer"}, NULL, "[PEER] [target=NAME|PREFIX] [gateway=NAME] [verdict=allow|deny] [would=allow|deny] [since=TIME] [until=TIME]", "flows that gateways told of; of the last 24 h", false, flows_command},
 	{"would-deny", "getWouldDeny", {"target"}, NULL, "[TARGET|PREFIX] [window-s=N]", "flows on any gateway that policy would deny", false, would_deny_command},
 	{"policy replay", "replayPolicy", {0}, NULL, "FILE [target=NAME] [window-s=N]", "what a candidate would change for observed flows", false, replay_command},
 	{"policy suggest", "suggestPolicy", {"target"}, NULL, "[TARGET|PREFIX] [window-s=N] [min-flows=N] [--candidate]", "rules for observed flows that would be denied; --candidate: the document", false, suggest_command},

@@ -66,6 +66,7 @@ int role_map_command(struct rest *r, int argc, char **argv, bool json, struct sl
 int import_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
 /* evidence_cmd.c */
 int would_deny_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
+int flows_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
 int suggest_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
 int replay_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
 int migration_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);

@@ -12,6 +12,8 @@
 
 static const char *const flow_keys[] = {"gateway", "peer", "from", "src",   "dst", "protocol",
 					"port",	   "why",  "rule", "flows", NULL};
+static const char *const seen_keys[] = {"gateway", "peer",  "src",   "dst",  "protocol", "port",
+					"verdict", "would", "flows", "last", NULL};
 static const char *const gap_keys[] = {"gateway",    "covered_s", "newest_gap", "lost_rows",
 				       "lost_flows", "silent_s",  NULL};
 static const char *const rule_keys[] = {"role",	    "id",    "src",   "to",
@@ -106,6 +108,26 @@ would_deny_command(struct rest *r, int argc, char **argv, bool json, struct sl_e
 	int rc = control_parse(&q, op_find("getWouldDeny"), &v, argc, argv, e) ? EXIT_USAGE : 0;
 
 	rc = rc ? rc : ask(r, &q, json, NULL, denied_for_people, e);
+	control_request_free(&q);
+	return rc;
+}
+
+static void
+seen_for_people(json_t *o)
+{
+	choose(o, "items", seen_keys);
+	json_object_set(o, "rows", json_object_get(o, "items"));
+	json_object_del(o, "items");
+}
+
+int
+flows_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e)
+{
+	static const struct control_verb v = {.words = "flows", .args = {"peer"}};
+	struct control_request q;
+	int rc = control_parse(&q, op_find("listFlows"), &v, argc, argv, e) ? EXIT_USAGE : 0;
+
+	rc = rc ? rc : ask(r, &q, json, NULL, seen_for_people, e);
 	control_request_free(&q);
 	return rc;
 }

@@ -131,6 +131,130 @@ counts_once(void **state)
 	assert_int_equal(s.last, T0 + 86400 + 60);
 }
 
+struct page {
+	unsigned n, room;
+	unsigned port[8];
+	bool would[8];
+};
+
+static bool
+put(void *ctx, const struct sl_flow_row *r)
+{
+	struct page *p = ctx;
+
+	if (p->n == p->room)
+		return false;
+	p->would[p->n] = r->would;
+	p->port[p->n++] = r->port;
+	return true;
+}
+
+static struct page
+page(struct sl_flows_page q, unsigned room, struct sl_flows_key *last, bool *more)
+{
+	struct page p = {.room = room};
+	struct sl_error e;
+
+	q.scan = q.scan ? q.scan : 1000;
+	q.until_s = q.until_s ? q.until_s : INT64_MAX;
+	assert_int_equal(sl_flows_page(f, &q, put, &p, last, more, &e), 0);
+	return p;
+}
+
+/** Each row once, the newest day first, whatever a page holds or looks at. */
+static void
+pages(void **state)
+{
+	struct sl_flows_key last = {0}, after;
+	struct page p;
+	uint64_t acked;
+	bool more;
+	json_t *rows = json_pack("[o, o, o, o]",
+				 row("alice", "10.20.0.10", 1, 1, "2027-01-15T08:01:00Z", "deny"),
+				 row("bob", "10.20.0.10", 2, 1, "2027-01-15T08:01:00Z", "allow"),
+				 row("bob", "10.20.0.10", 2, 1, "2027-01-16T08:01:00Z", "deny"),
+				 row("alice", "10.20.0.11", 4, 1, "2027-01-17T08:01:00Z", "allow"));
+
+	(void)state;
+	p = page((struct sl_flows_page){.of = {0}}, 8, &last, &more);
+	assert_int_equal(p.n, 0);
+	assert_false(more);
+	assert_int_equal(push(0, 0, rows, &acked), 0);
+	p = page((struct sl_flows_page){.of = {0}}, 8, &last, &more);
+	assert_int_equal(p.n, 4);
+	assert_int_equal(p.port[0], 4);
+	assert_int_equal(p.port[1], 2);
+	assert_false(p.would[1]); /* each day has its own verdict */
+	assert_true(p.would[2]);
+	assert_int_equal(p.port[3], 1);
+	assert_false(more);
+	p = page((struct sl_flows_page){.of = {0}}, 3, &last, &more);
+	assert_true(more);
+	after = last;
+	p = page((struct sl_flows_page){.after = &after}, 3, &last, &more);
+	assert_int_equal(p.n, 1);
+	assert_int_equal(p.port[0], 1);
+	assert_false(more);
+	/* a page that looks at two rows, neither of which is wanted, goes on behind them */
+	p = page((struct sl_flows_page){.of.peer = "alice", .scan = 2}, 8, &last, &more);
+	assert_int_equal(p.n, 1);
+	assert_true(more);
+	after = last;
+	p = page((struct sl_flows_page){.of.peer = "alice", .scan = 1, .after = &after}, 8, &last,
+		 &more);
+	assert_int_equal(p.n, 0);
+	assert_true(more);
+	after = last;
+	p = page((struct sl_flows_page){.of.peer = "alice", .scan = 1, .after = &after}, 8, &last,
+		 &more);
+	assert_int_equal(p.n, 1);
+	assert_false(more);
+	p = page((struct sl_flows_page){.would = SL_FLOWS_DENIED}, 8, &last, &more);
+	assert_int_equal(p.n, 2);
+	p = page((struct sl_flows_page){.verdict = SL_FLOWS_DENIED}, 8, &last, &more);
+	assert_int_equal(p.n, 0);
+	p = page((struct sl_flows_page){.of.since_s = T0 + 86400 + 60, .until_s = T0 + 86400 + 60},
+		 8, &last, &more);
+	assert_int_equal(p.n, 1);
+	p = page((struct sl_flows_page){.of.since_s = T0 + 86400 + 61}, 8, &last, &more);
+	assert_int_equal(p.n, 1);
+	assert_int_equal(p.port[0], 4);
+	p = page((struct sl_flows_page){.until_s = T0 + 86400 + 59}, 8, &last, &more);
+	assert_int_equal(p.n, 2);
+}
+
+/** The cursor leads into the index: a page costs what it looks at, however many rows there are. */
+static void
+pages_by_index(void **state)
+{
+	uint64_t acked;
+	char dst[32];
+	json_t *rows = json_array();
+	struct sl_flows_key last, after = {0};
+	unsigned n = 0;
+	bool more = true;
+
+	(void)state;
+	for (int i = 0; i < 3000; i++) {
+		snprintf(dst, sizeof(dst), "10.20.%d.%d", i / 250, i % 250);
+		json_array_append_new(rows,
+				      row("alice", dst, 1, 1, "2027-01-15T08:01:00Z", "deny"));
+	}
+	assert_int_equal(push(0, 0, rows, &acked), 0);
+	sqlite3_db_status(db, SQLITE_DBSTATUS_CACHE_HIT, &(int){0}, &(int){0}, 1);
+	for (bool first = true; more; first = false) {
+		struct page p = page((struct sl_flows_page){.after = first ? NULL : &after}, 8,
+				     &last, &more);
+		int hits, top;
+
+		n += p.n;
+		after = last;
+		sqlite3_db_status(db, SQLITE_DBSTATUS_CACHE_HIT, &hits, &top, 1);
+		assert_in_range(hits, 0, 60); /* the table has some 100 pages */
+	}
+	assert_int_equal(n, 3000);
+}
+
 static void
 filters(void **state)
 {
@@ -426,6 +550,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(bounded_for_each, setup, teardown),
 		cmocka_unit_test_setup_teardown(endless_numbers, setup, teardown),
+		cmocka_unit_test_setup_teardown(pages, setup, teardown),
+		cmocka_unit_test_setup_teardown(pages_by_index, setup, teardown),
 		cmocka_unit_test_setup_teardown(counts_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(filters, setup, teardown),
 		cmocka_unit_test_setup_teardown(gaps, setup, teardown),
