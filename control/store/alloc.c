@@ -219,7 +219,7 @@ check_zone(struct sl_store *s, const struct plan *p, const char *iface, const st
 	bool placed = alloc_has_index(s, iface, e);
 	const struct sl_pol_zone *z;
 	struct sl_policy *policy;
-	int rc = store_policy_model(s, &policy, e);
+	int rc = store_policy_zones(s, &policy, e);
 
 	*in_vpn = true;
 	if (rc == 0 && policy != NULL) {

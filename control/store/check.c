@@ -331,10 +331,11 @@ store_check(struct sl_store_txn *t, struct sl_error *e)
 	const struct sl_policy *p = t->model;
 	int rc = 0;
 
-	if (policy || ((t->pools || t->agents) && t->model == NULL)) {
+	if (policy)
 		rc = store_policy_model(t->s, &own, e);
-		p = own;
-	}
+	else if ((t->pools || t->agents) && p == NULL)
+		rc = store_policy_zones(t->s, &own, e);
+	p = own != NULL ? own : p;
 	if (rc == 0 && t->pools)
 		rc = check_pools(t->s, p, e);
 	if (rc == 0 && t->maps)

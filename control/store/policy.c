@@ -42,23 +42,26 @@ store_policy_parse(const json_t *doc, struct sl_policy **out, struct sl_error *e
 }
 
 static int
-join(struct sl_store *s, struct joining *w, struct sl_error *e)
+join(struct sl_store *s, const enum sl_kind *kinds, unsigned n, struct joining *w,
+     struct sl_error *e)
 {
 	int rc = 0;
 
-	for (unsigned i = 0; rc == 0 && i < STORE_POLICY_KINDS; i++)
-		rc = sl_store_walk(s, store_policy_kinds[i], "", join_row, w, e);
+	for (unsigned i = 0; rc == 0 && i < n; i++)
+		rc = sl_store_walk(s, kinds[i], "", join_row, w, e);
 	if (rc == 0 && w->rc < 0)
 		rc = sl_fail(e, w->rc, "store_corrupt", "", "a part of the policy cannot be read");
 	return rc;
 }
 
-int
-store_policy_model(struct sl_store *s, struct sl_policy **out, struct sl_error *e)
+/** @param[out] out NULL: there is nothing of these kinds */
+static int
+model_of(struct sl_store *s, const enum sl_kind *kinds, unsigned n, struct sl_policy **out,
+	 struct sl_error *e)
 {
 	struct joining w = {sl_policy_join_new(), 0, 0};
 	json_t *doc = NULL;
-	int rc = w.j != NULL ? join(s, &w, e) : store_no_memory(e);
+	int rc = w.j != NULL ? join(s, kinds, n, &w, e) : store_no_memory(e);
 
 	*out = NULL;
 	if (rc == 0 && w.n > 0) {
@@ -75,6 +78,20 @@ store_policy_model(struct sl_store *s, struct sl_policy **out, struct sl_error *
 		*out = NULL;
 	}
 	return rc;
+}
+
+int
+store_policy_model(struct sl_store *s, struct sl_policy **out, struct sl_error *e)
+{
+	return model_of(s, store_policy_kinds, STORE_POLICY_KINDS, out, e);
+}
+
+int
+store_policy_zones(struct sl_store *s, struct sl_policy **out, struct sl_error *e)
+{
+	static const enum sl_kind kinds[] = {SL_KIND_POLICY, SL_KIND_ZONE};
+
+	return model_of(s, kinds, SL_ARRAY_SIZE(kinds), out, e);
 }
 
 uint32_t

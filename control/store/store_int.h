@@ -285,6 +285,9 @@ int store_policy_parse(const json_t *doc, struct sl_policy **out, struct sl_erro
 /** As the document says, from its objects inside the transaction: parsed and checked.
  * @return 0 with a model to free, NULL where there is none */
 int store_policy_model(struct sl_store *s, struct sl_policy **out, struct sl_error *e);
+/** The same of a document's zones alone, for who asks where addresses lie: they are few, and its
+ * rules are many. */
+int store_policy_zones(struct sl_store *s, struct sl_policy **out, struct sl_error *e);
 #define STORE_REF_PATH 80
 /** The first rule that names a role or target. Rules stand in no index: they are many, they come
  * and go as documents, and these name nothing that they have not.

@@ -171,9 +171,10 @@ note_kind(struct sl_store_txn *t, enum sl_kind k, const char *id, bool put)
 	t->pools |=
 		k == SL_KIND_ZONE || (put && (k == SL_KIND_POOL || k == SL_KIND_GATEWAY_INTERFACE));
 	t->zones |= put && k == SL_KIND_ZONE && strcmp(id, SL_POL_AGENT_ZONE) != 0;
-	/* an agent comes and goes with addresses of gateways; `separate_interfaces` is a setting */
+	/* an agent comes and goes with addresses of gateways */
 	t->agents |= sl_kind_is_policy(k) || k == SL_KIND_POLICY || k == SL_KIND_GATEWAY ||
-		     k == SL_KIND_GATEWAY_INTERFACE || k == SL_KIND_SETTING;
+		     k == SL_KIND_GATEWAY_INTERFACE ||
+		     (k == SL_KIND_SETTING && strcmp(id, "separate_interfaces") == 0);
 	t->nets |= put && (k == SL_KIND_PEER || k == SL_KIND_GATEWAY);
 }
 

@@ -202,7 +202,7 @@ test_documents(void **state)
 				    &f.e),
 			 0);
 	assert_int_equal(sl_store_place_agents(f.s, &f.e), 0);
-	put_one(&f, SL_KIND_SETTING, "flow_days", "{'value': 90}");
+	put_one(&f, SL_KIND_SETTING, "separate_interfaces", "{'value': false}");
 	fixture_end(&f);
 }
 
