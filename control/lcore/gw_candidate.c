@@ -72,7 +72,7 @@ sl_gw_candidate_begin(struct sl_gw *gw, const struct sl_gw_policy_load *l, struc
 	if (c != NULL)
 		c->job = gw_job_new(gw, GW_JOB_LOAD);
 	if (c == NULL || c->job == NULL || gw_job_mark(gw, c->job) != 0 ||
-	    !gw_job_take_document(c->job, l)) {
+	    !gw_job_take_document(gw, c->job, l)) {
 		if (c != NULL)
 			release(c);
 		gw_no_memory(e);

@@ -104,10 +104,16 @@ copy_text(struct gw_doc *d, const char *text)
 }
 
 bool
-gw_job_take_document(struct gw_job *j, const struct sl_gw_policy_load *l)
+gw_job_take_document(struct sl_gw *gw, struct gw_job *j, const struct sl_gw_policy_load *l)
 {
+	const struct gw_doc *now = gw->policy->doc;
 	struct gw_doc *d = j->doc;
 
+	if (l->again) {
+		j->again = now->text;
+		d->len = now->len;
+		return true;
+	}
 	d->len = l->len;
 	if (l->file != NULL) {
 		j->file = strdup(l->file);

@@ -249,6 +249,8 @@ tell_done(struct sl_gw *gw, struct gw_job *j)
 		r.n_lints = doc->n_lints;
 		r.lints = doc->lints;
 	}
+	if (j->load.again && p->doc != NULL)
+		gw_doc_tests_result(gw, j->rc == 0 ? NULL : &j->e);
 	if (j->load.done != NULL)
 		j->load.done(j->load.ctx, j->rc, &j->e, j->rc == 0 ? &r : NULL);
 }
@@ -521,15 +523,10 @@ load_job(struct sl_gw *gw, const struct sl_gw_policy_load *l)
 	if (j == NULL)
 		return NULL;
 	j->load = *l;
-	if (l->again) {
-		j->again = gw->policy->doc->text;
-		j->doc->len = gw->policy->doc->len;
-		return j;
-	}
 	if (l->keep && !l->dry_run && gw->state_dir != NULL)
 		j->state_dir = strdup(gw->state_dir);
 	if ((j->state_dir != NULL || gw->state_dir == NULL || !l->keep || l->dry_run) &&
-	    gw_job_take_document(j, l))
+	    gw_job_take_document(gw, j, l))
 		return j;
 	gw_job_free(j);
 	return NULL;
@@ -736,15 +733,6 @@ state_broken(struct sl_gw *gw, const struct sl_error *e)
 	       p->broken);
 }
 
-static void
-plan_tests_of_state(struct sl_gw *gw)
-{
-	char path[4096];
-
-	snprintf(path, sizeof(path), "%s/policy.json", gw->state_dir);
-	gw_boot_tests_plan(gw, path);
-}
-
 int
 sl_gw_policy_boot(struct sl_gw *gw, const char *file, struct sl_error *e)
 {
@@ -763,7 +751,7 @@ sl_gw_policy_boot(struct sl_gw *gw, const char *file, struct sl_error *e)
 		if (rc != 0)
 			state_broken(gw, &inner);
 		else
-			plan_tests_of_state(gw);
+			gw_doc_tests_at_start(gw);
 		return 0;
 	}
 	if (file == NULL || file[0] == '\0')
@@ -774,7 +762,7 @@ sl_gw_policy_boot(struct sl_gw *gw, const char *file, struct sl_error *e)
 	rc = boot_text(gw, text, len, "file", e);
 	free(text);
 	if (rc == 0)
-		gw_boot_tests_plan(gw, file);
+		gw_doc_tests_at_start(gw);
 	return rc;
 }
 
@@ -883,7 +871,7 @@ gw_policy_poll(struct sl_gw *gw)
 
 	gw_dyn_poll(gw);
 	gw_role_ids_poll(gw);
-	gw_boot_tests_poll(gw);
+	gw_doc_tests_poll(gw);
 	compile_again(gw);
 	done += expire(gw);
 	if (now - p->capacity_ns >= CAPACITY_NS) {
@@ -924,7 +912,7 @@ gw_policy_stop(struct sl_gw *gw)
 	struct gw_job *jobs[2] = {p->job, p->waiting};
 	unsigned i;
 
-	gw_boot_tests_stop(gw);
+	gw_doc_tests_stop(gw);
 	gw_helper_free(p->helper);
 	p->helper = NULL;
 	p->job = p->waiting = NULL;

@@ -306,7 +306,7 @@ struct gw_job {
 /** A job with what the helper needs of the gateway. @return NULL without memory */
 struct gw_job *gw_job_new(struct sl_gw *gw, enum gw_job_kind kind);
 /** Take the document of a load. @return false without memory: nothing was taken over */
-bool gw_job_take_document(struct gw_job *j, const struct sl_gw_policy_load *l);
+bool gw_job_take_document(struct sl_gw *gw, struct gw_job *j, const struct sl_gw_policy_load *l);
 /** Take a fresh look at interfaces and clocks. @return 0, -ENOMEM */
 int gw_job_snapshot(struct sl_gw *gw, struct gw_job *j);
 void gw_job_free(struct gw_job *j);
@@ -365,11 +365,12 @@ void gw_role_ids_free(struct sl_gw *gw);
 
 /* --- the whole (gw_policy.c) ------------------------------------------------------------------ */
 
-/** gw_boot_tests.c: all zero when there is nothing to do. */
-struct gw_boot_tests {
-	char *file;
-	const struct gw_doc *doc; /* what was in force then; for comparison alone */
-	struct sl_gw_candidate *candidate;
+/** gw_doc_tests.c */
+struct gw_doc_tests {
+	const struct gw_doc *doc;	   /* whose they are; for comparison alone */
+	uint64_t next_ns;		   /* when they begin */
+	struct sl_gw_candidate *candidate; /* NULL: none is run */
+	char failed[224];		   /* by the last run, "" none */
 };
 
 struct gw_policy {
@@ -404,7 +405,7 @@ struct gw_policy {
 	char last_error[320];
 	struct sl_gw_refusals refusals[GW_REFUSALS_MAX];
 	char broken[320]; /* why the state of the last run is not in force, "" */
-	struct gw_boot_tests boot;
+	struct gw_doc_tests tests;
 };
 
 /** Reads the members that were given beside the document. @return 0 or -ENOMEM */
@@ -418,10 +419,12 @@ int gw_policy_need_helper(struct sl_gw *gw, struct sl_error *e);
 void gw_policy_wall_step(struct sl_gw *gw);
 /** A peer came (named and indexed) or goes (still so). */
 void gw_policy_peer(struct sl_gw *gw, const struct gw_peer *p, bool there);
-/** A policy was read from this file at a start: its tests are run when the loop turns. */
-void gw_boot_tests_plan(struct sl_gw *gw, const char *file);
-void gw_boot_tests_poll(struct sl_gw *gw);
-void gw_boot_tests_stop(struct sl_gw *gw);
+/** What is in force was read at a start: its tests are run when the loop turns. */
+void gw_doc_tests_at_start(struct sl_gw *gw);
+/** They were run. @param e NULL: all hold */
+void gw_doc_tests_result(struct sl_gw *gw, const struct sl_error *e);
+void gw_doc_tests_poll(struct sl_gw *gw);
+void gw_doc_tests_stop(struct sl_gw *gw);
 /** The same for candidates (gw_candidate.c). */
 void gw_candidates_peer(struct sl_gw *gw, const struct gw_peer *p, bool there);
 void gw_policy_iface(struct sl_gw *gw, const struct gw_iface *f, bool there);

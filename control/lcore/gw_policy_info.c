@@ -43,6 +43,7 @@ sl_gw_policy_info(struct sl_gw *gw, struct sl_gw_policy_info *out)
 	out->use.rules_cap = l.rules_per_role;
 	snprintf(out->last_error, sizeof(out->last_error), "%s", p->last_error);
 	snprintf(out->broken, sizeof(out->broken), "%s", p->broken);
+	snprintf(out->tests_failed, sizeof(out->tests_failed), "%s", p->tests.failed);
 }
 
 const struct sl_gw_refusals *

@@ -204,6 +204,8 @@ policy(FILE *f, struct sl_ctl *ctl)
 	sl_prom_single(f, "sluice_policy_refused", "gauge", "1: the last one was refused",
 		       i.last_error[0] != '\0');
 	refusals(f, ctl);
+	sl_prom_single(f, "sluice_policy_tests_failed", "gauge",
+		       "1: when its tests were last run, not all held", i.tests_failed[0] != '\0');
 	sl_prom_single(f, "sluice_generation", "gauge", "grows with every change of the gateway",
 		       sl_gw_generation(ctl->gw));
 }

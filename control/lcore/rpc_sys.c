@@ -131,6 +131,8 @@ policy_problems(const struct sl_ctl *ctl, const struct sl_gw_mode *mode, json_t 
 		sl_json_say(problems, "no policy is loaded: everything that is enforced is denied");
 	if (i.last_error[0])
 		sl_json_say(problems, "the last policy was refused: %s", i.last_error);
+	if (i.tests_failed[0])
+		sl_json_say(problems, "not all tests of the policy hold: %s", i.tests_failed);
 }
 
 static void

@@ -33,8 +33,9 @@ struct sl_gw_policy_info {
 	unsigned tests;
 	uint32_t entries4, entries6;
 	size_t acl_bytes;
-	char last_error[320]; /* of the last failed load, "" none */
-	char broken[320];     /* what the last run left and is not in force, "" */
+	char last_error[320];	/* of the last failed load, "" none */
+	char broken[320];	/* what the last run left and is not in force, "" */
+	char tests_failed[224]; /* of the policy in force, when they were last run, "" none */
 	uint64_t next_change_ns;
 };
 
@@ -241,7 +242,8 @@ int sl_gw_explain(struct sl_gw *gw, const struct sl_gw_question *q, struct sl_gw
 /**
  * A policy that is not in force, compiled for questions: this gateway's peers and interfaces,
  * the candidate's rules and members. It compiles on the helper while steps are taken.
- * @param l the document, run_tests and lenient; nothing else of it counts
+ * @param l the document (with `again` the one in force, which must be there), run_tests and
+ * lenient; nothing else of it counts
  * @return NULL: no_memory, thread
  */
 struct sl_gw_candidate;

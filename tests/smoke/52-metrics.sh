@@ -69,10 +69,10 @@ at_least "denied, enforced" "$(sample 'sluice_authz_denied_packets_total{mode="e
 agrees
 
 step "what each rule decided; another policy keeps the counts of those that stay"
-# policy ROLES RULES
+# policy ROLES RULES [TESTS]
 policy() {
 	rpc policy.load "$(jq -cn --arg t '{"version": 1, "zones": {"servers": {"id": 1, "type": "internal", "networks": ["10.20.0.0/16"]}},
-		"roles": {'"$1"'}, "rules": ['"$2"']}' '{text: $t}')" >/dev/null || fail "policy"
+		"roles": {'"$1"'}, "rules": ['"$2"'], "tests": ['"${3:-}"']}' '{text: $t}')" >/dev/null || fail "policy"
 }
 # what is kept of an answer is of before: it is asked again then
 matches() { get "http://$AT/metrics" >"$LAB_DIR/scrape" && [ "$(sample "sluice_rule_matches_total{role=\"$1\",rule=\"$2\"}")" = "$3" ]; }
@@ -90,6 +90,19 @@ lab_wait 10 matches staff 7 4 || fail "under another policy: $(grep rule_ "$LAB_
 # the first packet of a flow comes with it, the others in a minute
 at_least "packets of the rule" "$(sample 'sluice_rule_packets_total{role="staff",rule="7"}')" 4
 at_most "packets of the rule" "$(sample 'sluice_rule_packets_total{role="staff",rule="7"}')" 16
+
+step "a test of the document that held when it was loaded"
+web="{\"id\": 9, \"role\": \"staff\", \"to\": [\"10.20.0.10/32\"], \"protocol\": \"tcp\", \"action\": \"allow\", \"expires\": \"$(date -u -d '+6 seconds' +%FT%TZ)\"}"
+policy "$staff" "$ping, $web" '{"from": {"peer": "alice"}, "to": "10.20.0.10", "protocol": "tcp", "port": 22, "expect": "allow"}'
+fails() { ! rpc policy.test >"$LAB_DIR/said" 2>&1; }
+lab_wait 15 fails || fail "the test holds after the rule"
+grep -q test_failed "$LAB_DIR/said" || fail "$(cat "$LAB_DIR/said")"
+scrape >"$LAB_DIR/scrape"
+equal "tests failed" "$(sample sluice_policy_tests_failed)" 1
+lab_ctl health | grep -q 'not all tests of the policy hold: /tests/0' || fail "health does not tell: $(lab_ctl health)"
+policy "$staff" "$ping"
+scrape >"$LAB_DIR/scrape"
+equal "tests of another policy" "$(sample sluice_policy_tests_failed)" 0
 
 step "policies that are refused, by the reason"
 for bad in '{' '{"roles": {"a b": {}}}' '{"roles": {"c d": {}}}'; do

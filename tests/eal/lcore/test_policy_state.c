@@ -343,6 +343,72 @@ test_tests_of_a_start(void **state)
 	assert_non_null(strstr(warned, "/tests/0"));
 }
 
+#define HOUR_S UINT64_C(3600)
+
+static void
+later(struct fx *f, uint64_t seconds)
+{
+	f->now_ns += seconds * S;
+	f->wall_ns += seconds * S;
+}
+
+/** As policy.test does. */
+static int
+ask_tests(struct fx *f)
+{
+	const struct sl_gw_policy_load l = {
+		.again = true, .run_tests = true, .dry_run = true, .lenient = true, .wait = true};
+	struct sl_gw_policy_info i;
+
+	assert_int_equal(sl_gw_policy_load(f->gw, &l, &f->e), 0);
+	sl_gw_policy_info(f->gw, &i);
+	return i.tests_failed[0] == '\0' ? 0 : -EINVAL;
+}
+
+/* What a test is about may end later: it is run each day, told each time, and changes nothing. */
+static void
+test_tests_of_each_day(void **state)
+{
+	struct fx *f = *state;
+	struct sl_gw_policy_info i;
+	char text[1024];
+
+	restart(f, NULL, 0);
+	snprintf(text, sizeof(text),
+		 "{\"version\":7," ZONES "\"roles\":{\"eng\":{\"members\":[\"peer:alice\"]}},"
+		 "\"rules\":[{\"id\":1,\"role\":\"eng\",\"to\":[\"db1\"],\"protocol\":\"tcp\","
+		 "\"action\":\"allow\",\"expires\":\"%s\"}],"
+		 "\"tests\":[{\"from\":{\"peer\":\"alice\"},\"to\":\"db1\",\"protocol\":\"tcp\","
+		 "\"port\":1,\"expect\":\"allow\"}]}",
+		 px_at(f->wall_ns + 36 * HOUR_S * S));
+	px_load(f, text);
+	later(f, 25 * HOUR_S); /* they hold */
+	assert_int_equal(warnings(f), 0);
+	later(f, 22 * HOUR_S); /* no more, but it is not time */
+	assert_int_equal(warnings(f), 0);
+	later(f, 2 * HOUR_S);
+	assert_int_equal(warnings(f), 1);
+	assert_non_null(strstr(warned, "/tests/0"));
+	assert_int_equal(warnings(f), 0);
+	sl_gw_policy_info(f->gw, &i);
+	assert_non_null(strstr(i.tests_failed, "/tests/0"));
+	assert_int_equal(i.version, 7);
+	later(f, 25 * HOUR_S);
+	assert_int_equal(warnings(f), 1);
+	/* who asks and finds that they hold has mended it */
+	f->wall_ns -= 60 * HOUR_S * S;
+	assert_int_equal(ask_tests(f), 0);
+	f->wall_ns += 60 * HOUR_S * S;
+	assert_int_equal(ask_tests(f), -EINVAL);
+	/* nothing is left to run under another policy, or under none */
+	px_load(f, DOC);
+	assert_int_equal(warnings(f), 0);
+	sl_gw_policy_info(f->gw, &i);
+	assert_string_equal(i.tests_failed, "");
+	later(f, 25 * HOUR_S);
+	assert_int_equal(warnings(f), 0);
+}
+
 /* --- without a policy
  * ------------------------------------------------------------------------------
  */
@@ -835,6 +901,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_kept, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_old_file, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_tests_of_a_start, px_setup_state, px_teardown),
+		cmocka_unit_test_setup_teardown(test_tests_of_each_day, px_setup_state,
+						px_teardown),
 		cmocka_unit_test_setup_teardown(test_broken_state, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_clear, px_setup_state, px_teardown),
 		cmocka_unit_test_setup_teardown(test_clear_modes, px_setup_state, px_teardown),
