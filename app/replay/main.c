@@ -50,6 +50,7 @@ load_config(struct replay *r, struct sl_error *e)
 	if (rc == 0)
 		rc = sl_config_detach(r->config, &d, e);
 	if (rc == 0 && r->o.policy) {
+		r->config->policy_line = 0; /* the command line has it */
 		free(r->config->policy_file);
 		r->config->policy_file = strdup(r->o.policy);
 		if (!r->config->policy_file)

@@ -5,7 +5,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "config_int.h"
 #include "sl_gw_policy.h"
@@ -654,7 +653,7 @@ check_tree(struct loader *l, const config_setting_t *s, unsigned depth)
 	const char *file = config_setting_source_file(s);
 	int rc = 0;
 
-	if (file && strcmp(file, l->c->path) != 0) {
+	if (file) {
 		sl_config_fail(l->c, 0, l->e, -EINVAL, "include", "", "@include is not possible");
 		sl_hint(l->e, "the configuration is one file");
 		return -EINVAL;
@@ -721,18 +720,11 @@ load_all(struct loader *l)
 	return rc ? rc : load_authz(l, config_setting_get_member(root, "authz"));
 }
 
-static bool
-is_dir(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
 static int
 load_file(const char *path, bool keyless, struct sl_config **out, struct sl_error *e)
 {
 	struct loader l = {.e = e};
+	char *text = NULL;
 	int rc = -ENOMEM;
 
 	memset(e, 0, sizeof(*e));
@@ -741,24 +733,16 @@ load_file(const char *path, bool keyless, struct sl_config **out, struct sl_erro
 		goto out;
 	l.c->keyless = keyless;
 	config_init(&l.cfg);
-	if (!config_read_file(&l.cfg, path)) {
-		if (config_error_type(&l.cfg) == CONFIG_ERR_FILE_IO) {
-			rc = sl_fail(e, -ENOENT, "file", "", "%s: %s", path,
-				     is_dir(path) ? strerror(EISDIR)
-						  : strerror(errno ? errno : EIO));
-			sl_hint(e, "name another file with -c FILE; docs/examples/sluice.conf is a "
-				   "full example");
-		} else {
-			rc = sl_config_fail(l.c, (unsigned)config_error_line(&l.cfg), e, -EINVAL,
-					    "syntax", "", "%s", config_error_text(&l.cfg));
-			sl_hint(e, "name = value; with a semicolon behind it, lists in ( ), groups "
-				   "in { }");
-		}
-	} else {
-		rc = load_all(&l);
-		rc = rc ? rc : sl_config_check(l.c, e);
+	rc = sl_config_text(l.c, &text, e);
+	if (rc == 0 && !config_read_string(&l.cfg, text)) {
+		rc = sl_config_fail(l.c, (unsigned)config_error_line(&l.cfg), e, -EINVAL, "syntax",
+				    "", "%s", config_error_text(&l.cfg));
+		sl_hint(e, "name = value; with a semicolon behind it, lists in ( ), groups in { }");
 	}
+	rc = rc ? rc : load_all(&l);
+	rc = rc ? rc : sl_config_check(l.c, e);
 	config_destroy(&l.cfg);
+	free(text);
 out:
 	if (rc && !e->err)
 		sl_fail(e, rc, "no_memory", "", "no memory for the configuration");

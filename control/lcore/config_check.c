@@ -326,16 +326,35 @@ check_references(const struct sl_config *c, struct sl_error *e)
 
 /* --- the policy ------------------------------------------------------------------------------ */
 
+/** What could not be read is named by the message. */
+static bool
+reason_names_file(const struct sl_error *inner)
+{
+	return strcmp(inner->reason, "file") == 0 || strcmp(inner->reason, "file_invalid") == 0;
+}
+
 int
 sl_config_policy_fail(const struct sl_config *c, struct sl_error *e, const struct sl_error *inner)
 {
-	sl_config_fail(c, c->policy_line, e, inner->err, inner->reason, inner->path,
-		       "%.80s: %.60s%s%.160s", c->policy_file ? c->policy_file : "policy",
-		       inner->path, inner->path[0] ? ": " : "", inner->message);
+	char where[160] = "";
+
+	if (!reason_names_file(inner))
+		snprintf(where, sizeof(where), "%.80s: %.60s%s",
+			 c->policy_file ? c->policy_file : "policy", inner->path,
+			 inner->path[0] ? ": " : "");
+	if (c->policy_line)
+		sl_config_fail(c, c->policy_line, e, inner->err, inner->reason, inner->path,
+			       "%s%.160s", where, inner->message);
+	else
+		sl_fail(e, inner->err, inner->reason, inner->path, "%s%.160s", where,
+			inner->message);
 	if (inner->hint[0])
 		sl_hint(e, "%s", inner->hint);
 	else
-		sl_hint(e, "correct the policy file (docs/policy.md)");
+		sl_hint(e, "%s",
+			reason_names_file(inner)
+				? "name a policy file that is there and can be read"
+				: "correct the policy file (docs/policy.md)");
 	return inner->err;
 }
 

@@ -38,6 +38,10 @@ int sl_config_fail(const struct sl_config *c, unsigned line, struct sl_error *e,
 int sl_config_fail_setting(const struct sl_config *c, const config_setting_t *s, struct sl_error *e,
 			   const char *reason, const char *at, const char *text);
 
+/** config_text.c: the file's text for libconfig. @param[out] out malloc'ed;
+ * @return 0; -ENOENT file, -EINVAL not_utf8 (UTF-16, or a zero byte) with `e` filled */
+int sl_config_text(const struct sl_config *c, char **out, struct sl_error *e);
+
 /** Every member of a group (NULL: none) is known, of its type and in its range. */
 int sl_config_check_keys(struct sl_config *c, const config_setting_t *group, const char *path,
 			 const struct key *keys, unsigned n, struct sl_error *e);

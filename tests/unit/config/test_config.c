@@ -669,6 +669,66 @@ test_files(void **state)
 	unlink(link);
 }
 
+/** A file of these bytes. */
+static int
+load_bytes(const char *text, size_t n)
+{
+	FILE *f = fopen(file, "w");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(text, 1, n, f), n);
+	fclose(f);
+	sl_config_free(c);
+	c = NULL;
+	return sl_config_load(file, &c, &e);
+}
+
+/** Refused as no text in UTF-8, in this line and with a remedy. */
+static void
+not_text(const char *bytes, size_t n, unsigned line, const char *says)
+{
+	char want[128];
+
+	assert_int_equal(load_bytes(bytes, n), -EINVAL);
+	assert_string_equal(e.reason, "not_utf8");
+	snprintf(want, sizeof(want), "%s:%u: %s", file, line, says);
+	assert_string_equal(e.message, want);
+	assert_non_null(strstr(e.hint, "iconv"));
+}
+
+static void
+test_encodings(void **state)
+{
+	static const char little[] = "\xff\xfep\0o\0", big[] = "\xfe\xff\0p\0o",
+			  bare[] = "p\0o\0r\0", bare_big[] = "\0p\0o", zero[] = "#\n" PORT "#\0\n";
+
+	assert_int_equal(load("\xef\xbb\xbf" PORT), 0); /* lines are those of the file */
+	assert_int_equal(load("\xef\xbb\xbf# a\r\n" PORT "x\r\n"), -EINVAL);
+	assert_non_null(strstr(e.message, ":4: syntax error"));
+	assert_int_equal(load("\xef\xbb\xbf"), -EINVAL);
+	assert_string_equal(e.reason, "no_ports");
+	not_text(little, sizeof(little) - 1, 1, "this is UTF-16");
+	not_text(big, sizeof(big) - 1, 1, "this is UTF-16");
+	not_text(bare, sizeof(bare) - 1, 1, "this is UTF-16");
+	not_text(bare_big, sizeof(bare_big) - 1, 1, "this is UTF-16");
+	not_text(zero, sizeof(zero) - 1, 3, "a byte that is zero: this is no text");
+}
+
+/** As `sluiced -c <(program)` gives it. */
+static void
+test_pipe(void **state)
+{
+	char path[32];
+	int fd[2];
+
+	assert_int_equal(pipe(fd), 0);
+	assert_int_equal(write(fd[1], PORT, strlen(PORT)), strlen(PORT));
+	close(fd[1]);
+	snprintf(path, sizeof(path), "/dev/fd/%d", fd[0]);
+	assert_int_equal(sl_config_load(path, &c, &e), 0);
+	close(fd[0]);
+}
+
 static void
 test_key_mode(void **state)
 {
@@ -719,7 +779,8 @@ test_policy(void **state)
 	assert_non_null(strstr(e.message, "policy.json: /rules/0/role: "));
 	unlink(doc);
 	assert_int_equal(load(text), -ENOENT);
-	assert_non_null(strstr(e.message, "sluice.conf:6: "));
+	snprintf(text, sizeof(text), "%s:6: %s: No such file or directory", file, doc);
+	assert_string_equal(e.message, text);
 	snprintf(text, sizeof(text), "%spolicy = { file = \"policy.json\"; };\n", ports);
 	assert_int_equal(load(text), -EINVAL);
 	assert_string_equal(e.reason, "path_relative");
@@ -743,6 +804,8 @@ main(void)
 		cmocka_unit_test_teardown(test_instance, clean),
 		cmocka_unit_test_teardown(test_mistakes, clean),
 		cmocka_unit_test_teardown(test_files, clean),
+		cmocka_unit_test_teardown(test_encodings, clean),
+		cmocka_unit_test_teardown(test_pipe, clean),
 		cmocka_unit_test_teardown(test_key_mode, clean),
 		cmocka_unit_test_teardown(test_policy, clean),
 	};
