@@ -489,7 +489,9 @@ def allocations(c):
 def audit(c):
     step("every change is audited, with its before and after")
     a = c.want(200, "PATCH", "/peers/bob", {"description": "audited"}, headers={"If-Match": "*"})
-    c.want(403, "PATCH", "/peers/bob", {"description": "x"}, token=c.make_token("viewer"), headers={"If-Match": "*"})
+    viewer = c.make_token("viewer")
+    for asked in "/peers/bob?dry_run=true", "/peers/" + "%22" * 400, "/tokens/" + viewer, "/peers/bob":
+        c.want(403, "DELETE" if "/tokens" in asked else "PATCH", asked, {"description": "x"} if "peers" in asked else None, token=viewer, headers={"If-Match": "*"})
     rows, after = [], "0"
     while after:
         page = c.want(200, "GET", f"/audit?limit=1000&after={after}").json()
@@ -499,6 +501,8 @@ def audit(c):
     equal("row", (row["seq"], row["source"], row["path"]), (int(a.headers["X-Sluice-Seq"]), "127.0.0.1", "/api/v1/peers/bob"))
     equal("diff", (row["diff"][0]["was"].get("description"), row["diff"][0]["obj"]["description"]), (None, "audited"))
     equal("refused", (rows[-1]["operation"], rows[-1]["outcome"]), ("patchPeer", "forbidden"))
+    cut = ("/api/v1/peers/" + "%22" * 400)[:252] + "..."
+    equal("what was asked", [r["path"] for r in rows[-4:]], ["/api/v1/peers/bob", cut, "/api/v1/tokens/" + viewer[:14], "/api/v1/peers/bob"])
     want = {r["seq"] for r in rows if r["outcome"] == "done" and r["diff"]}
     equal("a row for each change, also that of init", sorted(want), list(range(1, c.seq() + 1)))
 
