@@ -7,6 +7,7 @@ FROM ${BASE} AS build
 RUN apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
 	gcc libc6-dev meson ninja-build pkg-config python3 libdpdk-dev libipsec-mb-dev libsodium-dev libb2-dev \
 	libconfig-dev libevent-dev libjansson-dev libssl-dev libpcap-dev libsqlite3-dev libcurl4-openssl-dev libmaxminddb-dev libqrencode-dev libcmocka-dev \
+	openssl sqlite3 \
 	&& rm -rf /var/lib/apt/lists/*
 COPY . /src
 WORKDIR /src

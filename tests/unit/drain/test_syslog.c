@@ -99,14 +99,14 @@ static void
 test_udp(void **state)
 {
 	struct sl_sink_conf c = {.kind = SL_SINK_SYSLOG_UDP, .name = "u", .host = "127.0.0.1"};
-	int fd = bound(SOCK_DGRAM, &c.port), size = 8 << 20;
+	int fd = bound(SOCK_DGRAM, &c.port);
 	json_int_t last = -1, seq;
 	json_t *big;
 
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
 	td_start(&t, &c, 1);
-	td_puts(&t, SL_REC_DENY, 1000);
 	for (unsigned i = 0; i < 1000; i++) {
+		if (i % 50 == 0) /* what a socket's usual buffer holds */
+			td_puts(&t, SL_REC_DENY, 50);
 		seq = datagram(fd);
 		assert_true(seq > last);
 		last = seq;
