@@ -43,6 +43,7 @@ sl_seal_check_new(const struct sl_seal_check_conf *c)
 	if (v == NULL)
 		return NULL;
 	v->numbered = c->numbered;
+	v->part = c->part;
 	v->first_key = c->n_keys == 0;
 	v->keys = calloc(c->n_keys + 1, sizeof(*v->keys));
 	if (v->keys == NULL) {
@@ -401,7 +402,7 @@ sl_seal_check_end(struct sl_seal_check *v, struct sl_seal_report *out, struct sl
 		rc = check_bad(e, v->loose_at, "record %" PRIu64 " has no chain", v->loose_from);
 	else if (v->r.records == 0)
 		rc = sl_fail(e, -EBADMSG, "audit_no_chain", "", "no record of a chain is in it");
-	else if (v->numbered && v->first_n > 1 && !v->begin_told)
+	else if (v->numbered && !v->part && v->first_n > 1 && !v->begin_told)
 		rc = check_bad(e, v->begin_at,
 			       "records before %" PRIu64
 			       " are missing, and no seal says that they were removed",

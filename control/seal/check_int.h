@@ -17,7 +17,7 @@ struct check_kept {
 struct sl_seal_check {
 	uint8_t (*keys)[32];
 	unsigned n_keys;
-	bool numbered;
+	bool numbered, part;
 	bool begun;
 	bool first_key; /* none was told: the first seal's is believed */
 	struct sl_seal_report r;

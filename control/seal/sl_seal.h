@@ -130,6 +130,7 @@ struct sl_seal_check_conf {
 	unsigned n_keys;
 	bool numbered; /* rows of sluice-control: all have numbers; what has no chain, or is missing
 			  at the begin, must be told by a seal */
+	bool part;     /* of such rows: it may begin anywhere */
 };
 
 struct sl_seal_report {

@@ -11,6 +11,7 @@
 #include "kept.h"
 #include "problem.h"
 #include "resume.h"
+#include "stream.h"
 #include "sl_log.h"
 #include "sl_secret.h"
 
@@ -191,8 +192,9 @@ add_body(struct sl_call *c, struct evbuffer *buf)
 static void
 transmit(struct sl_call *c)
 {
-	struct evbuffer *buf = evbuffer_new();
-	bool body = c->out != NULL || c->out_text != NULL || c->out_static != NULL;
+	struct evbuffer *buf = c->stream == NULL ? evbuffer_new() : NULL;
+	struct stream *s = c->stream;
+	bool body = c->out != NULL || c->out_text != NULL || c->out_static != NULL || s != NULL;
 
 	if (c->status == 0)
 		c->status = 200;
@@ -201,8 +203,13 @@ transmit(struct sl_call *c)
 		header(c, "Content-Type", c->out_type != NULL ? c->out_type : "application/json");
 	if (body && buf != NULL)
 		add_body(c, buf);
-	if (c->status >= 400)
+	if (c->status >= 400 || s != NULL)
 		header(c, "Connection", "close");
+	c->stream = NULL;
+	if (s != NULL) {
+		stream_begin(s, c->req, c->status, problem_title(c->status));
+		return;
+	}
 	evhttp_send_reply(c->req, c->status, problem_title(c->status), buf);
 	if (buf != NULL)
 		evbuffer_free(buf);
@@ -244,6 +251,8 @@ call_free(struct sl_call *c)
 	json_decref(c->out);
 	json_decref(c->row);
 	json_decref(c->connected);
+	if (c->stream != NULL)
+		stream_free(c->stream);
 	free(c->out_text);
 	free(c);
 }

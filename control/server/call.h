@@ -31,6 +31,8 @@
 #define SL_CALL_WRITER 4
 #define CALL_ID 17 /* 16 hex digits */
 
+struct stream;
+
 struct sl_call {
 	struct sl_rest *rest;
 	struct evhttp_request *req;  /* NULL: it came before the server was started anew */
@@ -60,8 +62,9 @@ struct sl_call {
 	const char *out_type;
 	const char *out_static; /* instead of both */
 	size_t out_len;
-	uint64_t etag; /* 0: none */
-	uint64_t seq;  /* of the change; 0: the store's head */
+	struct stream *stream; /* instead of all three */
+	uint64_t etag;	       /* 0: none */
+	uint64_t seq;	       /* of the change; 0: the store's head */
 	char location[200];
 	bool keep_secret; /* the answer is not kept for Idempotency-Key */
 	bool done;	  /* this is a dry run, and it is answered */

@@ -455,6 +455,24 @@ door_pause(struct bufferevent *bev)
 	bufferevent_disable(bev, EV_READ);
 }
 
+void
+door_expect_progress(struct bufferevent *bev, unsigned seconds)
+{
+	struct conn *c = conn_of(bev);
+
+	if (c != NULL)
+		conn_expect(c, BUSY, seconds);
+}
+
+void
+door_cut(struct bufferevent *bev)
+{
+	struct conn *c = conn_of(bev);
+
+	if (c != NULL)
+		conn_cut(c);
+}
+
 /* --- the door --------------------------------------------------------------------------------- */
 
 /** evhttp's own way is by getaddrinfo(), which knows no 127.0.0.1 on a host whose only addresses

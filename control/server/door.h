@@ -52,4 +52,9 @@ const struct sl_tls_failures *door_failures(const struct door *d);
  * more while its request waits). */
 void door_pause(struct bufferevent *bev);
 
+/** Of an answer that goes on: another piece of it leaves within so many seconds, or it is cut. */
+void door_expect_progress(struct bufferevent *bev, unsigned seconds);
+/** End the connection. */
+void door_cut(struct bufferevent *bev);
+
 #endif

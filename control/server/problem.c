@@ -23,7 +23,7 @@ static const struct {
 	{"secret_field", 422},	   {"local_only_setting", 422},
 	{"store_busy", 503},	   {"behind", 503},
 	{"bodies_busy", 503},	   {"login_ended", 401},
-	{"body_slow", 408},
+	{"body_slow", 408},	   {"streams_busy", 429},
 };
 
 int

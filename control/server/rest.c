@@ -23,6 +23,7 @@
 #include "sl_secret.h"
 #include "sl_trail.h"
 #include "settings.h"
+#include "stream.h"
 
 #define RATE 50
 #define BURST 100
@@ -310,6 +311,7 @@ sl_rest_new(const struct sl_rest_conf *c, struct sl_error *e)
 	}
 	r->c = *c;
 	TAILQ_INIT(&r->waiting);
+	TAILQ_INIT(&r->streams);
 	if (open_all(r, c, e) == 0)
 		return r;
 	sl_rest_free(r);
@@ -332,6 +334,7 @@ sl_rest_free(struct sl_rest *r)
 			c->cancel(c);
 		call_free(c);
 	}
+	stream_free_all(r);
 	if (r->resume != NULL)
 		event_free(r->resume);
 	door_free(r->door);

@@ -20,6 +20,7 @@ struct sl_call;
 struct sl_reports;
 
 TAILQ_HEAD(sl_call_list, sl_call);
+TAILQ_HEAD(stream_list, stream);
 
 struct sl_rest {
 	struct sl_rest_conf c;
@@ -31,6 +32,7 @@ struct sl_rest {
 	uint16_t *roles;	     /* of each operation */
 	bool *open;		     /* it needs no login */
 	struct sl_call_list waiting; /* calls that are answered later */
+	struct stream_list streams;  /* answers that go on */
 	struct sl_rest_stats stats;
 	struct rest_counts counts;
 	struct sl_tasks *writer; /* of the store; NULL: a follower's */

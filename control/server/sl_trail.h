@@ -66,6 +66,29 @@ int64_t sl_trail_prune(struct sl_store *s, const struct sl_seal_key *key, uint64
 /** Rows after `after`. @param[out] next of the last row if there are more, else 0 */
 int sl_trail_list(struct sl_store *s, uint64_t after, const char *actor, unsigned limit,
 		  json_t **rows, uint64_t *next, struct sl_error *e);
+/** A row, by its number or by its time. */
+struct sl_trail_place {
+	bool is_time;
+	uint64_t value; /* wall ns, or the number */
+};
+/** What is to be given out. */
+struct sl_trail_range {
+	int64_t next, last; /* numbers of the next row and of the last one */
+	bool begun, end;
+};
+/**
+ * From `since` on, or from the seal before it, for a chain is looked at from a seal on, up to
+ * `until` (a time: before it), or up to the row that is the newest one now. Rows of a time are
+ * found as they stand: where the clock was set back, some may be missed.
+ * @param since, until NULL: all
+ */
+int sl_trail_range(struct sl_store *s, const struct sl_trail_place *since,
+		   const struct sl_trail_place *until, struct sl_trail_range *out,
+		   struct sl_error *e);
+/** The next rows, each a line of JSON, until there are so many bytes; `r` goes on behind them.
+ * @return 0; -ESTALE audit_pruned: what should come was removed meanwhile; -EIO, -ENOMEM */
+int sl_trail_lines(struct sl_store *s, struct sl_trail_range *r, size_t bytes, char **text,
+		   size_t *len, struct sl_error *e);
 /** Where the chain stands. @return 0; -ENOENT there is none; -EIO */
 int sl_trail_head(struct sl_store *s, struct sl_seal_chain *out, struct sl_error *e);
 /** All rows, as sl_seal.h has it. @return 0; -EBADMSG with what does not fit; -EIO */

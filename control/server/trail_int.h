@@ -15,6 +15,9 @@ int trail_error(struct sl_store *s, const char *what, struct sl_error *e);
 /** A row as it is told: of a statement of TRAIL_COLUMNS. NULL: it holds no JSON, or no memory. */
 json_t *trail_row(sqlite3_stmt *st);
 
+/** What is no row any more is told as one that fits nothing, rather than left out. */
+json_t *trail_row_or_number(sqlite3_stmt *st);
+
 /** Behind what the next row goes (trail_end.c). */
 struct trail_end {
 	bool ours;		 /* the newest row is signed by our key, as it stands */

@@ -48,9 +48,8 @@ trail_row(sqlite3_stmt *st)
 	return o;
 }
 
-/** What is no row any more is told as one that fits nothing, rather than left out. */
-static json_t *
-row_or_number(sqlite3_stmt *st)
+json_t *
+trail_row_or_number(sqlite3_stmt *st)
 {
 	json_t *o = trail_row(st);
 
@@ -81,7 +80,7 @@ sl_trail_list(struct sl_store *s, uint64_t after, const char *actor, unsigned li
 				json_object_get(json_array_get(*rows, limit - 1), "n"));
 			break;
 		}
-		json_array_append_new(*rows, row_or_number(st));
+		json_array_append_new(*rows, trail_row_or_number(st));
 	}
 	sqlite3_finalize(st);
 	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
@@ -149,7 +148,7 @@ sl_trail_verify(struct sl_store *s, struct sl_seal_check *v, struct sl_seal_repo
 		return -EBADMSG;
 	}
 	while ((step = sqlite3_step(st)) == SQLITE_ROW && rc == 0) {
-		json_t *row = row_or_number(st);
+		json_t *row = trail_row_or_number(st);
 
 		snprintf(place, sizeof(place), "row %lld", (long long)sqlite3_column_int64(st, 0));
 		rc = row != NULL ? sl_seal_check_record(v, place, row, e) : -ENOMEM;

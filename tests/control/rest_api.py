@@ -25,7 +25,7 @@ BY_HAND = {
     "listPeers": "admin operator approver auditor viewer", "createPeer": "admin operator", "deletePeer": "admin operator",
     "putPolicy": "admin", "rollbackPolicy": "admin", "getPolicy": "admin operator approver auditor viewer",
     "createToken": "admin operator", "listTokens": "admin auditor", "deleteToken": "admin",
-    "createBackup": "admin", "listAudit": "admin auditor", "putSetting": "admin", "decommissionGateway": "admin", "putRevocation": "admin",
+    "createBackup": "admin", "listAudit": "admin auditor", "exportAudit": "admin auditor", "putSetting": "admin", "decommissionGateway": "admin", "putRevocation": "admin",
     "listGateways": "admin operator approver auditor viewer gateway", "getPeerConfig": "admin operator approver auditor viewer peer",
     "putPeerPublicKey": "admin operator peer", "createGateway": "admin", "createRoleMap": "admin operator",
     "getMe": " ".join(ROLES), "getHealth": " ".join(ROLES),
@@ -94,7 +94,7 @@ def valid_calls(c):
         "testPolicy": ("POST", "/policy/test"), "simulatePolicy": ("POST", "/policy/simulate", {"subject": {"peer": "alice"}, "dst": "10.20.0.10", "dport": 5432}),
         "listPolicyVersions": ("GET", "/policy/versions"), "getPolicyVersion": ("GET", "/policy/versions/1"),
         "rollbackPolicy": ("POST", "/policy/versions/1/rollback"),
-        "getReplication": ("GET", "/replication"), "waitApplied": ("GET", "/wait?seq=0&timeout=0"), "createBackup": ("POST", "/backup"), "listAudit": ("GET", "/audit"), "getAuditKey": ("GET", "/audit/key"),
+        "getReplication": ("GET", "/replication"), "waitApplied": ("GET", "/wait?seq=0&timeout=0"), "createBackup": ("POST", "/backup"), "listAudit": ("GET", "/audit"), "exportAudit": ("GET", "/audit/export?since=3&until=9"), "getAuditKey": ("GET", "/audit/key"),
         "putSetting": ("PUT", "/settings/flow_days", {"value": 30}), "listSettings": ("GET", "/settings"), "getSetting": ("GET", "/settings/flow_days"),
         "deleteSetting": ("DELETE", "/settings/flow_days"),
         "putRevocation": ("PUT", "/revocations/cert:1f09c3", {"reason": "laptop lost"}), "listRevocations": ("GET", "/revocations"),
@@ -546,7 +546,58 @@ def chain(c):
         fail("a foreign key was taken")
     if "some.json: No such file" not in ctl(c, "audit", "verify", "some.json", status=1):  # files, though a control plane is named
         fail("no file is looked for")
+    export(c, key, kept)
     by_hand(c, rows, key, kept)
+
+
+def export(c, key, kept):
+    """The rows as a file, and parts of them: verified by both."""
+    out = os.path.join(c.dir, "audit.ndjson")
+    def exported(*words):
+        ctl(c, "audit", "export", "--out", out, *words)
+        with open(out, encoding="utf-8") as f:
+            return [json.loads(line) for line in f]
+    rows = exported()
+    equal("the rows of the pages", rows, rows_of(c))
+    equal("nobody else's to read", os.stat(out).st_mode & 0o777, 0o600)
+    equal("by another program", seals.check(rows, key, rows=True)[:2], (len(rows), len(rows)))
+    last = rows[-1]["n"]
+    said = ctl(c, "audit", "verify", out, "--key", key, "--kept", kept)
+    if not said.startswith(f"whole: records 1 to {last}") or "kept: 1 are here" not in said or "is not here" in said:
+        fail(f"the exported file: {said}")
+    with open(out, encoding="utf-8") as f:
+        equal("to standard output", ctl(c, "audit", "export"), f.read())
+    mid = rows[len(rows) // 2]
+    for words, first, end in (((f"since={mid['n']}",), mid["n"], last), ((f"until={mid['n']}",), 1, mid["n"]), ((f"since={last + 1}",), 0, -1), (("until=0",), 0, -1),
+                              ((f"since={rows[3]['n']}", f"until={rows[9]['n']}"), rows[3]["n"], rows[9]["n"]),
+                              ((f"since={mid['at']}", f"until={mid['at']}"), None, None), (("since=2000-01-01", "until=2001-01-01"), 0, -1),
+                              (("since=2000-01-01",), 1, last), (("until=2999-01-01T00:00:00Z".replace("2999", "2200"),), 1, last)):
+        part = exported(*words)
+        if first is None:  # rows have nanoseconds, what is asked for milliseconds
+            equal(f"{words}: that time", {r["at"] for r in part} <= {mid["at"]}, True)
+            continue
+        equal(f"{words}", [r["n"] for r in part], list(range(first, end + 1)))
+        if part:
+            seals.check(part, key, rows=True)
+            said = ctl(c, "audit", "verify", out, "--key", key)
+            if not said.startswith(f"whole: records {first} to {end}") or ("is not here" in said) != (first > 1):
+                fail(f"{words}: {said}")
+    exported()
+    with open(out, encoding="utf-8") as f:
+        lines = f.readlines()
+    for what, text, want in (("a line less", lines[:5] + lines[6:], "are missing"), ("a byte", lines[:5] + [lines[5].replace('"actor":"', '"actor":"x')] + lines[6:], "does not fit"),
+                             ("a cut line", lines[:-1] + [lines[-1][:-5]], "the line is cut"), ("the end", lines[:-1], None), ("nothing", [], "no record of a chain")):
+        with open(out, "w", encoding="utf-8") as f:
+            f.writelines(text)
+        found = ctl(c, "audit", "verify", out, "--key", key, status=1 if want else 0)
+        if want and want not in found:
+            fail(f"{what}: {found}")
+    c.want(400, "GET", "/audit/export?since=x", reason="param_invalid")
+    c.want(400, "GET", "/audit/export?until=-1", reason="param_invalid")
+    c.want(403, "GET", "/audit/export", token=c.make_token("operator"), reason="forbidden")
+    ctl(c, "audit", "export", "--out", os.path.join(c.dir, "none", "x"), status=1)
+    ctl(c, "audit", "export", "--out", status=2)
+    equal("no other files are left", [f for f in os.listdir(c.dir) if f.endswith(".part")], [])
 
 
 def by_hand(c, rows, key, kept):

@@ -102,7 +102,7 @@ def reads_and_writes(p, f, g):
         a = c.want(403, "POST", "/peers", {"name": "x", "interface": "wg0", "public_key": key(50)}, "readonly")
         equal("primary", a.json()["primary"], "https://control.example.net:7443")
         equal("Link", a.headers["Link"], '<https://control.example.net:7443>; rel="primary"')
-        for path in ("/sessions", "/unused-peers", "/peers/alice/usage", "/peers/alice/stats", "/policy/would-deny", "/flows", "/migration", "/migration/targets/db"):
+        for path in ("/sessions", "/unused-peers", "/peers/alice/usage", "/peers/alice/stats", "/policy/would-deny", "/flows", "/audit/export", "/migration", "/migration/targets/db"):
             a = c.want(403, "GET", path, reason="not_primary")
             equal(f"primary of {path}", (a.json()["primary"], "https://control.example.net:7443" in a.json()["hint"]), ("https://control.example.net:7443", True))
         for method, path in (("PUT", "/peers/alice"), ("PATCH", "/peers/alice"), ("DELETE", "/peers/alice"), ("PUT", "/policy"), ("POST", "/tokens"),

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -286,6 +287,100 @@ def more_while_waiting(c):
     alive(c, "closed while waiting")
 
 
+class Reader:
+    """A connection that asks for something that goes on, and reads when it wants to."""
+
+    def __init__(self, c, path, token, *headers):
+        raw_socket = socket.socket()
+        raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        raw_socket.settimeout(30)
+        raw_socket.connect(("127.0.0.1", c.port))
+        self.s = c.tls.wrap_socket(raw_socket, server_hostname="127.0.0.1")
+        self.s.sendall(head("GET", path, "Authorization: Bearer " + token, *headers))
+        self.data = b""
+
+    def until(self, text):
+        """What comes up to there."""
+        while text not in self.data:
+            b = self.s.recv(16384)
+            if not b:
+                fail(f"it ended before {text!r}: {self.data[-500:]!r}")
+            self.data += b
+        out, self.data = self.data.split(text, 1)
+        return out
+
+    def rest(self):
+        """How much comes until the end."""
+        n = len(self.data)
+        try:
+            while b := self.s.recv(65536):
+                n += len(b)
+                self.data = (self.data + b)[-100:]
+        except (ssl.SSLError, OSError):
+            pass
+        return n
+
+    def close(self):
+        self.s.close()
+
+
+def exports(c):
+    step("an export of 25 MB costs the memory of a piece, whoever reads slowly; two of one principal; it ends with its login")
+    auditor = c.want(201, "POST", "/tokens", {"roles": ["auditor"]}).json()
+    db = sqlite3.connect(os.path.join(c.dir, "store.db"), timeout=30, isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    diff = json.dumps([{"op": "put", "kind": "peer", "id": "x", "obj": {"description": "y" * 4900}}])
+    top = db.execute("SELECT max(n) FROM rest_audit").fetchone()[0]
+    db.execute("WITH RECURSIVE k(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM k WHERE i < 5000) INSERT INTO rest_audit(at, actor, source, operation, path, "
+               "request_id, outcome, diff) SELECT 1, 'a', '-', 'x', '-', '-', 'done', ? FROM k", (diff,))
+    db.execute("COMMIT")
+    before = c.rss_kib()
+    slow_ones = [Reader(c, "/audit/export", auditor["token"]) for _ in range(2)]
+    for r in slow_ones:
+        equal("its begin", b"HTTP/1.1 200 OK" in r.until(b"\r\n\r\n"), True)
+    a = c.call("GET", "/audit/export", token=auditor["token"])
+    equal("a third one", (a.status, a.reason, a.headers["Retry-After"]), (429, "streams_busy", "1"))
+    begin, worst = time.monotonic(), 0
+    whole = Reader(c, "/audit/export", c.token)
+    got = []
+    t = threading.Thread(target=lambda: got.append(whole.rest()))
+    t.start()
+    while t.is_alive():
+        at = time.monotonic()
+        alive(c, "exports")
+        worst = max(worst, time.monotonic() - at)
+        for r in slow_ones:
+            r.data += r.s.recv(1000)
+        time.sleep(0.05)
+    after = c.rss_kib()
+    print(f"   {got[0] >> 20} MiB in {time.monotonic() - begin:.1f} s; {before} KiB before, {after} KiB after; the slowest other answer took {worst * 1000:.0f} ms")
+    equal("all of it, to its end", (got[0] > 24 << 20, whole.data[-7:]), (True, b"\r\n0\r\n\r\n"))
+    if after - before > 12 * 1024 or worst > 5:
+        fail("an export is not made in pieces")
+    slow_ones.pop().close()
+    for _ in range(100):  # its place is free when its end is noticed
+        again = Reader(c, "/audit/export?since=1&until=5", auditor["token"])
+        first = again.until(b"\r\n")
+        again.rest()
+        again.close()
+        if b" 200 " in first:
+            break
+        time.sleep(0.05)
+    else:
+        fail("who has gone keeps a place")
+    c.want(204, "DELETE", "/tokens/" + auditor["token"].split("_")[1])
+    equal("a revoked login's export ends, and is not whole", (slow_ones[0].rest() < 20 << 20, slow_ones[0].data[-5:] == b"0\r\n\r\n"), (True, False))
+    equal("HTTP/1.0", status(raw(c, b"GET /api/v1/audit/export HTTP/1.0\r\nHost: 127.0.0.1\r\nAuthorization: Bearer " + c.token.encode() + b"\r\n\r\n")), 505)
+    step("rows that go while they are given out: the export ends, and is not whole")
+    r = Reader(c, "/audit/export", c.token)
+    r.until(b"\r\n\r\n")
+    db.execute("DELETE FROM rest_audit WHERE n <= ?", (top + 4990,))
+    equal("it is cut", (r.rest() < 20 << 20, r.data[-5:] == b"0\r\n\r\n"), (True, False))
+    db.execute("DELETE FROM rest_audit")
+    db.close()
+    alive(c, "exports")
+
+
 def renewal(c):
     step("SIGHUP takes a renewed certificate; a broken one leaves the former")
     def serial():
@@ -369,7 +464,7 @@ def main():
         c.init()
         c.start("--public-url", "https://control.example.net:7443")
         furnish(c)
-        for part in (hosts_and_framing, tls_alone, bodies, more_while_waiting, gigabytes, large_ones, slow, renewal, rates):
+        for part in (hosts_and_framing, tls_alone, bodies, more_while_waiting, gigabytes, large_ones, slow, exports, renewal, rates):
             part(c)
         equal("status", c.stop(), 0)
     except BaseException:

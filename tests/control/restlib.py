@@ -109,7 +109,8 @@ class Page:
             return
         if kind not in r["content"]:
             fail(f"{method} {path}: {answer.status} has type {kind}, not one of {list(r['content'])}: {answer.data[:300]}")
-        self.fits(f"{method} {path}: {answer.status}", r["content"][kind]["schema"], answer.json())
+        for value in [json.loads(line) for line in answer.data.splitlines()] if kind == "application/x-ndjson" else [answer.json()]:
+            self.fits(f"{method} {path}: {answer.status}", r["content"][kind]["schema"], value)
         self.seen.add((op[3]["operationId"], name))
 
 

@@ -118,9 +118,12 @@ read_kept(struct job *j, const char *file, struct sl_error *e)
 }
 
 static int
-begin(struct job *j, bool numbered, struct sl_error *e)
+begin(struct job *j, bool numbered, bool part, struct sl_error *e)
 {
-	struct sl_seal_check_conf c = {.keys = j->key, .n_keys = j->n_keys, .numbered = numbered};
+	struct sl_seal_check_conf c = {.keys = j->key,
+				       .n_keys = j->n_keys,
+				       .numbered = numbered,
+				       .part = part};
 	int rc = 0;
 
 	j->v = sl_seal_check_new(&c);
@@ -147,6 +150,14 @@ line_error(const struct source *s, unsigned long line, const char *what, struct 
 	return sl_fail(e, -EBADMSG, "audit_broken", "", "%.200s:%lu: %s", s->name, line, what);
 }
 
+/** Of the control plane's audit, as audit export writes it. */
+static bool
+is_row(const json_t *o)
+{
+	return json_is_integer(json_object_get(o, "n")) && !json_object_get(o, "event") &&
+	       !json_object_get(o, "sluice");
+}
+
 /** Records of flows are in no chain; theirs are those of control and of the drain on itself. */
 static bool
 is_admin(const json_t *o)
@@ -155,7 +166,7 @@ is_admin(const json_t *o)
 	struct sl_seal_view w;
 
 	sl_seal_view(o, &w);
-	return w.chain != NULL || strcmp(set, "sluice.control") == 0 ||
+	return w.chain != NULL || is_row(o) || strcmp(set, "sluice.control") == 0 ||
 	       strcmp(set, "sluice.audit") == 0;
 }
 
@@ -202,7 +213,7 @@ first_of(void *ctx, struct source *s, unsigned long line, json_t *o, struct sl_e
 	if (!w.chain)
 		return 0;
 	snprintf(s->id, sizeof(s->id), "%s", sl_json_text(w.seal, "id"));
-	snprintf(s->at, sizeof(s->at), "%s", sl_json_text(o, "@timestamp"));
+	snprintf(s->at, sizeof(s->at), "%s", sl_json_text(o, is_row(o) ? "at" : "@timestamp"));
 	s->n = w.n;
 	return 1;
 }
@@ -213,6 +224,9 @@ check_one(void *ctx, struct source *s, unsigned long line, json_t *o, struct sl_
 	struct job *j = ctx;
 	char place[256];
 
+	/* the first one says what these files hold */
+	if (!j->v && begin(j, is_row(o), true, e) != 0)
+		return -EINVAL;
 	snprintf(place, sizeof(place), "%.200s:%lu", s->name, line);
 	return sl_seal_check_record(j->v, place, o, e);
 }
@@ -401,7 +415,9 @@ audit_files_command(int argc, char **argv, bool json, struct sl_error *e)
 		rc = usage(e, "name the files", "");
 	if (rc != 0)
 		return rc;
-	rc = begin(&j, false, e) == 0 && check_files(&j, e) == 0 ? 0 : EXIT_FAILED;
+	rc = check_files(&j, e) == 0 ? 0 : EXIT_FAILED;
+	if (rc == 0 && !j.v && begin(&j, false, true, e) != 0) /* they hold nothing */
+		rc = EXIT_FAILED;
 	return finish(&j, rc, e);
 }
 
@@ -413,6 +429,6 @@ audit_rows_command(struct rest *r, int argc, char **argv, bool json, struct sl_e
 
 	if (rc != 0)
 		return rc;
-	rc = begin(&j, true, e) == 0 ? check_control(&j, r, e) : EXIT_FAILED;
+	rc = begin(&j, true, false, e) == 0 ? check_control(&j, r, e) : EXIT_FAILED;
 	return finish(&j, rc, e);
 }

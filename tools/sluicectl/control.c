@@ -70,6 +70,7 @@ const struct control_verb control_verbs[] = {
 	{"blocked confirm", "confirmBlocked", {"objects"}, NULL, "KIND/ID,...|--all [--dry-run]", "put these anew, or whatever is blocked by now: it may come back", false, NULL},
 	{"audit", "listAudit", {0}, NULL, "[actor=NAME]", "who changed what", false, NULL},
 	{"audit key", "getAuditKey", {0}, NULL, "", "the key that signs the audit: keep it elsewhere", false, NULL},
+	{"audit export", "exportAudit", {0}, NULL, "[--out FILE] [since=ROW|TIME] [until=ROW|TIME]", "rows as lines of JSON, which audit verify FILE checks", false, audit_export_command},
 	{"audit verify", "listAudit", {0}, NULL, "[--key FILE|BASE64]... [--kept FILE]...", "are all rows there, and as they were written?", false, audit_rows_command},
 	{"sessions", "listSessions", {"peer"}, NULL, "[PEER] [open=yes]", "user sessions", false, NULL},
 	{"usage", "getPeerUsage", {"name"}, NULL, "PEER [days=N]", "its bytes by the hour", false, NULL},

@@ -25,6 +25,7 @@ struct control_request {
 	const struct op *op;
 	json_t *path, *query, *body; /* objects of text, of text, of anything */
 	char *text;		     /* instead of body, from a file */
+	FILE *to;		     /* a good answer goes there as it comes; NULL: kept */
 	char if_match[24];	     /* ETag that the change was made of; "": what is there now */
 };
 
@@ -75,6 +76,8 @@ int withdraw_command(struct rest *r, int argc, char **argv, bool json, struct sl
 int double_tunnel_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
 /** audit verify: all rows are read. */
 int audit_rows_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
+/** audit export: rows as lines of a file. */
+int audit_export_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
 int routes_command(struct rest *r, int argc, char **argv, bool json, struct sl_error *e);
 
 #endif

@@ -99,7 +99,10 @@ int
 control_ask(struct rest *r, const struct control_request *q, struct rest_answer *a,
 	    struct sl_error *e)
 {
-	struct rest_call c = {.method = q->op->method, .text = q->text, .once = q->op->once};
+	struct rest_call c = {.method = q->op->method,
+			      .text = q->text,
+			      .once = q->op->once,
+			      .to = q->to};
 	bool one_page = json_object_get(q->query, "limit") || json_object_get(q->query, "after");
 	char etag[64] = "", *url = url_of(r, q, NULL);
 	int rc = 0;

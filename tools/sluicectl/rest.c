@@ -18,6 +18,7 @@
 #define TOKEN_MAX 200
 #define CONNECT_S 10
 #define TOTAL_S 120
+#define SILENT_S 60
 #define TRIES 5
 #define WAIT_MAX_S 10
 
@@ -32,7 +33,19 @@ struct sink {
 	char *text;
 	size_t len;
 	struct rest_answer *answer;
+	CURL *curl;
+	FILE *to; /* NULL: it is kept */
 };
+
+/** Does it go there as it comes? What is refused is kept, and told. */
+static bool
+passes(const struct sink *s)
+{
+	long status = 0;
+
+	curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);
+	return s->to && status == 200;
+}
 
 static size_t
 take_body(char *data, size_t size, size_t n, void *arg)
@@ -41,6 +54,8 @@ take_body(char *data, size_t size, size_t n, void *arg)
 	size_t add = size * n;
 	char *grown;
 
+	if (passes(s))
+		return fwrite(data, 1, add, s->to);
 	if (s->len + add > ANSWER_MAX)
 		return 0;
 	grown = realloc(s->text, s->len + add + 1);
@@ -305,6 +320,10 @@ perform(struct rest *r, const struct rest_call *c, const char *url, const char *
 	curl_easy_setopt(r->curl, CURLOPT_WRITEDATA, sink);
 	curl_easy_setopt(r->curl, CURLOPT_HEADERDATA, sink);
 	curl_easy_setopt(r->curl, CURLOPT_POSTFIELDS, send);
+	/* what goes on for long is given up where nothing comes */
+	curl_easy_setopt(r->curl, CURLOPT_TIMEOUT, c->to ? 0L : (long)TOTAL_S);
+	curl_easy_setopt(r->curl, CURLOPT_LOW_SPEED_LIMIT, c->to ? 1L : 0L);
+	curl_easy_setopt(r->curl, CURLOPT_LOW_SPEED_TIME, c->to ? (long)SILENT_S : 0L);
 	if (!send)
 		curl_easy_setopt(r->curl, CURLOPT_HTTPGET, 1L);
 	curl_easy_setopt(r->curl, CURLOPT_CUSTOMREQUEST, c->method);
@@ -335,7 +354,7 @@ static int
 call_once(struct rest *r, const struct rest_call *c, const char *url, const char *send,
 	  struct rest_answer *a, long *status, struct sl_error *e)
 {
-	struct sink sink = {.answer = a};
+	struct sink sink = {.answer = a, .curl = r->curl, .to = c->to};
 	int rc;
 
 	memset(a, 0, sizeof(*a));

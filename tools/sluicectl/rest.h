@@ -4,6 +4,7 @@
 #define SLUICECTL_REST_H
 
 #include <jansson.h>
+#include <stdio.h>
 
 #include "sluicectl.h"
 
@@ -25,6 +26,7 @@ struct rest_call {
 	const char *text;     /* instead of body: as it is, application/json */
 	const char *if_match; /* revision; "": only if nothing is there; NULL: whatever is */
 	bool once;	      /* an Idempotency-Key of its own */
+	FILE *to;	      /* a good answer is written there as it comes; NULL: kept */
 };
 struct rest_answer {
 	json_t *json;	/* NULL: the answer is none, or a text; see text */
