@@ -124,6 +124,31 @@ write_zone(struct sl_store_txn *t, const struct sl_pol_zone *z, struct sl_error 
 	return rc;
 }
 
+/** Networks that lie where they lay before are passed over: a document that was there is not
+ * refused for them, for it cannot be mended here. */
+static int
+new_ones_fit(struct sl_store *s, const struct sl_policy *p, const struct agents *a,
+	     struct sl_error *e)
+{
+	json_t *body = NULL, *listed = json_object(), *v;
+	char text[SL_PREFIX_STR + sizeof(a->v->iface)], prefix[SL_PREFIX_STR];
+	int rc = listed != NULL ? 0 : store_no_memory(e);
+	size_t i;
+
+	sl_store_get(s, SL_KIND_ZONE, SL_POL_AGENT_ZONE, NULL, &body);
+	json_array_foreach (json_object_get(body, "networks"), i, v)
+		json_object_set_new(listed, json_string_value(v), json_true());
+	for (unsigned k = 0; rc == 0 && k < a->n; k++) {
+		snprintf(text, sizeof(text), "%s@%s", sl_prefix_str(&a->v[k].prefix, prefix),
+			 a->v[k].iface);
+		if (json_object_get(listed, text) == NULL)
+			rc = sl_policy_agents_fit(p, &a->v[k], 1, e);
+	}
+	json_decref(listed);
+	json_decref(body);
+	return rc;
+}
+
 int
 store_agent_zone(struct sl_store_txn *t, const struct sl_policy *p, struct sl_error *e)
 {
@@ -131,9 +156,10 @@ store_agent_zone(struct sl_store_txn *t, const struct sl_policy *p, struct sl_er
 	struct agents a;
 	int rc = find_networks(t->s, &a, e);
 
-	/* a document that was there before is not refused for it: it cannot be mended here */
 	if (rc == 0 && p != NULL && t->zones)
 		rc = sl_policy_agents_fit(p, a.v, a.n, e);
+	else if (rc == 0 && p != NULL && t->places)
+		rc = new_ones_fit(t->s, p, &a, e);
 	if (rc == 0 && p != NULL)
 		rc = sl_policy_agent_zone(p, a.v, a.n, &z) == 0 ? 0 : store_no_memory(e);
 	if (rc == 0)
@@ -169,11 +195,44 @@ sl_store_add_agents(struct sl_store *s, struct sl_policy *p, struct sl_error *e)
 	return rc;
 }
 
+/** A document of a program before may have a zone of that name, which is its author's. */
+static int
+check_name(struct sl_store *s, struct sl_error *e)
+{
+	uint32_t version = sl_store_policy_version(s);
+	json_t *body = NULL, *doc;
+	const char *text;
+	char id[16];
+	bool taken;
+
+	snprintf(id, sizeof(id), "%u", version);
+	if (sl_store_get(s, SL_KIND_ZONE, SL_POL_AGENT_ZONE, NULL, NULL) != 0 ||
+	    sl_store_get(s, SL_KIND_POLICY_TEXT, id, NULL, &body) != 0)
+		return 0;
+	text = json_string_value(json_object_get(body, "text"));
+	doc = text != NULL ? json_loads(text, 0, NULL) : NULL;
+	taken = json_object_get(json_object_get(doc, "zones"), SL_POL_AGENT_ZONE) != NULL;
+	json_decref(doc);
+	json_decref(body);
+	if (!taken)
+		return 0;
+	sl_fail(e, -EINVAL, "zone_reserved", "/zones/" SL_POL_AGENT_ZONE,
+		"version %u of the policy document has a zone of the name that the control plane "
+		"gives to the networks of agents",
+		version);
+	sl_hint(e, "start the program from before the update, put the document with another name "
+		   "for this zone, then update");
+	return -EINVAL;
+}
+
 int
 sl_store_place_agents(struct sl_store *s, struct sl_error *e)
 {
-	struct sl_store_txn *t = sl_store_begin(s, "store", "networks of agents", e);
+	struct sl_store_txn *t = NULL;
+	int rc = check_name(s, e);
 
+	if (rc == 0)
+		t = sl_store_begin(s, "store", "networks of agents", e);
 	if (t == NULL)
 		return e->err;
 	t->agents = true;

@@ -221,7 +221,7 @@ check_zone(struct sl_store *s, const struct plan *p, const char *iface, const st
 	struct sl_policy *policy;
 	int rc = store_policy_zones(s, &policy, e);
 
-	*in_vpn = true;
+	*in_vpn = placed; /* without one, a document that comes later says what it is */
 	if (rc == 0 && policy != NULL) {
 		z = sl_policy_zone_of(policy, iface, net, NULL);
 		*in_vpn = placed || (z != NULL && z->type == SL_ZONE_VPN);

@@ -342,6 +342,8 @@ store_check(struct sl_store_txn *t, struct sl_error *e)
 		rc = check_maps(t, e);
 	if (rc == 0 && t->nets)
 		rc = check_nets(t, e);
+	for (size_t i = 0; t->agents && i < t->n_ops; i++)
+		t->places |= serves_others(&t->ops[i]);
 	if (rc == 0 && t->agents)
 		rc = store_agent_zone(t, p, e);
 	sl_policy_free(own);

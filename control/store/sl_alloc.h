@@ -24,7 +24,7 @@
  * The next network for an agent: no peer of the interface has an address in it, the pool does not
  * reserve it, and it does not lie in an internal zone that names part of the pool.
  * sl_alloc_gateways() then puts it into the zone of agents' networks, out of a wider internal one.
- * @param[out] in_vpn it lies in a zone of type vpn then, or there is no policy yet; set with 0
+ * @param[out] in_vpn it lies in a zone of type vpn then, or will with the first policy; set with 0
  * @return 0; -ENOSPC pool_exhausted (hint: the next level); -EINVAL pool_in_internal_zone,
  * pool_unknown (another name than "agents", and no such pool)
  */

@@ -177,6 +177,7 @@ int sl_store_mark_withdrawn(struct sl_store *s, struct sl_error *e);
  * Networks of agents are a zone of their own beside those of the document (sl_policy_agents.h),
  * which each transaction keeps as agents, gateways and the document say. This does it for a store
  * that was written before there was such a zone; nothing to do, no row.
+ * @return 0; -EINVAL zone_reserved: the document itself has one of that name
  */
 int sl_store_place_agents(struct sl_store *s, struct sl_error *e);
 /** Give the model of a document that zone, as it would have in force. @param p checked

@@ -235,7 +235,8 @@ int store_withdrawn_follow(struct sl_store_txn *t, const char *entry, struct sl_
 /* --- the zone of agents' networks (agent_zone.c) ---------------------------------------------- */
 
 /** Put or delete it, as networks of agents and the document's own zones say. @param p model of the
- * document, NULL: there is none. @return 0; pool_in_internal_zone, where its zones were put */
+ * document, NULL: there is none. @return 0; pool_in_internal_zone, where its zones were put or a
+ * network comes to lie anew */
 int store_agent_zone(struct sl_store_txn *t, const struct sl_policy *p, struct sl_error *e);
 /** @return 0; pool_in_internal_zone: some of an agent's network would be internal */
 int store_agents_fit(struct sl_store *s, const struct sl_policy *p, struct sl_error *e);
@@ -326,6 +327,7 @@ struct sl_store_txn {
 	bool pools;		       /* a zone, pool or gateway_interface was put */
 	bool zones;		       /* a zone of the document was put */
 	bool agents;		       /* what says where agents' networks lie may have changed */
+	bool places;		       /* so that such networks may lie where none did */
 	bool nets;		       /* a peer or gateway was put */
 	bool confirms;		       /* a put of what is there is one */
 	struct {

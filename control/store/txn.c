@@ -166,6 +166,8 @@ broken(struct sl_store_txn *t, struct sl_error *e)
 static void
 note_kind(struct sl_store_txn *t, enum sl_kind k, const char *id, bool put)
 {
+	bool apart = k == SL_KIND_SETTING && strcmp(id, "separate_interfaces") == 0;
+
 	t->policy |= sl_kind_is_policy(k);
 	t->maps |= put && k == SL_KIND_ROLE_MAP;
 	t->pools |=
@@ -173,8 +175,8 @@ note_kind(struct sl_store_txn *t, enum sl_kind k, const char *id, bool put)
 	t->zones |= put && k == SL_KIND_ZONE && strcmp(id, SL_POL_AGENT_ZONE) != 0;
 	/* an agent comes and goes with addresses of gateways */
 	t->agents |= sl_kind_is_policy(k) || k == SL_KIND_POLICY || k == SL_KIND_GATEWAY ||
-		     k == SL_KIND_GATEWAY_INTERFACE ||
-		     (k == SL_KIND_SETTING && strcmp(id, "separate_interfaces") == 0);
+		     k == SL_KIND_GATEWAY_INTERFACE || apart;
+	t->places |= apart || (put && k == SL_KIND_ALLOCATION);
 	t->nets |= put && (k == SL_KIND_PEER || k == SL_KIND_GATEWAY);
 }
 

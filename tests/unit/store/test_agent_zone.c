@@ -10,8 +10,8 @@ static const char wide[] =
 	"                  'default_policy': 'allow'}},"
 	" 'roles': {'staff': {'members': ['peer:alice']}}}";
 
-static void
-gateway(struct fixture *f, unsigned k, const char *ifaces, const char *iface, unsigned index)
+static int
+try_gateway(struct fixture *f, unsigned k, const char *ifaces, const char *iface, unsigned index)
 {
 	struct sl_store_txn *t = begin(f);
 	char id[16], text[200];
@@ -24,7 +24,14 @@ gateway(struct fixture *f, unsigned k, const char *ifaces, const char *iface, un
 		 index > 0 ? ", 'index': " : "", index);
 	must_put(f, t, SL_KIND_GATEWAY_INTERFACE, id, text);
 	assert_int_equal(sl_alloc_join(t, id, &f->e), 0);
-	must_commit(f, t);
+	f->e = (struct sl_error){0};
+	return sl_store_commit(t, NULL, &f->e);
+}
+
+static void
+gateway(struct fixture *f, unsigned k, const char *ifaces, const char *iface, unsigned index)
+{
+	assert_int_equal(try_gateway(f, k, ifaces, iface, index), 0);
 }
 
 /** As the server does. */
@@ -272,6 +279,73 @@ test_beside(void **state)
 	fixture_end(&f);
 }
 
+/** Agents that were there before a gateway could give them addresses are what the document says, as
+ * any peer: nothing marks them, and whoever makes one is told. What is internal by it gets no
+ * address of a gateway, be it by the first index or by an interface that is served beside theirs.
+ */
+static void
+test_placed_later(void **state)
+{
+	struct sl_store_txn *t;
+	struct fixture f;
+
+	setup(&f);
+	assert_false(add_agent(&f, "b", 2, "wg1"));
+	must_put_doc(&f, wide);
+	must_lie(&f, "");
+	gateway(&f, 2, "'wg1'", "wg1", 2);
+	must_lie(&f, "10.1.0.0/24@wg1");
+	del_one(&f, SL_KIND_GATEWAY, "gw2");
+	must_lie(&f, "");
+	must_put_doc(&f, "{'zones': {'in': {'id': 1, 'type': 'internal', 'networks': "
+			 "['10.1.0.64/26@wg1']}}}");
+	expect_fail(&f, try_gateway(&f, 2, "'wg1'", "wg1", 2), -EINVAL, "pool_in_internal_zone");
+	must_lie(&f, "");
+	gateway(&f, 3, "'wg1'", "wg1", 0);
+	del_one(&f, SL_KIND_PEER, "b");
+	assert_true(add_agent(&f, "a", 1, "wg0"));
+	expect_fail(&f, try_gateway(&f, 1, "'wg0', 'wg1'", "wg0", 1), -EINVAL,
+		    "pool_in_internal_zone");
+	put_one(&f, SL_KIND_SETTING, "separate_interfaces", "{'value': true}");
+	put_one(&f, SL_KIND_GATEWAY, "gw1", "{'interfaces': ['wg0', 'wg1']}");
+	t = begin(&f);
+	assert_int_equal(sl_store_del(t, SL_KIND_SETTING, "separate_interfaces", SL_REV_ANY, &f.e),
+			 0);
+	expect_fail(&f, sl_store_commit(t, NULL, &f.e), -EINVAL, "pool_in_internal_zone");
+	must_lie(&f, "10.1.0.0/24@wg0");
+	/* what nobody's place changes goes on */
+	put_one(&f, SL_KIND_GATEWAY, "gw1",
+		"{'interfaces': ['wg0', 'wg1'], 'description': 'Osaka'}");
+	fixture_end(&f);
+}
+
+/** A document of before may have given that name to a zone of its own: nothing of it is lost. */
+static void
+test_name_taken(void **state)
+{
+	static const char its[] =
+		"{'text': '{\\\"zones\\\": {\\\"agent-networks\\\": {\\\"id\\\": 7}}}', "
+		"'actor': 'uid:0'}";
+	struct fixture f;
+	uint64_t rev, now;
+
+	setup(&f);
+	must_put_doc(&f, wide);
+	add_agent(&f, "a", 1, "wg0");
+	assert_int_equal(sl_store_place_agents(f.s, &f.e), 0);
+	put_one(&f, SL_KIND_POLICY_TEXT, "1", its);
+	assert_int_equal(sl_store_get(f.s, SL_KIND_ZONE, SL_POL_AGENT_ZONE, &rev, NULL), 0);
+	expect_fail(&f, sl_store_place_agents(f.s, &f.e), -EINVAL, "zone_reserved");
+	assert_string_equal(f.e.path, "/zones/agent-networks");
+	assert_non_null(strstr(f.e.hint, "another name"));
+	assert_int_equal(sl_store_get(f.s, SL_KIND_ZONE, SL_POL_AGENT_ZONE, &now, NULL), 0);
+	assert_int_equal(now, rev);
+	/* as the author does what the remedy says */
+	must_put_doc(&f, wide);
+	assert_int_equal(sl_store_place_agents(f.s, &f.e), 0);
+	fixture_end(&f);
+}
+
 /** A store from before, and one that was changed by an earlier program. */
 static void
 test_before(void **state)
@@ -301,9 +375,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_come_and_go), cmocka_unit_test(test_documents),
-		cmocka_unit_test(test_pool),	    cmocka_unit_test(test_handmade),
-		cmocka_unit_test(test_beside),	    cmocka_unit_test(test_before),
+		cmocka_unit_test(test_come_and_go),  cmocka_unit_test(test_documents),
+		cmocka_unit_test(test_pool),	     cmocka_unit_test(test_handmade),
+		cmocka_unit_test(test_beside),	     cmocka_unit_test(test_before),
+		cmocka_unit_test(test_placed_later), cmocka_unit_test(test_name_taken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
