@@ -116,4 +116,13 @@ lab_keys c
 agent c 4
 reach c 10.1.0.1
 lab_wait 5 networks_are "vpn deny 10.1.0.0/24@$LAB_ID 10.2.0.0/24@$LAB_ID" || fail "networks of agents: $(networks)"
+
+step "the control plane is gone: a gateway that starts from its boot cache has the zone"
+lab_wait 5 served || fail "not served: $(rpc control.status)"
+stop_pid "$CP_PID"
+lab_gateway_stop
+lab_gateway
+lab_wait 10 is stale_config true || fail "the cache does not serve: $(rpc control.status)"
+lab_wait 5 networks_are "vpn deny 10.1.0.0/24@$LAB_ID 10.2.0.0/24@$LAB_ID" || fail "networks of agents: $(networks)"
+equal "to an agent" "$(to 10.1.0.100)" "deny zone_default agent-networks"
 echo ok

@@ -2,11 +2,15 @@
 """Agents A, B and C at three gateways: each has a network of its own, 10.N.0.0/24, in which it is .100 and gateway K is .K. Its
 configuration is one file for all gateways, compared byte by byte; gateways come and go, and files and addresses follow."""
 
+import json
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 
+import restlib
 from restlib import SLUICECTL, Control, Page, ctl, equal, fail, key, step
 
 
@@ -139,6 +143,80 @@ def zones(c):
     equal("gone with them", agent_nets(c), have)
 
 
+def upkeep(*words):
+    return subprocess.run([restlib.CONTROL, *words], capture_output=True, text=True, check=False, timeout=30)
+
+
+def restored(c):
+    step("a backup has the zone as it was, and it goes on from there")
+    backup, zone = os.path.join(c.dir, "backup.db"), agent_nets(c)
+    equal("backup", upkeep("backup", backup, "--state-dir", c.dir).returncode, 0)
+    agent(c, "later", 26)
+    equal("since, from its interface and the one beside it", len(agent_nets(c)), len(zone) + 2)
+    equal("the end", c.stop(), 0)
+    equal("restore", upkeep("restore", backup, "--state-dir", c.dir).returncode, 0)
+    seq = upkeep("status", "--state-dir", c.dir, "--json")
+    c.start("--heartbeat", "1")
+    equal("no row of its own", c.seq(), json.loads(seq.stdout)["head"])
+    equal("as it was", agent_nets(c), zone)
+    agent(c, "later", 26)
+    equal("once more", len(agent_nets(c)), len(zone) + 2)
+    c.want(204, "DELETE", "/peers/later", headers={"If-Match": "*"})
+    equal("and gone", agent_nets(c), zone)
+
+
+def followed(c):
+    step("a follower has the zone from a snapshot and by rows; promoted, it keeps it by itself")
+    zone, f = agent_nets(c), restlib.follower(c.page, c, c, "cp2")
+    try:
+        while f.call("GET", "/readyz", token=None).status != 200:
+            time.sleep(0.05)
+        f.want(200, "GET", f"/peers?limit=1&at_seq={c.seq()}")
+        equal("by a snapshot", agent_nets(f), zone)
+        agent(c, "later", 26)
+        f.want(200, "GET", f"/peers?limit=1&at_seq={c.seq()}")
+        more = agent_nets(c)
+        equal("by a row", (agent_nets(f), len(more)), (more, len(zone) + 2))
+        new = (set(more) - set(zone)).pop().split("@")[0].replace(".0/24", ".100")
+        for on in (c, f):
+            verdict = on.want(200, "POST", "/policy/simulate", {"subject": {"peer": "s"}, "dst": new, "dport": 22}).json()
+            equal(f"simulate at {on.name}", [verdict[k] for k in ("verdict", "zone")], ["deny", "agent-networks"])
+        equal("sum of all objects", f.want(200, "GET", "/replication").json()["hash"], c.want(200, "GET", "/replication").json()["hash"])
+        equal("the end", f.stop(), 0)
+        c.want(204, "DELETE", "/peers/later", headers={"If-Match": "*"})  # nobody follows
+        equal("promote", upkeep("promote", "--state-dir", f.dir).returncode, 0)
+        f.start("--mode", "primary")
+        equal("of the promoted one", agent_nets(f), more)
+        f.want(204, "DELETE", "/peers/later", headers={"If-Match": "*"})
+        equal("which keeps it", agent_nets(f), zone)
+    finally:
+        f.clean()
+
+
+def named_so(c):
+    step("a document of before with a zone of that name: the server does not start, and the zone stays")
+    old = [z for z in c.want(200, "GET", "/zones").json()["items"] if z["name"] == "agent-networks"]
+    equal("the end", c.stop(), 0)
+    with sqlite3.connect(os.path.join(c.dir, "store.db")) as db:
+        version = json.loads(db.execute("SELECT body FROM object WHERE kind = 'policy'").fetchone()[0])["version"]
+        where = ("policy_text", str(version))
+        body = db.execute("SELECT body FROM object WHERE kind = ? AND id = ?", where).fetchone()[0]
+        changed = json.loads(body)
+        doc = json.loads(changed["text"])
+        doc["zones"]["agent-networks"] = {"id": 77, "type": "internal", "networks": ["10.0.0.0/9"]}
+        changed["text"] = json.dumps(doc)
+        db.execute("UPDATE object SET body = ? WHERE kind = ? AND id = ?", (json.dumps(changed), *where))
+        db.commit()
+        out = upkeep("run", "--state-dir", c.dir, "--rest", "127.0.0.1:0", "--repl", "127.0.0.1:0")
+        if out.returncode != 1 or f"version {version} of the policy document" not in out.stderr or "put the document with another name" not in out.stderr:
+            fail(f"it starts, or names no remedy: {out}")
+        db.execute("UPDATE object SET body = ? WHERE kind = ? AND id = ?", (body, *where))
+        db.commit()
+    db.close()
+    c.start()
+    equal("the zone", [z for z in c.want(200, "GET", "/zones").json()["items"] if z["name"] == "agent-networks"], old)
+
+
 def full(c):
     step("an interface of a gateway has room for 300 agents; the next one is told what to do")
     c.want(201, "POST", "/interfaces", {"name": "wg1"})
@@ -180,6 +258,9 @@ def main():
         zones(c)
         full(c)
         commands(c)
+        restored(c)
+        followed(c)
+        named_so(c)
         if c.stop() != 0:
             fail("the server did not end well")
     finally:
