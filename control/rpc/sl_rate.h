@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * How often a principal may ask: a token bucket each. Fixed memory: of a full neighbourhood the
- * place that was used longest ago is taken. Time is passed in. One thread.
+ * How often a principal may ask: a token bucket each. Fixed memory: of a full neighbourhood, which
+ * nobody outside can tell, the place of whoever has taken the least is given away. Time is passed
+ * in. One thread.
  */
 #ifndef SL_RATE_H
 #define SL_RATE_H
