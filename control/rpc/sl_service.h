@@ -33,7 +33,7 @@ enum sl_service_role {
 
 /** Who speaks: found from the socket, the certificate or the token, never from a message. */
 struct sl_principal {
-	char name[SL_PRINCIPAL_NAME]; /* "uid:0", "token:ab12…", "cert:gw-tyo-1"; for records */
+	char name[SL_PRINCIPAL_NAME]; /* "uid:0", "token:ab1…", "cert:gateway/gw-1"; for records */
 	uint16_t roles;		      /* SL_SR_BIT() */
 	char bound[SL_BOUND_NAME]; /* the gateway, follower, agent or peer it speaks for, or "" */
 };

@@ -92,7 +92,14 @@ component(const char *kind)
 	return 0;
 }
 
-/** A plain name is a person's: the certificate of a gateway of that name does not get its roles.
+static bool
+is_person(const struct sl_tls_id *id)
+{
+	return id->kind[0] == '\0' || strcmp(id->kind, "operator") == 0;
+}
+
+/** A plain name is a person's: the certificate of a gateway of that name does not get its roles,
+ * and a person's that looks like KIND/NAME is none.
  */
 static bool
 matches(const struct entry *x, const struct sl_tls_id *id)
@@ -102,7 +109,7 @@ matches(const struct entry *x, const struct sl_tls_id *id)
 	snprintf(uri, sizeof(uri), "%s/%s", id->kind, id->name);
 	if (id->kind[0] != '\0' && strcmp(x->name, uri) == 0)
 		return true;
-	return (id->kind[0] == '\0' || strcmp(id->kind, "operator") == 0) && id->cn[0] != '\0' &&
+	return is_person(id) && id->cn[0] != '\0' && strchr(id->cn, '/') == NULL &&
 	       strcmp(x->name, id->cn) == 0;
 }
 
@@ -121,7 +128,8 @@ sl_allow_cert_find(const struct sl_allow_cert *a, const struct sl_tls_id *id,
 		out->roles = component(id->kind);
 	if (out->roles == 0 || strlen(name) >= sizeof(out->bound))
 		return -EACCES;
-	snprintf(out->name, sizeof(out->name), "cert:%.63s", name);
+	snprintf(out->name, sizeof(out->name), "cert:%s%s%.63s", is_person(id) ? "" : id->kind,
+		 is_person(id) ? "" : "/", name);
 	snprintf(out->bound, sizeof(out->bound), "%.63s", name);
 	return 0;
 }

@@ -21,6 +21,8 @@ void sl_allow_cert_free(struct sl_allow_cert *a); /* NULL allowed */
 /**
  * As whom is this certificate logged in? By the list; else a gateway, an agent or another control
  * server (a follower) by its URI alone: our own authority says what it is.
+ * @param[out] out its name is cert:NAME of a person, cert:KIND/NAME of a component: a gateway may
+ * have a person's name, and shares neither its records nor its idempotency keys nor its limits
  * @return 0, or -EACCES: its name is not in the list
  */
 int sl_allow_cert_find(const struct sl_allow_cert *a, const struct sl_tls_id *id,

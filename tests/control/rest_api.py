@@ -676,7 +676,7 @@ def certificates(c):
         return c.context(os.path.join(d, n + ".pem"), os.path.join(d, n + ".key"))
     equal("dora", c.want(200, "GET", "/auth/me", token=None, tls=tls("operator-dora")).json(), {"principal": "cert:dora", "roles": ["operator"], "bound": "dora"})
     c.want(401, "GET", "/auth/me", token=None, tls=tls("operator-eve"), reason="cert_refused")
-    equal("a gateway of that name", c.want(200, "GET", "/auth/me", token=None, tls=tls("gateway-dora")).json()["roles"], ["gateway"])
+    equal("a gateway of that name", c.want(200, "GET", "/auth/me", token=None, tls=tls("gateway-dora")).json(), {"principal": "cert:gateway/dora", "roles": ["gateway"], "bound": "dora"})
     equal("gateways of gw-a", [x["name"] for x in c.want(200, "GET", "/gateways", token=None, tls=tls("gateway-gw-a")).json()["items"]], ["gw-a"])
     with open(os.path.join(d, "ca", "issued.jsonl"), encoding="utf-8") as f:
         serial = [x["serial"] for x in map(json.loads, f) if x["name"] == "gw-a"][0].lower()

@@ -52,6 +52,45 @@ test_find(void **state)
 	sl_allow_cert_free(a);
 }
 
+static const char *
+name_of(const struct sl_allow_cert *a, const char *cn, const char *kind, const char *name)
+{
+	static struct sl_principal who;
+	struct sl_tls_id id = {0};
+
+	snprintf(id.cn, sizeof(id.cn), "%s", cn);
+	snprintf(id.kind, sizeof(id.kind), "%s", kind);
+	snprintf(id.name, sizeof(id.name), "%s", name);
+	assert_int_equal(sl_allow_cert_find(a, &id, &who), 0);
+	return who.name;
+}
+
+/* Two of one name are two, in records, limits and idempotency keys. */
+static void
+test_names(void **state)
+{
+	const char *longest = "a23456789012345678901234567890123456789012345678901234567890123";
+	struct sl_error e;
+	struct sl_allow_cert *a =
+		sl_allow_cert_new("alice=admin;gateway/alice=viewer;abcdefghijklmno/x=viewer", &e);
+	char want[SL_PRINCIPAL_NAME];
+
+	(void)state;
+	assert_non_null(a);
+	assert_string_equal(name_of(a, "alice", "", ""), "cert:alice");
+	assert_string_equal(name_of(a, "alice", "operator", "alice"), "cert:alice");
+	assert_string_equal(name_of(a, "alice", "gateway", "alice"), "cert:gateway/alice");
+	assert_string_equal(name_of(a, "alice", "agent", "alice"), "cert:agent/alice");
+	assert_string_equal(name_of(a, "alice", "control", "alice"), "cert:control/alice");
+	assert_string_equal(name_of(a, "", "abcdefghijklmno", "x"), "cert:abcdefghijklmno/x");
+	snprintf(want, sizeof(want), "cert:control/%s", longest);
+	assert_string_equal(name_of(a, "", "control", longest), want);
+	/* a person's common name is not taken for a component's */
+	assert_int_equal(roles(a, "gateway/alice", "", ""), 0);
+	assert_int_equal(roles(a, "gateway/alice", "operator", "alice"), 0);
+	sl_allow_cert_free(a);
+}
+
 static void
 test_parse(void **state)
 {
@@ -76,6 +115,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_parse),
 	};
 
