@@ -263,6 +263,20 @@ certificates(FILE *f, const struct sl_ctl *ctl)
 	certificate(f, "remote", remote);
 }
 
+/** Who was not even asked for a login. */
+static void
+handshakes(FILE *f, const struct sl_remote *r)
+{
+	uint64_t n[SL_TLS_FAILURES];
+
+	sl_remote_tls_failed(r, n);
+	sl_prom_head(f, "sluice_remote_tls_failed_total", "counter",
+		     "connections to control.tls that ended before their TLS handshake was done");
+	for (unsigned i = 0; i < SL_TLS_FAILURES; i++)
+		sl_prom_uint(f, "sluice_remote_tls_failed_total", n[i], "reason",
+			     sl_tls_failure_name(i), NULL);
+}
+
 void
 metrics_policy(FILE *f, struct sl_ctl *ctl)
 {
@@ -281,5 +295,7 @@ metrics_policy(FILE *f, struct sl_ctl *ctl)
 	if (ctl->cp != NULL)
 		replication(f, ctl->cp);
 	certificates(f, ctl);
+	if (ctl->remote != NULL)
+		handshakes(f, ctl->remote);
 	json_decref(status);
 }

@@ -112,6 +112,15 @@ sl_remote_certificate_until(const struct sl_remote *r)
 }
 
 void
+sl_remote_tls_failed(const struct sl_remote *r, uint64_t out[SL_TLS_FAILURES])
+{
+	struct sl_rpc_server_stats st;
+
+	sl_rpc_server_stats(r->server, &st);
+	memcpy(out, st.tls_failed, sizeof(st.tls_failed));
+}
+
+void
 sl_remote_problems(const struct sl_remote *r, json_t *problems)
 {
 	char text[80];

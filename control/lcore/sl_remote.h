@@ -30,6 +30,8 @@ void sl_remote_reload(struct sl_remote *r);
 void sl_remote_poll(struct sl_remote *r);
 /** When our certificate ends, wall seconds. */
 int64_t sl_remote_certificate_until(const struct sl_remote *r);
+/** Connections that ended before their handshake was done, by why. */
+void sl_remote_tls_failed(const struct sl_remote *r, uint64_t out[SL_TLS_FAILURES]);
 /** A sentence where it ends soon, for sys.health. NULL allowed. */
 void sl_remote_problems(const struct sl_remote *r, json_t *problems);
 /** After the server was freed; NULL allowed. */

@@ -37,6 +37,7 @@ config() {
 			listen = "0.0.0.0:7480"; cert_file = "$LAB_DIR/gw-1.pem"; key_file = "$LAB_DIR/gw-1.key"; ca_file = "$CA/ca.pem";
 			allow = ( { uri = "sluice://operator/olga"; role = "operator"; } ); tokens_file = "$TOKENS"; }; };
 		audit = { sinks = ( { type = "file"; name = "file"; path = "$LAB_DIR/audit.json"; flush_ms = 100; } ); };
+		metrics = {};
 	END
 }
 
@@ -86,18 +87,27 @@ ping_none alice 10.20.0.10 2
 by_token admin peer set "$LAB_ID" "$(lab_pub alice)" enabled=true || fail "$OUT"
 refused not_found 5 by_token admin peer.get interface="$LAB_ID" peer=nobody
 by_token admin -j peer.get interface="$LAB_ID" peer=nobody
-grep -q '"code": -32003' <<<"$OUT" || fail "the error as JSON: $OUT"
+grep -q '"reason": "not_found"' <<<"$OUT" || fail "the error as JSON: $OUT"
 
 step "by certificate: who is named, and nobody else"
 by_cert olga auth.whoami || fail "$OUT"
 grep -q "cert:sluice://operator/olga" <<<"$OUT" || fail "whoami: $OUT"
 by_cert olga peer kick "$LAB_ID" alice || fail "$OUT"
 refused forbidden 1 by_cert olga peer set "$LAB_ID" "$(lab_pub alice)" enabled=false
-refused unauthenticated 4 by_cert nobody health
-refused unauthenticated 4 by_cert gw-1 health
-refused unauthenticated 4 from_ops --tls "$AT" health
+refused unauthenticated 1 by_cert nobody health
+refused unauthenticated 1 by_cert gw-1 health
+refused unauthenticated 1 from_ops --tls "$AT" health
 "$LAB_CTL" ca init "$LAB_DIR/foreign" >/dev/null
 (cd "$LAB_DIR" && mkdir f && cd f && "$LAB_CTL" ca issue ../foreign --kind operator --name olga >/dev/null) || fail "foreign ca"
+# failed REASON: handshakes, by the metric
+failed() {
+	ip netns exec "$GW" curl -sS -m 10 http://127.0.0.1:9586/metrics >"$LAB_DIR/scrape" || fail "no metrics"
+	sed -n "s/^sluice_remote_tls_failed_total{reason=\"$1\"} //p" "$LAB_DIR/scrape"
+}
+counted() { [ "$(failed "$1")" = "$2" ]; }
+for reason in expired certificate client protocol silent; do
+	equal "handshakes that failed: $reason" "$(failed $reason)" 0
+done
 # the alert may be overtaken by the reset that a server sends when it closes on what it has not read
 refused 'tls\|closed' 4 from_ops --tls "$AT" --cert "$LAB_DIR/f/olga.pem" --key "$LAB_DIR/f/olga.key" health
 
@@ -106,6 +116,13 @@ refused tls 4 from_ops --tls 192.0.2.2:7480 --token-file "$LAB_DIR/viewer.token"
 OUT=$(ip netns exec "$OPS" "$LAB_CTL" --ca "$LAB_DIR/foreign/ca.pem" --tls "$AT" --token-file "$LAB_DIR/viewer.token" health 2>&1) && fail "a foreign authority is believed"
 ip netns exec "$OPS" openssl s_client -connect "$AT" -tls1_2 </dev/null >"$LAB_DIR/tls12" 2>&1 && fail "TLS 1.2 is spoken"
 ip netns exec "$OPS" openssl s_client -connect "$AT" -tls1_3 -CAfile "$CA/ca.pem" </dev/null >"$LAB_DIR/tls13" 2>&1 || fail "no TLS 1.3"
+
+step "each handshake that failed is counted by why"
+ip netns exec "$OPS" /usr/bin/python3 -c 'import socket; socket.create_connection(("192.0.2.1", 7480)).close()'
+for what in certificate=1 client=2 protocol=1 silent=1; do
+	lab_wait 10 counted ${what%=*} ${what#*=} || fail "handshakes that failed: $(grep tls_failed "$LAB_DIR/scrape")"
+done
+/usr/bin/python3 "$SMOKE/metrics_doc.py" scrape "$SMOKE/../../docs/metrics.md" "Gateway/Remote control" "$LAB_DIR/scrape" || fail "docs/metrics.md and the metrics differ"
 ! grep -qi "session ticket" "$LAB_DIR/tls13" || fail "session tickets are given"
 
 step "what is local stays local, also for an admin, and the attempt is recorded"
@@ -151,7 +168,7 @@ sed -i "/^$(id_of viewer) /d" "$TOKENS"
 (umask 077 && "$LAB_CTL" token new "$TOKENS" --role auditor >"$LAB_DIR/auditor.token")
 kill -HUP "$LAB_GW_PID"
 lab_wait 5 grep -q revoked "$LAB_DIR/session" || fail "the session of a revoked token lives: $(cat "$LAB_DIR/session")"
-refused unauthenticated 4 by_token viewer health
+refused unauthenticated 1 by_token viewer health
 by_token auditor health || fail "$OUT"
 echo "nonsense" >>"$TOKENS"
 kill -HUP "$LAB_GW_PID"
@@ -161,7 +178,7 @@ sed -i '/nonsense/d' "$TOKENS"
 
 step "guessing"
 (umask 077 && echo "slt_0000000000_$(printf 'x%.0s' {1..43})" >"$LAB_DIR/guess.token")
-for i in 1 2 3 4; do refused unauthenticated 4 by_token guess health; done
+for i in 1 2 3 4; do refused unauthenticated 1 by_token guess health; done
 refused login_delayed 4 by_token guess health
 refused login_delayed 4 by_token auditor health
 # certificates guess nothing
