@@ -428,6 +428,8 @@ make_drain(struct sl_assembly *a, struct sl_error *e)
 		return 0;
 	for (unsigned i = 0; i < a->plan.n_workers; i++) /* io lcores decide nothing */
 		dc.ring[dc.n_rings++] = a->dp->worker[i]->records;
+	dc.ring[dc.n_rings++] = a->dp->hs_records;
+	dc.hs_ring = true;
 	a->drain = sl_drain_new(&dc, e);
 	if (!a->drain)
 		return e->err ? e->err : -ENOMEM;
@@ -540,6 +542,8 @@ sl_assembly_free(struct sl_assembly *a)
 	sl_assembly_stop(a);
 	for (unsigned i = 0; a->dp && i < a->dp->n_lcores; i++)
 		sl_worker_purge(a->dp->worker[i]);
+	if (a->hs)
+		sl_hs_purge(a->hs);
 	sl_evidence_free(a->evidence); /* with what the purge folded */
 	a->evidence = NULL;
 	if (a->gw)

@@ -12,31 +12,40 @@
 
 #define ECS_VERSION "9.3.0"
 
+/** What records are of: flows, messages or sessions of WireGuard. */
+enum about { FLOW, MESSAGE, SESSION };
+
 /** What a type of record is in ECS. */
 struct kind {
 	const char *action, *type, *event_type;
 	unsigned severity;
 	bool failure;
-	bool flow; /* of a flow, not of a WireGuard message */
+	enum about of;
 };
 
 static const struct kind kinds[SL_REC_TYPES] = {
 	[SL_REC_ALLOW] = {"policy-allow", "\"connection\",\"start\",\"allowed\"", "PolicyAllow",
-			  SL_SEV_INFO, false, true},
+			  SL_SEV_INFO, false, FLOW},
 	[SL_REC_WOULD_DENY] = {"policy-would-deny", "\"connection\",\"allowed\"", "PolicyViolation",
-			       SL_SEV_NOTICE, false, true},
+			       SL_SEV_NOTICE, false, FLOW},
 	[SL_REC_DENY] = {"policy-deny", "\"connection\",\"denied\"", "PolicyViolation",
-			 SL_SEV_WARNING, true, true},
-	[SL_REC_END] = {"flow-end", "\"connection\",\"end\"", "FlowEnd", SL_SEV_INFO, false, true},
+			 SL_SEV_WARNING, true, FLOW},
+	[SL_REC_END] = {"flow-end", "\"connection\",\"end\"", "FlowEnd", SL_SEV_INFO, false, FLOW},
 	[SL_REC_DECRYPT] = {"wg-decrypt-failure", "\"denied\"", "DecryptionFailure", SL_SEV_WARNING,
-			    true, false},
-	[SL_REC_REPLAY] = {"wg-replay", "\"denied\"", "Replay", SL_SEV_WARNING, true, false},
-	[SL_REC_STALE] = {"policy-stale", "\"info\"", "StalePolicy", SL_SEV_WARNING, false, true},
+			    true, MESSAGE},
+	[SL_REC_REPLAY] = {"wg-replay", "\"denied\"", "Replay", SL_SEV_WARNING, true, MESSAGE},
+	[SL_REC_STALE] = {"policy-stale", "\"info\"", "StalePolicy", SL_SEV_WARNING, false, FLOW},
 	[SL_REC_FLOW_FULL] = {"flow-table-full", "\"info\"", "FlowTableFull", SL_SEV_WARNING, false,
-			      true},
+			      FLOW},
+	[SL_REC_SESSION_OPEN] = {"wg-session-open", "\"start\"", "SessionOpen", SL_SEV_INFO, false,
+				 SESSION},
+	[SL_REC_SESSION_REKEY] = {"wg-session-rekey", "\"info\"", "SessionRekey", SL_SEV_INFO,
+				  false, SESSION},
+	[SL_REC_SESSION_CLOSE] = {"wg-session-close", "\"end\"", "SessionClose", SL_SEV_INFO, false,
+				  SESSION},
 };
 static const struct kind unknown_kind = {"unknown",	"\"info\"", "Unknown",
-					 SL_SEV_NOTICE, false,	    false};
+					 SL_SEV_NOTICE, false,	    MESSAGE};
 
 int
 sl_format_init(struct sl_format *f, const char *observer, const char *version, const char *boot_id)
@@ -106,6 +115,13 @@ out_id(const struct sl_format *f, struct sl_out *o, uint64_t seq)
 	out_u64(o, seq);
 }
 
+/** Numbers of ECS are signed. */
+static void
+out_long(struct sl_out *o, uint64_t v)
+{
+	out_u64(o, SL_MIN(v, (uint64_t)INT64_MAX));
+}
+
 static bool
 is_revoked(const struct sl_rec *r)
 {
@@ -116,11 +132,14 @@ static void
 out_event(struct sl_format *f, struct sl_out *o, const struct kind *k, const struct sl_rec *r,
 	  uint64_t wall_ns, uint64_t seq)
 {
-	uint64_t ns = (uint64_t)r->duration_ms * SL_NS_PER_MS;
+	bool close = r->type == SL_REC_SESSION_CLOSE;
+	uint64_t ns = close ? r->bytes[0] : (uint64_t)r->duration_ms * SL_NS_PER_MS;
 
 	OUT(o, "\"event\":{\"kind\":\"event\",\"category\":[\"network\"");
-	if (!k->flow)
+	if (k->of == MESSAGE)
 		OUT(o, ",\"intrusion_detection\"");
+	if (k->of == SESSION)
+		OUT(o, ",\"session\"");
 	OUT(o, "],\"type\":[");
 	out_text(o, k->type);
 	if (is_revoked(r))
@@ -131,20 +150,20 @@ out_event(struct sl_format *f, struct sl_out *o, const struct kind *k, const str
 		OUT(o, "\",\"outcome\":\"failure\",\"dataset\":\"");
 	else
 		OUT(o, "\",\"outcome\":\"success\",\"dataset\":\"");
-	if (k->flow)
+	if (k->of == FLOW)
 		OUT(o, "sluice.flow\",");
 	else
 		OUT(o, "sluice.wireguard\",");
 	out_id(f, o, seq);
-	if (r->type == SL_REC_END) {
+	if (r->type == SL_REC_END || close) {
 		OUT(o, ",\"start\":\"");
 		sl_format_time(f, o, wall_ns > ns ? wall_ns - ns : 0);
 		OUT(o, "\",\"end\":\"");
 		sl_format_time(f, o, wall_ns);
 		OUT(o, "\",\"duration\":");
-		out_u64(o, ns);
+		out_long(o, ns);
 	}
-	if (k->flow) {
+	if (k->of == FLOW || close) {
 		OUT(o, ",\"reason\":");
 		out_strz(o, sl_rec_reason_text(r->reason));
 	}
@@ -192,13 +211,6 @@ static bool
 has_ports(const struct sl_rec *r)
 {
 	return r->proto == IPPROTO_TCP || r->proto == IPPROTO_UDP;
-}
-
-/** Numbers of ECS are signed. */
-static void
-out_long(struct sl_out *o, uint64_t v)
-{
-	out_u64(o, SL_MIN(v, (uint64_t)INT64_MAX));
 }
 
 static void
@@ -300,6 +312,16 @@ out_network(struct sl_format *f, struct sl_out *o, const struct sl_rec *r)
 				    SL_MIN(r->bytes[1], (uint64_t)INT64_MAX));
 	}
 	OUT(o, "},");
+}
+
+/** Of a handshake: who began it. */
+static void
+out_initiator(struct sl_out *o, const struct sl_rec *r)
+{
+	if (r->flags & SL_RF_FROM_TUNNEL)
+		OUT(o, "\"network\":{\"direction\":\"inbound\"},");
+	else
+		OUT(o, "\"network\":{\"direction\":\"outbound\"},");
 }
 
 static void
@@ -457,7 +479,7 @@ sl_format_record(struct sl_format *f, const struct sl_names *names, const struct
 		r->generation != 0 ? sl_names_policy_find(names, r->generation) : NULL;
 	const char *zone = p != NULL && r->zone < p->n_zones ? p->zones[r->zone].name : NULL;
 	const char *iface = sl_names_iface(names, r->iface);
-	bool flow = k->flow && r->version != 0;
+	bool flow = k->of == FLOW && r->version != 0;
 	char buf[SL_FORMAT_LINE];
 	struct sl_out o = {buf, buf + sizeof(buf), false};
 
@@ -471,6 +493,8 @@ sl_format_record(struct sl_format *f, const struct sl_names *names, const struct
 		out_endpoint(&o, r, 1);
 		out_network(f, &o, r);
 	}
+	if (k->of == SESSION && r->type != SL_REC_SESSION_CLOSE)
+		out_initiator(&o, r);
 	if (flow && p != NULL)
 		out_rule(&o, r, p, zone);
 	OUT(&o, "\"sluice\":{\"event_type\":\"");
@@ -479,9 +503,12 @@ sl_format_record(struct sl_format *f, const struct sl_names *names, const struct
 	out_peer(&o, names, r, iface);
 	if (flow)
 		out_policy(&o, r, p, zone);
-	OUT(&o, "\"hook\":");
-	out_strz(&o, sl_stats_stage_text(r->stage));
-	OUT(&o, ",\"count\":");
+	if (k->of != SESSION) {
+		OUT(&o, "\"hook\":");
+		out_strz(&o, sl_stats_stage_text(r->stage));
+		OUT(&o, ",");
+	}
+	OUT(&o, "\"count\":");
 	out_u64(&o, r->count);
 	OUT(&o, "}}\n");
 	return o.full ? NULL : sl_line_new(buf, (size_t)(o.p - buf), seq, k->severity, k->action);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * The drain: a thread that takes records of all data lcores, makes one JSON object of each (ECS
- * fields, docs/audit.md) and gives it to every sink: JSON-lines file, syslog, HTTP bulk. Polls each
- * 100 ms or as soon as a ring is a quarter full. A sink that is down, slow or full never holds back
- * the rings or another sink: each has its bounded queue, counts, and drops by name.
+ * The drain: a thread that takes records of all data lcores and of the handshake lcore, makes one
+ * JSON object of each (ECS fields, docs/audit.md) and gives it to every sink: JSON-lines file,
+ * syslog, HTTP bulk. Polls each 100 ms or as soon as a ring is a quarter full. A sink that is down,
+ * slow or full never holds back the rings or another sink: each has its bounded queue, counts, and
+ * drops by name.
  *
  * Names (rules, roles, targets, zones, peers, interfaces) are handed over by control beforehand, by
  * policy generation; the drain keeps the last generations. Control's own events go the same way.
@@ -21,7 +22,7 @@
 #include "sl_record.h"
 #include "sl_secret.h"
 
-#define SL_DRAIN_LCORES 32
+#define SL_DRAIN_LCORES 33
 #define SL_DRAIN_RECENT 1024 /* last records kept for audit.recent */
 
 enum sl_sink_kind {
@@ -53,6 +54,7 @@ struct sl_sink_conf {
 struct sl_drain_conf {
 	struct sl_rec_ring *ring[SL_DRAIN_LCORES];
 	unsigned n_rings;
+	bool hs_ring; /* the last one is the handshake lcore's */
 	const struct sl_sink_conf *sinks;
 	unsigned n_sinks;
 	const char *observer; /* name of the gateway */

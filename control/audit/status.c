@@ -23,7 +23,7 @@ type_json(struct sl_rec_ring *r, const struct sl_rec_look *at, unsigned t)
 }
 
 static json_t *
-ring_json(struct sl_rec_ring *r, unsigned lcore)
+ring_json(struct sl_rec_ring *r, unsigned lcore, const char *role)
 {
 	json_t *types = json_array();
 	struct sl_rec_look at;
@@ -32,7 +32,7 @@ ring_json(struct sl_rec_ring *r, unsigned lcore)
 	sl_rec_look(r, &at);
 	for (t = 0; t < SL_REC_TYPES; t++)
 		json_array_append_new(types, type_json(r, &at, t));
-	return json_pack("{s:i, s:I, s:f, s:o}", "lcore", (int)lcore, "slots",
+	return json_pack("{s:i, s:s, s:I, s:f, s:o}", "lcore", (int)lcore, "role", role, "slots",
 			 (json_int_t)r->mask + 1, "used_pct",
 			 (double)(sl_rec_used_ppm(r) / 1000) / 10, "types", types);
 }
@@ -44,7 +44,10 @@ sl_drain_status(struct sl_drain *d)
 	unsigned i;
 
 	for (i = 0; i < d->conf.n_rings; i++)
-		json_array_append_new(rings, ring_json(d->conf.ring[i], i));
+		json_array_append_new(rings, ring_json(d->conf.ring[i], i,
+						       d->conf.hs_ring && i == d->conf.n_rings - 1
+							       ? "hs"
+							       : "worker"));
 	for (i = 0; i < d->n_sinks; i++)
 		json_array_append_new(sinks, sl_sink_status(d->sink[i]));
 	pthread_mutex_lock(&d->lock);

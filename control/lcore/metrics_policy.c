@@ -82,6 +82,8 @@ rings(FILE *f, const json_t *status)
 	sl_prom_head(f, "sluice_log_ring_used_ratio", "gauge", "how full the ring of an lcore is");
 	json_array_foreach (json_object_get(status, "lcores"), i, ring) {
 		snprintf(lcore, sizeof(lcore), "%llu", (unsigned long long)number(ring, "lcore"));
+		if (strcmp(text(ring, "role"), "hs") == 0)
+			snprintf(lcore, sizeof(lcore), "hs");
 		sl_prom_real(f, "sluice_log_ring_used_ratio",
 			     json_real_value(json_object_get(ring, "used_pct")) / 100, "worker",
 			     lcore, NULL);

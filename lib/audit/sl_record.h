@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * Records of decisions: one ring a data lcore, overwriting the oldest; the producer never waits.
+ * Records of decisions: one ring a data lcore, and one of the handshake lcore for sessions;
+ * overwriting the oldest; the producer never waits.
  *
  * The producer (its lcore) writes a record into the next slot, word by word, between two stores of
  * the slot's sequence word. The consumer (the drain thread) copies a slot and takes it only if the
@@ -33,6 +34,10 @@ enum sl_rec_type {
 	SL_REC_REPLAY,	   /* counter seen before; no addresses */
 	SL_REC_STALE,	   /* a role served past its expiry decided */
 	SL_REC_FLOW_FULL,  /* no room for a flow entry: judged packet by packet */
+	/* of the handshake lcore; no addresses */
+	SL_REC_SESSION_OPEN,
+	SL_REC_SESSION_REKEY,
+	SL_REC_SESSION_CLOSE, /* why, and how long it was open */
 	SL_REC_TYPES
 };
 
@@ -50,11 +55,15 @@ enum sl_rec_reason {
 	SL_RR_EVICTED, /* made room for another flow */
 	SL_RR_PEER_GONE,
 	SL_RR_SHUTDOWN,
+	/* of ends of sessions alone */
+	SL_RR_EXPIRED, /* no handshake for 180 s */
+	SL_RR_KICKED,
+	SL_RR_KEY_CHANGED, /* the interface's */
 	SL_RR_MAX
 };
 
 enum sl_rec_flags {
-	SL_RF_FROM_TUNNEL = 1, /* the initiator is the peer */
+	SL_RF_FROM_TUNNEL = 1, /* the initiator is the peer; of sessions: of the handshake */
 	SL_RF_CACHED = 2,      /* verdict from the flow table */
 	SL_RF_MULTI_ROLE = 4,
 	SL_RF_STALE = 8,
@@ -81,7 +90,7 @@ struct sl_rec {
 	uint32_t count;	      /* packets (verdicts) or 1 */
 	uint32_t duration_ms; /* END */
 	uint32_t packets[2];  /* END: initiator's, responder's; saturating */
-	uint64_t bytes[2];
+	uint64_t bytes[2];    /* SESSION_CLOSE: nanoseconds that it was open, 0 */
 } SL_ALIGNED(SL_CACHE_LINE);
 _Static_assert(sizeof(struct sl_rec) == 128, "two lines");
 

@@ -97,6 +97,7 @@ struct hs_peer {
 	uint32_t path_seq0;
 	uint32_t rx_tick, tx_tick; /* last handshake message, authenticated or sent */
 	uint64_t initiation_rx_ns; /* last one accepted */
+	uint64_t opened_ns;	   /* since when records know a session, 0 none */
 	uint64_t rekey_ns;	   /* early rekey of an initiator (jitter), 0 none */
 	uint64_t moved_ns;	   /* last change of home, 0 none */
 	uint64_t move_pause_ns; /* after it no worker's wish is granted for so long, 0 HS_MOVE_NS */
@@ -244,6 +245,12 @@ void hs_note(struct sl_hs *hs, struct hs_peer *hp, enum sl_hs_note_type type, bo
 	     uint32_t index);
 void hs_note_send(struct sl_hs *hs, const struct sl_hs_note *note);
 
+/* --- record.c --- */
+/** A keypair is current now. */
+void hs_record_up(struct sl_hs *hs, struct hs_peer *hp, bool initiator);
+/** No keypair is any more; once for each session. */
+void hs_record_down(struct sl_hs *hs, struct hs_peer *hp, enum sl_rec_reason why);
+
 /* --- load.c --- */
 /** Lanes -> mac1 -> queues. @return messages taken. */
 unsigned hs_intake(struct sl_hs *hs);
@@ -296,7 +303,7 @@ void hs_pending_drop(struct sl_hs *hs, struct hs_peer *hp);
 /** Wipe sessions and handshake. */
 void hs_keys_zero(struct sl_hs *hs, struct hs_peer *hp);
 /** The same, and end an attempt in progress; a new one may start at once. */
-void hs_sessions_wipe(struct sl_hs *hs, struct hs_peer *hp);
+void hs_sessions_wipe(struct sl_hs *hs, struct hs_peer *hp, enum sl_rec_reason why);
 
 /* --- peers.c --- */
 unsigned hs_commands_run(struct sl_hs *hs);

@@ -193,7 +193,10 @@ hs_kp_expire(struct sl_hs *hs, struct hs_peer *hp)
 			first = SL_MIN(first, end);
 			continue;
 		}
-		hp->session_lost |= r->role == HS_KP_CURRENT;
+		if (r->role == HS_KP_CURRENT) {
+			hp->session_lost = true;
+			hs_record_down(hs, hp, SL_RR_EXPIRED);
+		}
 		hs_kp_retire(hs, hp, r);
 	}
 	return first;
@@ -226,11 +229,12 @@ hs_keys_zero(struct sl_hs *hs, struct hs_peer *hp)
 }
 
 void
-hs_sessions_wipe(struct sl_hs *hs, struct hs_peer *hp)
+hs_sessions_wipe(struct sl_hs *hs, struct hs_peer *hp, enum sl_rec_reason why)
 {
 	struct sl_timers *t = &hp->timers;
 
 	hs_keys_zero(hs, hp);
+	hs_record_down(hs, hp, why);
 	hs_initiation_unqueue(hs, hp);
 	hp->initiate = false;
 	t->want_handshake = false;

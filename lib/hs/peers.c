@@ -81,7 +81,7 @@ hs_peer_sync_key(struct sl_hs *hs, struct hs_peer *hp)
 	if (hp->key_epoch == hs->iface[hp->iface_id].key_epoch)
 		return;
 	set_self(hs, hp);
-	hs_sessions_wipe(hs, hp);
+	hs_sessions_wipe(hs, hp, SL_RR_KEY_CHANGED);
 	sl_noise_peer_rekey_local(&hp->noise);
 	hp->bad_key = false;
 	hs_peer_look(hs, hp);
@@ -248,7 +248,7 @@ peer_set(struct sl_hs *hs, struct hs_peer *hp, const struct sl_hs_cmd *cmd)
 {
 	apply(hs, hp, cmd);
 	if (!hs_peer_usable(hs, hp))
-		hs_sessions_wipe(hs, hp);
+		hs_sessions_wipe(hs, hp, SL_RR_REVOKED);
 	hs_peer_look(hs, hp);
 }
 
@@ -266,7 +266,7 @@ peer_del(struct sl_hs *hs, struct hs_peer *hp)
 {
 	if (hp->deleting)
 		return;
-	hs_sessions_wipe(hs, hp);
+	hs_sessions_wipe(hs, hp, SL_RR_PEER_GONE);
 	hp->deleting = true;
 	hash_del(hs, hp);
 	sl_wheel_cancel(&hs->wheel, &hp->timer);
@@ -332,7 +332,7 @@ peer_command(struct sl_hs *hs, const struct sl_hs_cmd *cmd)
 		peer_del(hs, hp);
 		break;
 	case SL_HS_PEER_KICK:
-		hs_sessions_wipe(hs, hp);
+		hs_sessions_wipe(hs, hp, SL_RR_KICKED);
 		hs_peer_look(hs, hp);
 		break;
 	case SL_HS_PEER_INITIATE:

@@ -57,6 +57,10 @@ struct sl_hs *sl_hs_new(const struct sl_hs_conf *conf, struct sl_error *e);
 /** Wipes every secret. All lcores have stopped; the session table is freed after this. */
 void sl_hs_free(struct sl_hs *hs);
 
+/** The end: sessions that are open are closed in the records. All lcores have stopped; before
+ * sl_hs_free(). */
+void sl_hs_purge(struct sl_hs *hs);
+
 /** One turn. @return things done (0 = idle). Reports quiescence itself only through its caller. */
 unsigned sl_hs_poll(struct sl_hs *hs, uint64_t now_ns);
 /** When the next timer is due (lower bound, ns), UINT64_MAX when nothing is pending. */

@@ -45,6 +45,7 @@ hs_session_up(struct sl_hs *hs, struct hs_peer *hp, const struct sl_keypair *kp)
 			      memory_order_relaxed);
 	hs_count(&hp->p->handshakes, 1);
 	hs_count(kp->initiator ? &hs->stats.sessions_initiator : &hs->stats.sessions_responder, 1);
+	hs_record_up(hs, hp, kp->initiator);
 	hs_note(hs, hp, SL_NOTE_SESSION, kp->initiator, kp->local_index);
 	hs_peer_look(hs, hp);
 }

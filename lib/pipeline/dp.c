@@ -125,6 +125,28 @@ zeroed(size_t n)
 	return rte_zmalloc(NULL, n, SL_CACHE_LINE);
 }
 
+static struct sl_rec_ring *
+records_new(const struct sl_dp_conf *conf)
+{
+	unsigned slots = conf->record_slots != 0 ? conf->record_slots : SL_RECORDS_DEFAULT;
+	struct sl_rec_ring *r = zeroed(sl_rec_ring_size(slots));
+
+	if (r != NULL)
+		sl_rec_ring_init(r, slots);
+	return r;
+}
+
+static struct sl_rec_buckets *
+buckets_new(const struct sl_dp_conf *conf, unsigned shares)
+{
+	unsigned per_s = conf->records_per_s != 0 ? conf->records_per_s : SL_RECORDS_PER_S;
+	struct sl_rec_buckets *b = zeroed(sizeof(*b));
+
+	if (b != NULL)
+		sl_rec_buckets_init(b, SL_MAX(per_s / shares, 1U));
+	return b;
+}
+
 static bool
 worker_agg(struct sl_worker *w, const struct sl_dp_conf *conf)
 {
@@ -146,12 +168,10 @@ static bool
 worker_policy(struct sl_worker *w, const struct sl_dp_conf *conf)
 {
 	unsigned flows = conf->flows_max != 0 ? conf->flows_max : SL_FLOWS_DEFAULT;
-	unsigned slots = conf->record_slots != 0 ? conf->record_slots : SL_RECORDS_DEFAULT;
-	unsigned per_s = conf->records_per_s != 0 ? conf->records_per_s : SL_RECORDS_PER_S;
 	void *table = zeroed(sl_flow_table_size(flows));
 
-	w->records = zeroed(sl_rec_ring_size(slots));
-	w->buckets = zeroed(sizeof(*w->buckets));
+	w->records = records_new(conf);
+	w->buckets = buckets_new(conf, w->dp->n_workers);
 	w->frags = sl_frag_table_new(conf->hash_key);
 	w->rtt = zeroed(sizeof(*w->rtt));
 	w->view = zeroed(sizeof(*w->view));
@@ -160,8 +180,6 @@ worker_policy(struct sl_worker *w, const struct sl_dp_conf *conf)
 	if (w->flows == NULL || w->records == NULL || w->buckets == NULL || w->frags == NULL ||
 	    w->rtt == NULL || w->view == NULL)
 		return false;
-	sl_rec_ring_init(w->records, slots);
-	sl_rec_buckets_init(w->buckets, SL_MAX(per_s / w->dp->n_workers, 1U));
 	return worker_agg(w, conf);
 }
 
@@ -252,7 +270,10 @@ sl_dp_new(const struct sl_dp_conf *conf, struct sl_error *e)
 	dp->ns_per_cycle_q24 = (uint32_t)((SL_NS_PER_S << 24) / dp->tsc_hz);
 	dp->peers = sl_peer_table_new();
 	dp->nhs = sl_nh_table_new();
-	if (dp->peers == NULL || dp->nhs == NULL)
+	dp->hs_records = records_new(conf);
+	dp->hs_buckets = buckets_new(conf, 1);
+	if (dp->peers == NULL || dp->nhs == NULL || dp->hs_records == NULL ||
+	    dp->hs_buckets == NULL)
 		goto fail;
 	for (i = 0; i < dp->n_lcores; i++) {
 		dp->worker[i] = worker_new(dp, conf, i);
@@ -283,6 +304,8 @@ sl_dp_free(struct sl_dp *dp)
 		worker_free(dp->worker[i]);
 	sl_peer_table_free(dp->peers);
 	sl_nh_table_free(dp->nhs);
+	rte_free(dp->hs_records);
+	rte_free(dp->hs_buckets);
 	rte_free(dp);
 }
 

@@ -226,6 +226,8 @@ struct sl_dp {
 	struct sl_rcu *rcu;
 	struct rte_mempool *pool;
 	struct sl_worker *worker[SL_WORKER_MAX];
+	struct sl_rec_ring *hs_records; /* sessions of peers; w: hs */
+	struct sl_rec_buckets *hs_buckets;
 	uint64_t tsc_hz;
 	uint32_t ns_per_cycle_q24; /* nanoseconds per TSC cycle, 8.24 fixed point */
 };
@@ -242,7 +244,8 @@ struct sl_dp_conf {
 	unsigned pool_size;
 	/* of each worker; 0: the default */
 	unsigned flows_max;	/* flows: 65,536 */
-	unsigned record_slots;	/* records in the ring, a power of two: 2,048, which are 256 KiB */
+	unsigned record_slots;	/* records in the ring, a power of two: 2,048, which are 256 KiB; hs
+				   has one, too */
 	unsigned agg_rows;	/* rows of each of its two tables, a power of two: 16,384 */
 	unsigned records_per_s; /* of a role, all workers together: 1,000 */
 	uint64_t hash_key[2];	/* random: of the tables whose keys outsiders choose */

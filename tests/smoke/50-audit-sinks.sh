@@ -178,6 +178,25 @@ lab_wait 15 eval 'rpc audit.recent "{\"limit\":1024,\"action\":\"audit-summary\"
 lab_ctl audit | grep -q http || fail "sluicectl audit: $(lab_ctl audit)"
 lab_ctl audit recent 5 policy-deny | grep -q policy-deny || fail "sluicectl audit recent"
 
+step "sessions of peers: opened, renewed, closed and why"
+# session ACTION FILTER: such a record of alice is in the file
+session() { jq -es --arg a "wg-session-$1" '[.[] | select(.event.action == $a and .sluice.peer.name == "alice" and .event.dataset == "sluice.wireguard") | select('"$2"')] | length > 0' "$LAB_DIR/audit.json"; }
+session open '.network.direction == "inbound" and .event.type == ["start"] and .event.category == ["network", "session"]' >/dev/null || fail "the session was not opened"
+client_forgets alice 2
+shook_again() { ping_none alice 10.20.0.10 1; lab_wait 1 session rekey '.event.sequence > '"$seq" >/dev/null; }
+seq=$(jq -s 'map(.event.sequence) | max' "$LAB_DIR/audit.json")
+lab_wait 20 shook_again || fail "the session was not renewed"
+lab_ctl peer kick "$LAB_ID" alice >/dev/null
+lab_wait 10 session close '.event.reason == "kicked" and .event.duration > 0 and .event.type == ["end"]' >/dev/null || fail "the session was not closed"
+client_forgets alice 2
+opened_again() { ping_none alice 10.20.0.10 1; lab_wait 1 session open '.event.sequence > '"$seq" >/dev/null; }
+lab_wait 20 opened_again || fail "no session was opened"
+grep -q 198.18.5 "$LAB_DIR/audit.json" && fail "an outer address is in the records"
+lab_wait 40 idle || fail "records stay queued"
+equations
+rpc audit.status | jq -e '[.lcores[] | select(.role == "hs").types[] | select(.type | startswith("wg_session")) | .taken] | length == 3 and all(. > 0)' >/dev/null ||
+	fail "what the handshake lcore counts: $(rpc audit.status | jq -c '.lcores[] | select(.role == "hs")')"
+
 step "admin records are a chain that is signed; what is done to the file is found"
 lab_ctl mode observe >/dev/null
 lab_ctl mode enforce force=yes >/dev/null
@@ -198,7 +217,8 @@ n=$(jq -s '[.[] | select(.sluice.chain)] | length' "$LAB_DIR/audit.json")
 s=$(jq -s '[.[] | select(.sluice.seal)] | length' "$LAB_DIR/audit.json")
 equal "by another program" "$(oracle "$LAB_DIR/audit.json")" "$n records, $s seals, key $key"
 at_least "mode and logging changes" "$(jq -s '[.[] | select(.sluice.chain and (.event.action | test("mode|logging")))] | length' "$LAB_DIR/audit.json")" 4
-equal "flows in the chain" "$(jq -s '[.[] | select(.sluice.chain and .event.dataset == "sluice.flow")] | length' "$LAB_DIR/audit.json")" 0
+equal "flows in the chain" "$(jq -s '[.[] | select(.sluice.chain and (.event.dataset | IN("sluice.flow", "sluice.wireguard")))] | length' "$LAB_DIR/audit.json")" 0
+session close '.event.reason == "shutdown"' >/dev/null || fail "the session that was open is not closed at the end"
 grep -q '"why":"start"' <(cut -d' ' -f4- "$LAB_DIR/tls.out") || fail "rsyslog has no seal"
 cut -d' ' -f4- "$LAB_DIR/tls.out" | grep '"seal":' | grep "$(jq -r 'select(.sluice.seal).sluice.seal.id' "$LAB_DIR/audit.json" | head -1)" >"$LAB_DIR/kept.syslog"
 verify "$LAB_DIR/audit.json" --kept "$LAB_DIR/kept.syslog" | grep -q 'are here' || fail "a seal of rsyslog is not in the file"

@@ -100,6 +100,14 @@ fx_new(const struct fx_opts *o)
 	fx->dp.n_lcores = o->workers;
 	for (i = 0; i < o->workers; i++)
 		make_worker(fx, i);
+	fx->dp.hs_records = rte_zmalloc(NULL, sl_rec_ring_size(FX_RECS), SL_CACHE_LINE);
+	fx->dp.hs_buckets = rte_zmalloc(NULL, sizeof(*fx->dp.hs_buckets), SL_CACHE_LINE);
+	assert_non_null(fx->dp.hs_records);
+	assert_non_null(fx->dp.hs_buckets);
+	sl_rec_ring_init(fx->dp.hs_records, FX_RECS);
+	sl_rec_buckets_init(fx->dp.hs_buckets, 1000);
+	fx->root.authz.logging = true;
+	atomic_store(&fx->dp.root, &fx->root);
 	fx->cmd = sl_mbox_new("cmd", 16384, sizeof(struct sl_hs_cmd *));
 	fx->note = sl_mbox_new("note", 64, sizeof(struct sl_hs_note));
 	c.dp = &fx->dp;
@@ -135,6 +143,8 @@ fx_free(struct fx *fx)
 	sl_session_free(fx->dp.sessions);
 	sl_rcu_free(fx->dp.rcu);
 	sl_peer_table_free(fx->dp.peers);
+	rte_free(fx->dp.hs_records);
+	rte_free(fx->dp.hs_buckets);
 	assert_int_equal(rte_mempool_avail_count(pool), POOL);
 	sl_wipe(fx, sizeof(*fx));
 	free(fx);
@@ -651,6 +661,14 @@ fx_notes(const struct fx *fx, enum sl_hs_note_type type)
 	for (i = 0; i < fx->n_notes; i++)
 		n += fx->notes[i].type == type;
 	return n;
+}
+
+unsigned
+fx_recs(struct fx *fx, struct sl_rec *out)
+{
+	uint64_t lost;
+
+	return sl_rec_take(fx->dp.hs_records, out, FX_RECS, &lost);
 }
 
 struct sl_session_stats

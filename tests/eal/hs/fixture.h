@@ -26,6 +26,7 @@
 #define FX_LOG 4096
 #define FX_PORT 51820
 #define FX_IFACE 1
+#define FX_RECS 64 /* places of the ring */
 #define S SL_NS_PER_S
 #define MS SL_NS_PER_MS
 
@@ -58,6 +59,7 @@ struct fx {
 	unsigned n_held;
 	struct sl_hs_note notes[256];
 	unsigned n_notes;
+	struct sl_root root;	  /* logging is on; else nothing of it is used */
 	struct sl_noise_local gw; /* the gateway's identity on FX_IFACE */
 };
 
@@ -111,6 +113,9 @@ struct sl_hs_cmd *far_add_cmd(struct fx *fx, struct far *f, bool endpoint, bool 
 /** Remove and free the peer; takes what is needed of rounds. */
 void far_gone(struct fx *fx, struct far *f);
 void far_free(struct far *f);
+
+/** Take the records of sessions that are there. @return how many, FX_RECS at most */
+unsigned fx_recs(struct fx *fx, struct sl_rec *out);
 
 /** Make an initiation with its macs. */
 void far_initiation(struct fx *fx, struct far *f, struct sl_msg_initiation *m);

@@ -266,6 +266,62 @@ test_wireguard(void **state)
 	json_decref(o);
 }
 
+/* A session: who, when, how it ended; where the peer is is not told. */
+static void
+test_session(void **state)
+{
+	struct sl_rec r = {.mono_ns = T_MONO,
+			   .iface = 1,
+			   .peer_id = 81,
+			   .type = SL_REC_SESSION_OPEN,
+			   .flags = SL_RF_FROM_TUNNEL,
+			   .count = 1,
+			   .role = SL_POL_NONE16,
+			   .zone = SL_POL_NONE16,
+			   .target = SL_POL_NONE16,
+			   .rule = SL_POL_NONE};
+	static const char *const gone[] = {"source", "destination", "rule", "sluice.authz",
+					   "sluice.hook"};
+	json_t *o = format(&r);
+
+	is(o, "event.action", "\"wg-session-open\"");
+	is(o, "event.category", "[\"network\",\"session\"]");
+	is(o, "event.type", "[\"start\"]");
+	is(o, "event.outcome", "\"success\"");
+	is(o, "event.dataset", "\"sluice.wireguard\"");
+	is(o, "network", "{\"direction\":\"inbound\"}");
+	is(o, "sluice.event_type", "\"SessionOpen\"");
+	is(o, "sluice.peer.name", "\"alice-laptop\"");
+	is(o, "sluice.count", "1");
+	absent(o, "event.reason");
+	absent(o, "event.duration");
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(gone); i++)
+		absent(o, gone[i]);
+	json_decref(o);
+	r.type = SL_REC_SESSION_REKEY;
+	r.flags = 0;
+	o = format(&r);
+	is(o, "event.action", "\"wg-session-rekey\"");
+	is(o, "event.type", "[\"info\"]");
+	is(o, "network", "{\"direction\":\"outbound\"}");
+	is(o, "sluice.event_type", "\"SessionRekey\"");
+	json_decref(o);
+	r.type = SL_REC_SESSION_CLOSE;
+	r.reason = SL_RR_EXPIRED;
+	r.bytes[0] = 100 * 86400 * SL_NS_PER_S; /* longer than milliseconds in 32 bits */
+	o = format(&r);
+	is(o, "event.action", "\"wg-session-close\"");
+	is(o, "event.type", "[\"end\"]");
+	is(o, "event.outcome", "\"success\"");
+	is(o, "event.reason", "\"expired\"");
+	is(o, "event.duration", "8640000000000000");
+	is(o, "sluice.event_type", "\"SessionClose\"");
+	absent(o, "network");
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(gone); i++)
+		absent(o, gone[i]);
+	json_decref(o);
+}
+
 static void
 test_v6_outbound(void **state)
 {
@@ -598,6 +654,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_reasons, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_end, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_wireguard, open_all, close_all),
+		cmocka_unit_test_setup_teardown(test_session, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_v6_outbound, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_generations, open_all, close_all),
 		cmocka_unit_test_setup_teardown(test_large_generations, open_all, close_all),
