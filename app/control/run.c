@@ -25,6 +25,7 @@
 #include "sl_turns.h"
 #include "sl_tls_alarm.h"
 #include "sl_trail.h"
+#include "token_uses.h"
 #include "upstream.h"
 #include "wipe_alloc.h"
 
@@ -33,6 +34,7 @@
 #define DAY_S 86400
 #define ALARM_S 60
 #define CHECKPOINT_S 5
+#define USES_S 5
 #define PATIENCE_MS 25 /* of the loop for the store */
 
 struct run {
@@ -44,6 +46,7 @@ struct run {
 	struct sl_tasks *writer; /* of the store; NULL: a follower */
 	struct sl_store *writer_store;
 	struct sl_seal_key seal_key; /* signs the audit; of a follower none */
+	struct token_uses uses;
 	struct sl_tasks *upkeep;
 	struct sl_store *upkeep_store;
 	struct sl_task compact, checkpoint;
@@ -233,6 +236,9 @@ open_writer(struct run *r, struct sl_error *e)
 	r->writer_store = sl_store_open_again(r->store, SL_STORE_WRITE, e);
 	if (r->writer_store != NULL)
 		r->writer = sl_tasks_new(r->base, "writer", e);
+	r->uses = (struct token_uses){.store = r->store,
+				      .writer = r->writer,
+				      .writer_store = r->writer_store};
 	return r->writer != NULL ? 0 : e->err;
 }
 
@@ -260,6 +266,8 @@ on_second(evutil_socket_t fd, short what, void *arg)
 	recheck_logins(r);
 	if (r->seconds % CHECKPOINT_S == 0)
 		checkpoint(r);
+	if (r->seconds % USES_S == USES_S - 1)
+		token_uses_write(&r->uses);
 	if (r->seconds++ % ALARM_S == 0)
 		look_at_certificate(r);
 }
@@ -552,6 +560,7 @@ close_all(struct run *r)
 {
 	sl_tasks_free(r->upkeep);
 	sl_tasks_free(r->writer);
+	token_uses_end(&r->uses);
 	sl_rest_free(r->rest);
 	upstream_free(r->upstream);
 	sl_rpc_server_free(r->server);

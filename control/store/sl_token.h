@@ -34,7 +34,7 @@ int sl_token_make(const struct sl_pepper *p, const struct sl_principal *creator,
 		  json_t **body, struct sl_error *e);
 /**
  * Who holds this token? Time does not depend on the secret. Revoked, expired and foreign sources
- * are refused. last_used is kept in a table beside the log, at most once a minute.
+ * are refused. Its use is noted, at most once a minute, for sl_token_uses(): nothing is written.
  * @param from address of the caller; @return 0 or -EACCES
  */
 int sl_token_check(struct sl_store *s, const struct sl_pepper *p, const char *text,
@@ -53,6 +53,12 @@ void sl_token_endings(struct sl_store *s, int64_t now_s, int64_t soon_s,
 		      struct sl_token_endings *out);
 /** When it was last taken, wall seconds; 0: never, or not on this node. */
 uint64_t sl_token_last_used(struct sl_store *s, const char *id);
+/** What sl_token_check() noted of this handle since the last call, {ID: wall seconds}, a new
+ * reference; NULL: nothing. What is then not written is noted again with the next use. */
+json_t *sl_token_uses(struct sl_store *s);
+/** Write it, in a transaction beside the log; with a handle of a thread that may wait for the disk.
+ * @return 0, -EBUSY store_busy or as SQLite says */
+int sl_token_write_uses(struct sl_store *s, json_t *uses, struct sl_error *e);
 /** End it: the object goes, a crl object tells everybody. @return as sl_store_del() */
 int sl_token_revoke(struct sl_store_txn *t, const char *id, struct sl_error *e);
 /** Would the token of a principal of sl_token_check() still be taken, from there, for the same? */

@@ -266,6 +266,7 @@ sl_store_close(struct sl_store *s)
 	sl_store_load_abort(s);
 	store_stmts_free(s);
 	sqlite3_close(s->db);
+	json_decref(s->uses);
 	free(s);
 }
 

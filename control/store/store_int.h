@@ -77,9 +77,10 @@ struct sl_store {
 	sqlite3_stmt *st[ST_N];
 	uint64_t (*wall_ns)(void *ctx);
 	void *wall_ctx;
-	struct sl_store_txn *txn;		 /* open */
-	struct store_load *load;		 /* a snapshot that comes in */
-	char primary[256];			 /* as sl_store_primary() told it last */
+	struct sl_store_txn *txn; /* open */
+	struct store_load *load;  /* a snapshot that comes in */
+	json_t *uses;		  /* of tokens, not written yet: {ID: wall seconds}; NULL: none */
+	char primary[256];	  /* as sl_store_primary() told it last */
 	void (*step)(void *ctx, const char *at); /* tests: between the steps of a transaction */
 	void *step_ctx;
 };

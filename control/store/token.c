@@ -239,34 +239,16 @@ revoked(struct sl_store *s, const char *id)
 	return sl_store_revoked(s, crl);
 }
 
-/** Beside the log, at most once a minute, and never at the price of waiting. */
-static void
-note_use(struct sl_store *s, const char *id, uint64_t now_s)
-{
-	uint64_t last = sl_token_last_used(s, id);
-	sqlite3_stmt *st;
-
-	if (s->mode != SL_STORE_WRITE || s->txn != NULL || s->load != NULL ||
-	    (now_s >= last && now_s - last < USED_EVERY_S))
-		return;
-	st = store_stmt(s, ST_TOKEN_USED);
-	if (st == NULL)
-		return;
-	store_bind_text(st, 1, id);
-	sqlite3_bind_int64(st, 2, (sqlite3_int64)now_s);
-	sqlite3_busy_timeout(s->db, 0);
-	store_exec(s->db, "PRAGMA synchronous = NORMAL", NULL); /* the next commit syncs it too */
-	store_run(s, st, NULL);
-	store_exec(s->db, "PRAGMA synchronous = FULL", NULL);
-	sqlite3_busy_timeout(s->db, (int)s->busy_ms);
-}
-
 uint64_t
 sl_token_last_used(struct sl_store *s, const char *id)
 {
-	sqlite3_stmt *st = store_stmt(s, ST_TOKEN_LAST);
+	const json_t *noted = json_object_get(s->uses, id);
+	sqlite3_stmt *st;
 	uint64_t at = 0;
 
+	if (noted != NULL)
+		return (uint64_t)json_integer_value(noted);
+	st = store_stmt(s, ST_TOKEN_LAST);
 	if (st == NULL)
 		return 0;
 	store_bind_text(st, 1, id);
@@ -274,6 +256,63 @@ sl_token_last_used(struct sl_store *s, const char *id)
 		at = (uint64_t)sqlite3_column_int64(st, 0);
 	sqlite3_reset(st);
 	return at;
+}
+
+/** At most once a minute. To write it is another thread's. */
+static void
+note_use(struct sl_store *s, const char *id, uint64_t now_s)
+{
+	uint64_t last = sl_token_last_used(s, id);
+
+	if (s->mode != SL_STORE_WRITE || (now_s >= last && now_s - last < USED_EVERY_S))
+		return;
+	if (s->uses == NULL)
+		s->uses = json_object();
+	json_object_set_new(s->uses, id, json_integer((json_int_t)now_s));
+}
+
+json_t *
+sl_token_uses(struct sl_store *s)
+{
+	json_t *uses = s->uses;
+
+	s->uses = NULL;
+	return uses;
+}
+
+static int
+write_use(struct sl_store *s, const char *id, json_int_t wall_s, struct sl_error *e)
+{
+	sqlite3_stmt *st = store_stmt(s, ST_TOKEN_USED);
+
+	if (st != NULL) {
+		store_bind_text(st, 1, id);
+		sqlite3_bind_int64(st, 2, wall_s);
+	}
+	return store_run(s, st, e);
+}
+
+int
+sl_token_write_uses(struct sl_store *s, json_t *uses, struct sl_error *e)
+{
+	const char *id;
+	json_t *v;
+	int rc;
+
+	if (json_object_size(uses) == 0)
+		return 0;
+	if (s->txn != NULL || s->load != NULL)
+		return sl_fail(e, -EBUSY, "store_busy", "", "a transaction of this handle is open");
+	rc = store_do(s, ST_BEGIN, e);
+	if (rc < 0)
+		return rc;
+	json_object_foreach (uses, id, v)
+		rc = rc == 0 ? write_use(s, id, json_integer_value(v), e) : rc;
+	if (rc == 0)
+		rc = store_do(s, ST_COMMIT, e);
+	if (rc < 0)
+		store_do(s, ST_ROLLBACK, NULL);
+	return rc;
 }
 
 static void

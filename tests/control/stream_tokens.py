@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a token of a gateway, follower, agent or peer may not do, at the REST API and on the stream."""
 
+import calendar
+import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -159,6 +162,33 @@ def refused_logins(c):
             fail("a token of nobody logs in")
 
 
+def last_used(c):
+    step("when a token was last used: known within seconds, and whatever ends the server after that")
+    def used(token):
+        out = subprocess.run([restlib.CONTROL, "token", "list", "--json", "--state-dir", c.dir], capture_output=True, text=True, check=True).stdout
+        at = [t.get("last_used") for t in json.loads(out) if t["id"] == token.split("_")[1]][0]
+        return at and calendar.timegm(time.strptime(at[:19], "%Y-%m-%dT%H:%M:%S"))
+    tokens = [c.make_token("viewer") for _ in range(3)]
+    equal("before", [used(t) for t in tokens], [None] * 3)
+    began = int(time.time())
+    c.want(200, "GET", "/peers", token=tokens[0])
+    end = time.monotonic() + 30
+    while used(tokens[0]) is None and time.monotonic() < end:
+        time.sleep(0.2)
+    first = used(tokens[0])
+    if first is None or not began <= first <= time.time():
+        fail(f"last used {first}, after {began}")
+    c.stop(signal.SIGKILL)
+    c.start()
+    c.want(200, "GET", "/peers", token=tokens[1])
+    equal("status", c.stop(), 0)
+    second = used(tokens[1])
+    if second is None or not first <= second <= time.time():
+        fail(f"last used before the end {second}, after {first}")
+    equal("through a kill, and never", [used(t) for t in tokens], [first, second, None])
+    c.start()
+
+
 def main():
     c = Control(Page())
     try:
@@ -171,6 +201,7 @@ def main():
         follower(c, g)
         rates(c, g)
         expiry(c)
+        last_used(c)
         refused_logins(c)
         step("it ends cleanly")
         equal("status", c.stop(), 0)

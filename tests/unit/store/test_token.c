@@ -171,6 +171,7 @@ test_kept(void **state)
 	struct sl_principal who;
 	struct made m;
 	char cmd[200];
+	json_t *uses;
 	uint64_t head;
 
 	fixture_begin(&f, SL_STORE_PRIMARY);
@@ -189,6 +190,22 @@ test_kept(void **state)
 	f.now = NOW + UINT64_C(60000000000);
 	assert_int_equal(check(&f, m.text, NULL, &who), 0);
 	assert_int_equal(sl_token_last_used(f.s, m.id), f.now / 1000000000);
+	/* another handle knows it when it is written, and once is enough */
+	uses = sl_token_uses(f.s);
+	assert_int_equal(json_object_size(uses), 1);
+	assert_null(sl_token_uses(f.s));
+	assert_int_equal(sl_token_last_used(f.s, m.id), 0);
+	assert_int_equal(sl_token_write_uses(f.s, uses, &f.e), 0);
+	json_decref(uses);
+	f.now += UINT64_C(59000000000);
+	assert_int_equal(check(&f, m.text, NULL, &who), 0);
+	assert_null(sl_token_uses(f.s));
+	sl_store_close(f.s);
+	fixture_open(&f);
+	assert_int_equal(sl_token_last_used(f.s, m.id), (NOW + UINT64_C(60000000000)) / 1000000000);
+	/* a use that is never written ends with its handle */
+	f.now += UINT64_C(60000000000);
+	assert_int_equal(check(&f, m.text, NULL, &who), 0);
 	assert_int_equal(sl_store_head(f.s), head);
 	fixture_end(&f);
 }
