@@ -61,6 +61,16 @@ give(struct sl_gw_candidate *c, enum stage stage, void (*run)(struct gw_task *t)
 	gw_helper_give(c->gw->policy->helper, &c->job->task);
 }
 
+/** Whose time it is about: all that ends is reckoned as if that were now. */
+static void
+look_from(struct gw_job *j)
+{
+	if (j->load.at_wall_ns == 0)
+		return;
+	j->when.wall_to_mono_ns += j->load.at_wall_ns - j->when.wall_ns;
+	j->when.wall_ns = j->load.at_wall_ns;
+}
+
 struct sl_gw_candidate *
 sl_gw_candidate_begin(struct sl_gw *gw, const struct sl_gw_policy_load *l, struct sl_error *e)
 {
@@ -82,6 +92,8 @@ sl_gw_candidate_begin(struct sl_gw *gw, const struct sl_gw_policy_load *l, struc
 	c->job->no_acl = true;
 	c->job->load.run_tests = l->run_tests;
 	c->job->load.lenient = l->lenient;
+	c->job->load.at_wall_ns = l->at_wall_ns;
+	look_from(c->job);
 	c->next = gw->policy->candidates;
 	gw->policy->candidates = c;
 	give(c, BUILD, gw_job_build);
@@ -102,6 +114,7 @@ begins_anew(struct sl_gw_candidate *c)
 	if (j->reruns++ < RERUNS_MAX && gw_job_snapshot(c->gw, j) == 0) {
 		j->next_peer = j->next_any = j->next_dyn = 0;
 		j->n_touch = 0;
+		look_from(j);
 		give(c, BUILD, gw_job_build);
 		return true;
 	}
@@ -219,6 +232,15 @@ const struct sl_policy *
 sl_gw_candidate_policy(const struct sl_gw_candidate *c)
 {
 	return c->job->doc->policy;
+}
+
+struct sl_gw *
+gw_candidate_tables(const struct sl_gw_candidate *c, const struct sl_polset **set,
+		    const struct sl_identity **who)
+{
+	*set = c->job->tables->set;
+	*who = c->id;
+	return c->gw;
 }
 
 static uint16_t

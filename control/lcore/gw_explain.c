@@ -73,26 +73,28 @@ first_address(const struct gw_peer *p, uint8_t family, struct sl_ip *out)
 }
 
 static int
-find_addresses(const struct gw_peer *p, const struct sl_gw_question *q,
-	       struct sl_gw_explanation *out, struct sl_error *e)
+find_addresses(const struct gw_peer *p, const struct sl_gw_question *q, struct sl_ip *src,
+	       struct sl_ip *dst, struct sl_error *e)
 {
-	out->src = q->src;
-	out->dst = q->dst;
-	if (q->from_inside && q->dst.family == 0 && q->src.family != 0)
-		first_address(p, q->src.family, &out->dst);
-	if (!q->from_inside && q->src.family == 0 && q->dst.family != 0)
-		first_address(p, q->dst.family, &out->src);
-	if (out->src.family == 0) {
+	bool of_roles = q->n_roles > 0; /* they have none */
+
+	*src = q->src;
+	*dst = q->dst;
+	if (q->from_inside && dst->family == 0 && src->family != 0)
+		first_address(p, src->family, dst);
+	if (!q->from_inside && src->family == 0 && dst->family != 0)
+		first_address(p, dst->family, src);
+	if (src->family == 0 && (q->from_inside || !of_roles)) {
 		sl_fail(e, -EINVAL, "address_missing", "/src", "no source address is given");
 		sl_hint(e, "give src, or a peer that has an address of this family");
 		return -EINVAL;
 	}
-	if (out->dst.family == 0) {
+	if (dst->family == 0 && (!q->from_inside || !of_roles)) {
 		sl_fail(e, -EINVAL, "address_missing", "/dst", "no destination is given");
 		sl_hint(e, "give dst");
 		return -EINVAL;
 	}
-	if (out->src.family == out->dst.family)
+	if (src->family == dst->family || src->family == 0 || dst->family == 0)
 		return 0;
 	return sl_fail(e, -EINVAL, "family_mismatch", "/dst",
 		       "source and destination are of different IP versions");
@@ -256,7 +258,7 @@ sl_gw_explain(struct sl_gw *gw, const struct sl_gw_question *q, struct sl_gw_exp
 		return e->err;
 	rc = find_peer(gw, f, q, &p, e);
 	if (rc == 0)
-		rc = find_addresses(p, q, out, e);
+		rc = find_addresses(p, q, &out->src, &out->dst, e);
 	if (rc != 0)
 		return rc;
 	out->iface = f->name;
@@ -275,4 +277,54 @@ sl_gw_explain(struct sl_gw *gw, const struct sl_gw_question *q, struct sl_gw_exp
 	sl_judge(out->view, tick, flow, judgement, 1);
 	out->judgement = judgement[0];
 	return out->view->set != NULL && out->view->who != NULL ? trace(out, tick, e) : 0;
+}
+
+/* --- of a policy that is not in force ------------------------------------------------------------
+ */
+
+/** Enter who it is. @param f NULL: no interface is named */
+static int
+enter_subject(struct sl_gw *gw, const struct gw_iface *f, const struct sl_identity *who,
+	      const struct sl_gw_question *q, struct sl_simulated *out, struct sl_error *e)
+{
+	struct gw_peer *p = NULL;
+	int rc = q->n_roles == 0 ? find_peer(gw, f, q, &p, e) : 0;
+
+	if (rc == 0)
+		rc = find_addresses(p, q, &out->src, &out->dst, e);
+	if (rc != 0)
+		return rc;
+	out->q.flow.version = SL_MAX(out->src.family, out->dst.family);
+	if (q->n_roles == 0)
+		out->q.peer_class = sl_identity_peer(who, p != NULL ? p->p->id : SL_PEER_MAX);
+	if (q->n_roles == 0 || q->from_inside)
+		out->q.src_class =
+			sl_identity_prefix(who, out->q.flow.iface, out->q.flow.version, out->src.b);
+	return q->n_roles > 0 ? sl_simulated_roles(out, q->roles, q->n_roles, "/roles", e) : 0;
+}
+
+int
+sl_gw_simulate(const struct sl_gw_candidate *c, const struct sl_gw_question *q,
+	       struct sl_simulated *out, struct sl_error *e)
+{
+	const struct sl_identity *who;
+	struct sl_gw *gw = gw_candidate_tables(c, &out->set, &who);
+	bool any_iface = q->n_roles > 0 && q->iface == NULL;
+	struct gw_iface *f = any_iface ? NULL : find_iface(gw, q->iface, e);
+	int rc;
+
+	if (f == NULL && !any_iface)
+		return e->err;
+	out->q = (struct sl_polset_query){.flow = {.iface = f != NULL ? f->id : 0,
+						   .proto = q->proto,
+						   .src = out->src.b,
+						   .dst = out->dst.b,
+						   .sport = q->sport,
+						   .dport = q->dport},
+					  .from_inside = q->from_inside,
+					  .tick = sl_tick_of(gw_mono_ns(gw))};
+	rc = enter_subject(gw, f, who, q, out, e);
+	if (rc == 0)
+		sl_simulated_judge(out);
+	return rc;
 }

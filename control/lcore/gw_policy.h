@@ -425,6 +425,9 @@ void gw_doc_tests_at_start(struct sl_gw *gw);
 void gw_doc_tests_result(struct sl_gw *gw, const struct sl_error *e);
 void gw_doc_tests_poll(struct sl_gw *gw);
 void gw_doc_tests_stop(struct sl_gw *gw);
+/** What a compiled one is judged by. */
+struct sl_gw *gw_candidate_tables(const struct sl_gw_candidate *c, const struct sl_polset **set,
+				  const struct sl_identity **who);
 /** The same for candidates (gw_candidate.c). */
 void gw_candidates_peer(struct sl_gw *gw, const struct gw_peer *p, bool there);
 void gw_policy_iface(struct sl_gw *gw, const struct gw_iface *f, bool there);

@@ -143,30 +143,36 @@ read_packet(const char *file, uint64_t number, struct sl_gw_question *q, struct 
 
 /* --- the question ----------------------------------------------------------------------------- */
 
-static int
-question(const struct sl_rpc_policy_explain *p, struct sl_gw_question *q, struct sl_error *e)
+int
+ctl_packet_proto(bool has, const char *text, struct sl_gw_question *q, struct sl_error *e)
 {
-	int proto = sl_proto_parse(p->has_protocol ? p->protocol : "tcp");
+	int proto = sl_proto_parse(has ? text : "tcp");
 
-	*q = (struct sl_gw_question){.iface = p->interface,
-				     .peer = p->peer,
-				     .src = p->src,
-				     .dst = p->dst,
-				     .from_inside = p->from == 1};
-	if (p->has_pcap)
-		return read_packet(p->pcap, p->has_packet ? (uint64_t)p->packet : 1, q, e);
 	if (proto < 0 || proto > UINT8_MAX) {
 		sl_fail(e, -EINVAL, "enum_invalid", "/protocol",
-			"\"%.8s\" is no protocol of a packet", p->protocol);
+			"\"%.8s\" is no protocol of a packet", text);
 		sl_hint(e, "tcp, udp, icmp, icmpv6 or a number");
 		return -EINVAL;
 	}
 	q->proto = (uint8_t)proto;
-	if (proto == IPPROTO_TCP || proto == IPPROTO_UDP) {
-		q->sport = (uint16_t)p->sport;
-		q->dport = (uint16_t)p->dport;
-	}
+	if (proto != IPPROTO_TCP && proto != IPPROTO_UDP)
+		q->sport = q->dport = 0;
 	return 0;
+}
+
+static int
+question(const struct sl_rpc_policy_explain *p, struct sl_gw_question *q, struct sl_error *e)
+{
+	*q = (struct sl_gw_question){.iface = p->interface,
+				     .peer = p->peer,
+				     .src = p->src,
+				     .dst = p->dst,
+				     .sport = (uint16_t)p->sport,
+				     .dport = (uint16_t)p->dport,
+				     .from_inside = p->from == 1};
+	if (p->has_pcap)
+		return read_packet(p->pcap, p->has_packet ? (uint64_t)p->packet : 1, q, e);
+	return ctl_packet_proto(p->has_protocol, p->protocol, q, e);
 }
 
 /* --- the answer --------------------------------------------------------------------------------

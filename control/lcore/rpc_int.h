@@ -108,6 +108,12 @@ struct sl_gw_policy_load;
 int ctl_take_document(struct sl_ctl *ctl, const struct sl_rpc_caller *caller,
 		      const struct ctl_source *s, struct sl_gw_policy_load *out, json_t **result,
 		      struct sl_error *e);
+struct sl_gw_question;
+/** Fill in the protocol; ports are those of TCP and UDP alone. -EINVAL enum_invalid /protocol. */
+int ctl_packet_proto(bool has, const char *text, struct sl_gw_question *q, struct sl_error *e);
+/** Go on with simulations of a policy (rpc_simulate.c). */
+void ctl_simulations_poll(struct sl_ctl *ctl);
+void ctl_simulations_free(struct sl_ctl *ctl);
 /** RFC 3339. */
 json_t *ctl_time(uint64_t wall_ns);
 /** PREFIX or PREFIX@INTERFACE. */

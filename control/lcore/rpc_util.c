@@ -125,6 +125,7 @@ sl_ctl_poll(struct sl_ctl *ctl)
 	ctl_work_poll(ctl);
 	ctl_questions_poll(ctl);
 	ctl_flows_poll(ctl);
+	ctl_simulations_poll(ctl);
 	if (ctl->cp)
 		sl_cp_poll(ctl->cp);
 	ctl_accepted_poll(ctl);
@@ -147,6 +148,7 @@ sl_ctl_clear(struct sl_ctl *ctl)
 	ctl->rates = NULL;
 	ctl_questions_free(ctl);
 	ctl_flows_free(ctl);
+	ctl_simulations_free(ctl);
 	ctl_work_free(ctl);
 	ctl_uploads_free(ctl);
 }

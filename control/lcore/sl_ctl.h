@@ -35,6 +35,7 @@ struct sl_ctl {
 	struct sl_evidence *evidence; /* NULL: none is kept */
 	void *questions;	      /* rpc_evidence.c: under way */
 	void *flows;		      /* rpc_flow.c: questions under way */
+	void *simulations;	      /* rpc_simulate.c: under way */
 	void *work;		      /* rpc_work.c: the thread beside the loop */
 	void *uploads;		      /* rpc_policy.c: documents that come in parts */
 	struct sl_cp *cp;	      /* NULL: no control plane */

@@ -19,6 +19,7 @@
 #include "sl_gw.h"
 #include "sl_judge.h"
 #include "sl_policy_doc.h"
+#include "sl_simulated.h"
 
 struct sl_gw_policy_info {
 	bool loaded, compiling;
@@ -70,6 +71,7 @@ struct sl_gw_policy_load {
 	const char *origin;
 	bool run_tests;	     /* not at boot */
 	bool lenient;	     /* what is over is no error */
+	uint64_t at_wall_ns; /* of a candidate: what holds then; 0: now */
 	bool dry_run;	     /* all but publishing */
 	bool keep;	     /* write it to the state directory: it is what the next start loads */
 	bool staged;	     /* together with the members that wait for it (sl_gw_fed_put()) */
@@ -206,6 +208,8 @@ struct sl_gw_question {
 	uint8_t proto;
 	uint16_t sport, dport; /* 0 unless TCP or UDP */
 	bool from_inside;
+	const char *const *roles; /* of a candidate: somebody with just these instead of a peer */
+	unsigned n_roles;
 };
 
 struct sl_gw_explained_role {
@@ -242,8 +246,8 @@ int sl_gw_explain(struct sl_gw *gw, const struct sl_gw_question *q, struct sl_gw
 /**
  * A policy that is not in force, compiled for questions: this gateway's peers and interfaces,
  * the candidate's rules and members. It compiles on the helper while steps are taken.
- * @param l the document (with `again` the one in force, which must be there), run_tests and
- * lenient; nothing else of it counts
+ * @param l the document (with `again` the one in force, which must be there), run_tests, lenient
+ * and at_wall_ns; nothing else of it counts
  * @return NULL: no_memory, thread
  */
 struct sl_gw_candidate;
@@ -266,6 +270,15 @@ const struct sl_policy *sl_gw_candidate_policy(const struct sl_gw_candidate *c);
 /** By plain scans, same semantics as sl_judge(). */
 void sl_gw_candidate_judge(const struct sl_gw_candidate *c, const struct sl_judge_flow *f,
 			   struct sl_judgement *out);
+
+/**
+ * What a candidate that is compiled says of a flow: by the peers and interfaces of this gateway,
+ * whatever the modes are, and whether the peer may pass at all. With roles the tunnel's end needs
+ * no address, and the interface may be left out.
+ * @param out zeroed; free out->made. @return 0; errors as of sl_gw_explain(), role_unknown /roles/N
+ */
+int sl_gw_simulate(const struct sl_gw_candidate *c, const struct sl_gw_question *q,
+		   struct sl_simulated *out, struct sl_error *e);
 
 /** logging_enabled: local as the modes are; fsynced before it returns. */
 int sl_gw_logging_set(struct sl_gw *gw, bool on, struct sl_error *e);

@@ -16,8 +16,8 @@
 /** A walk over rows, each judged by one or two policies. */
 struct walk {
 	struct judge *now, *candidate; /* candidate NULL: none */
-	int (*row)(struct walk *w, const struct sl_flow_row *r, const struct judge_answer *now,
-		   const struct judge_answer *candidate);
+	int (*row)(struct walk *w, const struct sl_flow_row *r, const struct sl_simulated *now,
+		   const struct sl_simulated *candidate);
 	unsigned rows_max;
 	json_t *out, *more; /* lists */
 	uint64_t flows, denied, allowed, unchanged;
@@ -46,7 +46,7 @@ judge_in_force(struct sl_store *s, struct sl_error *e)
 
 /** @return 1 judged, 0 the peer is gone, negative errno */
 static int
-judge_row(struct judge *j, const struct sl_flow_row *r, struct judge_answer *x, struct sl_error *e)
+judge_row(struct judge *j, const struct sl_flow_row *r, struct sl_simulated *x, struct sl_error *e)
 {
 	struct judge_subject who = {.peer = r->peer[0] != '\0' ? r->peer : NULL,
 				    .iface = r->interface,
@@ -70,7 +70,7 @@ each_row(void *ctx, const struct sl_flow_row *r)
 {
 	struct walk *w = ctx;
 	/* a trace of up to all roles: too large for the stack twice */
-	struct judge_answer *x = calloc(2, sizeof(*x));
+	struct sl_simulated *x = calloc(2, sizeof(*x));
 	int rc;
 
 	if (x == NULL) {
@@ -133,7 +133,7 @@ walk(struct walk *w, struct sl_reports *r, const struct evidence_question *q)
 /* --- rows as JSON ----------------------------------------------------------------------------- */
 
 static json_t *
-row_json(const struct walk *w, const struct sl_flow_row *r, const struct judge_answer *x)
+row_json(const struct walk *w, const struct sl_flow_row *r, const struct sl_simulated *x)
 {
 	const struct sl_polset *set = w->now != NULL ? judge_set(w->now) : NULL;
 	char src[SL_IP_STR], dst[SL_IP_STR], first[SL_TIME_STR], last[SL_TIME_STR];
@@ -162,7 +162,7 @@ row_json(const struct walk *w, const struct sl_flow_row *r, const struct judge_a
 }
 
 static int
-list_row(struct walk *w, json_t *list, const struct sl_flow_row *r, const struct judge_answer *x)
+list_row(struct walk *w, json_t *list, const struct sl_flow_row *r, const struct sl_simulated *x)
 {
 	if (json_array_size(list) >= w->rows_max)
 		return 0;
@@ -170,8 +170,8 @@ list_row(struct walk *w, json_t *list, const struct sl_flow_row *r, const struct
 }
 
 static int
-denied_row(struct walk *w, const struct sl_flow_row *r, const struct judge_answer *now,
-	   const struct judge_answer *candidate)
+denied_row(struct walk *w, const struct sl_flow_row *r, const struct sl_simulated *now,
+	   const struct sl_simulated *candidate)
 {
 	w->flows += r->flows;
 	if (now->a.allow)
@@ -181,8 +181,8 @@ denied_row(struct walk *w, const struct sl_flow_row *r, const struct judge_answe
 }
 
 static int
-replay_row(struct walk *w, const struct sl_flow_row *r, const struct judge_answer *now,
-	   const struct judge_answer *candidate)
+replay_row(struct walk *w, const struct sl_flow_row *r, const struct sl_simulated *now,
+	   const struct sl_simulated *candidate)
 {
 	if (now->a.allow == candidate->a.allow) {
 		w->unchanged += r->flows;
@@ -198,7 +198,7 @@ replay_row(struct walk *w, const struct sl_flow_row *r, const struct judge_answe
 
 /** A role of the subject, for a rule to hang on: the first one of its peer, else of its source. */
 static const char *
-role_of(const struct walk *w, const struct judge_answer *x)
+role_of(const struct walk *w, const struct sl_simulated *x)
 {
 	const struct sl_class *c = x->q.peer_class != NULL && x->q.peer_class->n > 0
 					   ? x->q.peer_class
@@ -210,8 +210,8 @@ role_of(const struct walk *w, const struct judge_answer *x)
 }
 
 static int
-suggest_row(struct walk *w, const struct sl_flow_row *r, const struct judge_answer *now,
-	    const struct judge_answer *candidate)
+suggest_row(struct walk *w, const struct sl_flow_row *r, const struct sl_simulated *now,
+	    const struct sl_simulated *candidate)
 {
 	struct sl_suggest_flow f = {.role = role_of(w, now),
 				    .peer = r->peer,

@@ -345,39 +345,25 @@ judge_test(struct judge *j, unsigned *n_run, struct sl_error *e)
 /* --- one flow --------------------------------------------------------------------------------- */
 
 static int
-by_roles(struct judge *j, const json_t *names, struct judge_answer *x, struct sl_error *e)
+by_roles(const json_t *names, struct sl_simulated *x, struct sl_error *e)
 {
-	char path[48];
+	const char **list = calloc(json_array_size(names) + 1, sizeof(*list));
 	json_t *v;
 	size_t i;
+	int rc;
 
-	x->made = calloc(1, sizeof(*x->made) + json_array_size(names) * sizeof(x->made->role[0]));
-	if (x->made == NULL)
+	if (list == NULL)
 		return no_memory(e);
-	for (unsigned r = 0; r < j->p->n_roles; r++) { /* ascending, each once */
-		json_array_foreach ((json_t *)names, i, v) {
-			if (strcmp(json_string_value(v), j->p->roles[r].name) != 0)
-				continue;
-			x->made->role[x->made->n++].role = (uint16_t)r;
-			break;
-		}
-	}
-	json_array_foreach ((json_t *)names, i, v) {
-		snprintf(path, sizeof(path), "/subject/roles/%zu", i);
-		if (role_at(j, json_string_value(v)) < 0)
-			return sl_fail(e, -EINVAL, "role_unknown", path,
-				       "the policy has no role \"%.60s\"", json_string_value(v));
-	}
-	if (x->q.from_inside)
-		x->q.peer_class = x->made->n > 0 ? x->made : NULL;
-	else
-		x->q.src_class = x->made->n > 0 ? x->made : NULL;
-	return 0;
+	json_array_foreach ((json_t *)names, i, v)
+		list[i] = json_string_value(v);
+	rc = sl_simulated_roles(x, list, json_array_size(names), "/subject/roles", e);
+	free(list);
+	return rc;
 }
 
 /** The peer's roles, and an address of it where none is given. */
 static int
-by_peer(struct judge *j, const char *name, struct judge_answer *x, struct sl_error *e)
+by_peer(struct judge *j, const char *name, struct sl_simulated *x, struct sl_error *e)
 {
 	const json_t *peer = peer_of(j, name);
 	const struct sl_identity *id = peer != NULL ? identity(j) : NULL;
@@ -404,7 +390,7 @@ by_peer(struct judge *j, const char *name, struct judge_answer *x, struct sl_err
 
 /** Whose the tunnel's address is, if anybody's. */
 static int
-by_address(struct judge *j, const struct judge_subject *who, struct judge_answer *x,
+by_address(struct judge *j, const struct judge_subject *who, struct sl_simulated *x,
 	   struct sl_error *e)
 {
 	const struct sl_ip *own = x->q.from_inside ? &x->dst : &x->src;
@@ -428,7 +414,7 @@ by_address(struct judge *j, const struct judge_subject *who, struct judge_answer
 }
 
 static int
-find_subject(struct judge *j, const struct judge_subject *who, struct judge_answer *x,
+find_subject(struct judge *j, const struct judge_subject *who, struct sl_simulated *x,
 	     struct sl_error *e)
 {
 	const struct sl_identity *id;
@@ -443,7 +429,7 @@ find_subject(struct judge *j, const struct judge_subject *who, struct judge_answ
 	if (who->peer != NULL)
 		rc = by_peer(j, who->peer, x, e);
 	else if (who->roles != NULL)
-		rc = by_roles(j, who->roles, x, e);
+		rc = by_roles(who->roles, x, e);
 	else
 		rc = by_address(j, who, x, e);
 	if (rc != 0 || (who->peer == NULL && who->roles != NULL && !who->from_inside))
@@ -457,11 +443,12 @@ find_subject(struct judge *j, const struct judge_subject *who, struct judge_answ
 
 int
 judge_flow(struct judge *j, const struct judge_subject *who, const struct sl_ip *dst,
-	   unsigned proto, uint16_t sport, uint16_t dport, struct judge_answer *out,
+	   unsigned proto, uint16_t sport, uint16_t dport, struct sl_simulated *out,
 	   struct sl_error *e)
 {
 	int rc;
 
+	out->set = j->set;
 	out->src = who->from;
 	out->dst = *dst;
 	out->q.from_inside = who->from_inside;
@@ -478,20 +465,8 @@ judge_flow(struct judge *j, const struct judge_subject *who, const struct sl_ip 
 	rc = find_subject(j, who, out, e);
 	if (rc != 0)
 		return rc;
-	sl_polset_eval(j->set, &out->q, &out->a, out->trace, SL_CLASS_ROLES_MAX, &out->n_trace);
+	sl_simulated_judge(out);
 	return 0;
-}
-
-bool
-judge_through_peer(const struct judge_answer *x, uint16_t role)
-{
-	const struct sl_class *c = x->q.peer_class;
-
-	for (unsigned i = 0; c != NULL && i < c->n; i++) {
-		if (c->role[i].role == role)
-			return true;
-	}
-	return false;
 }
 
 /* --- making one ------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #define SL_REST_JUDGE_H
 
 #include "sl_policy_doc.h"
+#include "sl_simulated.h"
 #include "sl_store.h"
 
 #define JUDGE_IDP_GRACE_H 24
@@ -17,7 +18,7 @@ struct judge;
 
 /**
  * @param text the document; @param wall_ns what holds then
- * @param was_in_force rules that have ended are no error
+ * @param was_in_force rules that have ended by then are no error
  * @return NULL with an error of the document, or no_memory, limit_entries
  */
 struct judge *judge_new(struct sl_store *s, const char *text, size_t len, uint64_t wall_ns,
@@ -49,21 +50,11 @@ struct judge_subject {
 	struct sl_ip from;   /* source; family 0: the peer's own, of a flow from the tunnel */
 	bool from_inside;    /* the flow begins inside, towards the peer */
 };
-struct judge_answer {
-	struct sl_polset_query q;
-	struct sl_polset_answer a;
-	struct sl_ip src, dst;
-	struct sl_trace_role trace[SL_CLASS_ROLES_MAX];
-	unsigned n_trace;
-	struct sl_class *made; /* of roles that were named */
-};
 /** @param dst family 0: the peer's own, of a flow from inside
  * @param out zeroed; free `made`. @return 0; -ENOENT not_found; -EINVAL role_unknown,
  * interface_unknown, interface_missing, family_mismatch */
 int judge_flow(struct judge *j, const struct judge_subject *who, const struct sl_ip *dst,
-	       unsigned proto, uint16_t sport, uint16_t dport, struct judge_answer *out,
+	       unsigned proto, uint16_t sport, uint16_t dport, struct sl_simulated *out,
 	       struct sl_error *e);
-/** Is this role one that the subject has through its peer? */
-bool judge_through_peer(const struct judge_answer *x, uint16_t role);
 
 #endif

@@ -26,7 +26,8 @@ make_judge(struct sl_call *c, uint64_t wall_ns, uint64_t *version, struct judge 
 		sent = json_dumps(doc, JSON_COMPACT);
 		if (sent == NULL)
 			return sl_fail(e, -ENOMEM, "no_memory", "", "no memory for the document");
-		*out = judge_new(c->store, sent, strlen(sent), wall_ns, false, e);
+		*out = judge_new(c->store, sent, strlen(sent), wall_ns,
+				 json_object_get(c->body, "at") != NULL, e);
 		free(sent);
 		if (*out == NULL)
 			sl_error_under(e, "/policy");
@@ -123,64 +124,10 @@ read_question(const json_t *body, struct question *q, struct sl_error *e)
 	return rc != 0 ? rc : read_ends(body, q, &own, e);
 }
 
-/* --- the answer ------------------------------------------------------------------------------- */
-
-static json_t *
-rule_name(const struct sl_polset *set, uint32_t rule)
-{
-	return json_sprintf("%s/%u", set->roles[set->rules[rule].role].name, set->rules[rule].id);
-}
-
-static json_t *
-trace(const struct sl_polset *set, const struct judge_answer *x)
-{
-	const struct sl_polset_entry *entries = set->entries[x->q.flow.version == 6];
-	json_t *list = json_array(), *o;
-
-	for (unsigned i = 0; i < x->n_trace; i++) {
-		const struct sl_trace_role *r = &x->trace[i];
-		bool votes = r->entry != SL_POL_NONE;
-
-		o = json_pack("{s:s, s:s, s:s}", "role", set->roles[r->role].name, "through",
-			      judge_through_peer(x, r->role) ? "peer" : "source", "vote",
-			      !votes			? "none"
-			      : entries[r->entry].allow ? "allow"
-							: "deny");
-		if (o != NULL && votes)
-			json_object_set_new(o, "rule", rule_name(set, entries[r->entry].rule));
-		json_array_append_new(list, o);
-	}
-	return list;
-}
-
-static json_t *
-answer(const struct judge *j, const struct judge_answer *x, uint64_t version, uint64_t wall_ns)
-{
-	const struct sl_polset *set = judge_set(j);
-	char at[SL_TIME_STR], src[SL_IP_STR];
-	json_t *o = json_pack("{s:s, s:s, s:I, s:s, s:o}", "verdict", x->a.allow ? "allow" : "deny",
-			      "why", sl_why_text(x->a.why), "policy_version", (json_int_t)version,
-			      "at", sl_time_str(wall_ns, at), "trace", trace(set, x));
-
-	if (o == NULL)
-		return NULL;
-	if (x->a.rule != SL_POL_NONE)
-		json_object_set_new(o, "rule", rule_name(set, x->a.rule));
-	if (x->a.zone != SL_POL_NONE16)
-		json_object_set_new(o, "zone", json_string(set->zones[x->a.zone].name));
-	if (x->a.target != SL_POL_NONE16)
-		json_object_set_new(o, "target", json_string(set->targets[x->a.target].name));
-	if (x->src.family != 0)
-		json_object_set_new(o, "src", json_string(sl_ip_str(&x->src, src)));
-	if (x->dst.family != 0)
-		json_object_set_new(o, "dst", json_string(sl_ip_str(&x->dst, src)));
-	return o;
-}
-
 int
 sl_op_simulate_policy(struct sl_call *c, struct sl_error *e)
 {
-	struct judge_answer *x = calloc(1, sizeof(*x));
+	struct sl_simulated *x = calloc(1, sizeof(*x));
 	struct judge *j = NULL;
 	struct question q = {0};
 	uint64_t version = 0;
@@ -196,7 +143,7 @@ sl_op_simulate_policy(struct sl_call *c, struct sl_error *e)
 		rc = judge_flow(j, &q.who, &q.dst, (unsigned)q.proto, q.sport, q.dport, x, e);
 	}
 	if (rc == 0)
-		rc = sl_call_answer(c, 200, answer(j, x, version, q.wall_ns), e);
+		rc = sl_call_answer(c, 200, sl_simulated_json(x, version, q.wall_ns), e);
 	free(x->made);
 	free(x);
 	judge_free(j);

@@ -13,5 +13,5 @@ control_config gw-1
 lab_gateway
 lab_wait 5 served || fail "not served: $(rpc control.status)"
 
-step "random flows: policy.explain at the gateway, simulate at the control plane"
+step "random flows: policy.explain and policy.simulate at the gateway, simulate at the control plane"
 ip netns exec "$GW" /usr/bin/python3 -S "$CONTROL_TESTS/simulate.py" "$CP_DIR" "$CP_TOKEN" "$LAB_RUN/mgmt.sock" "$LAB_ID" "${1:-1}" || exit 1

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """simulate.py STATE_DIR TOKEN RPC_SOCKET INTERFACE [SEED]: random objects at a control plane whose gateway gw-1 serves INTERFACE;
-POST /policy/simulate must say of random flows what policy.explain says at the gateway."""
+POST /policy/simulate must say of random flows what policy.explain and policy.simulate say at the gateway."""
 
 import collections
 import http.client
@@ -133,10 +133,32 @@ def flow():
     return {**mine, "protocol": proto, **ports}, {"subject": subject, "from": mine["from"], "src" if inside else "dst": far, "proto": proto, **ports}
 
 
+def simulate(rest, gateway, mine, its):
+    """The same question on both surfaces, of another time or of roles alone, perhaps."""
+    mine, its = dict(mine), dict(its, subject=dict(its["subject"]))
+    if rnd.random() < 0.3:
+        own = "dst" if mine["from"] == "inside" else "src"
+        mine = {k: v for k, v in mine.items() if k not in ("peer", own)}
+        mine["roles"] = some(ROLES, 1, 3)
+        its["subject"] = {"roles": mine["roles"], "interface": IFACE}
+    if rnd.random() < 0.6:
+        mine["at"] = its["at"] = at(rnd.choice([-30, -2, 1, 6, 30]))
+    g, c = gateway("policy.simulate", **mine), rest("POST", "/policy/simulate", its)
+    for a in (g, c):
+        a["trace"].sort(key=json.dumps)
+        del a["policy_version"]
+        if "at" not in mine:
+            del a["at"]
+    if g != c:
+        sys.exit(f"FAIL: seed {SEED}: {mine}\n  gateway: {g}\n  control: {c}")
+
+
 def compare(rest, gateway):
     seen = collections.Counter()
-    for _ in range(FLOWS):
+    for n in range(FLOWS):
         mine, its = flow()
+        if n % 5 == 0:
+            simulate(rest, gateway, mine, its)
         g, c = gateway("policy.explain", **mine), rest("POST", "/policy/simulate", its)
         both = [[a.get(k) for k in ("verdict", "why", "rule", "zone", "target", "src", "dst")] for a in (g, c)]
         if both[0] != both[1]:

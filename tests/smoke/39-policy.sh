@@ -42,6 +42,15 @@ step "explain says what happens"
 lab_ctl policy explain alice 10.20.0.10 5201 | grep -q '^verdict  *allow' || fail "explain alice"
 lab_ctl policy explain bob 10.20.0.10 5201 | grep -q '^why  *no_role' || fail "explain bob"
 lab_ctl policy explain alice 10.20.0.10 22 | grep -q 'but for the port' || fail "explain the port"
+step "simulate asks of a document that is not in force, or of another time"
+policy 2 '"peer:bob"' "$TCP"
+simulated() { lab_ctl --json policy simulate "$@" | jq -r '"\(.verdict) \(.why) \(.policy_version)"'; }
+equal "bob, by the document" "$(simulated "$doc" peer=bob dst=10.20.0.10 dport=5201)" "allow rule 0"
+equal "bob, now" "$(simulated peer=bob dst=10.20.0.10 dport=5201)" "deny no_role 1"
+equal "who has the role" "$(simulated roles=staff dst=10.20.0.10 dport=5201)" "allow rule 1"
+lab_ctl policy simulate roles=nobody dst=10.20.0.10 >"$LAB_DIR/said" 2>&1 && fail "simulate an unknown role"
+grep -q 'role_unknown) at /roles/0' "$LAB_DIR/said" || fail "an unknown role: $(cat "$LAB_DIR/said")"
+equal "version" "$(rpc policy.status | jq .version)" 1
 step "a document with a fault changes nothing"
 policy 2 '"peer:alice"' "$ICMP" '"tests": [{"name":"iperf","from":{"peer":"alice"},"to":"server","protocol":"tcp","port":5201,"expect":"allow"}]'
 lab_ctl policy load "$doc" 2>"$LAB_DIR/load" && fail "a failing test is loaded"

@@ -108,6 +108,7 @@ struct request {
 	const struct sl_schema_method *method;
 	const char *then;
 	bool file;	  /* its text may be too long for one line */
+	bool needs_file;  /* it has no meaning without one */
 	const char *only; /* member of the result that is shown alone; NULL: all */
 	json_t *params;
 };

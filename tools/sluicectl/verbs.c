@@ -52,6 +52,7 @@ const struct verb verbs[] = {
 	{"policy lint", "policy.lint", {0}, NULL, NULL, NULL, NULL, "", "what is likely a mistake"},
 	{"policy test", "policy.test", {0}, NULL, NULL, NULL, NULL, "", "run the tests of the document"},
 	{"policy explain", "policy.explain", {"peer", "dst", "dport"}, NULL, NULL, NULL, NULL, "PEER DST [PORT] [KEY=VALUE...]", "what happens to a flow, and why"},
+	{"policy simulate", "policy.simulate", {"text"}, NULL, NULL, NULL, NULL, "[FILE] peer=NAME|roles=ROLE,... dst=ADDRESS [dport=PORT] [at=TIME] [KEY=VALUE...]", "would this be allowed, by that document or the one in force", true},
 	{"roles", "role.list", {0}, NULL, NULL, NULL, NULL, "", "roles of the policy"},
 	{"role members", "role.members", {"role"}, NULL, NULL, NULL, NULL, "[ROLE]", "who has them"},
 	{"role add", "role.member.add", {"role"}, NULL, NULL, NULL, NULL, "ROLE peer=NAME|prefix=PREFIX [KEY=VALUE...]", "give one, beside the document"},
@@ -247,7 +248,8 @@ verb_args(struct request *r, const struct verb *v, int argc, char **argv, struct
 static int
 check_required(const struct request *r, struct sl_error *e)
 {
-	if (r->file && !json_object_get(r->params, "text") && !json_object_get(r->params, "file"))
+	if (r->needs_file && !json_object_get(r->params, "text") &&
+	    !json_object_get(r->params, "file"))
 		return sl_fail(e, -EINVAL, "param_missing", "", "%s needs a file", r->method->name);
 	for (unsigned i = 0; i < r->method->n_params; i++) {
 		const struct sl_schema_field *f = &r->method->params[i];
@@ -297,6 +299,7 @@ request_parse(struct request *r, int argc, char **argv, struct sl_error *e)
 		r->method = sl_schema_find(sl_schema_gateway, sl_schema_gateway_n, v->method);
 		r->then = v->then;
 		r->file = v->file;
+		r->needs_file = v->file && v->syntax[0] != '[';
 	}
 	if (!r->method)
 		return request_unknown(argc, argv, e);

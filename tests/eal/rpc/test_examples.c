@@ -118,10 +118,11 @@ static void
 run_members(struct rx *r)
 {
 	static const char *const methods[] = {
-		"role.member.add", "role.members",  "role.list",	 "target.list",
-		"zone.list",	   "policy.show",   "policy.status",	 "policy.lint",
-		"policy.explain",  "policy.test",   "policy.would_deny", "policy.replay",
-		"policy.suggest",  "evidence.list", "evidence.status",	 "role.member.remove"};
+		"role.member.add",   "role.members",	"role.list",	     "target.list",
+		"zone.list",	     "policy.show",	"policy.status",     "policy.lint",
+		"policy.explain",    "policy.test",	"policy.would_deny", "policy.replay",
+		"policy.suggest",    "policy.simulate", "evidence.list",     "evidence.status",
+		"role.member.remove"};
 
 	rx_do(r, "policy.load",
 	      "{\"text\":\"{\\\"version\\\":1,\\\"zones\\\":{\\\"in\\\":{\\\"id\\\":1,\\\"type\\\":"

@@ -335,6 +335,72 @@ write_capture(const char *file, int link, unsigned before, unsigned cut)
 	pcap_close(cap);
 }
 
+/* --- simulate -------------------------------------------------------------------------------- */
+
+/** @param want "VERDICT WHY VERSION" and the votes of the trace */
+static void
+simulated(const char *document, const char *params, const char *want)
+{
+	json_t *v = document ? call_with("policy.simulate", "text", document, params)
+			     : rx_call(&r, "policy.simulate", params);
+	char said[256];
+	json_t *role;
+	size_t i, n;
+
+	n = (size_t)snprintf(said, sizeof(said), "%s %s %lld", text(v, "verdict"), text(v, "why"),
+			     (long long)number(v, "policy_version"));
+	json_array_foreach (json_object_get(v, "trace"), i, role)
+		n += (size_t)snprintf(said + n, sizeof(said) - n, " %s:%s:%s", text(role, "role"),
+				      text(role, "through"), text(role, "vote"));
+	if (strcmp(said, want) != 0)
+		fail_msg("%s: %s, wanted %s", params, said, want);
+	json_decref(v);
+}
+
+#define TO_DB "\"dst\":\"10.20.0.10\",\"dport\":22}"
+#define REFUSED(params, err, reason, path)                                                         \
+	rx_refused_at(&r, "policy.simulate", params, err, reason, path, __FILE__, __LINE__)
+
+static void
+test_simulate(void **state)
+{
+	static const char ending[] =
+		"{\"version\":9,\"zones\":{\"in\":{\"id\":1,\"type\":\"internal\",\"networks\":"
+		"[\"10.20.0.0/24\"]}},\"roles\":{\"eng\":{\"members\":[{\"peer\":\"alice\","
+		"\"expires\":\"2099-01-01\"}]}},\"rules\":[{\"id\":5,\"role\":\"eng\",\"to\":"
+		"[\"10.20.0.10/32\"],\"protocol\":\"tcp\",\"action\":\"allow\",\"not_before\":"
+		"\"2098-01-01\"}]}";
+
+	REFUSED("{\"peer\":\"alice\"," TO_DB, -ENOENT, "not_found", "");
+	simulated(doc, "{\"peer\":\"alice\"," TO_DB, "allow rule 0 eng:peer:allow");
+	json_decref(call_with("policy.load", "text", doc, "{}"));
+	/* in force, and by whom: a peer, an address of it, roles, nobody */
+	simulated(NULL, "{\"peer\":\"alice\"," TO_DB, "allow rule 4 eng:peer:allow");
+	simulated(NULL, "{\"src\":\"10.7.0.2\"," TO_DB, "allow rule 4 eng:peer:allow");
+	simulated(NULL, "{\"roles\":[\"idle\",\"eng\"]," TO_DB,
+		  "allow rule 4 eng:source:allow idle:source:none");
+	simulated(NULL, "{\"roles\":[\"idle\"]," TO_DB, "deny zone_default 4 idle:source:none");
+	simulated(NULL, "{\"src\":\"10.7.0.99\"," TO_DB, "deny no_role 4");
+	simulated(NULL, "{\"from\":\"inside\",\"roles\":[\"eng\"],\"src\":\"10.20.0.10\"}",
+		  "deny no_role 4 eng:peer:none");
+	/* a rule that begins, a member that ends */
+	simulated(ending, "{\"peer\":\"alice\"," TO_DB, "deny zone_default 0 eng:peer:none");
+	simulated(ending, "{\"at\":\"2098-06-01\",\"peer\":\"alice\"," TO_DB,
+		  "allow rule 0 eng:peer:allow");
+	simulated(ending, "{\"at\":\"2099-06-01\",\"peer\":\"alice\"," TO_DB, "deny no_role 0");
+	/* nothing of that is in force */
+	explained("{\"peer\":\"alice\"," TO_DB, "allow", "forwarded", "rule", NULL);
+	REFUSED("{\"at\":\"soon\",\"peer\":\"alice\"," TO_DB, -EINVAL, "time_invalid", "/at");
+	REFUSED("{\"roles\":[\"eng\"],\"peer\":\"alice\"," TO_DB, -EINVAL, "param_unexpected",
+		"/roles");
+	REFUSED("{\"roles\":[\"eng\",\"x\"]," TO_DB, -EINVAL, "role_unknown", "/roles/1");
+	REFUSED("{\"roles\":[\"eng\"]}", -EINVAL, "address_missing", "/dst");
+	REFUSED("{\"peer\":\"alice\",\"protocol\":\"any\"," TO_DB, -EINVAL, "enum_invalid",
+		"/protocol");
+	REFUSED("{\"peer\":\"carol\"," TO_DB, -ENOENT, "not_found", "/peer");
+	refused_with("policy.simulate", "text", "{\"version\":", "{}", -EINVAL, "json_syntax", "");
+}
+
 static void
 test_explain_capture(void **state)
 {
@@ -512,10 +578,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_load),	 T(test_parts),		  T(test_who_may),
-		T(test_show),	 T(test_roles),		  T(test_given_by_control),
-		T(test_explain), T(test_explain_capture), T(test_later),
-		T(test_clear),	 T(test_clear_later),	  T(test_explain_beside),
+		T(test_load),		T(test_parts),	  T(test_who_may),
+		T(test_show),		T(test_roles),	  T(test_given_by_control),
+		T(test_explain),	T(test_simulate), T(test_explain_capture),
+		T(test_later),		T(test_clear),	  T(test_clear_later),
+		T(test_explain_beside),
 	};
 
 	fx_start("test_rpc_policy");
