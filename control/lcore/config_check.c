@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "config_int.h"
+#include "gw.h"
 #include "key_file.h"
 #include "sl_gw_policy.h"
 #include "sl_log.h"
@@ -211,6 +212,24 @@ check_peers(const struct sl_config *c, struct sl_error *e)
 	return rc;
 }
 
+/** No peer behind the interface that is call `at` has its key. */
+static int
+check_self(const struct sl_config *c, unsigned at, const struct sl_pubkey *own, struct sl_error *e)
+{
+	char text[SL_KEY_B64_LEN + 1];
+	struct sl_error inner = {0};
+
+	sl_key_to_base64(own->b, text);
+	for (unsigned i = at + 1; i < c->n_calls && strcmp(c->calls[i].method, "peer.set") == 0;
+	     i++) {
+		if (strcmp(sl_json_text(c->calls[i].params, "public_key"), text) != 0)
+			continue;
+		gw_peer_is_self(sl_json_text(c->calls[at].params, "interface"), &inner);
+		return sl_config_call_fail(c, &c->calls[i], e, &inner);
+	}
+	return 0;
+}
+
 /** Key files are readable and hold a key now; the calls read them again. */
 static int
 check_key_files(const struct sl_config *c, struct sl_error *e)
@@ -221,7 +240,8 @@ check_key_files(const struct sl_config *c, struct sl_error *e)
 		const struct sl_config_call *call = &c->calls[i / 2];
 		const char *file = sl_json_text(call->params, params[i % 2]);
 		struct sl_error inner = {0};
-		struct sl_secret key;
+		struct sl_secret key = {0};
+		struct sl_pubkey own;
 		char path[40];
 		int rc;
 
@@ -229,9 +249,13 @@ check_key_files(const struct sl_config *c, struct sl_error *e)
 			continue;
 		snprintf(path, sizeof(path), "/%s", params[i % 2]);
 		rc = sl_key_file_read(file, path, &key, &inner);
+		sl_x25519_public(&own, &key);
 		sl_wipe(&key, sizeof(key));
 		if (rc)
 			return sl_config_call_fail(c, call, e, &inner);
+		rc = i % 2 == 0 ? check_self(c, i / 2, &own, e) : 0;
+		if (rc)
+			return rc;
 	}
 	return 0;
 }
@@ -466,6 +490,7 @@ sl_config_check(const struct sl_config *c, struct sl_error *e)
 	rc = rc ? rc : check_params(c, e);
 	rc = rc ? rc : check_references(c, e);
 	rc = rc ? rc : sl_config_check_values(c, e);
+	rc = rc ? rc : sl_config_check_hops(c, e);
 	rc = rc ? rc : check_interfaces(c, e);
 	rc = rc ? rc : check_peers(c, e);
 	rc = rc ? rc : check_key_files(c, e);

@@ -75,6 +75,8 @@ int sl_config_call_fail(const struct sl_config *c, const struct sl_config_call *
 			struct sl_error *e, const struct sl_error *inner);
 /** config_value.c: what the gateway would refuse of single values. */
 int sl_config_check_values(const struct sl_config *c, struct sl_error *e);
+/** config_hop.c: what it would refuse of insides, routes and neighbours. */
+int sl_config_check_hops(const struct sl_config *c, struct sl_error *e);
 
 /** "FILE:LINE: POLICY FILE: POINTER: text" of what is wrong in the policy's document. */
 int sl_config_policy_fail(const struct sl_config *c, struct sl_error *e,

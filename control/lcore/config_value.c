@@ -47,61 +47,25 @@ static int
 check_peer(const json_t *params, struct sl_error *e)
 {
 	const char *name = json_string_value(json_object_get(params, "name"));
+	struct sl_endpoint ep;
 	struct sl_pubkey key;
 	int rc = name ? gw_peer_name_check(name, e) : 0;
 
 	if (rc == 0 && sl_key_from_base64(sl_json_text(params, "public_key"), key.b) == 0)
 		rc = gw_public_key_check(&key, e);
+	if (rc == 0 && sl_endpoint_parse(sl_json_text(params, "endpoint"), &ep) == 0)
+		rc = gw_endpoint_check(&ep, e);
 	return rc ? rc
 		  : check_prefixes(json_object_get(params, "allowed_ips"), "allowed",
 				   "/allowed_ips", e);
 }
 
-/** Which connected networks have an address, and is it the gateway's own? */
-static bool
-is_connected(const struct sl_config *c, const struct sl_ip *ip, bool *own)
-{
-	bool found = false;
-
-	*own = false;
-	for (unsigned i = 0; i < c->n_ports; i++)
-		for (unsigned k = 0; k < c->ports[i].n_addr; k++) {
-			struct sl_prefix net = c->ports[i].addr[k].prefix;
-
-			*own |= sl_ip_equal(&net.ip, ip);
-			sl_prefix_mask(&net);
-			found |= sl_prefix_contains(&net, ip);
-		}
-	return found;
-}
-
-/** The next hop is looked at where the route names no port. */
 static int
-check_route(const struct sl_config *c, const json_t *params, struct sl_error *e)
-{
-	const char *via = sl_json_text(params, "via");
-	struct sl_prefix p;
-	struct sl_ip ip;
-	bool own;
-
-	if (sl_prefix_parse(sl_json_text(params, "prefix"), &p) == 0 &&
-	    gw_prefix_check(&p, "route", "/prefix", e))
-		return e->err;
-	if (!via[0] || sl_json_text(params, "port")[0] || sl_ip_parse(via, &ip))
-		return 0;
-	if (!is_connected(c, &ip, &own))
-		return gw_via_unreachable(&ip, e);
-	return own ? gw_via_own(&ip, e) : 0;
-}
-
-static int
-check_call(const struct sl_config *c, const struct sl_config_call *call, struct sl_error *e)
+check_call(const struct sl_config_call *call, struct sl_error *e)
 {
 	if (strcmp(call->method, "interface.set") == 0)
 		return check_interface(call->params, e);
-	if (strcmp(call->method, "peer.set") == 0)
-		return check_peer(call->params, e);
-	return strcmp(call->method, "route.add") == 0 ? check_route(c, call->params, e) : 0;
+	return strcmp(call->method, "peer.set") == 0 ? check_peer(call->params, e) : 0;
 }
 
 int
@@ -110,7 +74,7 @@ sl_config_check_values(const struct sl_config *c, struct sl_error *e)
 	for (unsigned i = 0; i < c->n_calls; i++) {
 		const struct sl_config_call *call = &c->calls[i];
 		struct sl_error inner = {0};
-		int rc = check_call(c, call, &inner);
+		int rc = check_call(call, &inner);
 
 		if (rc && !inner.err)
 			return rc;

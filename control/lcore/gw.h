@@ -268,9 +268,24 @@ bool gw_ip_unicast(const struct sl_ip *ip);
 int gw_addresses_check(const struct sl_prefix *a, unsigned n, struct sl_error *e);
 int gw_peer_name_check(const char *name, struct sl_error *e);
 int gw_public_key_check(const struct sl_pubkey *key, struct sl_error *e);
-/** The errors of a next hop that no connected network has, and of one that is our own. */
+/** Unicast and with a port, or none at all. */
+int gw_endpoint_check(const struct sl_endpoint *ep, struct sl_error *e);
+int gw_mac_check(const uint8_t mac[6], struct sl_error *e);
+/** It is of the prefix's family, and unicast. */
+int gw_via_check(const struct sl_ip *via, const struct sl_prefix *prefix, struct sl_error *e);
+/** Errors that a running gateway and the check of a file tell alike. A next hop that no connected
+ * network has, that several have, that is our own; a route that says not where to; an interface
+ * whose inside is not to be told from the outside, and why. */
 int gw_via_unreachable(const struct sl_ip *via, struct sl_error *e);
+int gw_via_ambiguous(const struct sl_ip *via, struct sl_error *e);
 int gw_via_own(const struct sl_ip *via, struct sl_error *e);
+int gw_route_incomplete(struct sl_error *e);
+int gw_route_not_inside(const char *iface, struct sl_error *e);
+int gw_route_outside(const char *iface, struct sl_error *e);
+int gw_inside_required(const char *iface, const char *port, const char *why, struct sl_error *e);
+int gw_vlan_unknown(const char *port, unsigned vlan, struct sl_error *e);
+int gw_neigh_invalid(const struct sl_ip *ip, struct sl_error *e);
+int gw_peer_is_self(const char *iface, struct sl_error *e);
 
 /* --- gw_prefix.c: lists of prefixes ----------------------------------------------------------- */
 

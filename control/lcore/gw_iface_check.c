@@ -112,16 +112,8 @@ check_inside(struct sl_gw *gw, const struct gw_iface *f, const struct sl_gw_ifac
 			return rc;
 	}
 	*att = gw_att_find(gw, s->inside_port, s->inside_vlan);
-	if (s->n_inside_prefixes == 0 && gw_att_is_outside(gw, *att, &why)) {
-		sl_fail(e, -EINVAL, "inside_required", "/inside/prefixes",
-			"the inside of \"%s\" needs prefixes: outer traffic uses port \"%s\" too, "
-			"because %s",
-			s->name, s->inside_port, why);
-		sl_hint(e, "list the private networks behind the gateway as inside prefixes, or "
-			   "use another "
-			   "port");
-		return -EINVAL;
-	}
+	if (s->n_inside_prefixes == 0 && gw_att_is_outside(gw, *att, &why))
+		return gw_inside_required(s->name, s->inside_port, why, e);
 	if (*att != NULL && (*att)->a.n_ifaces == SL_ATT_IFACES &&
 	    (f == NULL || f->inside_att != (*att)->a.id))
 		return sl_fail(e, -ENOSPC, "limit_inside", "/inside/port",

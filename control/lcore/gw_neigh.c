@@ -318,34 +318,26 @@ static int
 neigh_args(struct sl_gw *gw, const char *port, uint16_t vlan, const struct sl_ip *ip,
 	   struct gw_att **a, struct sl_error *e)
 {
-	char text[SL_IP_STR];
 	int rc = gw_att_check(gw, port, vlan, "/port", e);
 
 	if (rc != 0)
 		return rc;
 	*a = gw_att_find(gw, port, vlan);
 	if (*a == NULL)
-		return sl_fail(e, -ENOENT, "vlan_unknown", "/vlan",
-			       "port \"%s\" has no addresses on VLAN %u", port, vlan);
-	if (!gw_ip_unicast(ip) || gw_att_owns(*a, ip))
-		return sl_fail(e, -EINVAL, "address_invalid", "/ip", "%s cannot be a neighbour",
-			       sl_ip_str(ip, text));
-	return 0;
+		return gw_vlan_unknown(port, vlan, e);
+	return gw_ip_unicast(ip) && !gw_att_owns(*a, ip) ? 0 : gw_neigh_invalid(ip, e);
 }
 
 int
 sl_gw_neigh_set(struct sl_gw *gw, const char *port, uint16_t vlan, const struct sl_ip *ip,
 		const uint8_t mac[6], struct sl_error *e)
 {
-	static const uint8_t zero[6];
 	struct gw_att *a;
 	int rc = neigh_args(gw, port, vlan, ip, &a, e);
 
+	rc = rc != 0 ? rc : gw_mac_check(mac, e);
 	if (rc != 0)
 		return rc;
-	if ((mac[0] & 1) != 0 || memcmp(mac, zero, 6) == 0)
-		return sl_fail(e, -EINVAL, "mac_invalid", "/mac",
-			       "the MAC address of a neighbour is unicast and not zero");
 	sl_gw_begin(gw);
 	rc = sl_neigh_set_static(gw->neigh, a->a.id, ip, mac, gw_mono_ns(gw));
 	if (rc == 0)

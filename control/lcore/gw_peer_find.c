@@ -146,19 +146,6 @@ check_name(struct sl_gw *gw, const struct gw_iface *f, const struct gw_peer *p, 
 	return 0;
 }
 
-static int
-check_endpoint(const struct sl_endpoint *ep, struct sl_error *e)
-{
-	char text[SL_ENDPOINT_STR];
-
-	if (ep->ip.family == 0 || (gw_ip_unicast(&ep->ip) && ep->port != 0))
-		return 0;
-	sl_fail(e, -EINVAL, "endpoint_invalid", "/endpoint", "%s is not the endpoint of a peer",
-		sl_endpoint_str(ep, text));
-	sl_hint(e, "an endpoint is a unicast address and a port from 1 to 65535");
-	return -EINVAL;
-}
-
 unsigned
 sl_gw_peers_free(const struct sl_gw *gw)
 {
@@ -177,8 +164,7 @@ check_new(struct sl_gw *gw, const struct gw_iface *f, const struct sl_gw_peer_sp
 		return rc;
 	if (f->key_source != SL_KEY_NONE &&
 	    memcmp(f->public_key.b, s->public_key.b, SL_KEY_LEN) == 0)
-		return sl_fail(e, -EINVAL, "peer_is_self", "/public_key",
-			       "this is the public key of %s itself", f->name);
+		return gw_peer_is_self(f->name, e);
 	if (sl_gw_peers_free(gw) == 0) {
 		sl_fail(e, -ENOSPC, "limit_peers", "", "the limit of %u peers is reached",
 			gw->conf.peers_max);
@@ -205,7 +191,7 @@ gw_peer_check(struct sl_gw *gw, const struct sl_gw_peer_spec *s, struct gw_iface
 	if (rc == 0 && s->fields & SL_PF_NAME)
 		rc = check_name(gw, f, p, s->name, e);
 	if (rc == 0 && s->fields & SL_PF_ENDPOINT)
-		rc = check_endpoint(&s->endpoint, e);
+		rc = gw_endpoint_check(&s->endpoint, e);
 	return rc == 0 ? gw_allowed_check(gw, f, p, s, e) : rc;
 }
 

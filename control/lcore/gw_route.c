@@ -312,7 +312,6 @@ static int
 resolve_via(struct sl_gw *gw, const struct sl_gw_route_spec *s, const struct gw_iface *f,
 	    struct gw_att **out, struct sl_error *e)
 {
-	char text[SL_IP_STR];
 	unsigned i, n = 0;
 
 	for (i = 0; i < gw->n_atts; i++) {
@@ -330,21 +329,17 @@ resolve_via(struct sl_gw *gw, const struct sl_gw_route_spec *s, const struct gw_
 		return 0;
 	if (n == 0)
 		return gw_via_unreachable(&s->via, e);
-	sl_fail(e, -EINVAL, "via_ambiguous", "/via", "%s is in several connected networks",
-		sl_ip_str(&s->via, text));
-	sl_hint(e, "name the port (and VLAN) through which it is reached");
-	return -EINVAL;
+	return gw_via_ambiguous(&s->via, e);
 }
 
 static int
 check_via(struct sl_gw *gw, const struct sl_gw_route_spec *s, const struct gw_iface *f,
 	  struct gw_att **a, struct sl_error *e)
 {
-	char text[SL_IP_STR];
+	int rc = gw_via_check(&s->via, &s->prefix, e);
 
-	if (s->via.family != s->prefix.ip.family || !gw_ip_unicast(&s->via))
-		return sl_fail(e, -EINVAL, "via_invalid", "/via",
-			       "%s cannot be the next hop of this route", sl_ip_str(&s->via, text));
+	if (rc != 0)
+		return rc;
 	if (*a == NULL && resolve_via(gw, s, f, a, e) != 0)
 		return -EINVAL;
 	if (gw_att_owns(*a, &s->via))
@@ -361,15 +356,8 @@ check_insides(struct sl_gw *gw, const struct gw_att *a, struct sl_error *e)
 	for (i = 0; i < a->a.n_ifaces; i++) {
 		const struct gw_iface *f = gw->iface[a->a.iface[i]];
 
-		if (f->n_inside > 0)
-			continue;
-		sl_fail(e, -EINVAL, "inside_required", "/port",
-			"the inside of \"%s\" is on this port without prefixes, and the route "
-			"would "
-			"send outer traffic through it",
-			f->name);
-		sl_hint(e, "give the route an interface, or %s inside prefixes", f->name);
-		return -EINVAL;
+		if (f->n_inside == 0)
+			return gw_route_outside(f->name, e);
 	}
 	return 0;
 }
@@ -388,19 +376,14 @@ check_hop(struct sl_gw *gw, const struct sl_gw_route_spec *s, const struct gw_if
 		if (rc == 0)
 			*a = gw_att_find(gw, s->port, s->vlan);
 		if (rc == 0 && *a == NULL)
-			rc = sl_fail(e, -ENOENT, "vlan_unknown", "/vlan",
-				     "port \"%s\" has no addresses on VLAN %u", s->port, s->vlan);
+			rc = gw_vlan_unknown(s->port, s->vlan, e);
 	} else if (s->via.family == 0) {
-		rc = sl_fail(e, -EINVAL, "route_incomplete", "/via",
-			     "a route needs a next hop, a port or \"blackhole\"");
+		rc = gw_route_incomplete(e);
 	}
 	if (rc == 0 && s->via.family != 0)
 		rc = check_via(gw, s, f, a, e);
-	if (rc == 0 && f != NULL && f->inside_att != (*a)->a.id) {
-		rc = sl_fail(e, -EINVAL, "route_not_inside", "/port",
-			     "a route of %s can only leave through its inside", f->name);
-		sl_hint(e, "leave out the interface for a route of the underlay");
-	}
+	if (rc == 0 && f != NULL && f->inside_att != (*a)->a.id)
+		rc = gw_route_not_inside(f->name, e);
 	return rc == 0 && f == NULL ? check_insides(gw, *a, e) : rc;
 }
 

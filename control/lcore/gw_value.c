@@ -106,3 +106,111 @@ gw_via_own(const struct sl_ip *via, struct sl_error *e)
 	return sl_fail(e, -EINVAL, "via_own", "/via", "%s is the gateway's own address",
 		       sl_ip_str(via, text));
 }
+
+int
+gw_via_ambiguous(const struct sl_ip *via, struct sl_error *e)
+{
+	char text[SL_IP_STR];
+
+	sl_fail(e, -EINVAL, "via_ambiguous", "/via", "%s is in several connected networks",
+		sl_ip_str(via, text));
+	sl_hint(e, "name the port (and VLAN) through which it is reached");
+	return -EINVAL;
+}
+
+int
+gw_via_check(const struct sl_ip *via, const struct sl_prefix *prefix, struct sl_error *e)
+{
+	char text[SL_IP_STR];
+
+	if (via->family == prefix->ip.family && gw_ip_unicast(via))
+		return 0;
+	return sl_fail(e, -EINVAL, "via_invalid", "/via", "%s cannot be the next hop of this route",
+		       sl_ip_str(via, text));
+}
+
+int
+gw_route_incomplete(struct sl_error *e)
+{
+	return sl_fail(e, -EINVAL, "route_incomplete", "/via",
+		       "a route needs a next hop, a port or \"blackhole\"");
+}
+
+int
+gw_route_not_inside(const char *iface, struct sl_error *e)
+{
+	sl_fail(e, -EINVAL, "route_not_inside", "/port",
+		"a route of %s can only leave through its inside", iface);
+	sl_hint(e, "leave out the interface for a route of the underlay");
+	return -EINVAL;
+}
+
+int
+gw_route_outside(const char *iface, struct sl_error *e)
+{
+	sl_fail(e, -EINVAL, "inside_required", "/port",
+		"the inside of \"%s\" is on this port without prefixes, and the route would send "
+		"outer traffic through it",
+		iface);
+	sl_hint(e, "give the route an interface, or %s inside prefixes", iface);
+	return -EINVAL;
+}
+
+int
+gw_inside_required(const char *iface, const char *port, const char *why, struct sl_error *e)
+{
+	sl_fail(e, -EINVAL, "inside_required", "/inside/prefixes",
+		"the inside of \"%s\" needs prefixes: outer traffic uses port \"%s\" too, because "
+		"%s",
+		iface, port, why);
+	sl_hint(e, "list the private networks behind the gateway as inside prefixes, or use "
+		   "another port");
+	return -EINVAL;
+}
+
+int
+gw_vlan_unknown(const char *port, unsigned vlan, struct sl_error *e)
+{
+	return sl_fail(e, -ENOENT, "vlan_unknown", "/vlan",
+		       "port \"%s\" has no addresses on VLAN %u", port, vlan);
+}
+
+int
+gw_neigh_invalid(const struct sl_ip *ip, struct sl_error *e)
+{
+	char text[SL_IP_STR];
+
+	return sl_fail(e, -EINVAL, "address_invalid", "/ip", "%s cannot be a neighbour",
+		       sl_ip_str(ip, text));
+}
+
+int
+gw_mac_check(const uint8_t mac[6], struct sl_error *e)
+{
+	static const uint8_t zero[6];
+
+	if ((mac[0] & 1) == 0 && memcmp(mac, zero, 6) != 0)
+		return 0;
+	return sl_fail(e, -EINVAL, "mac_invalid", "/mac",
+		       "the MAC address of a neighbour is unicast and not zero");
+}
+
+int
+gw_endpoint_check(const struct sl_endpoint *ep, struct sl_error *e)
+{
+	char text[SL_ENDPOINT_STR];
+
+	if (ep->ip.family == 0 || (gw_ip_unicast(&ep->ip) && ep->port != 0))
+		return 0;
+	sl_fail(e, -EINVAL, "endpoint_invalid", "/endpoint", "%s is not the endpoint of a peer",
+		sl_endpoint_str(ep, text));
+	sl_hint(e, "an endpoint is a unicast address and a port from 1 to 65535");
+	return -EINVAL;
+}
+
+int
+gw_peer_is_self(const char *iface, struct sl_error *e)
+{
+	return sl_fail(e, -EINVAL, "peer_is_self", "/public_key",
+		       "this is the public key of %s itself", iface);
+}

@@ -18,6 +18,18 @@
 
 #define PORT "ports = ( { name = \"wan\"; device = \"net_null0\"; } );\n"
 
+/* one network, and one that two VLANs of a port have */
+#define ONE                                                                                        \
+	"ports = ( { name = \"wan\"; device = \"net_null0\"; addresses = [ \"192.0.2.1/24\" ]; } " \
+	");\n"
+#define NET                                                                                        \
+	"ports = ( { name = \"wan\"; device = \"net_null0\"; addresses = [ \"192.0.2.1/24\" ]; "   \
+	"}, { "                                                                                    \
+	"name = \"lan\"; device = \"net_null1\"; addresses = [ \"10.20.0.1/24\" ]; vlans = ( { "   \
+	"id = "                                                                                    \
+	"5; addresses = [ \"10.20.0.2/24\" ]; } ); } );\n"
+#define INSIDE(members) "interfaces = ( { name = \"wg0\";\n inside = { " members " }; } );\n"
+
 static char dir[] = "/tmp/sl-config-XXXXXX";
 static char file[64], key[64];
 static struct sl_config *c;
@@ -439,6 +451,45 @@ static const struct bad bad[] = {
 	 "notice"},
 	{PORT "log = { levl = \"info\"; };\n", 2, "param_unknown", "levl", "level"},
 	{PORT "routes = ((((((((((((((((((1))))))))))))))))));\n", 2, "syntax", "levels", ""},
+	/* where packets go */
+	{NET "routes = (\n { prefix = \"10.9.0.0/16\"; via = \"10.20.0.77\"; } );\n", 3,
+	 "via_ambiguous", "several", "name the port"},
+	{NET "routes = (\n { prefix = \"10.9.0.0/16\"; via = \"224.0.0.1\"; port = \"lan\"; } );\n",
+	 3, "via_invalid", "224.0.0.1", ""},
+	{NET "routes = (\n { prefix = \"10.9.0.0/16\"; via = \"fd00::1\"; port = \"lan\"; } );\n",
+	 3, "via_invalid", "fd00::1", ""},
+	{NET "routes = (\n { prefix = \"10.9.0.0/16\"; via = \"10.20.0.1\"; port = \"lan\"; } );\n",
+	 3, "via_own", "10.20.0.1", ""},
+	{NET "routes = (\n { prefix = \"10.9.0.0/16\"; } );\n", 3, "route_incomplete", "next hop",
+	 ""},
+	{NET "routes = (\n { prefix = \"10.9.0.0/16\"; port = \"lan\";\n vlan = 9; } );\n", 4,
+	 "vlan_unknown", "VLAN 9", ""},
+	{NET INSIDE("port = \"lan\"; prefixes = [ \"10.20.0.0/24\" ];") "routes = (\n { prefix = "
+									"\"10.9.0.0/16\"; "
+									"interface = \"wg0\"; port "
+									"= \"wan\"; } );\n",
+	 5, "route_not_inside", "wg0", "underlay"},
+	{NET INSIDE("port = \"lan\";") "routes = (\n { prefix = \"10.9.0.0/16\"; port = \"lan\"; "
+				       "via = \"10.20.0.77\"; } );\n",
+	 5, "inside_required", "outer traffic", "interface"},
+	{NET "interfaces = ( { name = \"wg0\"; } );\nroutes = (\n { prefix = \"10.9.0.0/16\"; "
+	     "interface = \"wg0\"; via = \"10.20.0.77\"; } );\n",
+	 4, "via_unreachable", "10.20.0.77", ""},
+	{ONE INSIDE("port = \"wan\";"), 3, "inside_required", "only port", "prefixes"},
+	{NET
+	 "neighbours = (\n { port = \"lan\"; ip = \"10.20.0.7\"; mac = \"01:00:5e:00:00:01\"; } "
+	 ");\n",
+	 3, "mac_invalid", "unicast", ""},
+	{NET
+	 "neighbours = (\n { port = \"lan\"; ip = \"10.20.0.1\"; mac = \"02:00:00:00:00:01\"; } "
+	 ");\n",
+	 3, "address_invalid", "10.20.0.1", ""},
+	{NET "neighbours = (\n { port = \"lan\"; vlan = 8; ip = \"10.20.0.7\"; mac = "
+	     "\"02:00:00:00:00:01\"; } );\n",
+	 3, "vlan_unknown", "VLAN 8", ""},
+	{PORT "interfaces = ( { name = \"wg0\"; peers = (\n { public_key = \"" KEY_A
+	      "\"; endpoint = \"224.0.0.1:5\"; } ); } );\n",
+	 3, "endpoint_invalid", "224.0.0.1", "unicast"},
 	/* control plane */
 	{CP("name = \"GW\";", SOURCES, TOKEN, WG0), 5, "name_invalid", "name", "a-z"},
 	{CP("", SOURCES, TOKEN, WG0), 4, "name_invalid", "name", ""},
@@ -669,6 +720,39 @@ test_files(void **state)
 	unlink(link);
 }
 
+/** A peer with the key of its own interface; and what the gateway takes is not refused. */
+static void
+test_hops(void **state)
+{
+	char text[1024], pub[SL_KEY_B64_LEN + 1];
+	struct sl_secret own;
+	struct sl_pubkey p;
+
+	assert_int_equal(sl_key_from_base64(KEY_B, own.b), 0);
+	sl_x25519_public(&p, &own);
+	sl_key_to_base64(p.b, pub);
+	snprintf(text, sizeof(text),
+		 PORT "interfaces = ( { name = \"wg0\"; private_key_file = \"%s\"; peers = (\n"
+		      "{ public_key = \"" KEY_A "\"; },\n{ public_key = \"%s\"; } ); } );\n",
+		 key, pub);
+	assert_int_equal(load(text), -EINVAL);
+	assert_string_equal(e.reason, "peer_is_self");
+	assert_non_null(strstr(e.message, "sluice.conf:4: "));
+	if (load(NET INSIDE(
+		    "port = \"lan\";") "routes = ( { prefix = \"0.0.0.0/0\"; via = "
+				       "\"192.0.2.254\"; }, { prefix = \"10.9.0.0/16\"; via = "
+				       "\"10.20.0.77\"; interface = \"wg0\"; }, { prefix = "
+				       "\"10.8.0.0/16\"; blackhole = true; } );\nneighbours = ( { "
+				       "port "
+				       "= \"lan\"; vlan = 5; ip = \"10.20.0.7\"; mac = "
+				       "\"02:00:00:00:00:01\"; } );\n"))
+		fail_msg("%s", e.message);
+	if (load(ONE INSIDE("port = \"wan\"; vlan = 7;") "routes = ( { prefix = \"10.9.0.0/16\"; "
+							 "port = \"wan\"; vlan = 7; interface = "
+							 "\"wg0\"; } );\n"))
+		fail_msg("%s", e.message);
+}
+
 /** A file of these bytes. */
 static int
 load_bytes(const char *text, size_t n)
@@ -804,6 +888,7 @@ main(void)
 		cmocka_unit_test_teardown(test_instance, clean),
 		cmocka_unit_test_teardown(test_mistakes, clean),
 		cmocka_unit_test_teardown(test_files, clean),
+		cmocka_unit_test_teardown(test_hops, clean),
 		cmocka_unit_test_teardown(test_encodings, clean),
 		cmocka_unit_test_teardown(test_pipe, clean),
 		cmocka_unit_test_teardown(test_key_mode, clean),
