@@ -87,16 +87,16 @@ struct sl_flow {
 	uint32_t hash;
 	/* line 1: what each packet counts, and where it leaves */
 	uint64_t packets[2], bytes[2]; /* initiator's, responder's */
-	uint64_t start_ns;
+	uint32_t noted_tick;	       /* of the last deny or would-deny record */
+	uint32_t unnoted;	       /* packets denied since then */
 	uint32_t way_gen; /* the user's, of `nh`: low half of the root's by which it was found */
 	uint32_t peer_id;
 	uint32_t src_stamp, peer_stamp;
 	uint16_t role, zone, target;
 	uint16_t nh; /* the user's, next hop of what leaves the tunnel; 0: not known */
 	/* line 2 */
+	uint64_t start_ns;
 	uint64_t folded_packets, folded_bytes; /* what the aggregate has already */
-	uint32_t noted_tick;		       /* of the last deny or would-deny record */
-	uint32_t unnoted;		       /* packets denied since then */
 	uint32_t rule_id, role_id;	       /* of the document; 0: none */
 	uint32_t listed[2], next[2], prev[2];  /* lists of the peers at its ends: the user's */
 	uint32_t agg_hash;		       /* the user's, of its aggregate; 0: not yet known */
