@@ -27,5 +27,7 @@ RUN apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --
 	&& rm -rf /var/lib/apt/lists/* /tmp/packages
 COPY --from=build /out/usr /usr
 COPY docs/examples/sluice.conf /usr/share/doc/sluice/sluice.conf
+# What the units make on a machine: state and records.
+RUN install -d -m 700 /var/lib/sluice /var/log/sluice
 ENTRYPOINT ["/usr/sbin/sluiced"]
 CMD ["-c", "/etc/sluice/sluice.conf"]
