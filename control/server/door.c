@@ -29,6 +29,7 @@ enum state {
 	HEAD,	/* until a head is complete */
 	BODY,	/* until the request is handed over */
 	BUSY,	/* until its answer is written */
+	FLOWS,	/* the same, of an answer that goes on; what comes is thrown away */
 	ENDING, /* it was refused by its size; what comes is thrown away */
 };
 
@@ -40,7 +41,7 @@ struct conn {
 	bool ready; /* the handshake is done */
 	bool noted;
 	size_t body; /* bytes of a large body, until its answer is written */
-	size_t got;  /* of a body, until now */
+	size_t got;  /* of a body, until now; of what is thrown away */
 	struct evbuffer
 		*early;	   /* NULL: none; part of a head that came before the last answer left */
 	uint64_t since_ns; /* when it began */
@@ -333,6 +334,18 @@ keep_early(struct conn *c)
 		conn_cut(c);
 }
 
+/** While it is read its end is noticed. Who does not stop has nothing to say there. */
+static void
+throw_away_some(struct conn *c, struct evbuffer *buf)
+{
+	size_t n = evbuffer_get_length(buf);
+
+	c->got += n;
+	evbuffer_drain(buf, n);
+	if (c->got > DOOR_BODY_STRANGER)
+		conn_cut(c);
+}
+
 static void
 input_grew(struct evbuffer *buf, const struct evbuffer_cb_info *info, void *arg)
 {
@@ -340,6 +353,8 @@ input_grew(struct evbuffer *buf, const struct evbuffer_cb_info *info, void *arg)
 
 	if (c->state == BODY)
 		c->got += info->n_added;
+	else if (c->state == FLOWS && info->n_added > 0)
+		throw_away_some(c, buf);
 	else if (c->state != HEAD || info->n_added == 0)
 		return;
 	else if (c->early != NULL && evbuffer_get_length(c->early) > 0)
@@ -354,7 +369,7 @@ make_room(struct door *d)
 	struct conn *c;
 
 	TAILQ_FOREACH (c, &d->conns, link) {
-		if (c->state == BUSY)
+		if (c->state == BUSY || c->state == FLOWS)
 			continue;
 		conn_cut(c);
 		break;
@@ -460,8 +475,11 @@ door_expect_progress(struct bufferevent *bev, unsigned seconds)
 {
 	struct conn *c = conn_of(bev);
 
-	if (c != NULL)
-		conn_expect(c, BUSY, seconds);
+	if (c == NULL)
+		return;
+	if (c->state != FLOWS)
+		c->got = 0;
+	conn_expect(c, FLOWS, seconds);
 }
 
 void

@@ -34,7 +34,7 @@ check_twice(const struct sl_call *c, struct sl_error *e)
 {
 	static const char *const once[] = {"Host",	    "Authorization",	 "Content-Length",
 					   "Content-Type",  "Transfer-Encoding", "If-Match",
-					   "If-None-Match", "Idempotency-Key"};
+					   "If-None-Match", "Idempotency-Key",	 "Last-Event-ID"};
 	struct evkeyval *kv;
 
 	for (unsigned i = 0; i < SL_ARRAY_SIZE(once); i++) {

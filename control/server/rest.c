@@ -10,6 +10,7 @@
 
 #include "call_int.h"
 #include "door.h"
+#include "events.h"
 #include "failed.h"
 #include "head.h"
 #include "kept.h"
@@ -335,6 +336,7 @@ sl_rest_free(struct sl_rest *r)
 		call_free(c);
 	}
 	stream_free_all(r);
+	events_free(r->events);
 	if (r->resume != NULL)
 		event_free(r->resume);
 	door_free(r->door);

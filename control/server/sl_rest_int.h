@@ -15,6 +15,7 @@
 #include "throttle.h"
 
 struct door;
+struct events;
 struct sl_rate;
 struct sl_call;
 struct sl_reports;
@@ -32,6 +33,7 @@ struct sl_rest {
 	uint16_t *roles;	     /* of each operation */
 	bool *open;		     /* it needs no login */
 	struct sl_call_list waiting; /* calls that are answered later */
+	struct events *events;	     /* of whoever listens; NULL: nobody did yet */
 	struct stream_list streams;  /* answers that go on */
 	struct sl_rest_stats stats;
 	struct rest_counts counts;

@@ -18,6 +18,9 @@ struct stream {
 	struct evhttp_request *req; /* NULL: it has not begun */
 	struct sl_principal who;
 	struct sl_ip from;
+	int status; /* of the head, which goes with the first piece ... */
+	const char *title;
+	bool begun;   /* ... and has */
 	bool sending; /* a piece is on its way */
 	bool cut;     /* its connection ends */
 	TAILQ_ENTRY(stream) link;
@@ -104,7 +107,8 @@ stream_begin(struct stream *s, struct evhttp_request *req, int status, const cha
 	evhttp_connection_set_closecb(evcon, on_close, s);
 	bufferevent_set_timeouts(bev_of(s), NULL, &tv);
 	door_expect_progress(bev_of(s), STALL_S);
-	evhttp_send_reply_start(req, status, title);
+	s->status = status;
+	s->title = title;
 	s->ops->more(s, s->ctx);
 }
 
@@ -116,9 +120,12 @@ finish(struct stream *s)
 	struct evhttp_request *req = s->req;
 
 	evhttp_connection_set_closecb(evhttp_request_get_connection(req), NULL, NULL);
+	if (s->begun)
+		evhttp_send_reply_end(req);
+	else
+		evhttp_send_reply(req, s->status, s->title, NULL);
 	s->req = NULL;
 	stream_free(s);
-	evhttp_send_reply_end(req);
 }
 
 static void
@@ -127,7 +134,7 @@ taken(struct evhttp_connection *evcon, void *arg)
 	struct stream *s = arg;
 
 	if (!s->sending || evbuffer_get_length(bufferevent_get_output(bev_of(s))) > 0)
-		return; /* it was the head alone that has left */
+		return; /* told of what was before it */
 	s->sending = false;
 	if (stream_may_go_on(s)) {
 		door_expect_progress(bev_of(s), STALL_S);
@@ -152,6 +159,10 @@ stream_put(struct stream *s, char *text, size_t len)
 	} else {
 		s->sending = true;
 		door_expect_progress(bev_of(s), STALL_S);
+		/* a head that leaves alone is told as if it were what comes behind it */
+		if (!s->begun)
+			evhttp_send_reply_start(s->req, s->status, s->title);
+		s->begun = true;
 		evhttp_send_reply_chunk_with_cb(s->req, buf, taken, s);
 	}
 	if (buf != NULL)

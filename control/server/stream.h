@@ -27,7 +27,7 @@ struct stream_ops {
 /** Answer a call with one, which begins with more(). @return 0, or `ctx` is the caller's: -EAGAIN
  * streams_busy, -EINVAL version_unknown (of HTTP), -ENOMEM */
 int stream_answer(struct sl_call *c, const struct stream_ops *ops, void *ctx, struct sl_error *e);
-/** The answer's head is ready: send it, and go on. */
+/** The answer's headers are ready: go on. */
 void stream_begin(struct stream *s, struct evhttp_request *req, int status, const char *title);
 /** Once for each more(). @param text malloc'ed, taken over */
 void stream_put(struct stream *s, char *text, size_t len);

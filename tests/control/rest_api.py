@@ -94,7 +94,7 @@ def valid_calls(c):
         "testPolicy": ("POST", "/policy/test"), "simulatePolicy": ("POST", "/policy/simulate", {"subject": {"peer": "alice"}, "dst": "10.20.0.10", "dport": 5432}),
         "listPolicyVersions": ("GET", "/policy/versions"), "getPolicyVersion": ("GET", "/policy/versions/1"),
         "rollbackPolicy": ("POST", "/policy/versions/1/rollback"),
-        "getReplication": ("GET", "/replication"), "waitApplied": ("GET", "/wait?seq=0&timeout=0"), "createBackup": ("POST", "/backup"), "listAudit": ("GET", "/audit"), "exportAudit": ("GET", "/audit/export?since=3&until=9"), "getAuditKey": ("GET", "/audit/key"),
+        "streamEvents": ("GET", "/events"), "getReplication": ("GET", "/replication"), "waitApplied": ("GET", "/wait?seq=0&timeout=0"), "createBackup": ("POST", "/backup"), "listAudit": ("GET", "/audit"), "exportAudit": ("GET", "/audit/export?since=3&until=9"), "getAuditKey": ("GET", "/audit/key"),
         "putSetting": ("PUT", "/settings/flow_days", {"value": 30}), "listSettings": ("GET", "/settings"), "getSetting": ("GET", "/settings/flow_days"),
         "deleteSetting": ("DELETE", "/settings/flow_days"),
         "putRevocation": ("PUT", "/revocations/cert:1f09c3", {"reason": "laptop lost"}), "listRevocations": ("GET", "/revocations"),
@@ -592,6 +592,7 @@ def export(c, key, kept):
         found = ctl(c, "audit", "verify", out, "--key", key, status=1 if want else 0)
         if want and want not in found:
             fail(f"{what}: {found}")
+    equal("nothing, as often as it is asked", {c.want(200, "GET", f"/audit/export?since={last + 100}").data for _ in range(20)}, {b""})
     c.want(400, "GET", "/audit/export?since=x", reason="param_invalid")
     c.want(400, "GET", "/audit/export?until=-1", reason="param_invalid")
     c.want(403, "GET", "/audit/export", token=c.make_token("operator"), reason="forbidden")

@@ -94,7 +94,23 @@ def same(a, b):
     equal("sum of all objects", b.want(200, "GET", "/replication").json()["hash"], a.want(200, "GET", "/replication").json()["hash"])
 
 
+def events(p, f):
+    step("a follower tells of changes as they come to it")
+    conn = f.connect()
+    conn.request("GET", f"/api/v1/events?at_seq={p.seq()}", headers={"Authorization": "Bearer " + f.token})
+    lines = conn.getresponse()
+    a = p.want(200, "PATCH", "/peers/bob", {"description": "told"}, headers={"If-Match": "*"})
+    head = int(a.headers["X-Sluice-Seq"])
+    while not (line := lines.readline()).startswith(b"id: %d." % head):
+        equal("its head", line == b"", False)
+    lines.readline()
+    equal("told", json.loads(lines.readline().split(b": ", 1)[1])["obj"]["description"], "told")
+    conn.close()
+    p.want(200, "PATCH", "/peers/bob", {"description": None}, headers={"If-Match": "*"})
+
+
 def reads_and_writes(p, f, g):
+    events(p, f)
     step("followers answer as the primary does, and take no changes")
     same(p, f)
     same(p, g)

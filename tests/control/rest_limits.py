@@ -381,6 +381,176 @@ def exports(c):
     alive(c, "exports")
 
 
+class Listener(Reader):
+    """Events: each as (id, what, data)."""
+
+    def __init__(self, c, token, after=None):
+        super().__init__(c, "/events", token, *([f"Last-Event-ID: {after}"] if after else []))
+        self.head = self.until(b"\r\n\r\n")
+        equal("its head", (b" 200 OK" in self.head, b"Content-Type: text/event-stream" in self.head, b"no-store" in self.head), (True, True, True))
+        self.text = b""
+
+    def next(self):
+        """The next message that is not a comment."""
+        while True:
+            while b"\n\n" not in self.text:
+                size = int(self.until(b"\r\n"), 16)  # of a chunk
+                while len(self.data) < size + 2:
+                    self.data += self.s.recv(16384)
+                self.text += self.data[:size]
+                self.data = self.data[size + 2:]
+            message, self.text = self.text.split(b"\n\n", 1)
+            fields = dict(line.split(": ", 1) for line in message.decode().split("\n"))
+            if "" not in fields:
+                return fields.get("id"), fields.get("event", fields.get("retry")), json.loads(fields.get("data", "null"))
+
+
+def events(c):
+    step("events: what changes, for whom it may see it")
+    viewer, auditor = c.make_token("viewer"), c.make_token("auditor")
+    v, a = Listener(c, viewer), Listener(c, auditor)
+    seq = c.seq()
+    equal("how to come again", v.next(), (None, "3000", None))
+    begin = v.next()
+    epoch = begin[2]["epoch"]
+    equal("where it begins", begin, (f"{seq}.{epoch}", "start", {"seq": seq, "epoch": epoch}))
+    equal("the same", [a.next() for _ in range(2)][1], begin)
+    made = c.want(201, "POST", "/peers", {"name": "seen", "interface": "wg0", "public_key": key(77)})
+    got = v.next()
+    equal("made", (got[0], got[1], got[2]["seq"], got[2]["op"], got[2]["kind"], got[2]["id"]), (f"{seq + 1}.{epoch}", "change", seq + 1, "put", "peer", "seen"))
+    equal("as it is", {"name": "seen", "rev": got[2]["rev"], **got[2]["obj"]}, made.json())
+    equal("the same for another", a.next(), got)
+    t = c.want(201, "POST", "/tokens", {"roles": ["viewer"]}).json()["token"]
+    equal("a token is not for viewers", v.next(), (f"{seq + 2}.{epoch}", None, None))
+    got = a.next()
+    equal("but for auditors", (got[2]["kind"], got[2]["id"], "hash" in got[2]["obj"]), ("token", t.split("_")[1], False))
+    for n in (5433, 5434):
+        p = json.loads(json.dumps(POLICY))
+        p["rules"][0]["ports"] = [n]
+        c.want(200, "PUT", "/policy", p, headers={"If-Match": "*"})
+    c.want(204, "DELETE", "/peers/seen", headers={"If-Match": "*"})
+    live = []
+    while not live or live[-1][2]["op"] != "del":
+        live.append(v.next())
+    equal("of several objects the last one has the id", [m[0] for m in live if m[0]], [f"{seq + k}.{epoch}" for k in (3, 4, 5)])
+    equal("of which kinds", {m[2]["kind"] for m in live[:-1]} >= {"policy", "rule", "policy_text"}, True)
+    equal("no texts", [m for m in live if "text" in m[2].get("obj", {})], [])
+    step("a listener that comes again goes on; where it cannot it is told")
+    for after in (f"{seq + 2}.{epoch}", str(seq + 2)):
+        again = Listener(c, viewer, after)
+        again.next()
+        equal("what it missed", [again.next() for _ in live], live)
+        again.close()
+    head = c.seq()
+    for after, why in ((f"{head + 1}.{epoch}", "seq_ahead"), (f"1.{epoch + 1}", "epoch_changed")):
+        again = Listener(c, viewer, after)
+        again.next()
+        equal(after, again.next(), (f"{head}.{epoch}", "reset", {"seq": head, "epoch": epoch, "why": why}))
+        again.close()
+    for bad in ("x", "1.", "1.0", "1.2.3", "-1", "9" * 30, "1 2"):
+        c.want(400, "GET", "/events", token=viewer, headers={"Last-Event-ID": bad}, reason="header_invalid")
+    equal("twice", status(raw(c, head_of_events(viewer, "Last-Event-ID: 1", "Last-Event-ID: 2"))), 400)
+    step("four of one principal; a login that ends takes them along")
+    keep = []
+    for _ in range(100):  # those that were closed free their place when it is noticed
+        r = Reader(c, "/events", viewer)
+        if b" 200 " not in r.until(b"\r\n"):
+            break
+        keep.append(r)
+    equal("so many", len(keep) <= 3, True)
+    c.want(429, "GET", "/events", token=viewer, reason="streams_busy")
+    keep[0].s.sendall(b"x" * 60000)  # it is thrown away
+    c.want(200, "GET", "/healthz", token=None)
+    try:
+        for _ in range(200):
+            keep[0].s.sendall(b"x" * 60000)
+        fail("it may send for ever")
+    except (ssl.SSLError, OSError):
+        pass
+    for _ in range(100):
+        keep[0] = Reader(c, "/events", viewer)
+        if b" 200 " in keep[0].until(b"\r\n"):
+            break
+        time.sleep(0.05)
+    else:
+        fail("who was cut off keeps a place")
+    c.want(204, "DELETE", "/tokens/" + viewer.split("_")[1])
+    for r in keep + [v]:
+        r.rest()
+        equal("it is cut", r.data[-5:] == b"0\r\n\r\n", False)
+    for k in range(40):  # several pieces, of which one begins within a transaction
+        p["rules"] = [{"id": 1000 + i, "role": "guest", "to": ["web"], "protocol": "tcp", "ports": [1000 + i + k], "action": "allow", "description": "d" * 200} for i in range(30)]
+        p["tests"] = []
+        c.want(200, "PUT", "/policy", p, headers={"If-Match": "*"})
+    a.close()
+    a = Listener(c, auditor, f"{seq}.{epoch}")
+    a.next()
+    last, ops, end = None, [], f"{c.seq()}.{epoch}"
+    while last != end and len(ops) < 5000:
+        m = a.next()
+        last = m[0] or last
+        ops.append((m[2]["seq"], m[2]["kind"], m[2]["id"]))
+    equal("each once, in order", (len(set(ops)), [o[0] for o in ops]), (len(ops), sorted(o[0] for o in ops)))
+    db = sqlite3.connect(os.path.join(c.dir, "store.db"))
+    want = [(s, o["kind"], o["id"]) for s, text in db.execute("SELECT seq, txn FROM log WHERE seq > ? ORDER BY seq", (seq,)) for o in json.loads(text)["ops"]]
+    db.close()
+    equal("as the log has them", (len(ops) > 1200, ops), (True, want))
+    a.close()
+    compacted(c, auditor, seq, epoch)
+
+
+def head_of_events(token, *headers):
+    return head("GET", "/events", "Authorization: Bearer " + token, *headers)
+
+
+def compacted(c, token, seq, epoch):
+    c.stop()
+    subprocess.run([restlib.CONTROL, "compact", "--state-dir", c.dir, "--days", "0", "--rows", "2"], check=True, capture_output=True)
+    c.start("--public-url", "https://control.example.net:7443")
+    a = Listener(c, token, f"{seq}.{epoch}")
+    a.next()
+    equal("what is no longer in the log", a.next(), (f"{c.seq()}.{epoch}", "reset", {"seq": c.seq(), "epoch": epoch, "why": "compacted"}))
+    a.close()
+
+
+def idle(c):
+    """Listeners that are looked at when others have taken their time: one to whom nothing happens, and those who do not read."""
+    token = c.make_token("auditor")
+    big = {"name": "big", "interface": "wg0", "public_key": key(78), "description": "z" * 250}
+    c.want(201, "POST", "/peers", big)
+    db = sqlite3.connect(os.path.join(c.dir, "store.db"), timeout=30)
+    seq = c.seq()
+    chain, text = db.execute("SELECT chain, txn FROM log WHERE seq = ?", (seq,)).fetchone()
+    txn = json.loads(text)
+    txn["ops"] *= 40000  # 16 MB of events
+    db.execute("UPDATE log SET txn = ? WHERE seq = ?", (json.dumps(txn), seq))
+    db.commit()
+    db.close()
+    c.idle = Listener(c, token)
+    c.idle.next()
+    c.idle.next()
+    c.before_kib = c.rss_kib()
+    c.deaf = [Reader(c, "/events", c.token, f"Last-Event-ID: {seq - 1}") for _ in range(4)]
+    for d in c.deaf:
+        d.until(b"retry")
+    for _ in range(20):
+        alive(c, "deaf listeners")
+        time.sleep(0.1)
+    c.grown_kib = c.rss_kib() - c.before_kib
+
+
+def idle_after(c):
+    step("who takes nothing is cut off after 30 s, and has cost no more than a piece; who has nothing to hear is there still")
+    equal("cut off", [d.rest() < 12 << 20 and d.data[-5:] != b"0\r\n\r\n" for d in c.deaf], [True] * 4)
+    made = c.want(201, "POST", "/peers", {"name": "heard", "interface": "wg0", "public_key": key(79)}).json()
+    while (m := c.idle.next())[2]["id"] != "heard":
+        pass
+    equal("the idle one hears it", m[2]["rev"], made["rev"])
+    print(f"   {c.grown_kib} KiB for four of them at a transaction of 16 MiB")
+    if c.grown_kib > 120 << 10:  # it is held once, as text and as values
+        fail("it is held for each of them")
+
+
 def renewal(c):
     step("SIGHUP takes a renewed certificate; a broken one leaves the former")
     def serial():
@@ -464,7 +634,7 @@ def main():
         c.init()
         c.start("--public-url", "https://control.example.net:7443")
         furnish(c)
-        for part in (hosts_and_framing, tls_alone, bodies, more_while_waiting, gigabytes, large_ones, slow, exports, renewal, rates):
+        for part in (hosts_and_framing, tls_alone, exports, bodies, more_while_waiting, gigabytes, events, idle, large_ones, slow, idle_after, renewal, rates):
             part(c)
         equal("status", c.stop(), 0)
     except BaseException:

@@ -64,6 +64,7 @@ const struct control_verb control_verbs[] = {
 	{"revocations", "listRevocations", {0}, NULL, "", "certificates and tokens that were revoked", false, NULL},
 	{"revoke", "putRevocation", {"name"}, NULL, "cert:SERIAL [reason=TEXT]", "end a certificate, for good", false, NULL},
 	{"replication", "getReplication", {0}, NULL, "", "who follows, and how far", false, NULL},
+	{"events", "streamEvents", {0}, NULL, "", "changes as they are made, until it is interrupted", false, NULL},
 	{"wait", "waitApplied", {"seq", "gateways", "timeout"}, NULL, "SEQ [GATEWAYS] [TIMEOUT]", "until gateways have applied it", false, NULL},
 	{"backup", "createBackup", {0}, NULL, "", "a backup in the server's state directory", false, NULL},
 	{"blocked", "listBlocked", {0}, NULL, "", "what a restore brought back, and gateways block", false, NULL},
@@ -120,6 +121,13 @@ is_document(const struct op *op)
 	return strcmp(op->id, "getPolicy") == 0 || strcmp(op->id, "getPolicyVersion") == 0;
 }
 
+/** An answer that is shown while it comes. */
+static bool
+goes_on(const struct op *op)
+{
+	return strcmp(op->id, "streamEvents") == 0 || strcmp(op->id, "exportAudit") == 0;
+}
+
 /** A wait that ended too early is none for a script: it goes on after status 0. */
 static int
 waited(const struct op *op, const struct rest_answer *a, struct sl_error *e)
@@ -143,11 +151,15 @@ ask_and_show(struct rest *r, const struct op *op, const struct control_verb *v, 
 	struct control_request q;
 	int rc = control_parse(&q, op, v, argc, argv, e);
 
+	if (goes_on(op)) {
+		setvbuf(stdout, NULL, _IOLBF, 0);
+		q.to = stdout;
+	}
 	if (rc == 0)
 		rc = control_ask(r, &q, &a, e);
 	else
 		rc = EXIT_USAGE;
-	if (rc == 0)
+	if (rc == 0 && !q.to)
 		rc = control_tell(&a, json || (a.json && is_document(op)));
 	if (rc == 0)
 		rc = waited(op, &a, e);
