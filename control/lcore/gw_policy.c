@@ -7,6 +7,7 @@
 
 #define RESOLVE_BATCH 2000 /* peers looked up in one turn */
 #define DYN_BATCH 256
+#define RECORD_MEMBERS 64 /* in one record; lists of records are not longer */
 #define RERUNS_MAX 5
 #define RETRY_NS (1 * SL_NS_PER_S)
 #define CAPACITY_NS (60 * SL_NS_PER_S)
@@ -840,24 +841,44 @@ compile_again(struct sl_gw *gw)
 		finish_all(gw);
 }
 
+/** As many records as it takes to name each of them. */
+static void
+tell_turned(struct sl_gw *gw, const json_t *turned)
+{
+	size_t n = json_array_size(turned), i = 0;
+
+	while (i < n) {
+		json_t *some = json_array();
+		size_t end = SL_MIN(i + RECORD_MEMBERS, n);
+
+		for (; i < end; i++)
+			json_array_append(some, json_array_get(turned, i));
+		gw_policy_event(gw, "members_expired", "success",
+				json_pack("{s:I, s:o}", "count", (json_int_t)json_array_size(some),
+					  "members", some));
+	}
+}
+
 static unsigned
 expire(struct sl_gw *gw)
 {
 	struct gw_policy *p = gw->policy;
 	struct gw_when when;
+	json_t *turned;
 	unsigned n;
 
 	if (p->who == NULL)
 		return 0;
 	gw_policy_when(gw, &when);
+	turned = json_array();
 	sl_gw_begin(gw);
-	n = gw_who_expire(gw, p->who, &when);
+	n = gw_who_expire(gw, p->who, &when, turned);
 	if (n > 0) {
 		gw->dirty = true;
-		gw_policy_event(gw, "members_expired", "success",
-				json_pack("{si}", "count", (int)n));
+		tell_turned(gw, turned);
 		gw_dyn_prune(gw);
 	}
+	json_decref(turned);
 	sl_gw_commit(gw);
 	return n;
 }

@@ -129,8 +129,11 @@ int gw_who_bar(struct gw_who *w, const struct gw_when *when, struct gw_member *m
 	       const struct gw_iface *f);
 /** Has a peer come that a member of the document names? sl_policy_peer_fn of a struct gw_who. */
 bool gw_who_met(void *ctx, const struct sl_pol_member *of);
-/** Take out members whose time is over, some of them. @return how many */
-unsigned gw_who_expire(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when);
+/** Take out members whose time is over, some of them. @param[out] turned role, member and state of
+ * each whose state is another now: expired, stale, or active again
+ * @return how many changed; in some of them only the time that is to come */
+unsigned gw_who_expire(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when,
+		       json_t *turned);
 /** An interface whose AllowedIPs overlap a prefix that is given for "*", NULL: none. */
 const struct gw_iface *gw_any_overlaps(struct sl_gw *gw, const struct sl_prefix *p);
 /** Does a prefix overlap one that a member in force has for "*"? No tunnel may own it then. */

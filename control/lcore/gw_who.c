@@ -541,11 +541,71 @@ look(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when, struct gw_m
 	return changed;
 }
 
+json_t *
+sl_gw_member_text(const struct sl_pol_member *m)
+{
+	char text[SL_PREFIX_STR];
+
+	if (m->peer[0] != '\0' && m->place.iface[0] != '\0')
+		return json_sprintf("peer:%s@%s", m->peer, m->place.iface);
+	if (m->peer[0] != '\0')
+		return json_sprintf("peer:%s", m->peer);
+	return json_sprintf("%s@%s", sl_prefix_str(&m->place.prefix, text),
+			    m->place.iface[0] != '\0' ? m->place.iface : "*");
+}
+
+static enum sl_gw_member_state
+state_of(const struct gw_member *m)
+{
+	return m->over ? SL_MEMBER_EXPIRED : m->stale ? SL_MEMBER_STALE : SL_MEMBER_ACTIVE;
+}
+
+const char *
+sl_gw_member_state_text(enum sl_gw_member_state s)
+{
+	static const char *const text[] = {"active", "stale", "pending", "expired"};
+
+	return text[s];
+}
+
+enum sl_gw_member_state
+sl_gw_member_state(struct sl_gw *gw, const char *role, const struct sl_pol_member *m)
+{
+	const struct sl_policy *p = sl_gw_policy(gw);
+	const struct gw_who *w = gw->policy->who;
+	struct gw_member now = {.m = m};
+	struct gw_when when;
+	unsigned r = 0;
+
+	gw_policy_when(gw, &when);
+	while (p != NULL && r < p->n_roles && strcmp(p->roles[r].name, role) != 0)
+		r++;
+	if (p == NULL || w == NULL || r == p->n_roles)
+		return m->expires_ns != 0 && m->expires_ns <= when.wall_ns ? SL_MEMBER_EXPIRED
+									   : SL_MEMBER_PENDING;
+	now.role = (uint16_t)r;
+	reckon(w, &when, &now);
+	return now.over || sl_gw_member_here(gw, m) ? state_of(&now) : SL_MEMBER_PENDING;
+}
+
+static void
+tell_turned(struct sl_gw *gw, const struct gw_member *m, json_t *turned)
+{
+	const struct sl_policy *p = sl_gw_policy(gw);
+
+	if (p != NULL && m->role < p->n_roles)
+		json_array_append_new(turned,
+				      json_pack("{s:s, s:o, s:s}", "role", p->roles[m->role].name,
+						"member", sl_gw_member_text(m->m), "state",
+						sl_gw_member_state_text(state_of(m))));
+}
+
 unsigned
-gw_who_expire(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when)
+gw_who_expire(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when, json_t *turned)
 {
 	unsigned done = 0, looked = 0, n = w->n_doc + w->n_dyn;
 	struct gw_member *m;
+	enum sl_gw_member_state was;
 
 	if (w->scan == 0 && (w->next_expiry_ns == 0 || w->next_expiry_ns > when->wall_ns))
 		return 0;
@@ -553,8 +613,12 @@ gw_who_expire(struct sl_gw *gw, struct gw_who *w, const struct gw_when *when)
 		w->scan_next_ns = 0;
 	for (; w->scan < n && done < EXPIRE_BATCH && looked < SCAN_BATCH; w->scan++, looked++) {
 		m = member_at(w, w->scan);
-		if (m->m->expires_ns != 0 && (!m->over || w->scan_all))
-			done += look(gw, w, when, m);
+		if (m->m->expires_ns == 0 || (m->over && !w->scan_all))
+			continue;
+		was = state_of(m);
+		done += look(gw, w, when, m);
+		if (state_of(m) != was)
+			tell_turned(gw, m, turned);
 	}
 	if (w->scan >= n) {
 		w->scan = 0;

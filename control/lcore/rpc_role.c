@@ -60,41 +60,25 @@ sl_rpc_h_role_list(void *user, const struct sl_rpc_caller *caller, const struct 
 struct members {
 	struct sl_ctl *ctl;
 	const char *role; /* NULL: all */
-	uint64_t now_ns;
 	struct ctl_page page;
 };
-
-static json_t *
-member_text(const struct sl_pol_member *m)
-{
-	char text[SL_PREFIX_STR];
-
-	if (m->peer[0] && m->place.iface[0])
-		return json_sprintf("peer:%s@%s", m->peer, m->place.iface);
-	if (m->peer[0])
-		return json_sprintf("peer:%s", m->peer);
-	return json_sprintf("%s@%s", sl_prefix_str(&m->place.prefix, text),
-			    m->place.iface[0] ? m->place.iface : "*");
-}
 
 static bool
 add_member(void *ctx, const char *role, const struct sl_pol_member *m, enum sl_gw_giver giver)
 {
 	static const char *const source[] = {"static", "idp", "dynamic"};
 	struct members *all = ctx;
-	struct sl_error e;
+	enum sl_gw_member_state state;
 	json_t *o;
 
 	if ((all->role && strcmp(role, all->role) != 0) || !ctl_page_takes(&all->page))
 		return !all->page.more;
-	o = json_pack("{s:s, s:o, s:s, s:b, s:b, s:b}", "role", role, "member", member_text(m),
-		      "source", source[m->source], "active",
-		      (m->expires_ns == 0 || m->expires_ns > all->now_ns) &&
-			      sl_gw_member_here(all->ctl->gw, m) &&
-			      (giver != SL_GIVER_CONTROL ||
-			       ctl_role_check(all->ctl, role, &e) == 0),
-		      "beside", (int)(giver == SL_GIVER_CALL), "control",
-		      (int)(giver == SL_GIVER_CONTROL));
+	state = sl_gw_member_state(all->ctl->gw, role, m);
+	o = json_pack("{s:s, s:o, s:s, s:s, s:b, s:b, s:b}", "role", role, "member",
+		      sl_gw_member_text(m), "source", source[m->source], "state",
+		      sl_gw_member_state_text(state), "active",
+		      (int)(state == SL_MEMBER_ACTIVE || state == SL_MEMBER_STALE), "beside",
+		      (int)(giver == SL_GIVER_CALL), "control", (int)(giver == SL_GIVER_CONTROL));
 	if (o && m->provider[0])
 		json_object_set_new(o, "provider", json_string(m->provider));
 	if (o && m->detail)
@@ -115,7 +99,6 @@ sl_rpc_h_role_members(void *user, const struct sl_rpc_caller *caller,
 	(void)caller;
 	if (p->has_role && ctl_role_check(ctl, p->role, e))
 		return -ENOENT;
-	all.now_ns = sl_gw_wall_ns(ctl->gw);
 	ctl_page_init(&all.page, p->has_after, p->after, p->has_limit, p->limit);
 	sl_gw_member_walk(ctl->gw, add_member, &all);
 	return ctl_page_answer(&all.page, "members", result);

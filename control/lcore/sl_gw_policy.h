@@ -161,6 +161,17 @@ void sl_gw_member_walk(struct sl_gw *gw,
 unsigned sl_gw_members_beside(struct sl_gw *gw, const char *role);
 /** Is the peer or interface that a member names here? */
 bool sl_gw_member_here(struct sl_gw *gw, const struct sl_pol_member *m);
+enum sl_gw_member_state {
+	SL_MEMBER_ACTIVE,
+	SL_MEMBER_STALE,   /* past its expiry, served on because its identity provider is down */
+	SL_MEMBER_PENDING, /* its peer, interface or role is not here */
+	SL_MEMBER_EXPIRED
+};
+enum sl_gw_member_state sl_gw_member_state(struct sl_gw *gw, const char *role,
+					   const struct sl_pol_member *m);
+const char *sl_gw_member_state_text(enum sl_gw_member_state s);
+/** peer:NAME, peer:NAME@INTERFACE, PREFIX@INTERFACE or PREFIX@*. @return NULL without memory */
+json_t *sl_gw_member_text(const struct sl_pol_member *m);
 uint64_t sl_gw_wall_ns(struct sl_gw *gw);
 
 /* --- what a control plane gives ------------------------------------------------------------------

@@ -159,7 +159,7 @@ static const struct sl_table_column members[] = {
 	{"provider", NULL, SL_CELL_TEXT},
 	{"detail", NULL, SL_CELL_TEXT},
 	{"expires", NULL, SL_CELL_TEXT},
-	{"active", NULL, SL_CELL_TEXT},
+	{"state", NULL, SL_CELL_TEXT},
 	{"beside", NULL, SL_CELL_TEXT},
 	{0},
 };

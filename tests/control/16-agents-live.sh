@@ -102,7 +102,7 @@ rest POST /role-maps "{\"role\":\"eng\",\"member\":\"peer:a\",\"interface\":\"$L
 verdict() { rpc policy.explain "{\"interface\":\"$LAB_ID\",\"peer\":\"a\",\"dst\":\"10.20.0.10\",\"protocol\":\"icmp\"}" | jq -r .verdict; }
 is_verdict() { [ "$(verdict)" = "$1" ]; }
 lab_wait 4 is_verdict allow || fail "the role is not there: $(verdict)"
-lab_wait 20 grep -q 'members_expired: {"count":1}' "$LAB_DIR/gateway.log" || fail "no event: $(tail -n 5 "$LAB_DIR/gateway.log")"
+lab_wait 20 grep -q 'members_expired: {"count":1,"members":\[{"role":"eng","member":"peer:a","state":"expired"}\]}' "$LAB_DIR/gateway.log" || fail "no event: $(tail -n 5 "$LAB_DIR/gateway.log")"
 lab_wait 2 is_verdict deny || fail "the role goes on"
 
 step "an agent that is removed: so is the gateway's address in its network, and the network is given anew"

@@ -2,6 +2,7 @@
 /* What fails open and what fails closed: the rows of the table in docs/control-plane.md that a
  * gateway decides; and what it reports. */
 #include "cp_fixture.h"
+#include "sl_gw_policy.h"
 
 #define HOUR 3600
 
@@ -76,6 +77,25 @@ static bool
 bob_is_stale(void)
 {
 	return (px_judge(cx.f, "wg0", 2, "10.7.0.3", "10.20.0.10", 80).flags & SL_JUDGE_STALE) != 0;
+}
+
+static bool
+find_state(void *ctx, const char *role, const struct sl_pol_member *m, enum sl_gw_giver giver)
+{
+	if (giver == SL_GIVER_CONTROL && strcmp(m->peer, "bob") == 0)
+		*(const char **)ctx =
+			sl_gw_member_state_text(sl_gw_member_state(cx.f->gw, role, m));
+	return true;
+}
+
+/** As role.members shows it. */
+static const char *
+bob_state(void)
+{
+	const char *state = "(none)";
+
+	sl_gw_member_walk(cx.f->gw, find_state, &state);
+	return state;
 }
 
 /* --- the control plane is silent -----------------------------------------------------------------
@@ -244,12 +264,15 @@ test_idp_down(void **state)
 	provider(12, true, cx.f->wall_ns);
 	pass(99, true);
 	assert_false(bob_is_stale());
+	assert_string_equal(bob_state(), "active");
 	pass(3, true);
 	assert_true(bob_is_guest());
 	assert_true(bob_is_stale());
+	assert_string_equal(bob_state(), "stale");
 	/* an answer counts at once: not renewed */
 	provider(13, false, cx.f->wall_ns);
 	assert_false(bob_is_guest());
+	assert_string_equal(bob_state(), "expired");
 }
 
 static void

@@ -222,15 +222,17 @@ test_given_by_control(void **state)
 	assert_int_equal(sl_gw_fed_put(r.fx.gw, "none", &m, false, &r.e), 0);
 	v = rx_call(&r, "role.members", "{\"role\":\"eng\"}");
 	rx_is(json_object_get(v, "members"),
-	      "[{\"role\":\"eng\",\"member\":\"peer:alice\",\"source\":\"static\",\"active\":true,"
-	      "\"beside\":false,\"control\":false},{\"role\":\"eng\",\"member\":\"peer:alice@wg0\","
-	      "\"source\":\"static\",\"active\":true,\"beside\":false,\"control\":true}]");
+	      "[{\"role\":\"eng\",\"member\":\"peer:alice\",\"source\":\"static\",\"state\":"
+	      "\"active\",\"active\":true,\"beside\":false,\"control\":false},{\"role\":\"eng\","
+	      "\"member\":\"peer:alice@wg0\","
+	      "\"source\":\"static\",\"state\":\"active\",\"active\":true,\"beside\":false,"
+	      "\"control\":true}]");
 	json_decref(v);
 	v = rx_call(&r, "role.members", NULL);
 	rx_is(json_array_get(json_object_get(v, "members"),
 			     json_array_size(json_object_get(v, "members")) - 1),
 	      "{\"role\":\"none\",\"member\":\"peer:alice@wg0\",\"source\":\"static\","
-	      "\"active\":false,\"beside\":false,\"control\":true}");
+	      "\"state\":\"pending\",\"active\":false,\"beside\":false,\"control\":true}");
 	json_decref(v);
 }
 
@@ -245,11 +247,12 @@ test_roles(void **state)
 	      "\"expires\":\"2030-01-01T00:00:00Z\",\"provider\":\"corp\",\"user\":\"u1\"}");
 	v = rx_call(&r, "role.members", "{\"role\":\"eng\"}");
 	rx_is(json_object_get(v, "members"),
-	      "[{\"role\":\"eng\",\"member\":\"peer:alice\",\"source\":\"static\",\"active\":true,"
-	      "\"beside\":false,\"control\":false},{\"role\":\"eng\",\"member\":\"10.7.3.0/"
+	      "[{\"role\":\"eng\",\"member\":\"peer:alice\",\"source\":\"static\",\"state\":"
+	      "\"active\",\"active\":true,\"beside\":false,\"control\":false},{\"role\":\"eng\","
+	      "\"member\":\"10.7.3.0/"
 	      "24@wg0\",\"source\":\"idp\","
 	      "\"provider\":\"corp\",\"detail\":\"u1\",\"expires\":\"2030-01-01T00:00:00Z\","
-	      "\"active\":true,\"beside\":true,\"control\":false}]");
+	      "\"state\":\"active\",\"active\":true,\"beside\":true,\"control\":false}]");
 	json_decref(v);
 	v = rx_call(&r, "role.list", NULL);
 	assert_int_equal(number(json_array_get(json_object_get(v, "roles"), 0), "members_beside"),
@@ -271,6 +274,60 @@ test_roles(void **state)
 	rx_refused_at(&r, "role.member.remove",
 		      "{\"role\":\"eng\",\"prefix\":\"10.7.3.0/24\",\"interface\":\"wg0\"}",
 		      -ENOENT, "not_found", "/prefix", __FILE__, __LINE__);
+}
+
+/* When their time comes members are named, all of them, in records of 64 at most. */
+static void
+test_members_expire(void **state)
+{
+	static const char with_zoe[] =
+		"{\"version\":4,\"roles\":{\"eng\":{\"members\":[\"peer:alice\","
+		"{\"peer\":\"zoe\",\"expires\":\"2030-01-01T00:00:00Z\"}]}}}";
+	unsigned named = 0, of_zoe = 0;
+	json_t *v, *record, *member;
+	char params[160];
+	size_t i, k;
+
+	json_decref(call_with("policy.load", "text", with_zoe, "{}"));
+	v = rx_call(&r, "role.members", "{\"role\":\"eng\"}");
+	assert_string_equal(text(json_array_get(json_object_get(v, "members"), 0), "state"),
+			    "active");
+	assert_string_equal(text(json_array_get(json_object_get(v, "members"), 1), "state"),
+			    "pending");
+	json_decref(v);
+	for (i = 0; i < 70; i++) {
+		snprintf(params, sizeof(params),
+			 "{\"role\":\"eng\",\"prefix\":\"10.9.%zu.0/24\",\"interface\":\"wg0\","
+			 "\"expires\":\"2030-01-01T00:00:00Z\"}",
+			 i);
+		rx_do(&r, "role.member.add", params);
+	}
+	r.fx.wall_ns = 1893456001 * S; /* 2030-01-01T00:00:01Z */
+	rx_pass(&r, 4);
+	sl_drain_poll(r.drain);
+	v = rx_call(&r, "audit.recent", "{\"action\":\"members_expired\"}");
+	json_array_foreach (json_object_get(v, "records"), i, record) {
+		record = json_object_get(record, "sluice");
+		assert_int_equal(number(record, "count"),
+				 json_array_size(json_object_get(record, "members")));
+		assert_in_range(number(record, "count"), 1, 64);
+		named += (unsigned)number(record, "count");
+		json_array_foreach (json_object_get(record, "members"), k, member) {
+			assert_string_equal(text(member, "role"), "eng");
+			assert_string_equal(text(member, "state"), "expired");
+			of_zoe += strcmp(text(member, "member"), "peer:zoe") == 0;
+		}
+	}
+	assert_int_equal(named, 71);
+	assert_int_equal(of_zoe, 1);
+	json_decref(v);
+	v = rx_call(&r, "role.members", "{\"role\":\"eng\"}");
+	rx_is(json_array_get(json_object_get(v, "members"), 1),
+	      "{\"role\":\"eng\",\"member\":\"peer:zoe\",\"source\":\"static\",\"state\":"
+	      "\"expired\","
+	      "\"expires\":\"2030-01-01T00:00:00Z\",\"active\":false,\"beside\":false,"
+	      "\"control\":false}");
+	json_decref(v);
 }
 
 /* --- explain --------------------------------------------------------------------------------- */
@@ -578,11 +635,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_load),		T(test_parts),	  T(test_who_may),
-		T(test_show),		T(test_roles),	  T(test_given_by_control),
-		T(test_explain),	T(test_simulate), T(test_explain_capture),
-		T(test_later),		T(test_clear),	  T(test_clear_later),
-		T(test_explain_beside),
+		T(test_load),		T(test_parts),		T(test_who_may),
+		T(test_show),		T(test_roles),		T(test_given_by_control),
+		T(test_explain),	T(test_simulate),	T(test_explain_capture),
+		T(test_later),		T(test_clear),		T(test_clear_later),
+		T(test_explain_beside), T(test_members_expire),
 	};
 
 	fx_start("test_rpc_policy");
