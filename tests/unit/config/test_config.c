@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "config_int.h"
+#include "sl_crypto.h"
 #include "sl_log.h"
 #include "sl_schema.h"
 
