@@ -66,6 +66,7 @@ turn(struct sl_drain *d)
 		d->last_poll_ns = now;
 		taken = take_pending(d);
 		taken += drain_rings(d);
+		drain_loss_look(d, now);
 		if (now - d->last_summary_ns >= DRAIN_SUMMARY_NS)
 			drain_summary(d, now);
 	}

@@ -18,6 +18,12 @@
 #define DRAIN_SUMMARY_NS (10 * SL_NS_PER_S)
 #define DRAIN_END_NS SL_NS_PER_S
 
+/** Of a sink, to tell whether it loses what it is given. */
+struct drain_sink_loss {
+	uint64_t dropped, at_ns; /* when that grew */
+	bool failing;
+};
+
 struct sl_drain {
 	struct sl_drain_conf conf; /* strings are copies */
 	struct sl_sink_env env;
@@ -36,6 +42,9 @@ struct sl_drain {
 
 	struct sl_format fmt; /* drain's thread */
 	uint64_t last_poll_ns, last_summary_ns, end_ns;
+	uint64_t ring_lost; /* records overwritten before they were taken */
+	uint64_t loss_known, loss_ns;
+	struct drain_sink_loss sink_loss[DRAIN_SINKS];
 	uint64_t told_suppressed[SL_REC_TYPES], told_lost[SL_REC_TYPES];
 	uint64_t told_dropped[DRAIN_SINKS], told_events_lost, told_failed;
 
@@ -56,6 +65,8 @@ void drain_give(struct sl_drain *d, struct sl_line **l, unsigned n);
 unsigned drain_rings(struct sl_drain *d);
 /** What was lost and suppressed since the last time, as a record of its own. */
 void drain_summary(struct sl_drain *d, uint64_t now_ns);
+/** Publish whether records are being lost now. */
+void drain_loss_look(struct sl_drain *d, uint64_t now_ns);
 /** A seal's record, not sealed yet; any thread. @return NULL without memory */
 struct sl_line *drain_seal_line(struct sl_drain *d);
 /** A seal for sinks that are no files; takes the reference. Any thread. */

@@ -115,6 +115,7 @@ drain_ring(struct sl_drain *d, unsigned lcore)
 			give_records(d, r, n);
 		total += n;
 	} while (n > 0 && total < TURN_RECORDS);
+	d->ring_lost += all_lost;
 	if (all_lost > 0)
 		lost_record(d, lcore, all_lost);
 	if (n == 0)

@@ -68,6 +68,8 @@ struct sl_drain_conf {
 	void *clock_ctx;
 	const char *state_dir; /* holds the key that signs admin records in files, made if it is not
 				  there, and where their chain stands; NULL: they are not chained */
+	_Atomic bool *losing;  /* true while records are being lost (drain_loss.c), also without a
+				  sink  that would notice; NULL: nobody asks */
 	bool lockstep;	       /* no thread: sl_drain_poll() does the work; file sinks only */
 };
 
@@ -96,6 +98,9 @@ void sl_drain_event(struct sl_drain *d, const char *action, const char *outcome,
 
 /** Sinks and lcores with all counters of the accounting equations; new reference. */
 json_t *sl_drain_status(struct sl_drain *d);
+/** @return whether any of its sinks notices what is lost on its way; true if nobody asks (`losing`)
+ */
+bool sl_drain_keeps(const struct sl_drain *d);
 /** Names of the reasons under which sinks drop, in their order; NULL behind the last one. */
 const char *sl_drain_drop_reason(unsigned i);
 /** How long the deliveries of a sink took. @return its name; NULL behind the last one */

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -57,6 +58,8 @@ int td_lines(const char *path);
 /** A file as text; the caller frees it. */
 char *td_read(const char *path);
 void td_write(const char *path, const char *text);
+/** How long files of this process may grow, RLIM_INFINITY: any. */
+void td_limit_files(rlim_t bytes);
 /** A member by its path: "sluice.peer.name". */
 const json_t *td_get(const json_t *o, const char *path);
 const char *td_text(const json_t *o, const char *path);

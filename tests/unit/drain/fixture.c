@@ -330,6 +330,16 @@ td_write(const char *path, const char *text)
 	fclose(f);
 }
 
+void
+td_limit_files(rlim_t bytes)
+{
+	struct rlimit l;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &l), 0);
+	l.rlim_cur = bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &l), 0);
+}
+
 const json_t *
 td_get(const json_t *o, const char *path)
 {

@@ -171,16 +171,6 @@ test_reopen(void **state)
 }
 
 static void
-limit_file(rlim_t bytes)
-{
-	struct rlimit l;
-
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &l), 0);
-	l.rlim_cur = bytes;
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &l), 0);
-}
-
-static void
 test_full(void **state)
 {
 	struct sl_sink_conf c = file_conf();
@@ -188,10 +178,10 @@ test_full(void **state)
 
 	signal(SIGXFSZ, SIG_IGN);
 	td_start(&t, &c, 1);
-	limit_file(50000);
+	td_limit_files(50000);
 	td_puts(&t, SL_REC_DENY, 100);
 	sl_drain_poll(t.d);
-	limit_file(RLIM_INFINITY);
+	td_limit_files(RLIM_INFINITY);
 	acked = td_sink(&t, "file", "acked");
 	assert_true(acked > 20 && acked < 80);
 	assert_int_equal(td_lines(path), acked); /* no part of a line */
@@ -222,11 +212,11 @@ test_full_thread(void **state)
 	td_start(&t, c, 2);
 	/* the limit is the process's: both files grow against it, but the first starts empty later
 	 */
-	limit_file(60000);
+	td_limit_files(60000);
 	td_puts(&t, SL_REC_DENY, 1000);
 	td_wait(&t, "small", "drained", 1000);
 	td_wait(&t, "small", "queued", 0);
-	limit_file(l.rlim_cur);
+	td_limit_files(l.rlim_cur);
 	assert_true(td_dropped(&t, "small", "no_space") > 0);
 	assert_int_equal(td_sink(&t, "small", "acked"), td_lines(other));
 	td_equation(&t);
@@ -246,11 +236,11 @@ test_full_short(void **state)
 
 	c.flush_ms = 20000;
 	td_start(&t, &c, 1);
-	limit_file(30000);
+	td_limit_files(30000);
 	td_puts(&t, SL_REC_DENY, 100);
 	td_wait_state(&t, "file", "down");
 	assert_true(td_sink(&t, "file", "queued") > 0);
-	limit_file(RLIM_INFINITY);
+	td_limit_files(RLIM_INFINITY);
 	td_wait(&t, "file", "acked", 100);
 	td_wait_state(&t, "file", "up");
 	assert_int_equal(td_lines(path), 100);
