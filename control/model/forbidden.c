@@ -37,7 +37,8 @@ is_secret(const char *p)
 static bool
 is_local(const char *p)
 {
-	static const char *const names[] = {"authzmode", "loggingenabled", "mode", "logenabled"};
+	static const char *const names[] = {"authzmode", "loggingenabled", "mode", "logenabled",
+					    "logrequired"};
 
 	for (unsigned i = 0; i < SL_ARRAY_SIZE(names); i++) {
 		if (strcmp(p, names[i]) == 0)

@@ -77,7 +77,7 @@ bool sl_kind_is_policy(enum sl_kind k);
  * name_invalid, interface_invalid, key_invalid, prefix_invalid, prefix_host_bits, endpoint_invalid,
  * time_invalid, enum_invalid, text_invalid, value_duplicate, not_supported, and those of
  * sl_policy_doc_parse() and sl_policy_check(); -ENOMEM no_memory;
- * -EPERM local_only_setting (authz_mode, logging_enabled), secret_field (private_key,
+ * -EPERM local_only_setting (authz_mode, logging_enabled, log_required), secret_field (private_key,
  * preshared_key, psk and what looks like one)
  */
 int sl_object_check(enum sl_kind k, const char *id, json_t *body, json_t *unknown,
