@@ -422,6 +422,7 @@ make_drain(struct sl_assembly *a, struct sl_error *e)
 				   .mono_ns = a->env.mono_ns,
 				   .wall_ns = a->env.wall_ns,
 				   .clock_ctx = a->env.ctx,
+				   .losing = a->env.lockstep ? NULL : &a->dp->losing_records,
 				   .lockstep = a->env.lockstep};
 
 	if (a->env.keep_records)

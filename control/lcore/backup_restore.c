@@ -146,13 +146,14 @@ check_modes(const struct restore *r, struct sl_error *e)
 	const struct backup_item *i = backup_list_find(&r->now, BACKUP_MODES);
 	const struct backup_plan *p = &r->plan[i - r->now.v];
 	struct gw_mode_state modes = {0}, before = {0};
-	bool quiet;
+	struct gw_log log = {0};
 	int rc = 0;
 
 	if (p->item != NULL)
-		rc = gw_mode_decode(p->data, p->len, &modes, &before, &quiet);
+		rc = gw_mode_decode(p->data, p->len, &modes, &before, &log);
 	free(modes.prefixes);
 	free(before.prefixes);
+	free(log.required);
 	return rc == 0 ? 0 : broken(r, BACKUP_MODES " in it holds no modes", e);
 }
 

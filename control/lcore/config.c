@@ -573,13 +573,48 @@ load_interfaces(struct loader *l, const config_setting_t *list)
 }
 
 static int
+load_log_required(struct loader *l, const config_setting_t *list)
+{
+	struct sl_config_call *call;
+	json_t *targets;
+
+	if (!list)
+		return 0;
+	call = add_call(l, "log.required.set", NULL);
+	targets = json_array();
+	if (!call || json_object_set_new(call->params, "targets", targets))
+		return -ENOMEM;
+	call->line = config_setting_source_line(list);
+	for (int i = 0; i < config_setting_length(list); i++) {
+		const char *prefix = config_setting_get_string_elem(list, i);
+		struct sl_prefix p;
+
+		/* no target: there may be no policy yet */
+		if (!prefix || sl_prefix_parse(prefix, &p) != 0 || sl_prefix_mask(&p)) {
+			sl_config_fail(l->c, call->line, l->e, -EINVAL, "prefix_invalid",
+				       "/authz/log_required", "\"%.60s\" is no prefix",
+				       prefix ? prefix : "");
+			sl_hint(l->e,
+				"write it as \"10.20.0.0/16\"; targets by their names are set "
+				"at run time: sluicectl log require");
+			return -EINVAL;
+		}
+		if (json_array_append_new(targets, json_string(prefix)))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int
 load_authz(struct loader *l, const config_setting_t *s)
 {
-	static const struct key keys[] = {{"mode", KEY_STRING, 0, 0}, {"prefixes", KEY_LIST, 0, 0}};
+	static const struct key keys[] = {{"mode", KEY_STRING, 0, 0},
+					  {"prefixes", KEY_LIST, 0, 0},
+					  {"log_required", KEY_LIST, 0, 0}};
 	static const struct key pkeys[] = {{"prefix", KEY_STRING, 0, 0},
 					   {"mode", KEY_STRING, 0, 0}};
 	const config_setting_t *list = s ? config_setting_get_member(s, "prefixes") : NULL;
-	int rc = check_keys(l, s, "/authz", keys, 2);
+	int rc = check_keys(l, s, "/authz", keys, SL_ARRAY_SIZE(keys));
 	struct sl_config_call *call;
 
 	if (rc || !s)
@@ -610,7 +645,7 @@ load_authz(struct loader *l, const config_setting_t *s)
 					json_string(get_string(p, "mode", "observe"))))
 			return -ENOMEM;
 	}
-	return 0;
+	return load_log_required(l, config_setting_get_member(s, "log_required"));
 }
 
 static int

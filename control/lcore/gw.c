@@ -102,6 +102,7 @@ init_tables(struct sl_gw *gw, struct sl_error *e)
 	for (i = 0; i < 2; i++) {
 		sl_lpm_init(&gw->underlay[i], i == 0 ? 32 : 128);
 		sl_lpm_init(&gw->mode.table[i], i == 0 ? 32 : 128);
+		sl_lpm_init(&gw->mode.log.table[i], i == 0 ? 32 : 128);
 	}
 	gw->free_id = calloc(SL_PEER_MAX, sizeof(*gw->free_id));
 	if (gw->free_id == NULL || gw_hash_init(&gw->ifaces_by_name, 4096) != 0 ||
@@ -207,6 +208,7 @@ free_tables(struct sl_gw *gw)
 	for (i = 0; i < 2; i++) {
 		sl_lpm_free(&gw->underlay[i]);
 		sl_lpm_free(&gw->mode.table[i]);
+		sl_lpm_free(&gw->mode.log.table[i]);
 	}
 	gw_routes_free(gw);
 	if (gw->neigh != NULL)

@@ -25,6 +25,7 @@
 #define GW_ROUTES_MAX 65536
 #define GW_NEIGH_MAX 4096
 #define GW_MODE_PREFIXES_MAX 10000
+#define GW_LOG_REQUIRED_MAX 1000
 
 /* --- keyed hash tables with chains inside the objects (gw_hash.c) --------------------------- */
 
@@ -147,13 +148,20 @@ struct gw_iface_rest {
 /** One state of the modes; `view.prefixes` is `prefixes`. */
 struct gw_mode_state {
 	struct sl_gw_mode view;
-	bool quiet; /* logging is off */
 	struct sl_gw_mode_prefix *prefixes;
+};
+
+/** What is local about records, kept with the modes. */
+struct gw_log {
+	bool quiet;			    /* logging is off */
+	struct sl_gw_mode_prefix *required; /* their mode means nothing; NULL: none */
+	unsigned n_required;
+	struct sl_lpm table[2]; /* of them */
 };
 
 struct gw_mode {
 	struct sl_gw_mode view; /* what holds */
-	bool quiet;		/* logging is off */
+	struct gw_log log;
 	struct sl_gw_mode_prefix *prefixes;
 	struct sl_lpm table[2];
 	bool from_state;
@@ -425,10 +433,12 @@ unsigned gw_mode_poll(struct sl_gw *gw);
 void gw_mode_free(struct sl_gw *gw);
 const char *gw_mode_text(enum sl_authz_mode m);
 /** The state file as text, malloc'ed; `before` NULL: nothing is pending. */
-char *gw_mode_encode(const struct sl_gw_mode *m, const struct sl_gw_mode *before, bool quiet);
-/** @return 0, -EINVAL, -ENOMEM; `before` is filled if m->view.pending is */
+char *gw_mode_encode(const struct sl_gw_mode *m, const struct sl_gw_mode *before,
+		     const struct gw_log *log);
+/** @return 0, -EINVAL, -ENOMEM; `before` is filled if m->view.pending is; log->required is to be
+ * freed, log->table stays as it is */
 int gw_mode_decode(const char *text, size_t len, struct gw_mode_state *m,
-		   struct gw_mode_state *before, bool *quiet);
+		   struct gw_mode_state *before, struct gw_log *log);
 
 /** What a former run knew of a peer. */
 struct gw_run_peer {

@@ -18,15 +18,15 @@
  */
 
 static int
-save(struct sl_gw *gw, const struct sl_gw_mode *m, const struct sl_gw_mode *before, bool quiet,
-     struct sl_error *e)
+save(struct sl_gw *gw, const struct sl_gw_mode *m, const struct sl_gw_mode *before,
+     const struct gw_log *log, struct sl_error *e)
 {
 	char *text;
 	int rc;
 
 	if (gw->state_dir == NULL)
 		return 0;
-	text = gw_mode_encode(m, before, quiet);
+	text = gw_mode_encode(m, before, log);
 	if (text == NULL)
 		return gw_no_memory(e);
 	rc = gw_file_write(gw->state_dir, MODE_FILE, text, strlen(text), e);
@@ -57,7 +57,8 @@ find_prefix(const struct sl_gw_mode_prefix *list, unsigned n, const struct sl_pr
 /* Make the tables hold `to` instead of `from`; the lists are in the same order but for what was
  * added and removed. @return 0 or -ENOMEM: then call it the other way */
 static int
-set_tables(struct sl_gw *gw, const struct sl_gw_mode *from, const struct sl_gw_mode *to)
+set_tables(struct sl_gw *gw, struct sl_lpm table[2], const struct sl_gw_mode *from,
+	   const struct sl_gw_mode *to)
 {
 	unsigned i, j = 0;
 	int rc = 0;
@@ -71,14 +72,14 @@ set_tables(struct sl_gw *gw, const struct sl_gw_mode *from, const struct sl_gw_m
 		}
 		if (find_prefix(to->prefixes, to->n_prefixes, p) < to->n_prefixes)
 			continue;
-		rc = gw_lpm_del(gw, gw->mode.table, p);
+		rc = gw_lpm_del(gw, table, p);
 		rc = rc == -ENOENT ? 0 : rc;
 	}
 	for (i = 0; i < to->n_prefixes && rc == 0; i++) {
 		const struct sl_gw_mode_prefix *p = &to->prefixes[i];
 
-		if (gw_lpm_get(gw->mode.table, &p->prefix) != (uint32_t)p->mode)
-			rc = gw_lpm_set(gw, gw->mode.table, &p->prefix, p->mode);
+		if (gw_lpm_get(table, &p->prefix) != (uint32_t)p->mode)
+			rc = gw_lpm_set(gw, table, &p->prefix, p->mode);
 	}
 	return rc;
 }
@@ -238,11 +239,11 @@ enter(struct sl_gw *gw, const struct gw_mode_state *to, const struct gw_mode_sta
 	int rc;
 
 	sl_gw_begin(gw);
-	rc = set_tables(gw, &old, &to->view) == 0 ? 0 : gw_no_memory(e);
+	rc = set_tables(gw, m->table, &old, &to->view) == 0 ? 0 : gw_no_memory(e);
 	if (rc == 0)
-		rc = save(gw, &to->view, before != NULL ? &before->view : NULL, m->quiet, e);
+		rc = save(gw, &to->view, before != NULL ? &before->view : NULL, &m->log, e);
 	if (rc != 0) {
-		set_tables(gw, &to->view, &old);
+		set_tables(gw, m->table, &to->view, &old);
 	} else {
 		free(m->prefixes);
 		free(m->before.prefixes);
@@ -318,7 +319,7 @@ sl_gw_mode_confirm(struct sl_gw *gw, const char *id, struct sl_error *e)
 		return -ENOENT;
 	}
 	to.pending = (struct sl_gw_mode_pending){0};
-	rc = save(gw, &to, NULL, m->quiet, e);
+	rc = save(gw, &to, NULL, &m->log, e);
 	if (rc != 0)
 		return rc;
 	m->view.pending = to.pending;
@@ -378,15 +379,25 @@ sl_gw_mode_from_state(struct sl_gw *gw)
 /* --- logging -------------------------------------------------------------------------------------
  */
 
+static int
+save_log(struct sl_gw *gw, const struct gw_log *log, struct sl_error *e)
+{
+	const struct gw_mode *m = &gw->mode;
+
+	return save(gw, &m->view, m->view.pending.id[0] != '\0' ? &m->before.view : NULL, log, e);
+}
+
 int
 sl_gw_logging_set(struct sl_gw *gw, bool on, struct sl_error *e)
 {
-	struct gw_mode *m = &gw->mode;
-	int rc = save(gw, &m->view, m->view.pending.id[0] != '\0' ? &m->before.view : NULL, !on, e);
+	struct gw_log log = gw->mode.log;
+	int rc;
 
+	log.quiet = !on;
+	rc = save_log(gw, &log, e);
 	if (rc != 0)
 		return rc;
-	m->quiet = !on;
+	gw->mode.log.quiet = !on;
 	publish(gw);
 	return 0;
 }
@@ -394,7 +405,51 @@ sl_gw_logging_set(struct sl_gw *gw, bool on, struct sl_error *e)
 bool
 sl_gw_logging(struct sl_gw *gw)
 {
-	return !gw->mode.quiet;
+	return !gw->mode.log.quiet;
+}
+
+int
+sl_gw_log_required_set(struct sl_gw *gw, const struct sl_gw_mode_prefix *list, unsigned n,
+		       struct sl_error *e)
+{
+	struct gw_log *log = &gw->mode.log, to = *log;
+	struct sl_gw_mode_change c = {.prefixes = list, .n_prefixes = n};
+	struct sl_gw_mode from = {.prefixes = log->required, .n_prefixes = log->n_required};
+	struct gw_mode_state next;
+	int rc = check_change(&c, e);
+
+	if (rc == 0 && n > GW_LOG_REQUIRED_MAX)
+		rc = sl_fail(e, -ENOSPC, "limit_prefixes", "/targets",
+			     "%u prefixes, at most %u may require their records", n,
+			     GW_LOG_REQUIRED_MAX);
+	if (rc == 0)
+		rc = apply(&(struct sl_gw_mode){0}, &c, false, &next, e);
+	if (rc != 0)
+		return rc;
+	to.required = next.prefixes;
+	to.n_required = next.view.n_prefixes;
+	sl_gw_begin(gw);
+	rc = set_tables(gw, log->table, &from, &next.view) == 0 ? 0 : gw_no_memory(e);
+	if (rc == 0)
+		rc = save_log(gw, &to, e);
+	if (rc != 0) {
+		set_tables(gw, log->table, &next.view, &from);
+		free(next.prefixes);
+	} else {
+		free(log->required);
+		log->required = next.prefixes;
+		log->n_required = next.view.n_prefixes;
+		publish(gw);
+	}
+	sl_gw_commit(gw);
+	return rc;
+}
+
+const struct sl_gw_mode_prefix *
+sl_gw_log_required(struct sl_gw *gw, unsigned *n)
+{
+	*n = gw->mode.log.n_required;
+	return gw->mode.log.required;
 }
 
 /* --- taking back ---------------------------------------------------------------------------------
@@ -508,7 +563,7 @@ take_back(struct sl_gw *gw, struct gw_mode_state *now, struct gw_mode_state *bef
 
 	if (now->view.pending.id[0] == '\0')
 		return 0;
-	rc = save(gw, &before->view, NULL, gw->mode.quiet, e);
+	rc = save(gw, &before->view, NULL, &gw->mode.log, e);
 	if (rc != 0)
 		return rc;
 	tell(gw, &now->view, &before->view, changes_of(&now->view, &before->view),
@@ -539,7 +594,7 @@ gw_mode_load(struct sl_gw *gw, struct sl_error *e)
 		return 0;
 	if (rc != 0)
 		return rc;
-	rc = gw_mode_decode(text, len, &now, &before, &m->quiet);
+	rc = gw_mode_decode(text, len, &now, &before, &m->log);
 	free(text);
 	if (rc != 0) {
 		sl_fail(e, rc, "state_invalid", "", "%s/%s is no authz mode state of this version",
@@ -555,6 +610,10 @@ gw_mode_load(struct sl_gw *gw, struct sl_error *e)
 		rc = gw_lpm_set(gw, m->table, &now.prefixes[i].prefix, now.prefixes[i].mode) == 0
 			     ? 0
 			     : gw_no_memory(e);
+	for (i = 0; rc == 0 && i < m->log.n_required; i++)
+		rc = gw_lpm_set(gw, m->log.table, &m->log.required[i].prefix, SL_MODE_OBSERVE) == 0
+			     ? 0
+			     : gw_no_memory(e);
 	free(before.prefixes);
 	m->prefixes = now.prefixes; /* freed with the gateway */
 	m->view = now.view;
@@ -565,6 +624,7 @@ gw_mode_load(struct sl_gw *gw, struct sl_error *e)
 void
 gw_mode_free(struct sl_gw *gw)
 {
+	free(gw->mode.log.required);
 	free(gw->mode.prefixes);
 	free(gw->mode.before.prefixes);
 }

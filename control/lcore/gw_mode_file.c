@@ -24,6 +24,23 @@ mode_parse(const char *s, enum sl_authz_mode *m)
  */
 
 static json_t *
+required_json(const struct gw_log *log)
+{
+	json_t *list = json_array(), *o;
+	char text[SL_PREFIX_STR];
+
+	for (unsigned i = 0; i < log->n_required; i++) {
+		const struct sl_gw_mode_prefix *p = &log->required[i];
+
+		o = json_pack("{ss}", "prefix", sl_prefix_str(&p->prefix, text));
+		if (p->target[0] != '\0')
+			json_object_set_new(o, "target", json_string(p->target));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *
 state_json(const struct sl_gw_mode *m)
 {
 	json_t *list = json_array(), *o;
@@ -44,7 +61,8 @@ state_json(const struct sl_gw_mode *m)
 }
 
 char *
-gw_mode_encode(const struct sl_gw_mode *m, const struct sl_gw_mode *before, bool quiet)
+gw_mode_encode(const struct sl_gw_mode *m, const struct sl_gw_mode *before,
+	       const struct gw_log *log)
 {
 	json_t *root = state_json(m), *pending = NULL;
 	char *out = NULL;
@@ -53,7 +71,10 @@ gw_mode_encode(const struct sl_gw_mode *m, const struct sl_gw_mode *before, bool
 		pending = json_pack("{ss,so}", "id", m->pending.id, "before", state_json(before));
 	if (root != NULL && (before == NULL || pending != NULL)) {
 		json_object_set_new(root, "version", json_integer(VERSION));
-		json_object_set_new(root, "logging", json_boolean(!quiet));
+		json_object_set_new(root, "logging", json_boolean(!log->quiet));
+		if (log->required !=
+		    NULL) /* also none: the file of the configuration may say more */
+			json_object_set_new(root, "log_required", required_json(log));
 		if (pending != NULL)
 			json_object_set(root, "pending", pending);
 		out = json_dumps(root, JSON_INDENT(1));
@@ -130,23 +151,53 @@ pending_parse(json_t *o, struct gw_mode_state *m, struct gw_mode_state *before)
 	return state_parse(state, before);
 }
 
+static int
+required_parse(const json_t *list, struct gw_log *log)
+{
+	size_t i, n = json_array_size(list);
+
+	if (list == NULL)
+		return 0;
+	if (!json_is_array(list) || n > GW_LOG_REQUIRED_MAX)
+		return -EINVAL;
+	log->required = calloc(n + 1, sizeof(*log->required));
+	if (log->required == NULL)
+		return -ENOMEM;
+	for (i = 0; i < n; i++) {
+		struct sl_gw_mode_prefix *p = &log->required[i];
+		const char *prefix, *target = "";
+
+		if (json_unpack(json_array_get(list, i), "{ss,s?s!}", "prefix", &prefix, "target",
+				&target) != 0 ||
+		    sl_prefix_parse(prefix, &p->prefix) != 0 || sl_prefix_mask(&p->prefix) ||
+		    strlen(target) >= sizeof(p->target))
+			return -EINVAL;
+		memcpy(p->target, target, strlen(target) + 1);
+	}
+	log->n_required = (unsigned)n;
+	return 0;
+}
+
 int
 gw_mode_decode(const char *text, size_t len, struct gw_mode_state *m, struct gw_mode_state *before,
-	       bool *quiet)
+	       struct gw_log *log)
 {
-	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL), *pending;
+	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL), *pending, *required;
 	json_t *logging = json_object_get(root, "logging");
 	json_int_t version = json_integer_value(json_object_get(root, "version"));
 	size_t members = version == 1 ? 4 : 5;
 	int rc = -EINVAL;
 
 	pending = version == VERSION ? json_object_get(root, "pending") : NULL;
+	required = version == VERSION ? json_object_get(root, "log_required") : NULL;
 	if ((version == 1 || (version == VERSION && json_is_boolean(logging))) &&
-	    json_object_size(root) == members + (pending != NULL))
+	    json_object_size(root) == members + (pending != NULL) + (required != NULL))
 		rc = state_parse(root, m);
 	if (rc == 0)
 		rc = pending_parse(pending, m, before);
-	*quiet = version == VERSION && !json_is_true(logging);
+	if (rc == 0)
+		rc = required_parse(required, log);
+	log->quiet = version == VERSION && !json_is_true(logging);
 	json_decref(root);
 	return rc;
 }

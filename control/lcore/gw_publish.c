@@ -264,7 +264,9 @@ fill_root(struct sl_gw *gw, struct gw_root *r)
 	r->root.authz.panic_observe = gw->mode.view.panic;
 	r->root.authz.mode4 = gw->mode.table[0];
 	r->root.authz.mode6 = gw->mode.table[1];
-	r->root.authz.logging = !gw->mode.quiet;
+	r->root.authz.required4 = gw->mode.log.table[0];
+	r->root.authz.required6 = gw->mode.log.table[1];
+	r->root.authz.logging = !gw->mode.log.quiet;
 	r->root.authz.policy = gw->policy->view;
 	r->root.n_ifaces = gw->n_ifaces;
 	r->root.iface = (const struct sl_iface_view *const *)r->ifaces;

@@ -40,7 +40,7 @@ static void
 decisions(FILE *f, struct sl_ctl *ctl, const json_t *status)
 {
 	static const enum sl_drop reasons[] = {SL_DROP_NO_ROLE, SL_DROP_DENIED, SL_DROP_MAP_ERROR,
-					       SL_DROP_TARGET_WITHDRAWN};
+					       SL_DROP_TARGET_WITHDRAWN, SL_DROP_LOG_LOST};
 	static const char name[] = "sluice_authz_denied_packets_total";
 
 	sl_prom_head(f, name, "counter",
@@ -179,6 +179,19 @@ modes(FILE *f, struct sl_ctl *ctl)
 }
 
 static void
+required(FILE *f, struct sl_ctl *ctl)
+{
+	unsigned n;
+
+	sl_gw_log_required(ctl->gw, &n);
+	sl_prom_single(f, "sluice_log_required_prefixes", "gauge",
+		       "prefixes that are denied while records are not kept", n);
+	sl_prom_single(f, "sluice_log_losing", "gauge",
+		       "1: records are being lost, or none are kept at all",
+		       ctl_log_unkept(ctl) != NULL);
+}
+
+static void
 refusals(FILE *f, const struct sl_ctl *ctl)
 {
 	static const char name[] = "sluice_policy_rejected_total";
@@ -286,6 +299,7 @@ metrics_policy(FILE *f, struct sl_ctl *ctl)
 
 	decisions(f, ctl, status);
 	modes(f, ctl);
+	required(f, ctl);
 	policy(f, ctl);
 	if (status != NULL) {
 		rings(f, status);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* authz.mode.*, log.enabled.*: local state (D6); each change leaves a line with what was and what
- * is, and who. What raises enforcement asks the evidence first (D10). */
+/* authz.mode.*: local state (D6); each change leaves a line with what was and what is, and who.
+ * What raises enforcement asks the evidence first (D10). */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 #include "evidence_query.h"
 #include "rpc_int.h"
 #include "sl_gw_policy.h"
+#include "sl_json.h"
 #include "sl_log.h"
 #include "sl_lpm.h"
 
@@ -595,37 +596,6 @@ sl_rpc_h_authz_mode_confirm(void *user, const struct sl_rpc_caller *caller,
 	return 0;
 }
 
-int
-sl_rpc_h_log_enabled_get(void *user, const struct sl_rpc_caller *caller, const void *p,
-			 json_t **result, struct sl_error *e)
-{
-	struct sl_ctl *ctl = user;
-
-	(void)caller;
-	(void)p;
-	(void)e;
-	return ctl_answer(result, json_pack("{s:b}", "enabled", (int)sl_gw_logging(ctl->gw)));
-}
-
-int
-sl_rpc_h_log_enabled_set(void *user, const struct sl_rpc_caller *caller,
-			 const struct sl_rpc_log_enabled_set *p, json_t **result,
-			 struct sl_error *e)
-{
-	struct sl_ctl *ctl = user;
-	bool old = sl_gw_logging(ctl->gw);
-	int rc = sl_gw_logging_set(ctl->gw, p->enabled, e);
-
-	if (rc)
-		return rc;
-	sl_log(SL_LOG_NOTICE, "audit", "log.enabled.set by %s: %s -> %s", caller->principal,
-	       old ? "on" : "off", p->enabled ? "on" : "off");
-	ctl_event(ctl, caller, "logging-set",
-		  json_pack("{s:s, s:s}", "old", old ? "on" : "off", "new",
-			    p->enabled ? "on" : "off"));
-	return ctl_answer(result, json_pack("{s:b}", "previous", (int)old));
-}
-
 /* --- targets that moved -------------------------------------------------------------------------
  */
 
@@ -658,31 +628,39 @@ drifted(const struct sl_gw_mode *m, const struct sl_pol_target *t, const char *n
 	return false;
 }
 
+const char *
+ctl_target_moved(struct sl_ctl *ctl, const struct sl_gw_mode *m, unsigned i)
+{
+	const struct sl_policy *p = sl_gw_policy(ctl->gw);
+	const char *name = m->prefixes[i].target;
+	const struct sl_pol_target *t = NULL;
+
+	/* prefixes of one target stand together */
+	if (!name[0] || (i > 0 && strcmp(name, m->prefixes[i - 1].target) == 0))
+		return NULL;
+	for (unsigned k = 0; p && k < p->n_targets; k++)
+		if (strcmp(p->targets[k].name, name) == 0)
+			t = &p->targets[k];
+	if (!drifted(m, t, name))
+		return NULL;
+	return t ? "has changed" : "is gone";
+}
+
 void
 ctl_mode_drift(struct sl_ctl *ctl, json_t *problems)
 {
-	const struct sl_policy *p = sl_gw_policy(ctl->gw);
-	const char *last = "";
 	struct sl_gw_mode m;
+	const char *how;
 
 	sl_gw_mode_get(ctl->gw, &m);
 	for (unsigned i = 0; i < m.n_prefixes; i++) {
 		const char *name = m.prefixes[i].target;
-		const struct sl_pol_target *t = NULL;
 
-		if (!name[0] || strcmp(name, last) == 0)
-			continue; /* prefixes of one target stand together */
-		last = name;
-		for (unsigned k = 0; p && k < p->n_targets; k++)
-			if (strcmp(p->targets[k].name, name) == 0)
-				t = &p->targets[k];
-		if (drifted(&m, t, name))
-			json_array_append_new(
-				problems,
-				json_sprintf("mode_prefix_drift: target %s %s since its mode was "
-					     "set, and its mode has not moved; sluicectl mode %s "
-					     "%s sets it anew",
-					     name, t ? "has changed" : "is gone",
-					     mode_text(m.prefixes[i].mode), name));
+		how = ctl_target_moved(ctl, &m, i);
+		if (how)
+			sl_json_say(problems,
+				    "mode_prefix_drift: target %s %s since its mode was set, and "
+				    "its mode has not moved; sluicectl mode %s %s sets it anew",
+				    name, how, mode_text(m.prefixes[i].mode), name);
 	}
 }

@@ -121,7 +121,8 @@ json_t *ctl_place(const struct sl_pol_place *p);
 /** 0, or -ENOENT role_unknown /role. */
 int ctl_role_check(struct sl_ctl *ctl, const char *name, struct sl_error *e);
 
-/* --- evidence and modes (rpc_evidence.c, rpc_authz.c) --------------------------------------------
+/* --- evidence and modes (rpc_evidence.c, rpc_authz.c, rpc_log.c)
+ * ----------------------------------------
  */
 
 /** Add the prefixes of a target, or a prefix itself, to a malloc'ed list. -ENOENT target_unknown.
@@ -164,8 +165,15 @@ void ctl_flows_free(struct sl_ctl *ctl);
 /** A change that somebody made, for the audit records. Steals `fields`. */
 void ctl_event(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, const char *action,
 	       json_t *fields);
+/** Does the target that prefix i of a list is of still mean what the list has of it? @return how it
+ * has moved; NULL: it does, or another prefix tells */
+const char *ctl_target_moved(struct sl_ctl *ctl, const struct sl_gw_mode *m, unsigned i);
 /** Sentences about mode prefixes whose target has changed since. */
 void ctl_mode_drift(struct sl_ctl *ctl, json_t *problems);
+/** @return why records are not kept now; NULL: they are */
+const char *ctl_log_unkept(struct sl_ctl *ctl);
+/** The same of log.required, and why its targets are denied, if they are. */
+void ctl_log_problems(struct sl_ctl *ctl, json_t *problems);
 
 /* --- control plane (rpc_control.c) ---------------------------------------------------------------
  */

@@ -159,6 +159,7 @@ problems(struct sl_ctl *ctl)
 	sl_gw_mode_get(ctl->gw, &mode);
 	policy_problems(ctl, &mode, h.problems);
 	ctl_mode_drift(ctl, h.problems);
+	ctl_log_problems(ctl, h.problems);
 	if (ctl->cp)
 		sl_cp_problems(ctl->cp, h.problems);
 	sl_remote_problems(ctl->remote, h.problems);

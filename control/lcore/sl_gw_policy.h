@@ -294,5 +294,14 @@ int sl_gw_simulate(const struct sl_gw_candidate *c, const struct sl_gw_question 
 /** logging_enabled: local as the modes are; fsynced before it returns. */
 int sl_gw_logging_set(struct sl_gw *gw, bool on, struct sl_error *e);
 bool sl_gw_logging(struct sl_gw *gw);
+/**
+ * The targets that nobody reaches while records are being lost (local as well): these prefixes in
+ * place of those before; their modes mean nothing. fsynced before it returns. Errors: those of
+ * sl_gw_mode_change().
+ */
+int sl_gw_log_required_set(struct sl_gw *gw, const struct sl_gw_mode_prefix *list, unsigned n,
+			   struct sl_error *e);
+/** @return the list, NULL: never set; until the next change */
+const struct sl_gw_mode_prefix *sl_gw_log_required(struct sl_gw *gw, unsigned *n);
 
 #endif

@@ -25,21 +25,14 @@ const char *
 sl_rec_reason_text(unsigned reason)
 {
 	static const char *const text[SL_RR_MAX] = {
-		[SL_RR_RULE] = "rule",
-		[SL_RR_ZONE_DEFAULT] = "zone_default",
-		[SL_RR_NO_ROLE] = "no_role",
-		[SL_RR_MAP_ERROR] = "map_error",
-		[SL_RR_WITHDRAWN] = "withdrawn",
-		[SL_RR_FRAG_ORPHAN] = "frag_orphan",
-		[SL_RR_IDLE] = "idle",
-		[SL_RR_CLOSED] = "closed",
-		[SL_RR_REVOKED] = "revoked",
-		[SL_RR_EVICTED] = "evicted",
-		[SL_RR_PEER_GONE] = "peer_gone",
-		[SL_RR_SHUTDOWN] = "shutdown",
-		[SL_RR_EXPIRED] = "expired",
-		[SL_RR_KICKED] = "kicked",
-		[SL_RR_KEY_CHANGED] = "key_changed",
+		[SL_RR_RULE] = "rule",		 [SL_RR_ZONE_DEFAULT] = "zone_default",
+		[SL_RR_NO_ROLE] = "no_role",	 [SL_RR_MAP_ERROR] = "map_error",
+		[SL_RR_WITHDRAWN] = "withdrawn", [SL_RR_FRAG_ORPHAN] = "frag_orphan",
+		[SL_RR_LOG_LOST] = "log_lost",	 [SL_RR_IDLE] = "idle",
+		[SL_RR_CLOSED] = "closed",	 [SL_RR_REVOKED] = "revoked",
+		[SL_RR_EVICTED] = "evicted",	 [SL_RR_PEER_GONE] = "peer_gone",
+		[SL_RR_SHUTDOWN] = "shutdown",	 [SL_RR_EXPIRED] = "expired",
+		[SL_RR_KICKED] = "kicked",	 [SL_RR_KEY_CHANGED] = "key_changed",
 	};
 
 	return reason < SL_RR_MAX ? text[reason] : "unknown";

@@ -48,6 +48,7 @@ enum sl_rec_reason {
 	SL_RR_MAP_ERROR,
 	SL_RR_WITHDRAWN,
 	SL_RR_FRAG_ORPHAN,
+	SL_RR_LOG_LOST, /* allowed, but the target wants records and they are being lost */
 	/* of ends */
 	SL_RR_IDLE,
 	SL_RR_CLOSED,  /* TCP FIN both ways, or RST */

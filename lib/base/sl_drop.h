@@ -67,6 +67,7 @@
 	X(DENIED,		"denied",		"enforce: a rule or the zone default denies") \
 	X(MAP_ERROR,		"map_error",		"enforce: the policy's tables do not hold what they refer to") \
 	X(TARGET_WITHDRAWN,	"target_withdrawn",	"the target was withdrawn from the tunnel and is reached another way; a peer is told (ICMP administratively prohibited)") \
+	X(LOG_LOST,		"log_lost",		"enforce: records are being lost and the target is in log.required") \
 	/* forwarding */ \
 	X(TTL,			"ttl",			"TTL or hop limit ended here; ICMP time exceeded was sent") \
 	X(MTU,			"mtu",			"larger than the path and not to be fragmented; ICMP too big was sent") \

@@ -63,6 +63,7 @@ struct sl_authz {
 	const struct sl_policy_view *v;
 	uint32_t policy_gen, who_gen, way_gen;
 	unsigned n;
+	bool unlogged; /* records are not kept, and some targets want them */
 	bool observe;  /* no packet can meet the mode enforce */
 	bool moved;    /* entries came or went since the burst was looked up */
 	bool imported; /* ... from another worker */
@@ -93,6 +94,9 @@ struct sl_authz {
 void sl_authz_settle(struct sl_authz *a, unsigned i, struct sl_flow *f);
 /** The same of the first packet of a flow: its entry holds the time and the mode already. */
 void sl_authz_settle_first(struct sl_authz *a, unsigned i, struct sl_flow *f);
+/** A packet of flow f that would pass, while records are not kept: denied where its target wants
+ * them. */
+void sl_authz_unlogged(struct sl_authz *a, unsigned i, const struct sl_flow *f, uint32_t mode);
 /** Mode of a packet of this flow. */
 uint32_t sl_authz_mode(const struct sl_authz *a, unsigned i, const struct sl_flow *f);
 /** The drop reason of a verdict of DENY. @param why enum sl_why */
@@ -164,8 +168,8 @@ void sl_note_fold(struct sl_worker *w, struct sl_flow *f, unsigned flows);
 void sl_note_end(struct sl_worker *w, struct sl_flow *f, unsigned reason);
 /** A packet judged without an entry. */
 void sl_note_single(struct sl_worker *w, const struct sl_flow *f);
-/** A fragment without its first one. @param reason FRAG_ORPHAN, WITHDRAWN */
-void sl_note_orphan(struct sl_worker *w, struct rte_mbuf *m, uint32_t mode, unsigned reason);
+/** A packet for itself. @param reason FRAG_ORPHAN, WITHDRAWN, LOG_LOST */
+void sl_note_packet(struct sl_worker *w, struct rte_mbuf *m, uint32_t mode, unsigned reason);
 /** A role served past its expiry took part in a verdict. */
 void sl_note_stale(struct sl_worker *w, const struct sl_flow *f);
 /** n packets of a peer that did not open (DECRYPT) or came twice (REPLAY). */

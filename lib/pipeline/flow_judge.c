@@ -613,6 +613,8 @@ without_entry(struct sl_authz *a, unsigned i, const struct sl_judge_flow *flow,
 	if (!sl_flow_passes(&f))
 		a->drop[i] = (uint8_t)sl_authz_reason(f.why);
 	sl_note_single(a->w, &f);
+	if (sl_unlikely(a->unlogged))
+		sl_authz_unlogged(a, i, &f, sl_flow_mode(f.why, a->mode[i]));
 }
 
 /** The last quarter of the table is not for a peer that holds more than a quarter already. */

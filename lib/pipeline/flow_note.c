@@ -338,7 +338,7 @@ sl_note_stale(struct sl_worker *w, const struct sl_flow *f)
 }
 
 void
-sl_note_orphan(struct sl_worker *w, struct rte_mbuf *m, uint32_t mode, unsigned reason)
+sl_note_packet(struct sl_worker *w, struct rte_mbuf *m, uint32_t mode, unsigned reason)
 {
 	const struct sl_meta *meta = sl_meta(m);
 	bool enforce = (mode & 1) == SL_MODE_ENFORCE;

@@ -229,7 +229,8 @@ struct sl_dp {
 	struct sl_rec_ring *hs_records; /* sessions of peers; w: hs */
 	struct sl_rec_buckets *hs_buckets;
 	uint64_t tsc_hz;
-	uint32_t ns_per_cycle_q24; /* nanoseconds per TSC cycle, 8.24 fixed point */
+	uint32_t ns_per_cycle_q24;   /* nanoseconds per TSC cycle, 8.24 fixed point */
+	_Atomic bool losing_records; /* w: drain; see sl_authz_view.required4 */
 };
 
 /* --- assembly (control, before the lcores start) ----------------------------------------- */

@@ -44,8 +44,9 @@ enum sl_udp_csum { SL_UDP_CSUM_ZERO, SL_UDP_CSUM_AUTO, SL_UDP_CSUM_FULL };
 
 struct sl_authz_view {
 	enum sl_authz_mode deflt;
-	bool panic_observe;	    /* overrides all (D6) */
-	struct sl_lpm mode4, mode6; /* mode prefixes -> enum sl_authz_mode */
+	bool panic_observe;		    /* overrides all (D6) */
+	struct sl_lpm mode4, mode6;	    /* mode prefixes -> enum sl_authz_mode */
+	struct sl_lpm required4, required6; /* prefixes that want their records kept */
 	bool logging; /* allows and the rules' records are written (local, as modes) */
 	struct sl_policy_view policy;
 };

@@ -63,16 +63,23 @@ find_modes(struct sl_authz *a)
 
 /* Between peers the target is the receiver of the flow; of its replies the sender (D3). An ICMP
  * error goes against the packet that it quotes. */
+static inline bool
+is_from_peer_target(const struct sl_authz *a, unsigned i, const struct sl_flow *f)
+{
+	bool reply = (a->side[i] != 0) != sl_flow_init_b(f);
+
+	return sl_unlikely(!reply != (a->kind[i] != SL_AUTHZ_ERROR) && /* nearly all is isolated */
+			   (sl_meta(a->m[i])->flags & SL_PKT_FROM_TUNNEL) != 0 &&
+			   (f->flags & SL_FLOW_FROM_TUNNEL) != 0);
+}
+
 static uint32_t
 mode_of_target(const struct sl_authz *a, unsigned i, const struct sl_flow *f)
 {
 	const struct sl_authz_view *view = &a->w->root->authz;
 	const struct sl_meta *meta = sl_meta(a->m[i]);
-	bool reply = (a->side[i] != 0) != sl_flow_init_b(f);
 
-	if (sl_likely(!reply == (a->kind[i] != SL_AUTHZ_ERROR) || a->observe ||
-		      (meta->flags & SL_PKT_FROM_TUNNEL) == 0 ||
-		      (f->flags & SL_FLOW_FROM_TUNNEL) == 0)) /* nearly all is isolated */
+	if (sl_likely(a->observe || !is_from_peer_target(a, i, f)))
 		return a->mode[i];
 	return mode_found(view,
 			  sl_lpm_lookup(mode_table(view, meta->version), sl_pkt_src(a->m[i])));
@@ -97,6 +104,28 @@ sl_authz_reason(unsigned why)
 	default:
 		return SL_DROP_DENIED;
 	}
+}
+
+/** Does its target want the records that are not kept now? */
+static bool
+is_required(const struct sl_authz *a, unsigned i, const struct sl_flow *f)
+{
+	const struct sl_authz_view *view = &a->w->root->authz;
+	const struct sl_meta *meta = sl_meta(a->m[i]);
+	bool out = (meta->flags & SL_PKT_FROM_TUNNEL) != 0 && !is_from_peer_target(a, i, f);
+
+	return sl_lpm_lookup(meta->version == 4 ? &view->required4 : &view->required6,
+			     out ? sl_pkt_dst(a->m[i]) : sl_pkt_src(a->m[i])) != SL_LPM_NONE;
+}
+
+void
+sl_authz_unlogged(struct sl_authz *a, unsigned i, const struct sl_flow *f, uint32_t mode)
+{
+	if (a->drop[i] != SL_DROP_NONE || a->kind[i] == SL_AUTHZ_QUIET || !is_required(a, i, f))
+		return;
+	if ((mode & 1) == SL_MODE_ENFORCE)
+		a->drop[i] = SL_DROP_LOG_LOST;
+	sl_note_packet(a->w, a->m[i], mode, SL_RR_LOG_LOST);
 }
 
 /* --- verdicts ---------------------------------------------------------------------------- */
@@ -147,6 +176,8 @@ sl_authz_settle(struct sl_authz *a, unsigned i, struct sl_flow *f)
 		count(a, i, f, dir, mode);
 	if (sl_unlikely((f->flags & SL_FLOW_ALLOW) == 0)) /* honest users know what they may */
 		denied(a, i, f, mode);
+	if (sl_unlikely(a->unlogged)) /* a sink or the drain is in trouble */
+		sl_authz_unlogged(a, i, f, mode);
 }
 
 void
@@ -165,6 +196,8 @@ sl_authz_settle_first(struct sl_authz *a, unsigned i, struct sl_flow *f)
 	sl_note_begin(a->w, f);
 	if (sl_unlikely((f->flags & SL_FLOW_ALLOW) == 0)) /* as in sl_authz_settle() */
 		denied(a, i, f, sl_flow_mode(f->why, a->mode[i]));
+	if (sl_unlikely(a->unlogged))
+		sl_authz_unlogged(a, i, f, sl_flow_mode(f->why, a->mode[i]));
 }
 
 /** From inside, and its peer has moved: there its first fragment may be known. */
@@ -203,11 +236,11 @@ orphan(struct sl_authz *a, unsigned i)
 	}
 	if (is_withdrawn(a, i)) {
 		a->drop[i] = SL_DROP_TARGET_WITHDRAWN;
-		sl_note_orphan(a->w, a->m[i], a->mode[i] | SL_MODE_ENFORCE, SL_RR_WITHDRAWN);
+		sl_note_packet(a->w, a->m[i], a->mode[i] | SL_MODE_ENFORCE, SL_RR_WITHDRAWN);
 		return;
 	}
 	a->drop[i] = enforce ? SL_DROP_FRAG_ORPHAN : SL_DROP_NONE;
-	sl_note_orphan(a->w, a->m[i], a->mode[i], SL_RR_FRAG_ORPHAN);
+	sl_note_packet(a->w, a->m[i], a->mode[i], SL_RR_FRAG_ORPHAN);
 }
 
 /* --- the burst --------------------------------------------------------------------------- */
@@ -303,6 +336,17 @@ leave(struct sl_authz *a, struct sl_vec out[])
 	}
 }
 
+/** Are records not kept, and does any target want them? */
+static inline bool
+is_unlogged(const struct sl_worker *w)
+{
+	const struct sl_authz_view *view = &w->root->authz;
+
+	return sl_unlikely(view->required4.root != NULL || view->required6.root != NULL) &&
+	       (!view->logging ||
+		atomic_load_explicit(&w->dp->losing_records, memory_order_relaxed));
+}
+
 void
 sl_stage_authz(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[])
 {
@@ -317,6 +361,7 @@ sl_stage_authz(struct sl_worker *w, struct sl_vec *in, struct sl_vec out[])
 	a.way_gen = (uint32_t)w->root->generation;
 	a.q = NULL; /* sl_authz_no_questions() */
 	a.observe = only_observe(&w->root->authz);
+	a.unlogged = is_unlogged(w);
 	for (i = 0; i < in->n; i += a.n) {
 		a.n = SL_MIN(in->n - i, (unsigned)SL_BURST);
 		a.m = &in->m[i];

@@ -80,7 +80,7 @@ def by_rpc():
             put("sluice_port_dropped_packets_total", p[field], port=p["name"], direction=direction, reason=reason)
     for d in call("drops.get", all=True)["drops"]:
         put("sluice_dropped_packets_total", d["packets"], reason=d["reason"])
-        if d["reason"] in ("no_role", "denied", "map_error", "target_withdrawn"):
+        if d["reason"] in ("no_role", "denied", "map_error", "target_withdrawn", "log_lost"):
             put("sluice_authz_denied_packets_total", d["packets"], mode="enforce", verdict="deny", reason=d["reason"])
     stats = call("stats.get")
     for s in stats["stages"]:

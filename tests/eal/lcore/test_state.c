@@ -190,6 +190,9 @@ test_mode_not_written(void **state)
 static void
 test_mode_invalid(void **state)
 {
+#define REQUIRED(list)                                                                             \
+	"{\"version\":2,\"default\":\"enforce\",\"panic\":false,\"prefixes\":[],\"logging\":true," \
+	"\"log_required\":" list "}"
 	static const char *const bad[] = {
 		"",
 		"{}",
@@ -212,7 +215,15 @@ test_mode_invalid(void **state)
 		"\"logging\":true,\"pending\":{\"id\":\"c-1\"}}",
 		"{\"version\":2,\"default\":\"enforce\",\"panic\":false,\"prefixes\":[],"
 		"\"logging\":true,\"pending\":{\"id\":\"c-1\",\"before\":{\"default\":\"observe\","
-		"\"panic\":false,\"prefixes\":[],\"logging\":true}}}"};
+		"\"panic\":false,\"prefixes\":[],\"logging\":true}}}",
+		"{\"version\":1,\"default\":\"enforce\",\"panic\":false,\"prefixes\":[],"
+		"\"log_required\":[]}",
+		REQUIRED("{}"),
+		REQUIRED("[\"10.0.0.0/8\"]"),
+		REQUIRED("[{\"prefix\":\"10.0.0.1/8\"}]"),
+		REQUIRED("[{\"prefix\":\"10.0.0.0/8\",\"mode\":\"enforce\"}]"),
+		REQUIRED("[{\"target\":\"db\"}]")};
+#undef REQUIRED
 	struct fx *f = *state;
 	unsigned i;
 
@@ -325,6 +336,85 @@ test_logging(void **state)
 	fx_refused(f, rc, -EISDIR, "state_write", "");
 	assert_false(fx_root(f)->authz.logging);
 	rmdir(path);
+}
+
+/* --- targets that require their records ---------------------------------------------------------
+ */
+
+static bool
+is_required(struct fx *f, const char *addr)
+{
+	struct sl_ip ip = fx_ip(addr);
+	const struct sl_authz_view *a = &fx_root(f)->authz;
+
+	return sl_lpm_lookup(ip.family == 4 ? &a->required4 : &a->required6, ip.b) != SL_LPM_NONE;
+}
+
+static void
+holds_two(struct fx *f)
+{
+	const struct sl_gw_mode_prefix *list;
+	struct sl_gw_mode m;
+	unsigned n;
+
+	list = sl_gw_log_required(f->gw, &n);
+	assert_int_equal(n, 2);
+	assert_string_equal(list[0].target, "db");
+	assert_string_equal(list[1].target, "");
+	assert_true(is_required(f, "10.20.0.10"));
+	assert_false(is_required(f, "10.20.0.11"));
+	assert_true(is_required(f, "fd00:20::1"));
+	assert_false(is_required(f, "fd00:21::1"));
+	sl_gw_mode_get(f->gw, &m);
+	assert_int_equal(m.deflt, SL_MODE_ENFORCE); /* one does not touch the other */
+	assert_int_equal(m.n_prefixes, 0);
+}
+
+static void
+test_required(void **state)
+{
+	static struct sl_gw_mode_prefix many[1001];
+	struct sl_gw_mode_prefix two[2] = {{.prefix = fx_prefix("10.20.0.10/32"), .target = "db"},
+					   {.prefix = fx_prefix("fd00:20::/64")}};
+	struct fx *f = *state;
+	char path[512];
+	unsigned n;
+	int rc;
+
+	fx_open(f);
+	assert_null(sl_gw_log_required(f->gw, &n));
+	assert_int_equal(n, 0);
+	assert_int_equal(sl_gw_mode_set_default(f->gw, SL_MODE_ENFORCE, &f->e), 0);
+	assert_null(strstr(read_text(state_dir, "authz-mode.json"), "log_required"));
+	assert_int_equal(sl_gw_log_required_set(f->gw, two, 2, &f->e), 0);
+	holds_two(f);
+	reopen(f);
+	holds_two(f);
+	assert_int_equal(sl_gw_logging_set(f->gw, true, &f->e), 0); /* writes the file anew */
+	reopen(f);
+	holds_two(f);
+	snprintf(path, sizeof(path), "%s/authz-mode.json.new", state_dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	rc = sl_gw_log_required_set(f->gw, NULL, 0, &f->e);
+	fx_refused(f, rc, -EISDIR, "state_write", "");
+	rmdir(path);
+	holds_two(f);
+	for (unsigned i = 0; i < SL_ARRAY_SIZE(many); i++) {
+		many[i].prefix = fx_prefix("10.1.0.0/32");
+		many[i].prefix.ip.b[2] = (uint8_t)(i >> 8);
+		many[i].prefix.ip.b[3] = (uint8_t)i;
+	}
+	rc = sl_gw_log_required_set(f->gw, many, 1001, &f->e);
+	fx_refused(f, rc, -ENOSPC, "limit_prefixes", "/targets");
+	holds_two(f);
+	assert_int_equal(sl_gw_log_required_set(f->gw, &two[1], 1, &f->e), 0);
+	assert_false(is_required(f, "10.20.0.10"));
+	assert_true(is_required(f, "fd00:20::1"));
+	assert_int_equal(sl_gw_log_required_set(f->gw, NULL, 0, &f->e), 0);
+	reopen(f); /* none is known to be none: the configuration file does not bring them back */
+	assert_non_null(sl_gw_log_required(f->gw, &n));
+	assert_int_equal(n, 0);
+	assert_false(is_required(f, "fd00:20::1"));
 }
 
 /* --- changes that wait for their confirmation ---------------------------------------------------
@@ -770,6 +860,7 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_mode_lists, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_clock_before_build, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_logging, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_required, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_confirm, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_confirm_falls_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_confirm_crash, setup, teardown),

@@ -330,6 +330,72 @@ test_logging(void **state)
 	json_decref(o);
 }
 
+static void
+required_is(unsigned n, const char *why)
+{
+	json_t *o = rx_call(&r, "log.required.get", NULL);
+
+	assert_int_equal(json_array_size(json_object_get(o, "prefixes")), n);
+	assert_int_equal(json_is_true(json_object_get(o, "losing")), why != NULL);
+	if (why)
+		assert_non_null(strstr(text(o, "why"), why));
+	json_decref(o);
+}
+
+static bool
+is_ill(const char *how)
+{
+	json_t *o = rx_call(&r, "sys.health", NULL);
+	char *dump = json_dumps(o, 0);
+	bool ill = strstr(dump, how) != NULL;
+
+	free(dump);
+	json_decref(o);
+	return ill;
+}
+
+static void
+test_required(void **state)
+{
+	json_t *o, *p = json_pack("{s:[]}", "targets");
+	static const struct sl_rpc_caller config = {.via = SL_RPC_VIA_CONFIG,
+						    .principal = "config",
+						    .who = &sl_service_local};
+
+	assert_int_equal(sl_rpc_call(r.rpc, &rx_tcp, "log.required.set", p, &o, &r.e), -EPERM);
+	assert_string_equal(r.e.reason, "local_only_setting");
+	required_is(0, NULL);
+	rx_refused(&r, "log.required.set", "{\"targets\":[\"nowhere\"]}", -ENOENT, "target_unknown",
+		   "/targets/0");
+	rx_do(&r, "log.required.set", "{\"targets\":[\"db\",\"10.30.0.0/16\"]}");
+	assert_non_null(strstr(r.log, "log.required.set by uid:0: 0 -> 2 prefixes"));
+	required_is(2, NULL);
+	assert_false(is_ill("log_required"));
+	rx_refused(&r, "log.enabled.set", "{\"enabled\":false}", -EBUSY, "log_required",
+		   "/enabled");
+	/* what was set here goes before the file */
+	assert_int_equal(sl_rpc_call(r.rpc, &config, "log.required.set", p, &o, &r.e), 0);
+	required_is(2, NULL);
+	json_decref(p);
+	atomic_store(&r.fx.dp->losing_records, true);
+	required_is(2, "records are being lost");
+	assert_true(is_ill("log_required: records are being lost"));
+	atomic_store(&r.fx.dp->losing_records, false);
+	rx_do(&r, "policy.load",
+	      "{\"text\":\"{\\\"version\\\":8,\\\"targets\\\":{\\\"db\\\":{\\\"addresses\\\":"
+	      "[\\\"10.20.0.77/32\\\"]}}}\"}");
+	fx_turn(&r.fx);
+	assert_true(is_ill("log_required_drift: target db has changed"));
+	rx_do(&r, "log.required.set", "{\"targets\":[]}");
+	required_is(0, NULL);
+	assert_false(is_ill("log_required"));
+	rx_do(&r, "log.enabled.set", "{\"enabled\":false}");
+	rx_refused(&r, "log.required.set", "{\"targets\":[\"db\"]}", -EINVAL, "log_required",
+		   "/targets");
+	required_is(0, "logging is off");
+	assert_false(is_ill("log_required"));
+}
+
 /* Every change, and what was refused, in the audit records. */
 static void
 test_audit(void **state)
@@ -341,6 +407,8 @@ test_audit(void **state)
 
 	assert_int_equal(sl_rpc_call(r.rpc, &rx_tcp, "log.enabled.set", p, &o, &r.e), -EPERM);
 	json_decref(p);
+	rx_do(&r, "log.required.set", "{\"targets\":[\"10.30.0.0/16\"]}");
+	rx_do(&r, "log.required.set", "{\"targets\":[]}");
 	rx_do(&r, "log.enabled.set", "{\"enabled\":false}");
 	rx_do(&r, "authz.mode.set",
 	      "{\"default\":\"enforce\",\"force\":true,\"confirm_within_s\":10}");
@@ -357,6 +425,10 @@ test_audit(void **state)
 	fclose(f);
 	assert_non_null(strstr(all, "\"action\":\"local-only-refused\""));
 	assert_non_null(strstr(all, "\"action\":\"logging-set\""));
+	assert_non_null(strstr(all, "\"action\":\"log-required-set\""));
+	assert_non_null(strstr(all,
+			       "\"prefixes_old\":1,\"prefixes_new\":0,\"old\":[\"10.30.0.0/16\"],"
+			       "\"new\":[]"));
 	assert_non_null(strstr(all, "\"action\":\"authz-mode-set\""));
 	assert_non_null(strstr(all, "\"action\":\"authz-mode-reverted\""));
 	assert_non_null(strstr(all, "\"action\":\"evidence-cleared\""));
@@ -430,7 +502,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		T(test_would_deny), T(test_pages),   T(test_walk),  T(test_gate),
 		T(test_lost),	    T(test_confirm), T(test_drift), T(test_logging),
-		T(test_store),	    T(test_audit),   T(test_gone),
+		T(test_required),   T(test_store),   T(test_audit), T(test_gone),
 	};
 
 	(void)argc;

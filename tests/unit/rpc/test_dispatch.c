@@ -278,8 +278,9 @@ test_trail_of_all(void **state)
 					  "config.save",	"control.epoch.accept",
 					  "control.resync",	"control.tombstone.confirm",
 					  "evidence.clear",	"log.enabled.set",
-					  "policy.replay",	"policy.simulate",
-					  "policy.suggest",	"policy.validate"};
+					  "log.required.set",	"policy.replay",
+					  "policy.simulate",	"policy.suggest",
+					  "policy.validate"};
 	const struct sl_schema_method *m;
 	unsigned k = 0;
 

@@ -23,10 +23,11 @@
 static const char *const all[] = {"auth.whoami", "rpc.ping"};
 static const char *const open[] = {"auth.login", "rpc.hello"};
 static const char *const gateway_operator[] = {"authz.mode.confirm", "authz.mode.set",
-					       "log.enabled.set",    "peer.kick",
-					       "policy.replay",	     "control.resync",
-					       "policy.simulate",    "policy.suggest",
-					       "policy.validate",    "sys.log_level.set"};
+					       "log.enabled.set",    "log.required.set",
+					       "peer.kick",	     "policy.replay",
+					       "control.resync",     "policy.simulate",
+					       "policy.suggest",     "policy.validate",
+					       "sys.log_level.set"};
 static const char *const gateway_admin[] = {
 	"config.load",	 "control.epoch.accept", "control.tombstone.confirm",
 	"config.save",	 "evidence.clear",	 "interface.remove",
