@@ -305,7 +305,7 @@ apply(const char *content)
 
 #define PORTS                                                                                      \
 	"ports = ( { name = \"wan\"; device = \"net_null0\"; }, { name = \"lan\"; device = "       \
-	"\"net_null1\"; } );\n"
+	"\"net_null1\"; addresses = [ \"10.20.0.1/24\" ]; } );\n"
 
 static void
 test_apply(void **state)
