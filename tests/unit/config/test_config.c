@@ -671,9 +671,9 @@ static const struct bad bad[] = {
 	{PORT "authz = { mode = \"observe\";\n log_required = [ \"db\" ]; };\n", 3,
 	 "prefix_invalid", "\"db\"", "10.20.0.0/16"},
 	{PORT "authz = { mode = \"observe\";\n log_required = [ \"10.0.0.1/8\" ]; };\n", 3,
-	 "prefix_invalid", "log_required", ""},
+	 "prefix_invalid", "10.0.0.1/8", "at run time"},
 	{PORT "authz = { mode = \"observe\";\n log_required = [ 1 ]; };\n", 3, "prefix_invalid",
-	 "log_required", ""},
+	 "no prefix", ""},
 	{PORT "authz = { mode = \"observe\";\n prefixes = ( 1 ); };\n", 3, "param_type", "entry",
 	 ""},
 };
