@@ -23,7 +23,7 @@
 #define KEEP_NS (60 * SL_NS_PER_S)
 #define QUEUE_MAX 8
 
-enum kind { Q_DENY, Q_REPLAY, Q_SUGGEST, Q_LIST, Q_READY };
+enum kind { Q_DENY, Q_REPLAY, Q_SUGGEST, Q_LIST, Q_READY, Q_SLICED };
 
 struct question {
 	struct ctl_asked asked;
@@ -31,6 +31,7 @@ struct question {
 	uint8_t key[32];    /* equal: the same question */
 	ctl_ready_fn ready; /* answers instead */
 	void *ready_ctx;
+	struct ctl_sliced sliced; /* of another file: steps and answers */
 	/* of a replay: its document until the candidate has it */
 	struct sl_gw_policy_load doc;
 	size_t hashed; /* bytes of it that are in the key */
@@ -499,6 +500,8 @@ step(struct sl_ctl *ctl, struct question *q, struct sl_error *e)
 {
 	const struct sl_error *failed = NULL;
 
+	if (q->kind == Q_SLICED)
+		return q->sliced.step(q->sliced.ctx, SLICE, e);
 	if (q->kind == Q_REPLAY && !q->begun)
 		return step_document(ctl, q, e);
 	if (q->cand != NULL && !sl_gw_candidate_step(q->cand))
@@ -561,6 +564,8 @@ cancel(struct ctl_asked *asked, const struct sl_error *e)
 
 	if (q->ready != NULL)
 		q->ready(q->ready_ctx, e->err, e, NULL);
+	else if (q->kind == Q_SLICED)
+		q->sliced.done(q->sliced.ctx, e);
 	else
 		sl_rpc_answer(asked->later, e->err, NULL, e);
 	question_free(q);
@@ -598,6 +603,23 @@ ctl_ask_ready(struct sl_ctl *ctl, struct sl_rpc_later *later, const struct ev_fi
 	q->ready = done;
 	q->ready_ctx = ctx;
 	ctl_queue_push(&((struct ctl_questions *)ctl->questions)->queue, &q->asked);
+	return 0;
+}
+
+int
+ctl_ask_sliced(struct sl_ctl *ctl, struct sl_rpc_later *later, const struct ctl_sliced *s,
+	       struct sl_error *e)
+{
+	struct question *q = NULL;
+	int rc = room(ctl, e);
+
+	if (rc == 0)
+		q = question_new(Q_SLICED, false, 0, false, 0, e);
+	if (q == NULL)
+		return rc != 0 ? rc : -ENOMEM;
+	q->asked.later = later;
+	q->sliced = *s;
+	ctl_queue_add(&((struct ctl_questions *)ctl->questions)->queue, &q->asked);
 	return 0;
 }
 
@@ -682,6 +704,11 @@ ctl_questions_poll(struct sl_ctl *ctl)
 	ctl_queue_take(&all->queue);
 	if (q->ready != NULL) {
 		finish_ready(q, &e);
+		return;
+	}
+	if (q->kind == Q_SLICED) {
+		q->sliced.done(q->sliced.ctx, &e);
+		question_free(q);
 		return;
 	}
 	later = q->asked.later;

@@ -114,6 +114,8 @@ int ctl_packet_proto(bool has, const char *text, struct sl_gw_question *q, struc
 /** Go on with simulations of a policy (rpc_simulate.c). */
 void ctl_simulations_poll(struct sl_ctl *ctl);
 void ctl_simulations_free(struct sl_ctl *ctl);
+/** Forget the lints that are kept for further pages (rpc_lint.c). */
+void ctl_lints_free(struct sl_ctl *ctl);
 /** RFC 3339. */
 json_t *ctl_time(uint64_t wall_ns);
 /** PREFIX or PREFIX@INTERFACE. */
@@ -146,6 +148,18 @@ typedef void (*ctl_ready_fn)(void *ctx, int rc, const struct sl_error *e,
  */
 int ctl_ask_ready(struct sl_ctl *ctl, struct sl_rpc_later *later, const struct ev_filter *f,
 		  ctl_ready_fn done, void *ctx, struct sl_error *e);
+/** A question to the evidence that another file answers, in the slices of the others. */
+struct ctl_sliced {
+	/** About `budget` judgements. @return true: it is done, or has failed as `e` says */
+	bool (*step)(void *ctx, unsigned budget, struct sl_error *e);
+	/** Answers, and frees `ctx`. @param e its err is not 0: why there is no answer (as the
+	 * gateway ends, or nobody listens) */
+	void (*done)(void *ctx, const struct sl_error *e);
+	void *ctx;
+};
+/** Behind the other questions. @return 0: `done` will be called; or an error */
+int ctl_ask_sliced(struct sl_ctl *ctl, struct sl_rpc_later *later, const struct ctl_sliced *s,
+		   struct sl_error *e);
 /** Go on with questions that are answered later. */
 void ctl_questions_poll(struct sl_ctl *ctl);
 /** Answer those who accepted an epoch, once that is on disk. */

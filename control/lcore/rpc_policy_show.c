@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* policy.status, policy.show, policy.lint, target.list, zone.list. */
+/* policy.status, policy.show, target.list, zone.list. */
 #include <stdio.h>
 
 #include "rpc_int.h"
@@ -88,27 +88,6 @@ sl_rpc_h_policy_status(void *user, const struct sl_rpc_caller *caller, const voi
 	set_text(o, "last_error", i.last_error);
 	set_text(o, "problem", i.broken);
 	return ctl_answer(result, o);
-}
-
-int
-sl_rpc_h_policy_lint(void *user, const struct sl_rpc_caller *caller,
-		     const struct sl_rpc_policy_lint *p, json_t **result, struct sl_error *e)
-{
-	struct sl_ctl *ctl = user;
-	struct ctl_page page;
-	json_t *lints, *item;
-	unsigned n;
-	size_t i;
-
-	(void)caller;
-	(void)e;
-	ctl_page_init(&page, p->has_after, p->after, p->has_limit, p->limit);
-	lints = sl_gw_policy_lints(ctl->gw, &n);
-	json_array_foreach (lints, i, item) {
-		if (ctl_page_takes(&page))
-			json_array_append(page.list, item);
-	}
-	return ctl_page_answer(&page, "lints", result);
 }
 
 /* --- show ------------------------------------------------------------------------------------ */

@@ -149,6 +149,7 @@ sl_ctl_clear(struct sl_ctl *ctl)
 	ctl_questions_free(ctl);
 	ctl_flows_free(ctl);
 	ctl_simulations_free(ctl);
+	ctl_lints_free(ctl);
 	ctl_work_free(ctl);
 	ctl_uploads_free(ctl);
 }

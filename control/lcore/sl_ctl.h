@@ -36,6 +36,7 @@ struct sl_ctl {
 	void *questions;	      /* rpc_evidence.c: under way */
 	void *flows;		      /* rpc_flow.c: questions under way */
 	void *simulations;	      /* rpc_simulate.c: under way */
+	void *lints;		      /* rpc_lint.c: kept for further pages */
 	void *work;		      /* rpc_work.c: the thread beside the loop */
 	void *uploads;		      /* rpc_policy.c: documents that come in parts */
 	struct sl_cp *cp;	      /* NULL: no control plane */

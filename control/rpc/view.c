@@ -470,6 +470,17 @@ write_mode_set(FILE *f, const json_t *o)
 		fprintf(f, "taken back unless confirmed: sluicectl mode confirm %s\n", id);
 }
 
+/** Why no rule is named that decided nothing. */
+static void
+write_untold(FILE *f, const json_t *o)
+{
+	const char *text =
+		json_string_value(json_object_get(json_object_get(o, "unmatched"), "text"));
+
+	if (text)
+		fprintf(f, "\n%s\n", text);
+}
+
 /** The types of all rings, a row each; those of which nothing was seen are left out. */
 static json_t *
 rows_of_rings(const json_t *of)
@@ -550,6 +561,8 @@ write_result(FILE *f, const char *method, const json_t *result, int64_t now)
 		write_warnings(f, item);
 		lists |= columns_of(method, key) != NULL;
 	}
+	if (strcmp(method, "policy.lint") == 0)
+		write_untold(f, result);
 	if (lists && !says_more(method))
 		return;
 	if (lists)

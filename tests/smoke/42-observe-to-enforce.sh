@@ -82,6 +82,10 @@ lab_ctl mode confirm "$(enforce_ten)" >/dev/null || fail "mode confirm"
 restart_killed
 reach alice 10.20.0.10
 ping_none bob 10.20.0.10 2
+step "what was seen does not cover 30 days: no rule is named, and the reason is told"
+lab_ctl policy lint >"$LAB_DIR/lint" || fail "policy lint"
+grep -q 'the evidence covers 0.0 of the last 30 days' "$LAB_DIR/lint" || fail "policy lint: $(cat "$LAB_DIR/lint")"
+grep -q rule_never_matched "$LAB_DIR/lint" && fail "a rule was named: $(cat "$LAB_DIR/lint")"
 step "documents that come later give no flow another role"
 roles_are() {
 	jq -n --arg r "$1" '{rules: [{id: 1, role: "staff", to: ["*"], protocol: "icmp", action: "allow"}],

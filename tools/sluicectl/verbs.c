@@ -49,7 +49,7 @@ const struct verb verbs[] = {
 	{"policy clear", "policy.clear", {0}, NULL, NULL, NULL, "policy.status", "[force=yes] [if-version=N]", "take it out of force: what is enforced is denied"},
 	{"policy validate", "policy.validate", {"text"}, NULL, NULL, NULL, NULL, "FILE", "check, compile and test one without that", true},
 	{"policy show", "policy.show", {"part"}, NULL, NULL, NULL, NULL, "[rules|text|document] [role=NAME]", "rules, or the document"},
-	{"policy lint", "policy.lint", {0}, NULL, NULL, NULL, NULL, "", "what is likely a mistake"},
+	{"policy lint", "policy.lint", {0}, NULL, "unmatched=yes", NULL, NULL, "", "what is likely a mistake"},
 	{"policy test", "policy.test", {0}, NULL, NULL, NULL, NULL, "", "run the tests of the document"},
 	{"policy explain", "policy.explain", {"peer", "dst", "dport"}, NULL, NULL, NULL, NULL, "PEER DST [PORT] [KEY=VALUE...]", "what happens to a flow, and why"},
 	{"policy simulate", "policy.simulate", {"text"}, NULL, NULL, NULL, NULL, "[FILE] peer=NAME|roles=ROLE,... dst=ADDRESS [dport=PORT] [at=TIME] [KEY=VALUE...]", "would this be allowed, by that document or the one in force", true},

@@ -231,11 +231,9 @@ test_gate(void **state)
 		   -EINVAL, "param_conflict", "");
 }
 
-/* Lost flows are told, and forbid as well. */
 static void
-test_lost(void **state)
+lose_flows(void)
 {
-	rx_pass(&r, 7200);
 	for (unsigned i = 0; i < 1024; i++) {
 		struct sl_agg_key k = {.dst = {10, 20, (uint8_t)(i >> 8), (uint8_t)i},
 				       .version = 4,
@@ -244,6 +242,14 @@ test_lost(void **state)
 		sl_agg_add(&r.agg, &k, 0, 0, SL_WHY_NO_ROLE, 1, 1, 1, r.fx.now_ns);
 	}
 	rx_pass(&r, 4);
+}
+
+/* Lost flows are told, and forbid as well. */
+static void
+test_lost(void **state)
+{
+	rx_pass(&r, 7200);
+	lose_flows();
 	rx_refused(&r, "authz.mode.set", "{\"default\":\"enforce\",\"window_s\":3600}", -EBUSY,
 		   "not_covered", "");
 	assert_non_null(strstr(r.e.message, "1024 flows were lost"));
@@ -495,14 +501,223 @@ test_gone(void **state)
 	assert_int_equal(n_answers, 1);
 }
 
+/* --- rules that decided nothing --------------------------------------------------------------- */
+
+#define MONTH (30 * 86400)
+/* rules 1 and 2 as above; a disabled one, one that began a day ago, one that no flow meets */
+#define RULES                                                                                      \
+	"{\"version\":7,\"zones\":{\"in\":{\"id\":1,\"type\":\"internal\",\"networks\":"           \
+	"[\"10.20.0.0/24\"]}},\"roles\":{\"engineer\":{\"members\":[\"peer:alice\"]},"             \
+	"\"guest\":{\"members\":[\"peer:alice\"]}},\"rules\":["                                    \
+	"{\"id\":1,\"role\":\"engineer\",\"to\":[\"10.20.0.10/32\"],\"protocol\":\"tcp\","         \
+	"\"ports\":[443],\"action\":\"allow\"},"                                                   \
+	"{\"id\":2,\"role\":\"guest\",\"to\":[\"10.20.0.0/24\"],\"protocol\":\"tcp\","             \
+	"\"ports\":[23],\"action\":\"deny\"},"                                                     \
+	"{\"id\":2,\"role\":\"engineer\",\"to\":[\"10.20.0.12/32\"],\"protocol\":\"tcp\","         \
+	"\"ports\":[23],\"action\":\"allow\"},"                                                    \
+	"{\"id\":3,\"role\":\"engineer\",\"to\":[\"10.20.0.13/32\"],\"protocol\":\"tcp\","         \
+	"\"ports\":[80],\"action\":\"allow\",\"enabled\":false},"                                  \
+	"{\"id\":4,\"role\":\"engineer\",\"to\":[\"10.20.0.14/32\"],\"protocol\":\"tcp\","         \
+	"\"ports\":[80],\"action\":\"allow\",\"not_before\":\"%s\"},"                              \
+	"{\"id\":5,\"role\":\"engineer\",\"to\":[\"10.20.0.15/32\"],\"protocol\":\"tcp\","         \
+	"\"ports\":[80],\"action\":\"allow\"%s}]}"
+
+/* The document above; rule 4 begins so many seconds from now, rule 5 has this as well. */
+static void
+load_rules(int64_t begins_s, const char *more)
+{
+	char begin[32], doc[4096];
+	json_t *o, *p;
+
+	sl_time_str(r.fx.wall_ns + (uint64_t)(begins_s * (int64_t)S), begin);
+	snprintf(doc, sizeof(doc), RULES, begin, more);
+	p = json_pack("{s:s}", "text", doc);
+	if (sl_rpc_call(r.rpc, &rx_unix, "policy.load", p, &o, &r.e) != 0)
+		fail_msg("%s at %s", r.e.message, r.e.path);
+	json_decref(p);
+	json_decref(o);
+	fx_turn(&r.fx);
+}
+
+/* Ask for the rules that decided nothing: `want` are their texts up to the first blank. */
+static void
+unmatched(const char *want)
+{
+	json_t *o = rx_call(&r, "policy.lint", "{\"unmatched\":true}"), *lint;
+	char got[256] = "";
+	json_int_t n = 0;
+	size_t i;
+
+	assert_true(json_is_true(json_object_get(json_object_get(o, "unmatched"), "known")));
+	json_array_foreach (json_object_get(o, "lints"), i, lint) {
+		if (strcmp(text(lint, "code"), "rule_never_matched") != 0)
+			continue;
+		snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%.*s=%s",
+			 n > 0 ? " " : "", (int)strcspn(text(lint, "text"), " "),
+			 text(lint, "text"), text(lint, "path"));
+		n++;
+	}
+	assert_string_equal(got, want);
+	assert_int_equal(number(json_object_get(o, "unmatched"), "rules"), n);
+	json_decref(o);
+}
+
+/* Nothing can be said, for this reason; no rule is named. */
+static void
+untold(const char *reason, const char *part)
+{
+	json_t *o = rx_call(&r, "policy.lint", "{\"unmatched\":true}"), *lint;
+	json_t *u = json_object_get(o, "unmatched");
+	size_t i;
+
+	assert_true(json_is_false(json_object_get(u, "known")));
+	assert_null(json_object_get(u, "rules"));
+	assert_string_equal(text(u, "reason"), reason);
+	if (strstr(text(u, "text"), part) == NULL)
+		fail_msg("%s", text(u, "text"));
+	json_array_foreach (json_object_get(o, "lints"), i, lint)
+		assert_string_not_equal(text(lint, "code"), "rule_never_matched");
+	json_decref(o);
+}
+
+static void
+test_unmatched(void **state)
+{
+	json_t *o;
+
+	load_rules(-86400, "");
+	untold("not_covered", "covers 0.0 of the last 30 days");
+	rx_see(&r, "10.20.0.10", 443, 1);
+	rx_pass(&r, MONTH - 10 * 86400);
+	untold("not_covered", "covers 20.0 of the last 30 days");
+	rx_see(&r, "10.20.0.12", 23, 1); /* one role allows, the other denies: that decides */
+	rx_pass(&r, 10 * 86400 - 60);
+	/* rule 4 began 31 days ago */
+	unmatched("engineer/2=/rules/2 engineer/4=/rules/4 engineer/5=/rules/5");
+	load_rules(-86400, "");
+	unmatched("engineer/2=/rules/2 engineer/5=/rules/5");
+	o = rx_call(&r, "policy.lint", NULL); /* not asked: not told */
+	assert_null(json_object_get(o, "unmatched"));
+	json_decref(o);
+	rx_see(&r, "10.20.0.15", 80, 1);
+	unmatched("engineer/2=/rules/2");
+	/* what is older than 30 days is no match */
+	rx_pass(&r, 86400);
+	unmatched("engineer/1=/rules/0 engineer/2=/rules/2");
+	rx_do(&r, "evidence.clear", "{}");
+	untold("not_covered", "covers 0.0 of the last 30 days");
+}
+
+/* Times: a rule that has ended, one that has not begun. */
+static void
+test_unmatched_times(void **state)
+{
+	char more[64], end[32];
+
+	rx_pass(&r, MONTH + 60);
+	sl_time_str(r.fx.wall_ns + 3600 * S, end);
+	snprintf(more, sizeof(more), ",\"expires\":\"%s\"", end);
+	load_rules(86400, more);
+	unmatched("engineer/1=/rules/0 guest/2=/rules/1 engineer/2=/rules/2 engineer/5=/rules/5");
+	rx_pass(&r, 7200);
+	unmatched("engineer/1=/rules/0 guest/2=/rules/1 engineer/2=/rules/2");
+}
+
+/* A row as a data lcore makes it, that these ids decided. */
+static void
+decided(uint32_t role_id, uint32_t rule_id, uint8_t flags, uint16_t port)
+{
+	struct sl_agg_key k = {.src = {10, 7, 0, 2},
+			       .dst = {10, 30, 0, 1},
+			       .dport = port,
+			       .iface = 1,
+			       .proto = 6,
+			       .version = 4,
+			       .flags = SL_AGG_FROM_TUNNEL | flags};
+	struct sl_gw_peer_info info;
+	struct sl_pubkey key;
+
+	assert_int_equal(sl_gw_peer_lookup(r.fx.gw, "wg0", "alice", &key, &r.e), 0);
+	assert_int_equal(sl_gw_peer_info(r.fx.gw, "wg0", &key, &info), 0);
+	k.peer_id = info.id;
+	sl_agg_add(&r.agg, &k, rule_id, role_id, SL_WHY_RULE, 1, 1, 1, r.fx.now_ns);
+	rx_pass(&r, 4);
+}
+
+/* What decided when it was seen counts: who had a role may have lost it, or be gone. */
+static void
+test_unmatched_then(void **state)
+{
+	const struct sl_policy *p;
+
+	load_rules(-86400, "");
+	p = sl_gw_policy(r.fx.gw);
+	rx_pass(&r, MONTH + 60);
+	decided(p->roles[p->rules[0].role_at].id, 1, 0, 80);
+	decided(p->roles[p->rules[2].role_at].id, 2, SL_AGG_MIDSTREAM, 81);
+	unmatched("guest/2=/rules/1 engineer/4=/rules/4 engineer/5=/rules/5");
+	rx_see(&r, "10.20.0.12", 23, 1);
+	unmatched("engineer/4=/rules/4 engineer/5=/rules/5");
+	/* with the peer goes what its flows would be judged as, not what decided them */
+	rx_do(&r, "peer.remove", "{\"interface\":\"wg0\",\"peer\":\"alice\"}");
+	fx_turn(&r.fx);
+	unmatched("guest/2=/rules/1 engineer/4=/rules/4 engineer/5=/rules/5");
+}
+
+static void
+test_unmatched_lost(void **state)
+{
+	load_rules(-86400, "");
+	rx_pass(&r, MONTH + 60);
+	lose_flows();
+	untold("flows_lost", "1024 flows of the last 30 days were not kept");
+}
+
+/* Pages are of one answer. */
+static void
+test_unmatched_pages(void **state)
+{
+	json_t *o;
+
+	load_rules(-86400, "");
+	rx_pass(&r, MONTH + 60);
+	o = rx_call(&r, "policy.lint", "{\"unmatched\":true}");
+	assert_int_equal(number(json_object_get(o, "unmatched"), "rules"), 5);
+	json_decref(o);
+	rx_see(&r, "10.20.0.10", 443, 1);
+	o = rx_call(&r, "policy.lint", "{\"unmatched\":true,\"after\":1,\"limit\":1}");
+	assert_int_equal(number(json_object_get(o, "unmatched"), "rules"), 5);
+	assert_int_equal(json_array_size(json_object_get(o, "lints")), 1);
+	assert_int_equal(number(o, "next"), 2);
+	json_decref(o);
+	rx_pass(&r, 61);
+	o = rx_call(&r, "policy.lint", "{\"unmatched\":true,\"after\":1,\"limit\":1}");
+	assert_int_equal(number(json_object_get(o, "unmatched"), "rules"), 4);
+	json_decref(o);
+}
+
 int
 main(int argc, char **argv)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_would_deny), T(test_pages),   T(test_walk),  T(test_gate),
-		T(test_lost),	    T(test_confirm), T(test_drift), T(test_logging),
-		T(test_required),   T(test_store),   T(test_audit), T(test_gone),
+		T(test_would_deny),
+		T(test_pages),
+		T(test_walk),
+		T(test_gate),
+		T(test_lost),
+		T(test_confirm),
+		T(test_drift),
+		T(test_logging),
+		T(test_required),
+		T(test_store),
+		T(test_audit),
+		T(test_gone),
+		T(test_unmatched),
+		T(test_unmatched_times),
+		T(test_unmatched_then),
+		T(test_unmatched_lost),
+		T(test_unmatched_pages),
 	};
 
 	(void)argc;

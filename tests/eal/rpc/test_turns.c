@@ -283,6 +283,17 @@ test_suggest(void **state)
 	assert_true(ask("policy.suggest", json_pack("{s:i}", "window_s", 3600)) > SORTED);
 }
 
+/* Rules that decided nothing, once the evidence covers a month. */
+static void
+test_unmatched(void **state)
+{
+	r.evidence->span[0].begin_ns -= SL_EVIDENCE_KEEP_S * (uint64_t)SL_NS_PER_S;
+	assert_true(ask("policy.lint", json_pack("{s:b, s:i}", "unmatched", 1, "limit", 1000)) >
+		    JUDGED);
+	assert_non_null(strstr(last_answer, "\"rule_never_matched\""));
+	r.evidence->span[0].begin_ns += SL_EVIDENCE_KEEP_S * (uint64_t)SL_NS_PER_S;
+}
+
 /* --- a document in parts ------------------------------------------------------------------------
  */
 
@@ -421,7 +432,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_parts),	  cmocka_unit_test(test_broken),
 		cmocka_unit_test(test_mode),	  cmocka_unit_test(test_mode_moved),
 		cmocka_unit_test(test_mode_gone), cmocka_unit_test(test_suggest),
-		cmocka_unit_test(test_console),	  cmocka_unit_test(test_clear),
+		cmocka_unit_test(test_unmatched), cmocka_unit_test(test_console),
+		cmocka_unit_test(test_clear),
 	};
 
 	fx_start(argv[0]);
