@@ -27,6 +27,9 @@ struct lint_question {
 	struct sl_rpc_later *later; /* NULL: the caller waits */
 	struct ctl_page page;
 	struct ev_unmatched *u;
+	unsigned at;   /* rules that were looked at */
+	unsigned n;    /* of them: decided nothing */
+	json_t *named; /* those, as lints; the first NAMED_MAX */
 };
 
 static void
@@ -50,6 +53,7 @@ static void
 question_free(struct lint_question *q)
 {
 	ev_unmatched_free(q->u);
+	json_decref(q->named);
 	json_decref(q->page.list);
 	free(q);
 }
@@ -138,26 +142,28 @@ name_rule(const struct sl_pol_rule *r, unsigned i)
 				      WINDOW_S / 86400));
 }
 
-/** Fill in `named`. @return how many rules decided nothing */
-static unsigned
-name_rules(struct sl_ctl *ctl, const struct ev_unmatched *u, json_t *named)
+/** Name some of the rules that decided nothing. @return true: all are named */
+static bool
+name_some(struct lint_question *q, unsigned budget)
 {
-	const struct sl_policy *p = sl_gw_policy(ctl->gw);
-	uint64_t now = sl_gw_wall_ns(ctl->gw);
-	unsigned n = 0;
+	const struct sl_policy *p = sl_gw_policy(q->ctl->gw);
+	uint64_t now = sl_gw_wall_ns(q->ctl->gw);
+	unsigned n = p ? p->n_rules : 0, end = SL_MIN(q->at + budget, n);
 
-	for (unsigned i = 0; p && i < p->n_rules; i++) {
-		if (!ev_unmatched_is(u, i) || !is_settled(&p->rules[i], now))
+	for (; q->at < end; q->at++) {
+		const struct sl_pol_rule *r = &p->rules[q->at];
+
+		if (!ev_unmatched_is(q->u, q->at) || !is_settled(r, now))
 			continue;
-		if (n++ < NAMED_MAX)
-			json_array_append_new(named, name_rule(&p->rules[i], i));
+		if (q->n++ < NAMED_MAX)
+			json_array_append_new(q->named, name_rule(r, q->at));
 	}
-	return n;
+	return q->at >= n;
 }
 
-/** @param u NULL: what is covered tells that it need not be asked. @return NULL without memory */
+/** @param q NULL: what is covered tells that it need not be asked. @return NULL without memory */
 static struct lints *
-lints_new(struct sl_ctl *ctl, const struct ev_unmatched *u, const struct sl_coverage *c)
+lints_new(struct sl_ctl *ctl, const struct lint_question *q, const struct sl_coverage *c)
 {
 	struct lints *l = calloc(1, sizeof(*l));
 
@@ -165,11 +171,10 @@ lints_new(struct sl_ctl *ctl, const struct ev_unmatched *u, const struct sl_cove
 		return NULL;
 	l->generation = generation_of(ctl);
 	l->made_ns = ctl->mono_ns(ctl->clock_ctx);
-	l->named = json_array();
 	l->told = untold(ctl, c);
-	if (!l->told && u)
-		l->told = json_pack("{s:b, s:i}", "known", 1, "rules",
-				    (int)name_rules(ctl, u, l->named));
+	l->named = q && !l->told ? json_incref(q->named) : json_array();
+	if (!l->told && q)
+		l->told = json_pack("{s:b, s:i}", "known", 1, "rules", (int)q->n);
 	if (l->told && ctl->evidence)
 		json_object_set_new(l->told, "coverage", ctl_coverage(c));
 	if (l->named && l->told)
@@ -187,8 +192,9 @@ step(void *ctx, unsigned budget, struct sl_error *e)
 
 	if (!ev_unmatched_step(q->u, budget))
 		return false;
-	if (ev_unmatched_failed(q->u))
-		sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
+	if (!ev_unmatched_failed(q->u))
+		return name_some(q, budget);
+	sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
 	return true;
 }
 
@@ -207,7 +213,7 @@ finish(struct lint_question *q, json_t **result, struct sl_error *e)
 	}
 	/* as it is now: rows may have gone meanwhile */
 	sl_evidence_coverage(ctl->evidence, WINDOW_S, &c);
-	l = lints_new(ctl, q->u, &c);
+	l = lints_new(ctl, q, &c);
 	if (!l)
 		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
 	ctl_lints_free(ctl);
@@ -290,9 +296,10 @@ lint_unmatched(struct sl_ctl *ctl, const struct sl_rpc_caller *caller, struct ct
 		return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");
 	*q = (struct lint_question){.ctl = ctl,
 				    .page = *page,
-				    .u = ev_unmatched_new(ctl->evidence, WINDOW_S)};
+				    .u = ev_unmatched_new(ctl->evidence, WINDOW_S),
+				    .named = json_array()};
 	page->list = NULL;
-	if (q->u)
+	if (q->u && q->named)
 		return ask(q, caller, result, e);
 	question_free(q);
 	return sl_fail(e, -ENOMEM, "no_memory", "", "no memory");

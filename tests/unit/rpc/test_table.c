@@ -134,6 +134,12 @@ test_views(void **state)
 		"name                            alice\n"
 		"allowed ips                     10.7.0.2/32\n"
 		"rx bytes                        2.00 KiB\n");
+	view_is("policy.lint", "{\"lints\":[],\"unmatched\":{\"known\":true,\"rules\":0}}",
+		"no lints\n");
+	view_is("policy.lint",
+		"{\"lints\":[],\"unmatched\":{\"known\":false,\"reason\":\"not_covered\","
+		"\"text\":\"too little\"}}",
+		"no lints\n\ntoo little\n");
 	view_is("authz.mode.get",
 		"{\"default\":\"observe\",\"panic\":\"off\",\"prefixes\":[],\"from_state\":false}",
 		"no prefixes\n"
