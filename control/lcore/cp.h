@@ -19,6 +19,7 @@
 #define CP_SLICE_NS (2 * SL_NS_PER_MS)
 #define CP_SILENT_NS (60 * SL_NS_PER_S) /* then nothing is known of identity providers */
 #define CP_IGNORED_MAX 64		/* told in one acknowledgement */
+#define CP_FORBIDDEN_MAX 16		/* recorded each for itself, of one change */
 
 /* --- work --------------------------------------------------------------------------------------
  */
@@ -204,7 +205,8 @@ struct sl_cp {
 	uint64_t serving_epoch, serving_seq; /* 0: nothing serves */
 	uint64_t begin_ns, busy_ns, busy_max_ns;
 	json_t *ignored;
-	bool telling; /* once a change: what is ignored */
+	unsigned n_forbidden; /* since the last round: what is local alone, and came all the same */
+	bool telling;	      /* once a change: what is ignored */
 	char last_nack[40];
 
 	/* served */
@@ -290,6 +292,10 @@ json_t *cp_object(struct sl_cp *cp, enum sl_kind k, const char *id, struct sl_er
 /** Is there an object that counts, whether or not it can be read? */
 bool cp_object_there(struct sl_cp *cp, enum sl_kind k, const char *id);
 bool cp_manages(const struct sl_cp *cp, const char *iface);
+/** Record that it came, though it is local alone. @param path NULL: all of the object */
+void cp_forbidden(struct sl_cp *cp, const char *kind, const char *id, const char *path);
+/** The round ends: record how many have no record of their own. */
+void cp_forbidden_end(struct sl_cp *cp);
 
 /* --- cp_peer.c ----------------------------------------------------------------------------------
  */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "cp.h"
+#include "sl_json.h"
 
 bool
 cp_manages(const struct sl_cp *cp, const char *iface)
@@ -25,6 +26,41 @@ cp_object_there(struct sl_cp *cp, enum sl_kind k, const char *id)
 	return sl_replica_get(cp->r, k, id, &o) && !cp_tomb_blocks(cp, &o);
 }
 
+/** Names are the sender's: no longer than an id, which may cut a letter. */
+static json_t *
+sent_name(const char *name)
+{
+	char text[SL_OBJ_ID * 2];
+
+	snprintf(text, sizeof(text), "%.*s", SL_OBJ_ID - 1, name);
+	return sl_json_clean(text);
+}
+
+/* A source that sends many must not drown the records of others, nor hold up the loop. */
+void
+cp_forbidden(struct sl_cp *cp, const char *kind, const char *id, const char *path)
+{
+	json_t *o;
+
+	if (cp->n_forbidden++ >= CP_FORBIDDEN_MAX)
+		return;
+	o = json_pack("{s:s, s:o, s:s}", "reason", "local_only_setting", "kind", sent_name(kind),
+		      "id", id);
+	if (path != NULL)
+		json_object_set_new(o, "path", json_string(path));
+	cp_event(cp, "local-only-refused", "failure", o);
+}
+
+void
+cp_forbidden_end(struct sl_cp *cp)
+{
+	if (cp->n_forbidden > CP_FORBIDDEN_MAX)
+		cp_event(cp, "local-only-refused", "failure",
+			 json_pack("{s:s, s:I}", "reason", "local_only_setting", "count",
+				   (json_int_t)cp->n_forbidden - CP_FORBIDDEN_MAX));
+	cp->n_forbidden = 0;
+}
+
 /* Whoever sends this must not have it: somebody tries to read keys or to open a gateway. */
 static void
 strip(struct sl_cp *cp, enum sl_kind k, const char *id, json_t *body)
@@ -37,9 +73,7 @@ strip(struct sl_cp *cp, enum sl_kind k, const char *id, json_t *body)
 		json_array_clear(paths);
 	json_array_foreach (paths, i, path) {
 		cp_ignore(cp, k, id, json_string_value(path));
-		cp_event(cp, "local-only-refused", "failure",
-			 json_pack("{s:s, s:s, s:s, s:O}", "reason", "local_only_setting", "kind",
-				   sl_kind_name(k), "id", id, "path", path));
+		cp_forbidden(cp, sl_kind_name(k), id, json_string_value(path));
 	}
 	json_decref(paths);
 }

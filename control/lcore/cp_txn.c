@@ -80,9 +80,7 @@ foreign(struct sl_cp *cp, const char *kind, const char *id)
 		cp->ignored = json_array();
 	if (json_array_size(cp->ignored) < CP_IGNORED_MAX)
 		json_array_append_new(cp->ignored, json_sprintf("%.40s/%.150s", kind, id));
-	cp_event(cp, "local-only-refused", "failure",
-		 json_pack("{s:s, s:s, s:s}", "reason", "local_only_setting", "kind", kind, "id",
-			   id));
+	cp_forbidden(cp, kind, id, NULL);
 }
 
 static int

@@ -445,6 +445,59 @@ test_forbidden(void **state)
 	assert_int_equal(mode.deflt, SL_MODE_ENFORCE);
 }
 
+static unsigned
+count_forbidden(json_int_t *unnamed)
+{
+	const json_t *o, *n;
+	unsigned each = 0;
+	size_t i;
+
+	*unnamed = 0;
+	json_array_foreach (cx.f->gw->early, i, o) {
+		if (strcmp(json_string_value(json_object_get(o, "action")), "local-only-refused"))
+			continue;
+		o = json_object_get(o, "fields");
+		n = json_object_get(o, "count");
+		*unnamed += json_integer_value(n);
+		each += n == NULL;
+		assert_true(json_string_length(json_object_get(o, "kind")) < SL_OBJ_ID);
+	}
+	json_array_clear(cx.f->gw->early);
+	return each;
+}
+
+/* However many of them one change has, and however long their names are: records of others are
+ * not drowned. */
+static void
+test_forbidden_flood(void **state)
+{
+	char kind[4000], *ops = NULL;
+	json_int_t unnamed;
+	size_t len;
+	FILE *f;
+
+	cx_snapshot(10, CX_BASE);
+	count_forbidden(&unnamed);
+	memset(kind, 'x', sizeof(kind) - 1);
+	kind[sizeof(kind) - 1] = '\0';
+	f = open_memstream(&ops, &len);
+	for (unsigned i = 0; i < 100; i++)
+		fprintf(f, "{'op':'put','kind':'%s','id':'k%u','rev':1,'obj':{}},", kind, i);
+	fputs("{'op':'put','kind':'peer','id':'bob','rev':9,'obj':{'interface':'wg0',"
+	      "'public_key':'%2','allowed_ips':['10.7.0.3/32'],'preshared_key':'x'}}",
+	      f);
+	fclose(f);
+	cx_txn(11, ops);
+	free(ops);
+	cx_acked();
+	assert_int_equal(count_forbidden(&unnamed), CP_FORBIDDEN_MAX);
+	assert_int_equal(unnamed, 101 - CP_FORBIDDEN_MAX);
+	/* and the next change has room for its own */
+	cx_txn(12, "{'op':'put','kind':'authz_mode','id':'default','rev':1,'obj':{}}");
+	assert_int_equal(count_forbidden(&unnamed), 1);
+	assert_int_equal(unnamed, 0);
+}
+
 /* A limit of this gateway: told, the rest goes on, tried again. */
 static void
 test_limit(void **state)
@@ -772,6 +825,7 @@ main(int argc, char **argv)
 		T(refused_first),
 		T(unknown_field),
 		T(forbidden),
+		T(forbidden_flood),
 		T(limit),
 		T(old_key),
 		T(old_key_ends),
