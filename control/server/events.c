@@ -159,7 +159,8 @@ put_op(FILE *f, const json_t *txn, uint64_t seq, const json_t *op)
 			json_object_set(o, members[i], v);
 	}
 	fputs("event: change\ndata: ", f);
-	rc = o == NULL ? -1 : json_dumpf(o, f, JSON_COMPACT);
+	/* terminals that show it as it comes obey no character of a description */
+	rc = o == NULL ? -1 : json_dumpf(o, f, JSON_COMPACT | JSON_ENSURE_ASCII);
 	fputs("\n\n", f);
 	json_decref(o);
 	return rc == 0 ? 0 : -ENOMEM;

@@ -104,7 +104,8 @@ static int
 add_line(FILE *f, sqlite3_stmt *st)
 {
 	json_t *row = trail_row_or_number(st);
-	int rc = row == NULL || json_dumpf(row, f, JSON_COMPACT) != 0 || fputc('\n', f) == EOF;
+	int rc = row == NULL || json_dumpf(row, f, JSON_COMPACT | JSON_ENSURE_ASCII) != 0 ||
+		 fputc('\n', f) == EOF;
 
 	json_decref(row);
 	return rc ? -ENOMEM : 0;

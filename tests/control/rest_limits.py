@@ -400,6 +400,7 @@ class Listener(Reader):
                 self.text += self.data[:size]
                 self.data = self.data[size + 2:]
             message, self.text = self.text.split(b"\n\n", 1)
+            equal("fit for a terminal", message.isascii(), True)
             fields = dict(line.split(": ", 1) for line in message.decode().split("\n"))
             if "" not in fields:
                 return fields.get("id"), fields.get("event", fields.get("retry")), json.loads(fields.get("data", "null"))
@@ -415,7 +416,8 @@ def events(c):
     epoch = begin[2]["epoch"]
     equal("where it begins", begin, (f"{seq}.{epoch}", "start", {"seq": seq, "epoch": epoch}))
     equal("the same", [a.next() for _ in range(2)][1], begin)
-    made = c.want(201, "POST", "/peers", {"name": "seen", "interface": "wg0", "public_key": key(77)})
+    made = c.want(201, "POST", "/peers", {"name": "seen", "interface": "wg0", "public_key": key(77), "description": "\u009b31m\u202e"})
+    equal("so is the audit", c.want(200, "GET", "/audit/export").data.isascii(), True)
     got = v.next()
     equal("made", (got[0], got[1], got[2]["seq"], got[2]["op"], got[2]["kind"], got[2]["id"]), (f"{seq + 1}.{epoch}", "change", seq + 1, "put", "peer", "seen"))
     equal("as it is", {"name": "seen", "rev": got[2]["rev"], **got[2]["obj"]}, made.json())

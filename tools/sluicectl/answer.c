@@ -2,6 +2,7 @@
 /* What --json writes: one value on standard output, the answer or else why there is none. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "sl_json.h"
 #include "sluicectl.h"
@@ -11,7 +12,12 @@ static bool given; /* an answer is there: an error that comes yet is told on sta
 int
 answer_json(const json_t *v)
 {
-	char *text = v ? json_dumps(v, JSON_INDENT(2) | JSON_ENCODE_ANY) : NULL;
+	size_t how = JSON_INDENT(2) | JSON_ENCODE_ANY;
+	char *text;
+
+	if (isatty(STDOUT_FILENO)) /* which obeys some characters beyond ASCII */
+		how |= JSON_ENSURE_ASCII;
+	text = v ? json_dumps(v, how) : NULL;
 
 	puts(text ? text : "{}");
 	free(text);
