@@ -436,16 +436,19 @@ leave(struct sl_gw *gw, unsigned at)
 	return 0;
 }
 
+/** @param why NULL: somebody asked for it */
 static void
-member_event(struct sl_gw *gw, const char *action, const char *role, const struct sl_pol_member *m)
+member_event(struct sl_gw *gw, const char *action, const char *role, const struct sl_pol_member *m,
+	     const char *why)
 {
 	char text[SL_PREFIX_STR];
 
 	gw_policy_event(gw, action, "success",
-			json_pack("{ss,ss,ss,ss}", "role", role, "holder",
+			json_pack("{ss,ss,ss,ss,ss*}", "role", role, "holder",
 				  m->peer[0] != '\0' ? m->peer
 						     : sl_prefix_str(&m->place.prefix, text),
-				  "interface", m->place.iface, "source", source_text[m->source]));
+				  "interface", m->place.iface, "source", source_text[m->source],
+				  "why", why));
 }
 
 /* @param write: the file too; else it has the change already */
@@ -486,7 +489,7 @@ add_now(struct sl_gw *gw, const char *role, const struct sl_pol_member *m, bool 
 	dyn_drop(old);
 	sl_gw_commit(gw);
 	if (rc == 0)
-		member_event(gw, "member_added", role, m);
+		member_event(gw, "member_added", role, m, NULL);
 	return rc;
 }
 
@@ -513,7 +516,7 @@ del_now(struct sl_gw *gw, const char *role, const struct sl_pol_member *m, bool 
 		dyn_drop(list_del(p, at));
 	sl_gw_commit(gw);
 	if (rc == 0)
-		member_event(gw, "member_removed", role, m);
+		member_event(gw, "member_removed", role, m, NULL);
 	if (rc == 0 && write)
 		rc = save(gw, e); /* it is out; a file that still has it would bring it back */
 	p->dyn_stale |= rc != 0;
@@ -590,8 +593,7 @@ gw_dyn_prune(struct sl_gw *gw)
 			i++;
 			continue;
 		}
-		gw_policy_event(gw, "member_removed", "success",
-				json_pack("{ss,ss}", "role", d->role, "why", why));
+		member_event(gw, "member_removed", d->role, &d->m, why);
 		if (strcmp(why, "any_interface_is_tunnel") == 0)
 			tell_any(gw, d);
 		if (leave(gw, i) != 0)

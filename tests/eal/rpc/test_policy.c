@@ -321,6 +321,16 @@ test_members_expire(void **state)
 	assert_int_equal(named, 71);
 	assert_int_equal(of_zoe, 1);
 	json_decref(v);
+	v = rx_call(&r, "audit.recent", "{\"action\":\"member_removed\"}");
+	assert_int_not_equal(json_array_size(json_object_get(v, "records")), 0);
+	json_array_foreach (json_object_get(v, "records"), i, record) {
+		record = json_object_get(record, "sluice");
+		assert_string_equal(text(record, "role"), "eng");
+		assert_memory_equal(text(record, "holder"), "10.9.", 5);
+		assert_string_equal(text(record, "interface"), "wg0");
+		assert_string_equal(text(record, "why"), "expired");
+	}
+	json_decref(v);
 	v = rx_call(&r, "role.members", "{\"role\":\"eng\"}");
 	rx_is(json_array_get(json_object_get(v, "members"), 1),
 	      "{\"role\":\"eng\",\"member\":\"peer:zoe\",\"source\":\"static\",\"state\":"
