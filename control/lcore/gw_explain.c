@@ -84,7 +84,8 @@ find_addresses(const struct gw_peer *p, const struct sl_gw_question *q, struct s
 		first_address(p, src->family, dst);
 	if (!q->from_inside && src->family == 0 && dst->family != 0)
 		first_address(p, dst->family, src);
-	if (src->family == 0 && (q->from_inside || !of_roles)) {
+	/* which address of the peer is meant is known by the destination: that is asked first */
+	if (src->family == 0 && (q->from_inside || (!of_roles && dst->family != 0))) {
 		sl_fail(e, -EINVAL, "address_missing", "/src", "no source address is given");
 		sl_hint(e, "give src, or a peer that has an address of this family");
 		return -EINVAL;

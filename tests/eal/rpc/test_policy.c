@@ -379,7 +379,7 @@ test_explain(void **state)
 	rx_refused_at(&r, "policy.explain", "{\"peer\":\"alice\",\"protocol\":\"x\"}", -EINVAL,
 		      "enum_invalid", "/protocol", __FILE__, __LINE__);
 	rx_refused_at(&r, "policy.explain", "{\"peer\":\"alice\"}", -EINVAL, "address_missing",
-		      "/src", __FILE__, __LINE__);
+		      "/dst", __FILE__, __LINE__);
 }
 
 static void
