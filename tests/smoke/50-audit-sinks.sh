@@ -212,6 +212,9 @@ verify() { "$LAB_CTL" audit verify "$@"; }
 verify "$LAB_DIR/audit.json" --key "$key" --kept "$LAB_DIR/kept.json" >"$LAB_DIR/out" || fail "verify: $(cat "$LAB_DIR/out")"
 grep -q 'last signed: .* (stop); 0 after' "$LAB_DIR/out" || fail "no seal at the end: $(cat "$LAB_DIR/out")"
 grep -q 'kept: 1 are here' "$LAB_DIR/out" || fail "what was kept: $(cat "$LAB_DIR/out")"
+rc=0
+verify "$LAB_DIR/gone.json" >"$LAB_DIR/out" 2>&1 || rc=$?
+equal "verify of a file that is not there: $(cat "$LAB_DIR/out")" "$rc" 2
 oracle() { /usr/bin/python3 "$SMOKE/../control/seals.py" "$@"; }
 n=$(jq -s '[.[] | select(.sluice.chain)] | length' "$LAB_DIR/audit.json")
 s=$(jq -s '[.[] | select(.sluice.seal)] | length' "$LAB_DIR/audit.json")

@@ -302,6 +302,15 @@ check_rows(struct job *j, const json_t *items, struct sl_error *e)
 	return rc;
 }
 
+/** @return an exit code: a file that cannot be read tells nothing of its records */
+static int
+exit_of(int rc, const struct sl_error *e)
+{
+	if (rc == 0)
+		return 0;
+	return strcmp(e->reason, "file") == 0 ? EXIT_USAGE : EXIT_FAILED;
+}
+
 /** @return an exit code */
 static int
 check_control(struct job *j, struct rest *r, struct sl_error *e)
@@ -415,7 +424,7 @@ audit_files_command(int argc, char **argv, bool json, struct sl_error *e)
 		rc = usage(e, "name the files", "");
 	if (rc != 0)
 		return rc;
-	rc = check_files(&j, e) == 0 ? 0 : EXIT_FAILED;
+	rc = exit_of(check_files(&j, e), e);
 	if (rc == 0 && !j.v && begin(&j, false, true, e) != 0) /* they hold nothing */
 		rc = EXIT_FAILED;
 	return finish(&j, rc, e);
@@ -429,6 +438,7 @@ audit_rows_command(struct rest *r, int argc, char **argv, bool json, struct sl_e
 
 	if (rc != 0)
 		return rc;
-	rc = begin(&j, true, false, e) == 0 ? check_control(&j, r, e) : EXIT_FAILED;
+	rc = exit_of(begin(&j, true, false, e), e);
+	rc = rc ? rc : check_control(&j, r, e);
 	return finish(&j, rc, e);
 }

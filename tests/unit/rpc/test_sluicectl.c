@@ -224,7 +224,7 @@ test_codes(void **state)
 	fails("peer frob", 2, "command_unknown", NULL, "there are: peers, peer show");
 	fails("-s /nonexistent/sock peers", 4, "unreachable", NULL, "is sluiced running?");
 	fails("--control https://127.0.0.1:1 peers", 4, "unreachable", NULL, "is sluice-control");
-	assert_int_equal(run("-j audit verify /nowhere", "/dev/null"), 1);
+	assert_int_equal(run("-j audit verify /nowhere", "/dev/null"), 2);
 	o = json_loads(out, 0, NULL); /* an answer, which has the error in it */
 	assert_int_equal(json_unpack(o, "{s:b, s:{s:s}}", "ok", &ok, "error", "reason", &reason),
 			 0);
