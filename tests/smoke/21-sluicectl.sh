@@ -56,6 +56,10 @@ ctl_fails peer.add interface="$LAB_ID" name=x public_key="$(lab_pub bob)" allowe
 ctl_fails peer.get interface="$LAB_ID" peer=nobody; says "unknown peer" nobody
 ctl_fails no.such.method; says "unknown method" no.such
 ctl_fails policy lod x; says "unknown command" 'there are: .*policy load'
+ctl_fails mode enfrce db; says "unknown command of a family" 'no command or method "mode enfrce"' 'there are: .*mode enforce'
+ctl_fails audit export; says "a control plane's command" 'no command or method "audit export"' 'control plane: --control'
+ctl_fails peers "$LAB_ID" more; says "a word too many" '"more" is not of the form' 'sluicectl peers .INTERFACE.'
+ctl_fails policy load /dev/null; says "empty document" '/dev/null is empty'
 ctl_fails drops.get what=1; says "unknown parameter" what
 
 step "config.show rebuilds; config.save and config.load"

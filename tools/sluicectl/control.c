@@ -181,12 +181,12 @@ unknown(int argc, char **argv, struct sl_error *e)
 			   "--instance or --tls");
 }
 
-bool
+int
 control_knows(int argc, char **argv)
 {
 	int taken;
 
-	return verb_find(argc, argv, &taken) || op_find(argv[0]);
+	return verb_find(argc, argv, &taken) ? taken : op_find(argv[0]) != NULL;
 }
 
 int

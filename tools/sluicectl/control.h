@@ -43,8 +43,8 @@ const struct op *op_find(const char *id);
 /** The whole of it. @return an exit code */
 int control_command(const struct rest_conf *conf, int argc, char **argv, bool json,
 		    struct sl_error *e);
-/** Is it a command or an operation of the control plane? */
-bool control_knows(int argc, char **argv);
+/** How many of these words are a command, or an operation, of the control plane. */
+int control_knows(int argc, char **argv);
 void control_help(void);
 /** Help about a verb or an operation. @return an exit code */
 int control_help_about(int argc, char **argv);

@@ -167,6 +167,8 @@ set_from_file(struct request *r, const char *name, const char *path, struct sl_e
 		fwrite(buf, 1, n, to);
 	fclose(to);
 	rc = ferror(f) ? sl_fail(e, -EINVAL, "file", "", "%.200s: %s", path, strerror(errno)) : 0;
+	if (rc == 0 && size == 0)
+		rc = sl_fail(e, -EINVAL, "file", "", "%.200s is empty", path);
 	if (f != stdin)
 		fclose(f);
 	if (rc) {
@@ -271,13 +273,30 @@ int
 request_unknown(int argc, char **argv, struct sl_error *e)
 {
 	struct near n = {0};
+	int taken;
 
 	for (unsigned i = 0; i < n_verbs; i++)
 		near_add(&n, verbs[i].words, argv[0]);
 	near_fail(&n, argc, argv, "method", "sluicectl help", e);
-	if (control_knows(argc, argv))
+	find_verb(argc, argv, &taken);
+	if (control_knows(argc, argv) > taken)
 		sl_hint(e, "that is asked of a control plane: --control URL, or SLUICE_CONTROL");
 	return -EINVAL;
+}
+
+/** A word that nothing takes: a command of this family that there is not, or one word too many. */
+static void
+word_unknown(const struct verb *v, int taken, int argc, char **argv, struct sl_error *e)
+{
+	size_t n = strlen(argv[0]);
+
+	for (unsigned i = 0; taken == 1 && i < n_verbs; i++) {
+		if (strncmp(verbs[i].words, argv[0], n) == 0 && verbs[i].words[n] == ' ') {
+			request_unknown(argc, argv, e);
+			return;
+		}
+	}
+	sl_hint(e, "sluicectl %s %s", v->words, v->syntax);
 }
 
 bool
@@ -309,6 +328,8 @@ request_parse(struct request *r, int argc, char **argv, struct sl_error *e)
 	r->params = json_object();
 	if (v)
 		rc = verb_args(r, v, argc - taken, argv + taken, e);
+	if (v && rc && strcmp(e->reason, "usage") == 0)
+		word_unknown(v, taken, argc, argv, e);
 	for (int i = 1; !v && rc == 0 && i < argc; i++)
 		rc = sl_args_parse(r->params, r->method, argv[i], e);
 	return rc ? rc : check_required(r, e);

@@ -264,6 +264,11 @@ test_codes(void **state)
 	exits("peer.get interface=wg0 peer=a colour=red", 2, "(param_unknown)");
 	exits("drops all=perhaps", 2, "(param_type)");
 	exits("ports stats a b", 2, "KEY=VALUE");
+	exits("ports stats a b", 2, "remedy: sluicectl ports stats [PORT]");
+	exits("mode enfrce db", 2, "no command or method \"mode enfrce\"");
+	exits("audit export", 2, "that is asked of a control plane");
+	exits("audit foo", 2, "there are: audit, audit recent");
+	exits("policy load /dev/null", 2, "/dev/null is empty (file)");
 }
 
 static void
