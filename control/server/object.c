@@ -38,11 +38,13 @@ name_of(const json_t *body, enum sl_kind k, char id[SL_OBJ_ID], struct sl_error 
 }
 
 json_t *
-object_body(const struct sl_call *c)
+object_body(const struct sl_call *c, const struct object_kind *k)
 {
 	json_t *copy = json_deep_copy(c->body);
 
 	json_object_del(copy, "name");
+	if (k->computed != NULL)
+		json_object_del(copy, k->computed);
 	return copy;
 }
 
@@ -61,7 +63,7 @@ answer_changed(struct sl_call *c, const struct object_kind *k, const char *id, b
 {
 	if (made)
 		object_location(c, k, id);
-	return page_one(c, made ? 201 : 200, k->kind, id, k->what, e);
+	return page_one(c, made ? 201 : 200, k->kind, id, k->what, k->show, e);
 }
 
 int
@@ -77,7 +79,7 @@ object_create(struct sl_call *c, const struct object_kind *k, struct sl_error *e
 	t = change_begin(c, e);
 	if (t == NULL)
 		return e->err;
-	body = object_body(c);
+	body = object_body(c, k);
 	rc = object_store(t, k, id, SL_REV_NONE, body, e);
 	json_decref(body);
 	rc = change_end(c, t, rc, e);
@@ -87,7 +89,7 @@ object_create(struct sl_call *c, const struct object_kind *k, struct sl_error *e
 int
 object_get(struct sl_call *c, const struct object_kind *k, struct sl_error *e)
 {
-	return page_one(c, 200, k->kind, c->arg[0], k->what, e);
+	return page_one(c, 200, k->kind, c->arg[0], k->what, k->show, e);
 }
 
 /** "If-Match: *" and a PATCH want that it is there. */
@@ -114,7 +116,7 @@ object_put(struct sl_call *c, const struct object_kind *k, struct sl_error *e)
 	sl_store_txn_confirms(t);
 	made = sl_store_txn_get(t, k->kind, c->arg[0], &rev, &was) != 0;
 	json_decref(was);
-	body = object_body(c);
+	body = object_body(c, k);
 	if (made && c->has_if_match)
 		rc = sl_call_not_found(k->what, c->arg[0], e);
 	if (rc == 0)

@@ -70,7 +70,7 @@ create_with(struct sl_call *c, bool agent, struct sl_error *e)
 
 	if (t == NULL)
 		return e->err;
-	body = object_body(c);
+	body = object_body(c, &peer_kind);
 	rc = agent ? as_agent(t, iface, body, &net, &in_vpn, e) : as_client(t, iface, body, e);
 	if (rc == 0)
 		rc = object_store(t, &peer_kind, name, SL_REV_NONE, body, e);
@@ -81,7 +81,7 @@ create_with(struct sl_call *c, bool agent, struct sl_error *e)
 	if (rc != 0 || c->done)
 		return rc;
 	object_location(c, &peer_kind, name);
-	rc = page_one(c, 201, SL_KIND_PEER, name, "peer", e);
+	rc = page_one(c, 201, SL_KIND_PEER, name, "peer", NULL, e);
 	return rc == 0 && !in_vpn ? warn_of_zone(c, &net) : rc;
 }
 
@@ -137,7 +137,7 @@ sl_op_create_allocation(struct sl_call *c, struct sl_error *e)
 	if (t == NULL)
 		return e->err;
 	rc = change_end(c, t, more_addresses(t, name, e), e);
-	return rc != 0 || c->done ? rc : page_one(c, 201, SL_KIND_PEER, name, "peer", e);
+	return rc != 0 || c->done ? rc : page_one(c, 201, SL_KIND_PEER, name, "peer", NULL, e);
 }
 
 /** Take the address of an allocation out of the peer's list at its gateway. */

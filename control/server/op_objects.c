@@ -4,10 +4,14 @@
 #include "page.h"
 #include "settings.h"
 #include "sl_alloc.h"
+#include "sl_env.h"
+#include "sl_json.h"
 
 /* OPS_RW(peer, peers, Peer kind): handlers of one kind, all alike */
 #define OPS(one, many, kind_, what_, collection_, after_)                                          \
 	static const struct object_kind one##_kind = {kind_, what_, collection_, after_};          \
+	CHANGE(one)
+#define CHANGE(one)                                                                                \
 	int sl_op_create_##one(struct sl_call *c, struct sl_error *e)                              \
 	{                                                                                          \
 		return object_create(c, &one##_kind, e);                                           \
@@ -23,7 +27,7 @@
 #define READ(one, many)                                                                            \
 	int sl_op_list_##many(struct sl_call *c, struct sl_error *e)                               \
 	{                                                                                          \
-		return page_list(c, one##_kind.kind, NULL, NULL, e);                               \
+		return page_list(c, one##_kind.kind, NULL, one##_kind.show, e);                    \
 	}                                                                                          \
 	int sl_op_get_##one(struct sl_call *c, struct sl_error *e)                                 \
 	{                                                                                          \
@@ -38,8 +42,6 @@
 OPS(interface, interfaces, SL_KIND_INTERFACE, "interface", "interfaces", NULL)
 READ(interface, interfaces)
 PATCH(interface)
-OPS(role_map, role_maps, SL_KIND_ROLE_MAP, "role map", "role-maps", NULL)
-READ(role_map, role_maps)
 OPS(provider, providers, SL_KIND_PROVIDER, "provider", "providers", NULL)
 READ(provider, providers)
 OPS(pool, pools, SL_KIND_POOL, "pool", "pools", NULL)
@@ -49,6 +51,28 @@ PATCH(gateway)
 OPS(gateway_interface, gateway_interfaces, SL_KIND_GATEWAY_INTERFACE, "gateway interface",
     "gateway-interfaces", sl_alloc_join)
 PATCH(gateway_interface)
+
+/* --- a role map shows whether it holds -------------------------------------------------------- */
+
+/** By its own time and this server's clock; its ETag stays what it is. */
+static json_t *
+show_role_map(struct sl_call *c, const char *id, uint64_t rev, json_t *body)
+{
+	const char *expires = sl_json_text(body, "expires_at");
+	json_t *o = page_object(id, rev, body);
+	uint64_t until;
+	bool over = expires[0] != '\0' && sl_time_parse(expires, &until) == 0 &&
+		    until <= sl_clock_wall_ns();
+
+	if (o != NULL)
+		json_object_set_new(o, "state", json_string(over ? "expired" : "active"));
+	return o;
+}
+
+static const struct object_kind role_map_kind = {SL_KIND_ROLE_MAP, "role map", "role-maps", NULL,
+						 show_role_map,	   "state"};
+CHANGE(role_map)
+READ(role_map, role_maps)
 
 static const struct object_kind setting_kind = {SL_KIND_SETTING, "setting", "settings"};
 READ(setting, settings)

@@ -19,7 +19,7 @@ sl_op_list_targets(struct sl_call *c, struct sl_error *e)
 int
 sl_op_get_target(struct sl_call *c, struct sl_error *e)
 {
-	return page_one(c, 200, SL_KIND_TARGET, c->arg[0], "target", e);
+	return page_one(c, 200, SL_KIND_TARGET, c->arg[0], "target", NULL, e);
 }
 
 int
@@ -31,7 +31,7 @@ sl_op_list_roles(struct sl_call *c, struct sl_error *e)
 int
 sl_op_get_role(struct sl_call *c, struct sl_error *e)
 {
-	return page_one(c, 200, SL_KIND_ROLE, c->arg[0], "role", e);
+	return page_one(c, 200, SL_KIND_ROLE, c->arg[0], "role", NULL, e);
 }
 
 int
@@ -47,5 +47,5 @@ sl_op_get_rule(struct sl_call *c, struct sl_error *e)
 
 	if (snprintf(id, sizeof(id), "%s/%s", c->arg[0], c->arg[1]) >= (int)sizeof(id))
 		return sl_call_not_found("rule", c->arg[0], e);
-	return page_one(c, 200, SL_KIND_RULE, id, "rule", e);
+	return page_one(c, 200, SL_KIND_RULE, id, "rule", NULL, e);
 }

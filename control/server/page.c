@@ -27,14 +27,17 @@ page_object(const char *id, uint64_t rev, const json_t *body)
 
 int
 page_one(struct sl_call *c, int status, enum sl_kind k, const char *id, const char *what,
-	 struct sl_error *e)
+	 page_show show, struct sl_error *e)
 {
 	json_t *body = NULL;
 	int rc = sl_store_get(c->store, k, id, &c->etag, &body);
 
 	if (rc != 0)
 		return sl_call_not_found(what, id, e);
-	rc = sl_call_answer(c, status, page_object(id, c->etag, body), e);
+	rc = sl_call_answer(c, status,
+			    show != NULL ? show(c, id, c->etag, body)
+					 : page_object(id, c->etag, body),
+			    e);
 	json_decref(body);
 	return rc;
 }

@@ -7,14 +7,13 @@
 
 /** @param body borrowed. @return NULL without memory */
 json_t *page_object(const char *id, uint64_t rev, const json_t *body);
-/** Answer one object of the store, with its ETag. */
-int page_one(struct sl_call *c, int status, enum sl_kind k, const char *id, const char *what,
-	     struct sl_error *e);
-
 /** May this row be shown? NULL: all. */
 typedef bool (*page_filter)(struct sl_call *c, const char *id, const json_t *body);
 /** How it looks. NULL: page_object() */
 typedef json_t *(*page_show)(struct sl_call *c, const char *id, uint64_t rev, json_t *body);
+/** Answer one object of the store, with its ETag. */
+int page_one(struct sl_call *c, int status, enum sl_kind k, const char *id, const char *what,
+	     page_show show, struct sl_error *e);
 /** Answer a page of a kind: {"items": [...], "next": cursor}. */
 int page_list(struct sl_call *c, enum sl_kind k, page_filter filter, page_show show,
 	      struct sl_error *e);

@@ -260,6 +260,7 @@ rev=$("$LAB_CTL" -j peer show alice | jq .rev)
 ctl peer set alice keepalive_s=25 if-version=$rev
 ctl_fails 6 rev_mismatch peer set alice keepalive_s=26 if-version=$rev
 ctl role-map add staff peer:alice wg0 reason='CHG-12, "on call"' expires_at=2099-01-31T17:00:00Z; has 'CHG-12'
+ctl role-maps; has '^name .* state'; has '^staff:peer:alice .* active'
 ctl role-map remove staff:peer:alice
 ctl policy versions; has '1'
 ctl migration status; has '^phase 0'; has 'db: vpn'

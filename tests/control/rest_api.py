@@ -360,7 +360,16 @@ def policy(c):
     c.want(409, "PUT", "/policy", {**POLICY, "roles": {"guest": POLICY["roles"]["guest"]}, "rules": [POLICY["rules"][1]]} if False else small,
            "referenced", headers={"If-Match": "*"}) if c.call("POST", "/role-maps", {
                "role": "engineer", "member": "peer:carol", "interface": "wg0", "source": {"type": "dynamic", "reason": "t"}}).status == 201 else fail("role map")
-    c.want(204, "DELETE", "/role-maps/engineer:peer:carol")
+    path = "/role-maps/engineer:peer:carol"
+    a = c.want(200, "GET", path)
+    equal("state", a.json()["state"], "active")
+    back = {k: v for k, v in a.json().items() if k not in ("name", "rev")}
+    equal("put back as it was answered", c.want(200, "PUT", path, {**back, "state": "expired"}, headers={"If-Match": a.etag}).etag, a.etag)
+    equal("not stored", c.want(200, "GET", path).data, a.data)
+    equal("changed", c.want(200, "PUT", path, {**back, "expires_at": "2020-01-01T00:00:00Z"}).json()["state"], "expired")
+    equal("states", {x["name"]: x["state"] for x in c.want(200, "GET", "/role-maps").json()["items"]}["engineer:peer:carol"], "expired")
+    c.want(422, "PUT", path, {**back, "status": "x"}, "field_unknown")
+    c.want(204, "DELETE", path)
     c.want(200, "PUT", "/policy", small, headers={"If-Match": f'"{n}"'})
     equal("no rules", c.want(200, "GET", "/rules").json()["items"], [])
     c.want(200, "POST", f"/policy/versions/{n}/rollback")
