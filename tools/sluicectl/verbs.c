@@ -10,6 +10,7 @@
 #include "sluicectl.h"
 
 #define MODE_GET "authz.mode.get"
+#define DOCUMENT_MAX (64U << 20) /* SL_POLICY_DOC_MAX: a gateway takes none that is larger */
 
 /* clang-format off */
 const struct verb verbs[] = {
@@ -154,7 +155,7 @@ set_from_file(struct request *r, const char *name, const char *path, struct sl_e
 	FILE *to = f ? open_memstream(&text, &size) : NULL;
 	char buf[65536];
 	json_t *value;
-	size_t n;
+	size_t n, total = 0;
 	int rc;
 
 	if (!f || !to) {
@@ -163,12 +164,17 @@ set_from_file(struct request *r, const char *name, const char *path, struct sl_e
 			fclose(f);
 		return -EINVAL;
 	}
-	while ((n = fread(buf, 1, sizeof(buf), f)) > 0)
+	while (total <= DOCUMENT_MAX && (n = fread(buf, 1, sizeof(buf), f)) > 0) {
 		fwrite(buf, 1, n, to);
+		total += n;
+	}
 	fclose(to);
 	rc = ferror(f) ? sl_fail(e, -EINVAL, "file", "", "%.200s: %s", path, strerror(errno)) : 0;
 	if (rc == 0 && size == 0)
 		rc = sl_fail(e, -EINVAL, "file", "", "%.200s is empty", path);
+	if (rc == 0 && total > DOCUMENT_MAX)
+		rc = sl_fail(e, -EINVAL, "file", "", "%.200s is larger than %u MiB", path,
+			     DOCUMENT_MAX >> 20);
 	if (f != stdin)
 		fclose(f);
 	if (rc) {

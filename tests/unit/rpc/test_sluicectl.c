@@ -269,6 +269,7 @@ test_codes(void **state)
 	exits("audit export", 2, "that is asked of a control plane");
 	exits("audit foo", 2, "there are: audit, audit recent");
 	exits("policy load /dev/null", 2, "/dev/null is empty (file)");
+	exits("policy load /dev/zero", 2, "/dev/zero is larger than 64 MiB (file)");
 }
 
 static void
