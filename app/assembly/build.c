@@ -381,7 +381,6 @@ make_gateway(struct sl_assembly *a, struct sl_rng rng, struct sl_error *e)
 				.rng = rng,
 				.state_dir = a->config->state_dir,
 				.run_dir = a->config->run_dir,
-				.peers_max = 131072,
 				.lockstep = a->env.lockstep,
 				.helper_cpus = a->helper_cpu,
 				.policy_prefixes = a->config->policy_prefixes,

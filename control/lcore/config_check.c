@@ -493,6 +493,7 @@ sl_config_check(const struct sl_config *c, struct sl_error *e)
 	rc = rc ? rc : sl_config_check_hops(c, e);
 	rc = rc ? rc : check_interfaces(c, e);
 	rc = rc ? rc : check_peers(c, e);
+	rc = rc ? rc : sl_config_check_limits(c, e);
 	rc = rc ? rc : check_key_files(c, e);
 	rc = rc ? rc : sl_config_check_audit(c, e);
 	rc = rc ? rc : sl_config_check_cp(c, e);

@@ -19,6 +19,7 @@ struct place {
 struct net {
 	const struct sl_config *c;
 	struct place place[SL_ATT_MAX];
+	unsigned n_ifaces[SL_ATT_MAX]; /* whose inside each is */
 	unsigned n;
 };
 
@@ -31,20 +32,39 @@ place_find(const struct net *net, const char *port, unsigned vlan)
 	return NONE;
 }
 
-static void
-place_add(struct net *net, const char *port, unsigned vlan)
+/** @return 0, or limit_attachments */
+static int
+place_add(struct net *net, const char *port, unsigned vlan, struct sl_error *e)
 {
-	if (place_find(net, port, vlan) == NONE && net->n < SL_ATT_MAX)
-		net->place[net->n++] = (struct place){port, vlan};
+	unsigned of_port = 0;
+
+	if (place_find(net, port, vlan) != NONE)
+		return 0;
+	for (unsigned i = 0; i < net->n; i++)
+		of_port += strcmp(net->place[i].port, port) == 0;
+	if (net->n == SL_ATT_MAX || of_port == SL_ATT_IFACES)
+		return gw_limit_attachments(e);
+	net->place[net->n++] = (struct place){port, vlan};
+	return 0;
 }
 
-static void
-net_init(struct net *net, const struct sl_config *c)
+/** Addresses of the ports. @return 0, or an error with the line of the port */
+static int
+net_init(struct net *net, const struct sl_config *c, struct sl_error *e)
 {
 	*net = (struct net){.c = c};
-	for (unsigned i = 0; i < c->n_ports; i++)
-		for (unsigned k = 0; k < c->ports[i].n_addr; k++)
-			place_add(net, c->ports[i].port.name, c->ports[i].addr[k].vlan);
+	for (unsigned i = 0; i < c->n_ports; i++) {
+		const struct sl_config_port *p = &c->ports[i];
+		struct sl_error inner = {0};
+		int rc = gw_port_addresses_check(p->addr, p->n_addr, &inner);
+
+		for (unsigned k = 0; rc == 0 && k < p->n_addr; k++)
+			rc = place_add(net, p->port.name, p->addr[k].vlan, &inner);
+		if (rc)
+			return sl_config_fail(c, p->line, e, rc, inner.reason, "/ports",
+					      "port \"%s\": %.200s", p->port.name, inner.message);
+	}
+	return 0;
 }
 
 /** Does one of its networks hold the address? @param[out] own it is the gateway's own there */
@@ -112,7 +132,11 @@ check_inside(struct net *net, const struct sl_config_call *call, struct sl_error
 	if (!has_prefixes(call) && (net->n == 0 || (net->n == 1 && at == 0)))
 		return gw_inside_required(sl_json_text(call->params, "interface"), port,
 					  "it is the only port and VLAN of the gateway", e);
-	place_add(net, port, vlan_of(inside));
+	if (at != NONE && net->n_ifaces[at] == SL_ATT_IFACES)
+		return gw_limit_inside(e);
+	if (place_add(net, port, vlan_of(inside), e))
+		return e->err;
+	net->n_ifaces[inside_place(net, call)]++;
 	return 0;
 }
 
@@ -241,9 +265,8 @@ int
 sl_config_check_hops(const struct sl_config *c, struct sl_error *e)
 {
 	struct net net;
-	int rc = 0;
+	int rc = net_init(&net, c, e);
 
-	net_init(&net, c);
 	for (unsigned i = 0; rc == 0 && i < c->n_calls; i++) {
 		const struct sl_config_call *call = &c->calls[i];
 		struct sl_error inner = {0};

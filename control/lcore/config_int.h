@@ -78,6 +78,9 @@ int sl_config_check_values(const struct sl_config *c, struct sl_error *e);
 /** config_hop.c: what it would refuse of insides, routes and neighbours. */
 int sl_config_check_hops(const struct sl_config *c, struct sl_error *e);
 
+/** config_limit.c: more interfaces, peers, routes or prefixes with a mode than it has room for. */
+int sl_config_check_limits(const struct sl_config *c, struct sl_error *e);
+
 /** "FILE:LINE: POLICY FILE: POINTER: text" of what is wrong in the policy's document. */
 int sl_config_policy_fail(const struct sl_config *c, struct sl_error *e,
 			  const struct sl_error *inner);

@@ -4,7 +4,6 @@
 #include "gw.h"
 #include "gw_policy.h"
 
-#define PEERS_DEFAULT 131072
 #define NOTES_MAX 256 /* of hs in one turn */
 #define EARLY_MAX 64  /* events that wait for the drain */
 #define WALL_CHECK_NS (SL_NS_PER_S)
@@ -168,7 +167,7 @@ sl_gw_new(const struct sl_gw_conf *conf, struct sl_error *e)
 	gw->conf = *conf;
 	gw->dp = conf->dp;
 	if (gw->conf.peers_max == 0)
-		gw->conf.peers_max = PEERS_DEFAULT;
+		gw->conf.peers_max = SL_GW_PEERS;
 	gw->conf.peers_max = SL_MIN(gw->conf.peers_max, SL_PEER_MAX);
 	if (init(gw, e) == 0) {
 		warn_of_clock(gw);

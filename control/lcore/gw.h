@@ -274,6 +274,9 @@ int gw_prefix_check(const struct sl_prefix *p, const char *what, const char *pat
 bool gw_ip_unicast(const struct sl_ip *ip);
 /** Addresses of one interface: limit_addresses, address_invalid, address_in_use. */
 int gw_addresses_check(const struct sl_prefix *a, unsigned n, struct sl_error *e);
+/** Addresses of one port and its VLANs: address_invalid, vlan_invalid, address_in_use,
+ * limit_addresses. */
+int gw_port_addresses_check(const struct sl_gw_addr *addr, unsigned n, struct sl_error *e);
 int gw_peer_name_check(const char *name, struct sl_error *e);
 int gw_public_key_check(const struct sl_pubkey *key, struct sl_error *e);
 /** Unicast and with a port, or none at all. */
@@ -294,6 +297,14 @@ int gw_inside_required(const char *iface, const char *port, const char *why, str
 int gw_vlan_unknown(const char *port, unsigned vlan, struct sl_error *e);
 int gw_neigh_invalid(const struct sl_ip *ip, struct sl_error *e);
 int gw_peer_is_self(const char *iface, struct sl_error *e);
+/** More than there is room for, -ENOSPC: limit_attachments, limit_inside, limit_interfaces,
+ * limit_peers, limit_routes, limit_prefixes. */
+int gw_limit_attachments(struct sl_error *e);
+int gw_limit_inside(struct sl_error *e);
+int gw_limit_interfaces(struct sl_error *e);
+int gw_limit_peers(unsigned max, struct sl_error *e);
+int gw_limit_routes(struct sl_error *e);
+int gw_limit_mode_prefixes(struct sl_error *e);
 
 /* --- gw_prefix.c: lists of prefixes ----------------------------------------------------------- */
 

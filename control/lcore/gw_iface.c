@@ -324,8 +324,7 @@ iface_new(struct sl_gw *gw, const char *name, struct sl_error *e)
 			break;
 	}
 	if (id == SL_IFACE_MAX) {
-		sl_fail(e, -ENOSPC, "limit_interfaces", "", "more than %u interfaces",
-			SL_IFACE_MAX - 1);
+		gw_limit_interfaces(e);
 		return NULL;
 	}
 	f = calloc(1, sizeof(*f));

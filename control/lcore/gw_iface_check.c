@@ -116,8 +116,7 @@ check_inside(struct sl_gw *gw, const struct gw_iface *f, const struct sl_gw_ifac
 		return gw_inside_required(s->name, s->inside_port, why, e);
 	if (*att != NULL && (*att)->a.n_ifaces == SL_ATT_IFACES &&
 	    (f == NULL || f->inside_att != (*att)->a.id))
-		return sl_fail(e, -ENOSPC, "limit_inside", "/inside/port",
-			       "more than %u interfaces with the same inside", SL_ATT_IFACES);
+		return gw_limit_inside(e);
 	return 0;
 }
 

@@ -154,8 +154,7 @@ apply(const struct sl_gw_mode *from, const struct sl_gw_mode_change *c, bool mus
 	if (n > GW_MODE_PREFIXES_MAX) {
 		free(to->prefixes);
 		to->prefixes = NULL;
-		return sl_fail(e, -ENOSPC, "limit_prefixes", "/prefixes",
-			       "the limit of %u prefixes is reached", GW_MODE_PREFIXES_MAX);
+		return gw_limit_mode_prefixes(e);
 	}
 	to->view.prefixes = to->prefixes;
 	to->view.n_prefixes = n;

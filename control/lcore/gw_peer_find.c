@@ -165,13 +165,7 @@ check_new(struct sl_gw *gw, const struct gw_iface *f, const struct sl_gw_peer_sp
 	if (f->key_source != SL_KEY_NONE &&
 	    memcmp(f->public_key.b, s->public_key.b, SL_KEY_LEN) == 0)
 		return gw_peer_is_self(f->name, e);
-	if (sl_gw_peers_free(gw) == 0) {
-		sl_fail(e, -ENOSPC, "limit_peers", "", "the limit of %u peers is reached",
-			gw->conf.peers_max);
-		sl_hint(e, "raise peers_max");
-		return -ENOSPC;
-	}
-	return 0;
+	return sl_gw_peers_free(gw) == 0 ? gw_limit_peers(gw->conf.peers_max, e) : 0;
 }
 
 int

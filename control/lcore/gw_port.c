@@ -34,9 +34,7 @@ att_new(struct sl_gw *gw, unsigned number, uint16_t vlan, struct sl_error *e)
 	for (i = 0; i < gw->n_atts; i++)
 		of_port += gw->att[i]->a.port == number;
 	if (gw->n_atts == SL_ATT_MAX || of_port == SL_ATT_IFACES) {
-		sl_fail(e, -ENOSPC, "limit_attachments", "",
-			"more than %u VLANs on a port, or %u ports and VLANs together",
-			SL_ATT_IFACES, SL_ATT_MAX);
+		gw_limit_attachments(e);
 		return NULL;
 	}
 	a = calloc(1, sizeof(*a));
@@ -175,36 +173,6 @@ gw_att_leave(struct sl_gw *gw, struct gw_att *a, uint16_t iface_id)
 
 /* --- adding a port ---------------------------------------------------------------------------- */
 
-static int
-check_addr(const struct sl_gw_addr *addr, unsigned at, struct sl_error *e)
-{
-	const struct sl_gw_addr *a = &addr[at];
-	char text[SL_PREFIX_STR], path[40];
-	unsigned i, same = 0;
-
-	snprintf(path, sizeof(path), "/addresses/%u", at);
-	if (!gw_ip_unicast(&a->prefix.ip) || a->prefix.len > sl_ip_bytes(&a->prefix.ip) * 8)
-		return sl_fail(e, -EINVAL, "address_invalid", path,
-			       "%s is not an address that a port may have",
-			       sl_prefix_str(&a->prefix, text));
-	if (a->vlan > 4094)
-		return sl_fail(e, -EINVAL, "vlan_invalid", path, "VLAN %u is not in 0-4094",
-			       a->vlan);
-	for (i = 0; i < at; i++) {
-		if (addr[i].vlan != a->vlan)
-			continue;
-		same++;
-		if (sl_ip_equal(&addr[i].prefix.ip, &a->prefix.ip))
-			return sl_fail(e, -EEXIST, "address_in_use", path,
-				       "%s stands twice on this port",
-				       sl_prefix_str(&a->prefix, text));
-	}
-	if (same >= SL_ATT_ADDRS - 1) /* one is kept for the link-local address */
-		return sl_fail(e, -ENOSPC, "limit_addresses", path,
-			       "more than %u addresses on a port and VLAN", SL_ATT_ADDRS - 1);
-	return 0;
-}
-
 static void
 add_link_local(struct gw_att *a)
 {
@@ -226,9 +194,6 @@ static int
 port_check(struct sl_gw *gw, unsigned number, const struct sl_port *port,
 	   const struct sl_gw_addr *addr, unsigned n_addr, struct sl_error *e)
 {
-	unsigned i;
-	int rc;
-
 	if (number >= SL_PORT_MAX)
 		return sl_fail(e, -ENOSPC, "limit_ports", "", "more than %u ports", SL_PORT_MAX);
 	if (gw->port[number].port != NULL)
@@ -237,12 +202,7 @@ port_check(struct sl_gw *gw, unsigned number, const struct sl_port *port,
 	if (port_number(gw, port->name) >= 0)
 		return sl_fail(e, -EEXIST, "name_in_use", "/name",
 			       "another port has the name \"%s\"", port->name);
-	for (i = 0; i < n_addr; i++) {
-		rc = check_addr(addr, i, e);
-		if (rc != 0)
-			return rc;
-	}
-	return 0;
+	return gw_port_addresses_check(addr, n_addr, e);
 }
 
 /* Attachments of the port: the untagged one first, then the VLANs in the order given. */

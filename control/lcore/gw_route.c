@@ -302,8 +302,7 @@ check_prefix(struct sl_gw *gw, const struct sl_gw_route_spec *s, uint16_t iface_
 	if (rc != 0)
 		return rc;
 	if (gw->n_routes == GW_ROUTES_MAX && route_find(gw, &s->prefix, iface_id) == NULL)
-		return sl_fail(e, -ENOSPC, "limit_routes", "", "the limit of %u routes is reached",
-			       GW_ROUTES_MAX);
+		return gw_limit_routes(e);
 	return 0;
 }
 

@@ -60,6 +60,46 @@ gw_addresses_check(const struct sl_prefix *a, unsigned n, struct sl_error *e)
 	return 0;
 }
 
+static int
+check_port_address(const struct sl_gw_addr *addr, unsigned at, struct sl_error *e)
+{
+	const struct sl_gw_addr *a = &addr[at];
+	char text[SL_PREFIX_STR], path[40];
+	unsigned i, same = 0;
+
+	snprintf(path, sizeof(path), "/addresses/%u", at);
+	if (!gw_ip_unicast(&a->prefix.ip) || a->prefix.len > sl_ip_bytes(&a->prefix.ip) * 8)
+		return sl_fail(e, -EINVAL, "address_invalid", path,
+			       "%s is not an address that a port may have",
+			       sl_prefix_str(&a->prefix, text));
+	if (a->vlan > 4094)
+		return sl_fail(e, -EINVAL, "vlan_invalid", path, "VLAN %u is not in 0-4094",
+			       a->vlan);
+	for (i = 0; i < at; i++) {
+		if (addr[i].vlan != a->vlan)
+			continue;
+		same++;
+		if (sl_ip_equal(&addr[i].prefix.ip, &a->prefix.ip))
+			return sl_fail(e, -EEXIST, "address_in_use", path,
+				       "%s stands twice on this port",
+				       sl_prefix_str(&a->prefix, text));
+	}
+	if (same >= SL_ATT_ADDRS - 1) /* one is kept for the link-local address */
+		return sl_fail(e, -ENOSPC, "limit_addresses", path,
+			       "more than %u addresses on a port and VLAN", SL_ATT_ADDRS - 1);
+	return 0;
+}
+
+int
+gw_port_addresses_check(const struct sl_gw_addr *addr, unsigned n, struct sl_error *e)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < n; i++)
+		rc = check_port_address(addr, i, e);
+	return rc;
+}
+
 int
 gw_peer_name_check(const char *name, struct sl_error *e)
 {
@@ -213,4 +253,48 @@ gw_peer_is_self(const char *iface, struct sl_error *e)
 {
 	return sl_fail(e, -EINVAL, "peer_is_self", "/public_key",
 		       "this is the public key of %s itself", iface);
+}
+
+int
+gw_limit_attachments(struct sl_error *e)
+{
+	return sl_fail(e, -ENOSPC, "limit_attachments", "",
+		       "more than %u VLANs on a port, or %u ports and VLANs together",
+		       SL_ATT_IFACES, SL_ATT_MAX);
+}
+
+int
+gw_limit_inside(struct sl_error *e)
+{
+	return sl_fail(e, -ENOSPC, "limit_inside", "/inside/port",
+		       "more than %u interfaces with the same inside", SL_ATT_IFACES);
+}
+
+int
+gw_limit_interfaces(struct sl_error *e)
+{
+	return sl_fail(e, -ENOSPC, "limit_interfaces", "", "more than %u interfaces",
+		       SL_IFACE_MAX - 1);
+}
+
+int
+gw_limit_peers(unsigned max, struct sl_error *e)
+{
+	sl_fail(e, -ENOSPC, "limit_peers", "", "the limit of %u peers is reached", max);
+	sl_hint(e, "remove peers that are not used, or give some to another gateway");
+	return -ENOSPC;
+}
+
+int
+gw_limit_routes(struct sl_error *e)
+{
+	return sl_fail(e, -ENOSPC, "limit_routes", "", "the limit of %u routes is reached",
+		       GW_ROUTES_MAX);
+}
+
+int
+gw_limit_mode_prefixes(struct sl_error *e)
+{
+	return sl_fail(e, -ENOSPC, "limit_prefixes", "/prefixes",
+		       "the limit of %u prefixes is reached", GW_MODE_PREFIXES_MAX);
 }

@@ -27,6 +27,8 @@
 
 struct sl_gw;
 
+#define SL_GW_PEERS 131072 /* peers of a gateway, where its maker says nothing */
+
 struct sl_gw_conf {
 	const char *instance; /* "default" */
 	struct sl_dp *dp;
@@ -41,7 +43,7 @@ struct sl_gw_conf {
 	struct sl_rng rng;	/* generated interface keys */
 	const char *state_dir;	/* authz mode state (fsynced); NULL: not kept (lockstep) */
 	const char *run_dir; /* memory-backed; learned endpoints and timestamps; NULL: not kept */
-	unsigned peers_max;  /* 0: 131,072; limit of struct sl_peer_table is 2^20 */
+	unsigned peers_max;  /* 0: SL_GW_PEERS; limit of struct sl_peer_table is 2^20 */
 	bool allow_unlocked_keys; /* go on where key memory cannot be locked (D42) */
 	bool lockstep; /* no helper thread: policies are compiled where they are loaded */
 	const unsigned *helper_cpus; /* where the helper may run; NULL: as its maker */
