@@ -294,16 +294,13 @@ static const struct model_kind kinds[SL_KIND_N] = {
 	[SL_KIND_ROLE_MAP] =
 		{"role_map", SL_SCOPE_INTERFACE, true, .fields = role_map_fields,
 		 .id = model_id_role_map, .also = model_also_role_map,
-		 .doc = "Somebody has a role beyond the document: an identity provider or a person "
-			"says so. One that names the interface * goes to every gateway. REST shows "
-			"its "
-			"`state` beside these fields: `active`, or `expired` by its `expires_at` "
-			"and "
-			"the server's clock. Whether a gateway has it in force, has not met its "
-			"peer "
-			"yet (`pending`) or serves it on while its provider is down (`stale`), "
-			"that "
-			"gateway tells: `role.members`.",
+		 .doc = "Somebody has a role beyond the document: an identity provider or "
+			"a person says so. One that names the interface * goes to every "
+			"gateway. REST shows its `state` beside these fields: `active`, or "
+			"`expired` by its `expires_at` and the server's clock. Whether a "
+			"gateway has it in force, has not met its peer yet (`pending`) or "
+			"serves it on while its provider is down (`stale`), that gateway "
+			"tells: `role.members`.",
 		 .id_doc = "ROLE:MEMBER", .example_id = "staff:peer:alice",
 		 .example = "{\"role\": \"staff\", \"member\": \"peer:alice\", \"interface\": "
 			    "\"wg0\", \"expires_at\": \"2027-01-31T17:00:00Z\", \"source\": "
