@@ -36,7 +36,8 @@ check_off(struct sl_ctl *ctl, struct sl_error *e)
 	if (n == 0)
 		return 0;
 	sl_fail(e, -EBUSY, "log_required", "/enabled",
-		"%u prefixes require their records: without any, nobody would reach them", n);
+		"%u prefix%s their records: without any, nobody would reach %s", n,
+		n == 1 ? " requires" : "es require", n == 1 ? "it" : "them");
 	sl_hint(e, "sluicectl log require-none lets go of them");
 	return -EBUSY;
 }

@@ -52,6 +52,9 @@ fetch(const char *from, const char *to, struct sl_error *e)
 	unlink(to); /* of a restore that was cut short */
 	if (rc == 0)
 		rc = store_copy(db, to, e);
+	if (rc == -EBADMSG)
+		sl_hint(e, "it is damaged or no backup; the store is as it was: name another file "
+			   "that sluice-control backup wrote");
 	sqlite3_close(db);
 	return rc;
 }

@@ -257,7 +257,10 @@ test_restore_refused(void **state)
 	sh("sqlite3 %s \"UPDATE object SET body = '{}1'\"", backup);
 	expect_fail(&f, sl_store_restore(f.path, backup, NULL, &f.e), -EBADMSG, "store_corrupt");
 	sh("head -c 5000 /dev/urandom > %s", backup);
-	expect_fail(&f, sl_store_restore(f.path, backup, NULL, &f.e), -EBADMSG, "store_corrupt");
+	f.e = (struct sl_error){0};
+	assert_int_equal(sl_store_restore(f.path, backup, NULL, &f.e), -EBADMSG);
+	assert_string_equal(f.e.reason, "store_corrupt");
+	assert_non_null(strstr(f.e.hint, "name another file"));
 	fixture_open(&f); /* all is as it was */
 	must_verify(&f);
 	assert_int_equal(sl_store_get(f.s, SL_KIND_INTERFACE, "wg0", NULL, NULL), 0);
