@@ -20,6 +20,7 @@
 #define CP_SILENT_NS (60 * SL_NS_PER_S) /* then nothing is known of identity providers */
 #define CP_IGNORED_MAX 64		/* told in one acknowledgement */
 #define CP_FORBIDDEN_MAX 16		/* recorded each for itself, of one change */
+#define CP_PSK_MISSING_MAX 256		/* likewise */
 
 /* --- work --------------------------------------------------------------------------------------
  */
@@ -213,6 +214,7 @@ struct sl_cp {
 	struct gw_hash peers_by_name;
 	struct cp_peers peers, overlaps;
 	unsigned n_peers, n_psk_missing;
+	unsigned n_psk_lost; /* since the last round: peers whose key is missing from now on */
 	uint64_t psk_look_ns;
 
 	/* revoked */
@@ -309,6 +311,8 @@ enum cp_how {
 int cp_peer_apply(struct sl_cp *cp, const char *id, enum cp_how how, struct sl_error *e);
 /** New keys that shook hands, preshared keys that came. @return true if something was done */
 bool cp_peer_poll(struct sl_cp *cp);
+/** The round ends: record how many that miss their preshared key have no record of their own. */
+void cp_psk_missing_end(struct sl_cp *cp);
 void cp_peer_clear(struct sl_cp *cp);
 struct cp_peer *cp_peer_find(const struct sl_cp *cp, const char *name);
 

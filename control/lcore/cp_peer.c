@@ -213,9 +213,19 @@ set_psk_missing(struct sl_cp *cp, struct cp_peer *p, bool missing)
 		return;
 	p->psk_missing = missing;
 	cp->n_psk_missing += missing ? 1 : -1U;
-	if (missing)
+	if (missing && cp->n_psk_lost++ < CP_PSK_MISSING_MAX)
 		cp_event(cp, "psk_missing", "failure",
 			 json_pack("{s:s, s:s}", "peer", p->name, "interface", p->iface));
+}
+
+void
+cp_psk_missing_end(struct sl_cp *cp)
+{
+	if (cp->n_psk_lost > CP_PSK_MISSING_MAX)
+		cp_event(cp, "psk_missing", "failure",
+			 json_pack("{s:I}", "count",
+				   (json_int_t)cp->n_psk_lost - CP_PSK_MISSING_MAX));
+	cp->n_psk_lost = 0;
 }
 
 static void

@@ -521,6 +521,7 @@ end_round(struct sl_cp *cp)
 	cp->overlay = e.err != 0 && cp->seq != cp_serving_seq(cp);
 	tell(cp, &e);
 	cp_forbidden_end(cp);
+	cp_psk_missing_end(cp);
 	o = ack_json(cp, e.err != 0);
 	json_decref(cp->ignored);
 	cp->ignored = NULL;

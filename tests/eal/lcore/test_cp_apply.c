@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Snapshots and transactions of a control plane, as the gateway carries them out. */
 #include "cp_fixture.h"
+#include "sl_drain.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -665,6 +666,113 @@ test_psk(void **state)
 	rmdir(path);
 }
 
+static uint64_t
+mono(void *ctx)
+{
+	return gw_mono_ns(ctx);
+}
+
+static uint64_t
+wall(void *ctx)
+{
+	return gw_wall_ns(ctx);
+}
+
+/* More come than the gateway keeps before it has one. */
+static struct sl_drain *
+make_drain(void)
+{
+	const struct sl_drain_conf c = {.observer = "test",
+					.version = "0",
+					.boot_id = "00112233445566778899aabbccddeeff",
+					.mono_ns = mono,
+					.wall_ns = wall,
+					.clock_ctx = cx.f->gw,
+					.lockstep = true};
+	struct sl_drain *d = sl_drain_new(&c, &cx.f->e);
+
+	assert_non_null(d);
+	sl_gw_set_drain(cx.f->gw, d);
+	return d;
+}
+
+/** Of all until now. */
+static unsigned
+count_psk_missing(struct sl_drain *d, json_int_t *unnamed)
+{
+	const json_t *o, *n;
+	unsigned each = 0;
+	json_t *all;
+	size_t i;
+
+	sl_drain_poll(d);
+	all = sl_drain_recent(d, SL_DRAIN_RECENT, "psk_missing");
+	*unnamed = 0;
+	json_array_foreach (all, i, o) {
+		n = json_object_get(json_object_get(o, "sluice"), "count");
+		*unnamed += json_integer_value(n);
+		each += n == NULL;
+	}
+	json_decref(all);
+	return each;
+}
+
+static void
+put_without_psk(FILE *f, unsigned i)
+{
+	struct sl_secret k = fx_secret(0);
+	char key[SL_KEY_B64_LEN + 1];
+
+	memcpy(k.b, &i, sizeof(i));
+	sl_key_to_base64(k.b, key);
+	fprintf(f,
+		"{'op':'put','kind':'peer','id':'p%u','rev':1,'obj':{'interface':'wg0',"
+		"'public_key':'%s','allowed_ips':['10.8.%u.%u/32'],'psk_ref':'none'}}",
+		i, key, i / 256, i % 256);
+}
+
+static int
+setup_many(void **state)
+{
+	return cx_setup_large(state, 1024);
+}
+
+/* The first configuration of a gateway whose keys are not there yet. */
+static void
+test_psk_flood(void **state)
+{
+	enum { N = CP_PSK_MISSING_MAX + 100 };
+	char *ops = NULL;
+	json_int_t unnamed;
+	struct sl_drain *d;
+	size_t len;
+	FILE *f;
+
+	cx_snapshot(10, CX_BASE);
+	d = make_drain();
+	f = open_memstream(&ops, &len);
+	for (unsigned i = 0; i < N; i++) {
+		put_without_psk(f, i);
+		fputs(i + 1 < N ? "," : "", f);
+	}
+	fclose(f);
+	cx_txn(11, ops);
+	free(ops);
+	cx_acked();
+	assert_int_equal(cx.cp->n_psk_missing, N);
+	assert_int_equal(count_psk_missing(d, &unnamed), CP_PSK_MISSING_MAX);
+	assert_int_equal(unnamed, N - CP_PSK_MISSING_MAX);
+	/* what is looked for again is not told again, and the next change has room for its own */
+	cx_advance(11);
+	cx_txn(12, "{'op':'put','kind':'peer','id':'bob','rev':9,'obj':{'interface':'wg0',"
+		   "'public_key':'%2','allowed_ips':['10.7.0.3/32'],'psk_ref':'none'}}");
+	cx_acked();
+	assert_int_equal(count_psk_missing(d, &unnamed), CP_PSK_MISSING_MAX + 1);
+	assert_int_equal(unnamed, N - CP_PSK_MISSING_MAX);
+	sl_gw_set_drain(cx.f->gw, NULL);
+	sl_drain_free(d);
+}
+
 /* --- others may not ------------------------------------------------------------------------------
  */
 
@@ -832,6 +940,7 @@ main(int argc, char **argv)
 		T(key_changes_twice),
 		T(key_cuts_overlap),
 		cmocka_unit_test_setup_teardown(test_psk, cx_setup_state, cx_teardown),
+		cmocka_unit_test_setup_teardown(test_psk_flood, setup_many, cx_teardown),
 		T(managed),
 		T(other_interface),
 		T(drift),
