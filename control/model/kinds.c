@@ -343,7 +343,9 @@ static const struct model_kind kinds[SL_KIND_N] = {
 		 .id_doc = "deployment or target:NAME", .example_id = "target:db",
 		 .example = "{\"state\": \"pilot\", \"since\": \"2026-11-20T09:00:00Z\"}"},
 	[SL_KIND_SETTING] = {"setting", SL_SCOPE_STORES, .fields = setting_fields,
-			     .id = model_id_setting, .doc = "A setting of the control plane.",
+			     .id = model_id_setting,
+			     .doc = "A setting of the control plane. REST shows its `default` and "
+				    "whether it is `set` beside these fields.",
 			     .id_doc = "its name: 1 to 63 characters of a-z 0-9 _, a letter first",
 			     .example_id = "flow_days", .example = "{\"value\": 90}"},
 };

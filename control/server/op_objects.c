@@ -74,14 +74,40 @@ static const struct object_kind role_map_kind = {SL_KIND_ROLE_MAP, "role map", "
 CHANGE(role_map)
 READ(role_map, role_maps)
 
-static const struct object_kind setting_kind = {SL_KIND_SETTING, "setting", "settings"};
-READ(setting, settings)
+/* --- a setting is there before it is stored --------------------------------------------------- */
+
+static json_t *
+show_setting(struct sl_call *c, const char *id, uint64_t rev, json_t *body)
+{
+	return sl_setting_show(id, rev, json_object_get(body, "value"));
+}
+
+static const struct object_kind setting_kind = {SL_KIND_SETTING, "setting", "settings", NULL,
+						show_setting};
+
+int
+sl_op_list_settings(struct sl_call *c, struct sl_error *e)
+{
+	return page_list_names(c, SL_KIND_SETTING, sl_setting_name, show_setting, e);
+}
+
+int
+sl_op_get_setting(struct sl_call *c, struct sl_error *e)
+{
+	if (sl_setting_known(c->arg[0]) &&
+	    sl_store_get(c->store, SL_KIND_SETTING, c->arg[0], NULL, NULL) == -ENOENT)
+		return sl_call_answer(c, 200, sl_setting_show(c->arg[0], 0, NULL), e);
+	return object_get(c, &setting_kind, e);
+}
 
 int
 sl_op_put_setting(struct sl_call *c, struct sl_error *e)
 {
 	int rc = sl_setting_check(c->arg[0], json_object_get(c->body, "value"), e);
 
+	/* as they were answered */
+	json_object_del(c->body, "default");
+	json_object_del(c->body, "set");
 	return rc == 0 ? object_put(c, &setting_kind, e) : rc;
 }
 
@@ -90,6 +116,8 @@ sl_op_delete_setting(struct sl_call *c, struct sl_error *e)
 {
 	return object_delete(c, &setting_kind, e);
 }
+
+/* --- what was revoked ------------------------------------------------------------------------- */
 
 static const struct object_kind revocation_kind = {SL_KIND_CRL, "revocation", "revocations"};
 READ(revocation, revocations)

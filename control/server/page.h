@@ -17,5 +17,10 @@ int page_one(struct sl_call *c, int status, enum sl_kind k, const char *id, cons
 /** Answer a page of a kind: {"items": [...], "next": cursor}. */
 int page_list(struct sl_call *c, enum sl_kind k, page_filter filter, page_show show,
 	      struct sl_error *e);
+/** The name at place i, in the order of strcmp(); NULL behind the last. */
+typedef const char *(*page_name)(unsigned i);
+/** As page_list(), and names that are there without a row: `show` gets rev 0 and no body. */
+int page_list_names(struct sl_call *c, enum sl_kind k, page_name names, page_show show,
+		    struct sl_error *e);
 
 #endif

@@ -12,13 +12,14 @@ struct setting {
 	int64_t min, max, deflt;
 };
 
+/* in the order of their names, as lists have them */
 static const struct setting known[] = {
 	{"flow_days", .min = 1, .max = 3650, .deflt = SL_FLOWS_DAYS},
-	{"session_days", .min = 1, .max = 3650, .deflt = 400},
-	{"session_idle_s", .min = 60, .max = 86400, .deflt = SL_SESSION_IDLE_S},
 	{"log_days", .min = 1, .max = 3650, .deflt = 7},
 	{"log_rows", .min = 1000, .max = 10000000, .deflt = 100000},
 	{"separate_interfaces", .is_bool = true},
+	{"session_days", .min = 1, .max = 3650, .deflt = 400},
+	{"session_idle_s", .min = 60, .max = 86400, .deflt = SL_SESSION_IDLE_S},
 };
 
 static const struct setting *
@@ -76,4 +77,31 @@ sl_setting_get(struct sl_store *s, const char *name)
 	}
 	json_decref(body);
 	return out;
+}
+
+const char *
+sl_setting_name(unsigned i)
+{
+	return i < SL_ARRAY_SIZE(known) ? known[i].name : NULL;
+}
+
+bool
+sl_setting_known(const char *name)
+{
+	return find(name) != NULL;
+}
+
+json_t *
+sl_setting_show(const char *name, uint64_t rev, json_t *stored)
+{
+	const struct setting *is = find(name);
+	bool set = stored != NULL && (is == NULL || sl_setting_check(name, stored, NULL) == 0);
+	json_t *deflt = NULL, *o;
+
+	if (is != NULL)
+		deflt = is->is_bool ? json_boolean(is->deflt != 0) : json_integer(is->deflt);
+	o = json_pack("{s:s, s:I, s:O*, s:O*, s:b}", "name", name, "rev", (json_int_t)rev, "value",
+		      set ? stored : deflt, "default", deflt, "set", set);
+	json_decref(deflt);
+	return o;
 }

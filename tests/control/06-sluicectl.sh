@@ -189,8 +189,10 @@ ctl_fails 1 'it does not say which of them (objects_or_all)' blocked confirm; ha
 ctl_fails 1 not_blocked blocked confirm peer/alice
 ctl blocked confirm --all --dry-run
 ctl blocked confirm --all
-ctl setting set flow_days 31
+ctl setting set flow_days 31; has 'value +31'; has 'default +30'
+ctl settings; has '^name +rev +value +default +set$'; has '^flow_days +[0-9]+ +31 +30 +true$'; has '^session_idle_s +0 +600 +600 +false$'
 ctl setting reset flow_days
+ctl settings; has '^flow_days +0 +30 +30 +false$'
 ctl_fails 1 'one of: 0, 1, 5' migration phase 3
 ctl_fails 2 'wants ROLE MEMBER INTERFACE' role-map add staff:peer:alice
 ctl_fails 2 'wants ROLE MEMBER INTERFACE' role-map add staff peer:alice wg0

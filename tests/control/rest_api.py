@@ -671,9 +671,48 @@ def settings(c):
     c.want(422, "PUT", "/settings/flow_days", {"value": 0}, reason="setting_range")
     c.want(422, "PUT", "/settings/session_idle_s", {"value": 59}, reason="setting_range")
     c.want(422, "PUT", "/settings/separate_interfaces", {"value": 1}, reason="setting_type")
-    c.want(201, "PUT", "/settings/log_days", {"value": 14})
-    equal("set", c.want(200, "GET", "/settings/log_days").json()["value"], 14)
-    c.want(204, "DELETE", "/settings/log_days")
+    step("settings: all are listed, whether they are set or not")
+    path = "/settings/log_days"
+    defaults = {"flow_days": 30, "log_days": 7, "log_rows": 100000, "separate_interfaces": False, "session_days": 400, "session_idle_s": 600}
+    def listed():
+        return {x["name"]: x for x in c.want(200, "GET", "/settings").json()["items"]}
+    unset = {"name": "log_days", "rev": 0, "value": 7, "default": 7, "set": False}
+    for n in c.want(200, "GET", "/settings").json()["items"]:
+        if n["name"] in defaults and n["set"]:
+            c.want(204, "DELETE", "/settings/" + n["name"])
+    equal("by default", {k: (x["value"], x["default"], x["set"]) for k, x in listed().items() if k in defaults}, {k: (v, v, False) for k, v in defaults.items()})
+    a = c.want(200, "GET", path)
+    equal("not set", (a.json(), listed()["log_days"], a.headers["ETag"]), (unset, unset, None))
+    c.want(404, "GET", "/settings/flow_dayz", reason="not_found")
+    c.want(404, "DELETE", path, reason="not_found")
+    c.want(404, "PUT", path, {"value": 14}, reason="not_found", headers={"If-Match": "*"})
+    a = c.want(201, "PUT", path, {"value": 14}, headers={"If-None-Match": "*"})
+    row = {**unset, "value": 14, "set": True, "rev": int(a.etag.strip('"'))}
+    equal("set", (a.json(), c.want(200, "GET", path).json(), listed()["log_days"]), (row, row, row))
+    back = {k: v for k, v in row.items() if k not in ("name", "rev")}
+    equal("put back as it was answered", c.want(200, "PUT", path, back, headers={"If-Match": a.etag}).json(), row)
+    c.want(422, "PUT", path, {**back, "set": 1}, reason="field_type")
+    c.want(201, "PUT", "/settings/separate_interfaces", {"value": True})
+    equal("true", [listed()["separate_interfaces"][k] for k in ("value", "default", "set")], [True, False, True])
+    with sqlite3.connect(os.path.join(c.dir, "store.db")) as db:
+        stored = dict(db.execute("SELECT id, rev FROM object WHERE kind = 'setting'"))
+    whole = list(listed())
+    equal("each once, in order", whole, sorted({*defaults, *stored}))
+    equal("revisions", {k: x["rev"] for k, x in listed().items() if x["rev"]}, stored)
+    for limit in range(1, len(whole) + 2):
+        names, after = [], ""
+        while after is not None:
+            a = c.want(200, "GET", f"/settings?limit={limit}{after}").json()
+            names += [x["name"] for x in a["items"]]
+            after = "&after=" + a["next"] if "next" in a else None
+            equal("size of a page", len(a["items"]) == limit or after is None, True)
+        equal(f"pages of {limit}", names, whole)
+    for at, name in enumerate(whole):
+        equal(f"after {name}", [x["name"] for x in c.want(200, "GET", f"/settings?after={name}").json()["items"]], whole[at + 1:])
+    equal("after a name that is none", [x["name"] for x in c.want(200, "GET", "/settings?after=log_e").json()["items"]], [x for x in whole if x > "log_e"])
+    for name in ("log_days", "separate_interfaces"):
+        c.want(204, "DELETE", "/settings/" + name)
+    equal("back to the default", c.want(200, "GET", path).json(), unset)
 
 
 def certificates(c):
