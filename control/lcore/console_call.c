@@ -120,7 +120,7 @@ view_run(struct sl_rpc_work *w)
 {
 	struct console_view *v = SL_CONTAINER_OF(w, struct console_view, work);
 
-	v->text = sl_view_text(v->method, v->result);
+	v->text = sl_view_text(v->method, v->result, true);
 }
 
 static void
@@ -172,7 +172,7 @@ answered(void *ctx, int rc, json_t *result, const struct sl_error *e)
 		console_error(c, e);
 		drop_steps(c); /* what follows builds on it */
 	} else if (!view_beside(c, result)) {
-		text = sl_view_text(c->steps->method, result);
+		text = sl_view_text(c->steps->method, result, true);
 		show(c, text, next_of(result));
 		free(text);
 		json_decref(result);

@@ -29,7 +29,7 @@ show_one_port(struct sl_console *c, const char *name)
 
 		if (strcmp(json_string_value(json_object_get(row, "name")), name) != 0)
 			continue;
-		text = sl_view_text("port", row);
+		text = sl_view_text("port", row, true);
 		console_write(c, text ? text : "error: no memory\n");
 		free(text);
 		found = true;
@@ -88,7 +88,7 @@ show_peer(struct sl_console *c, const struct console_args *a)
 					     json_object_get(row, "name"), "peer", a->w[2]));
 		if (!peer)
 			continue;
-		text = sl_view_text("peer.get", peer);
+		text = sl_view_text("peer.get", peer, true);
 		console_printf(c, "%s%s", found ? "\n" : "", text ? text : "");
 		free(text);
 		json_decref(peer);

@@ -164,14 +164,22 @@ width_of(const char *s)
 }
 
 struct grid {
-	const struct sl_table_column *col;
-	struct sl_table_column own[COLUMNS_MAX];
+	struct sl_table_column col[COLUMNS_MAX];
 	unsigned n_cols;
 	size_t n_rows;
 	char **cell; /* titles, then rows */
 	unsigned width[COLUMNS_MAX];
 	bool right[COLUMNS_MAX];
 };
+
+/** Of the columns those that are to be shown. */
+static void
+choose_columns(struct grid *g, const struct sl_table_column *columns, bool wide)
+{
+	for (; columns->key && g->n_cols < COLUMNS_MAX; columns++)
+		if (wide || columns->show == SL_TABLE_ALWAYS)
+			g->col[g->n_cols++] = *columns;
+}
 
 /** Columns are the members of the rows, in order of appearance. */
 static void
@@ -185,17 +193,16 @@ columns_of(struct grid *g, const json_t *rows)
 		json_object_foreach (row, key, item) {
 			unsigned j = 0;
 
-			while (j < g->n_cols && strcmp(g->own[j].key, key))
+			while (j < g->n_cols && strcmp(g->col[j].key, key))
 				j++;
 			if (j == g->n_cols && g->n_cols < COLUMNS_MAX)
-				g->own[g->n_cols++] =
+				g->col[g->n_cols++] =
 					(struct sl_table_column){key, NULL,
 								 json_is_integer(item)
 									 ? SL_CELL_NUMBER
 									 : SL_CELL_TEXT};
 		}
 	}
-	g->col = g->own;
 }
 
 static char *
@@ -265,19 +272,18 @@ write_line(FILE *f, const struct grid *g, size_t row)
 }
 
 char *
-sl_table_text(const json_t *rows, const struct sl_table_column *columns, int64_t now)
+sl_table_text(const json_t *rows, const struct sl_table_column *columns, bool wide, int64_t now)
 {
-	struct grid g = {.col = columns, .n_rows = json_array_size(rows)};
+	struct grid g = {.n_rows = json_array_size(rows)};
 	char *text = NULL;
 	size_t size;
 	FILE *f;
 	bool ok;
 
-	if (!columns)
-		columns_of(&g, rows);
+	if (columns)
+		choose_columns(&g, columns, wide);
 	else
-		while (g.n_cols < COLUMNS_MAX && columns[g.n_cols].key)
-			g.n_cols++;
+		columns_of(&g, rows);
 	g.cell = calloc((g.n_rows + 1) * (g.n_cols + 1), sizeof(g.cell[0]));
 	f = g.cell ? open_memstream(&text, &size) : NULL;
 	ok = f && fill(&g, rows, now);

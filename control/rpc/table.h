@@ -24,25 +24,38 @@ enum sl_cell {
 	SL_CELL_UNTIL,	 /* Unix seconds -> in 12 s */
 };
 
+/** Whether a column is left out of a table that shall fit a terminal. */
+enum sl_table_show {
+	SL_TABLE_ALWAYS,
+	SL_TABLE_WIDE, /* only in a wide table */
+};
+
 struct sl_table_column {
 	const char *key;   /* member, A/B of a nested one; NULL ends a list of columns */
 	const char *title; /* NULL: the key with spaces for '_' */
 	enum sl_cell format;
+	enum sl_table_show show;
 };
 
 /**
  * @param rows array of objects; a member that is absent leaves its cell empty ("-")
  * @param columns NULL: every member of the rows, in the order of the first row
+ * @param wide all columns, those too that only a wide table has
  * @param now Unix seconds, for SL_CELL_SINCE and SL_CELL_UNTIL
  * @return malloc'ed lines, title first; NULL without memory
  */
-char *sl_table_text(const json_t *rows, const struct sl_table_column *columns, int64_t now);
+char *sl_table_text(const json_t *rows, const struct sl_table_column *columns, bool wide,
+		    int64_t now);
 
 /** One value as a cell shows it; control characters become '?'. @return malloc'ed, NULL without
  * memory */
 char *sl_cell_text(const json_t *value, enum sl_cell format, int64_t now);
 
-/** The result of a method for people. @return malloc'ed lines, NULL without memory */
-char *sl_view_text(const char *method, const json_t *result);
+/**
+ * The result of a method for people.
+ * @param wide tables with all their columns
+ * @return malloc'ed lines, NULL without memory
+ */
+char *sl_view_text(const char *method, const json_t *result, bool wide);
 
 #endif

@@ -24,16 +24,21 @@ static const struct sl_table_column peers[] = {
 	{"last_handshake", "handshake", SL_CELL_SINCE},
 	{"rx_bytes", "received", SL_CELL_BYTES},
 	{"tx_bytes", "sent", SL_CELL_BYTES},
-	{"last_data_rx_ms", "last data", SL_CELL_MS},
+	{"last_data_rx_ms", "last data", SL_CELL_MS, SL_TABLE_WIDE},
 	{"enabled", NULL, SL_CELL_TEXT},
 	{0},
 };
 static const struct sl_table_column interfaces[] = {
-	{"name", "interface", SL_CELL_TEXT}, {"listen_port", "port", SL_CELL_NUMBER},
-	{"public_key", NULL, SL_CELL_TEXT},  {"key_source", "key", SL_CELL_TEXT},
-	{"addresses", NULL, SL_CELL_TEXT},   {"inside", NULL, SL_CELL_TEXT},
-	{"mtu", NULL, SL_CELL_NUMBER},	     {"isolation", NULL, SL_CELL_TEXT},
-	{"peers", NULL, SL_CELL_NUMBER},     {0},
+	{"name", "interface", SL_CELL_TEXT},
+	{"listen_port", "port", SL_CELL_NUMBER},
+	{"public_key", NULL, SL_CELL_TEXT},
+	{"key_source", "key", SL_CELL_TEXT, SL_TABLE_WIDE},
+	{"addresses", NULL, SL_CELL_TEXT},
+	{"inside", NULL, SL_CELL_TEXT, SL_TABLE_WIDE},
+	{"mtu", NULL, SL_CELL_NUMBER, SL_TABLE_WIDE},
+	{"isolation", NULL, SL_CELL_TEXT},
+	{"peers", NULL, SL_CELL_NUMBER},
+	{0},
 };
 static const struct sl_table_column ports[] = {
 	{"name", "port", SL_CELL_TEXT},
@@ -49,9 +54,9 @@ static const struct sl_table_column ports[] = {
 	{0},
 };
 static const struct sl_table_column port_stats[] = {
-	{"name", "port", SL_CELL_TEXT},	     {"rx_packets", NULL, SL_CELL_NUMBER},
+	{"name", "port", SL_CELL_TEXT},	     {"rx_packets", NULL, SL_CELL_NUMBER, SL_TABLE_WIDE},
 	{"rx_bytes", "rx", SL_CELL_BYTES},   {"rx_pps", "rx pkt/s", SL_CELL_NUMBER},
-	{"rx_bps", "rx rate", SL_CELL_BPS},  {"tx_packets", NULL, SL_CELL_NUMBER},
+	{"rx_bps", "rx rate", SL_CELL_BPS},  {"tx_packets", NULL, SL_CELL_NUMBER, SL_TABLE_WIDE},
 	{"tx_bytes", "tx", SL_CELL_BYTES},   {"tx_pps", "tx pkt/s", SL_CELL_NUMBER},
 	{"tx_bps", "tx rate", SL_CELL_BPS},  {"rx_missed", "missed", SL_CELL_NUMBER},
 	{"rx_errors", NULL, SL_CELL_NUMBER}, {"rx_nombuf", "no mbuf", SL_CELL_NUMBER},
@@ -61,16 +66,16 @@ static const struct sl_table_column sessions[] = {
 	{"interface", NULL, SL_CELL_TEXT},
 	{"peer", NULL, SL_CELL_TEXT},
 	{"state", NULL, SL_CELL_TEXT},
-	{"local_index", NULL, SL_CELL_NUMBER},
-	{"remote_index", NULL, SL_CELL_NUMBER},
+	{"local_index", NULL, SL_CELL_NUMBER, SL_TABLE_WIDE},
+	{"remote_index", NULL, SL_CELL_NUMBER, SL_TABLE_WIDE},
 	{"age_ms", "age", SL_CELL_MS},
 	{"initiator", NULL, SL_CELL_TEXT},
-	{"worker", NULL, SL_CELL_NUMBER},
+	{"worker", NULL, SL_CELL_NUMBER, SL_TABLE_WIDE},
 	{"packets_encrypted", "encrypted", SL_CELL_NUMBER},
 	{"packets_decrypted", "decrypted", SL_CELL_NUMBER},
 	{"replay_detected", "replays", SL_CELL_NUMBER},
 	{"auth_failures", NULL, SL_CELL_NUMBER},
-	{"key_rotation_count", "rotations", SL_CELL_NUMBER},
+	{"key_rotation_count", "rotations", SL_CELL_NUMBER, SL_TABLE_WIDE},
 	{0},
 };
 static const struct sl_table_column routes[] = {
@@ -87,12 +92,18 @@ static const struct sl_table_column neighbours[] = {
 	{"mac", NULL, SL_CELL_TEXT},  {"state", NULL, SL_CELL_TEXT},  {0},
 };
 static const struct sl_table_column lcores[] = {
-	{"lcore", NULL, SL_CELL_NUMBER},	{"cpu", NULL, SL_CELL_NUMBER},
-	{"role", NULL, SL_CELL_TEXT},		{"index", NULL, SL_CELL_NUMBER},
-	{"busy_pct", "busy %", SL_CELL_NUMBER}, {"rx_packets", NULL, SL_CELL_NUMBER},
-	{"rx_pps", "rx pkt/s", SL_CELL_NUMBER}, {"tx_packets", NULL, SL_CELL_NUMBER},
-	{"tx_pps", "tx pkt/s", SL_CELL_NUMBER}, {"steered_packets", "steered", SL_CELL_NUMBER},
-	{"polls", NULL, SL_CELL_NUMBER},	{0},
+	{"lcore", NULL, SL_CELL_NUMBER},
+	{"cpu", NULL, SL_CELL_NUMBER},
+	{"role", NULL, SL_CELL_TEXT},
+	{"index", NULL, SL_CELL_NUMBER},
+	{"busy_pct", "busy %", SL_CELL_NUMBER},
+	{"rx_packets", NULL, SL_CELL_NUMBER},
+	{"rx_pps", "rx pkt/s", SL_CELL_NUMBER},
+	{"tx_packets", NULL, SL_CELL_NUMBER},
+	{"tx_pps", "tx pkt/s", SL_CELL_NUMBER},
+	{"steered_packets", "steered", SL_CELL_NUMBER},
+	{"polls", NULL, SL_CELL_NUMBER, SL_TABLE_WIDE},
+	{0},
 };
 static const struct sl_table_column drops[] = {
 	{"reason", NULL, SL_CELL_TEXT},
@@ -179,11 +190,11 @@ static const struct sl_table_column zones[] = {
 	{0},
 };
 static const struct sl_table_column denied[] = {
-	{"peer", NULL, SL_CELL_TEXT},	  {"from", NULL, SL_CELL_TEXT},
+	{"peer", NULL, SL_CELL_TEXT},	  {"from", NULL, SL_CELL_TEXT, SL_TABLE_WIDE},
 	{"src", NULL, SL_CELL_TEXT},	  {"dst", NULL, SL_CELL_TEXT},
 	{"protocol", NULL, SL_CELL_TEXT}, {"port", NULL, SL_CELL_NUMBER},
 	{"why", NULL, SL_CELL_TEXT},	  {"rule", NULL, SL_CELL_TEXT},
-	{"flows", NULL, SL_CELL_NUMBER},  {"bytes", NULL, SL_CELL_BYTES},
+	{"flows", NULL, SL_CELL_NUMBER},  {"bytes", NULL, SL_CELL_BYTES, SL_TABLE_WIDE},
 	{"last", NULL, SL_CELL_SINCE},	  {0},
 };
 static const struct sl_table_column changes[] = {
@@ -200,25 +211,42 @@ static const struct sl_table_column changes[] = {
 	{0},
 };
 static const struct sl_table_column seen[] = {
-	{"interface", NULL, SL_CELL_TEXT}, {"peer", NULL, SL_CELL_TEXT},
-	{"from", NULL, SL_CELL_TEXT},	   {"src", NULL, SL_CELL_TEXT},
-	{"dst", NULL, SL_CELL_TEXT},	   {"protocol", NULL, SL_CELL_TEXT},
-	{"port", NULL, SL_CELL_NUMBER},	   {"then", NULL, SL_CELL_TEXT},
-	{"now", NULL, SL_CELL_TEXT},	   {"flows", NULL, SL_CELL_NUMBER},
-	{"packets", NULL, SL_CELL_NUMBER}, {"bytes", NULL, SL_CELL_BYTES},
-	{"last", NULL, SL_CELL_SINCE},	   {0},
+	{"interface", NULL, SL_CELL_TEXT, SL_TABLE_WIDE},
+	{"peer", NULL, SL_CELL_TEXT},
+	{"from", NULL, SL_CELL_TEXT, SL_TABLE_WIDE},
+	{"src", NULL, SL_CELL_TEXT},
+	{"dst", NULL, SL_CELL_TEXT},
+	{"protocol", NULL, SL_CELL_TEXT},
+	{"port", NULL, SL_CELL_NUMBER},
+	{"then", NULL, SL_CELL_TEXT},
+	{"now", NULL, SL_CELL_TEXT},
+	{"flows", NULL, SL_CELL_NUMBER},
+	{"packets", NULL, SL_CELL_NUMBER, SL_TABLE_WIDE},
+	{"bytes", NULL, SL_CELL_BYTES},
+	{"last", NULL, SL_CELL_SINCE},
+	{0},
 };
 static const struct sl_table_column flows[] = {
-	{"peer", NULL, SL_CELL_TEXT},	       {"from", NULL, SL_CELL_TEXT},
-	{"src", NULL, SL_CELL_TEXT},	       {"sport", NULL, SL_CELL_NUMBER},
-	{"dst", NULL, SL_CELL_TEXT},	       {"port", NULL, SL_CELL_NUMBER},
-	{"protocol", "proto", SL_CELL_TEXT},   {"state", NULL, SL_CELL_TEXT},
-	{"verdict", NULL, SL_CELL_TEXT},       {"rule", NULL, SL_CELL_TEXT},
-	{"why", NULL, SL_CELL_TEXT},	       {"target", NULL, SL_CELL_TEXT},
-	{"packets", NULL, SL_CELL_NUMBER},     {"reply_packets", "replies", SL_CELL_NUMBER},
-	{"bytes", "sent", SL_CELL_BYTES},      {"reply_bytes", "answered", SL_CELL_BYTES},
-	{"age_ms", "age", SL_CELL_MS},	       {"idle_ms", "idle", SL_CELL_MS},
-	{"expires_ms", "ends in", SL_CELL_MS}, {0},
+	{"peer", NULL, SL_CELL_TEXT},
+	{"from", NULL, SL_CELL_TEXT, SL_TABLE_WIDE},
+	{"src", NULL, SL_CELL_TEXT},
+	{"sport", NULL, SL_CELL_NUMBER, SL_TABLE_WIDE},
+	{"dst", NULL, SL_CELL_TEXT},
+	{"port", NULL, SL_CELL_NUMBER},
+	{"protocol", "proto", SL_CELL_TEXT},
+	{"state", NULL, SL_CELL_TEXT, SL_TABLE_WIDE},
+	{"verdict", NULL, SL_CELL_TEXT},
+	{"rule", NULL, SL_CELL_TEXT},
+	{"why", NULL, SL_CELL_TEXT},
+	{"target", NULL, SL_CELL_TEXT, SL_TABLE_WIDE},
+	{"packets", NULL, SL_CELL_NUMBER, SL_TABLE_WIDE},
+	{"reply_packets", "replies", SL_CELL_NUMBER, SL_TABLE_WIDE},
+	{"bytes", "sent", SL_CELL_BYTES},
+	{"reply_bytes", "answered", SL_CELL_BYTES},
+	{"age_ms", "age", SL_CELL_MS, SL_TABLE_WIDE},
+	{"idle_ms", "idle", SL_CELL_MS},
+	{"expires_ms", "ends in", SL_CELL_MS, SL_TABLE_WIDE},
+	{0},
 };
 static const struct sl_table_column flow_tables[] = {
 	{"worker", NULL, SL_CELL_NUMBER},
@@ -258,12 +286,12 @@ static const struct sl_table_column records[] = {
 	{"sluice/peer/name", "peer", SL_CELL_TEXT},
 	{"source/ip", "src", SL_CELL_TEXT},
 	{"destination/ip", "dst", SL_CELL_TEXT},
-	{"network/transport", "protocol", SL_CELL_TEXT},
+	{"network/transport", "proto", SL_CELL_TEXT},
 	{"destination/port", "port", SL_CELL_NUMBER},
-	{"sluice/target/name", "target", SL_CELL_TEXT},
+	{"sluice/target/name", "target", SL_CELL_TEXT, SL_TABLE_WIDE},
 	{"event/reason", "why", SL_CELL_TEXT},
 	{"rule/name", "rule", SL_CELL_TEXT},
-	{"sluice/count", "count", SL_CELL_NUMBER},
+	{"sluice/count", "count", SL_CELL_NUMBER, SL_TABLE_WIDE},
 	{0},
 };
 
@@ -350,7 +378,7 @@ columns_of(const char *method, const char *member)
 }
 
 static void
-write_list(FILE *f, const char *method, const char *key, const json_t *list, int64_t now)
+write_list(FILE *f, const char *method, const char *key, const json_t *list, bool wide, int64_t now)
 {
 	char *text;
 
@@ -358,7 +386,7 @@ write_list(FILE *f, const char *method, const char *key, const json_t *list, int
 		fprintf(f, "no %s\n", key);
 		return;
 	}
-	text = sl_table_text(list, columns_of(method, key), now);
+	text = sl_table_text(list, columns_of(method, key), wide, now);
 	fputs(text ? text : "no memory\n", f);
 	free(text);
 }
@@ -517,7 +545,7 @@ says_more(const char *method)
 }
 
 static void
-write_rows(FILE *f, const char *method, const char *key, const json_t *list, int64_t now)
+write_rows(FILE *f, const char *method, const char *key, const json_t *list, bool wide, int64_t now)
 {
 	bool flat = strcmp(method, "audit.status") == 0 && strcmp(key, "lcores") == 0;
 	json_t *rows = flat ? rows_of_rings(list) : NULL;
@@ -525,12 +553,12 @@ write_rows(FILE *f, const char *method, const char *key, const json_t *list, int
 	if (flat && json_array_size(rows) == 0)
 		fputs("nothing was judged yet\n", f);
 	else
-		write_list(f, method, key, flat ? rows : list, now);
+		write_list(f, method, key, flat ? rows : list, wide, now);
 	json_decref(rows);
 }
 
 static void
-write_result(FILE *f, const char *method, const json_t *result, int64_t now)
+write_result(FILE *f, const char *method, const json_t *result, bool wide, int64_t now)
 {
 	json_t *item;
 	const char *key;
@@ -557,7 +585,7 @@ write_result(FILE *f, const char *method, const json_t *result, int64_t now)
 			continue;
 		if (strcmp(method, "policy.suggest") == 0 && strcmp(key, "tests") == 0)
 			continue; /* of the candidate */
-		write_rows(f, method, key, item, now);
+		write_rows(f, method, key, item, wide, now);
 		write_warnings(f, item);
 		lists |= columns_of(method, key) != NULL;
 	}
@@ -571,7 +599,7 @@ write_result(FILE *f, const char *method, const json_t *result, int64_t now)
 }
 
 char *
-sl_view_text(const char *method, const json_t *result)
+sl_view_text(const char *method, const json_t *result, bool wide)
 {
 	char *text = NULL;
 	size_t size;
@@ -579,7 +607,7 @@ sl_view_text(const char *method, const json_t *result)
 
 	if (!f)
 		return NULL;
-	write_result(f, method, result, (int64_t)time(NULL));
+	write_result(f, method, result, wide, (int64_t)time(NULL));
 	if (fclose(f)) {
 		free(text);
 		return NULL;

@@ -27,6 +27,8 @@ ctl peers; says peers alice established 10.7.0.2/32 198.18.5.12
 ctl ports; says ports wan lan af_packet
 ctl interfaces; says interfaces "$LAB_ID" 51820 10.7.0.1
 ctl sessions; says sessions alice established
+grep -q 'local index' <<<"$OUT" && fail "a column of a wide table: $OUT"
+ctl --wide sessions; says sessions alice 'local index'
 ctl routes; says routes 10.20.0.0/24 connected
 ctl neighbours; says neighbours 10.20.0.10 reachable
 ctl lcores; says lcores control worker

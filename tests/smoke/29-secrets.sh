@@ -31,7 +31,7 @@ step "nothing shows them"
 	rpc config.save "{\"file\":\"$LAB_DIR/saved.json\"}"
 	cat "$LAB_DIR/saved.json" "$LAB_DIR/gateway.log"
 	cat "$LAB_DIR"/state/* "$LAB_RUN"/* 2>/dev/null
-	for c in peers interfaces sessions "config show" health; do lab_ctl $c; done # shellcheck disable=SC2086
+	for c in "--wide peers" "--wide interfaces" "--wide sessions" "config show" health; do lab_ctl $c; done # shellcheck disable=SC2086
 	wg show "$LAB_ID"
 } >"$LAB_DIR/all-text" 2>&1
 for k in gateway.key alice.psk planted.psk; do

@@ -23,9 +23,10 @@ flows peer=alice target=db | jq -es 'any(.[]; .protocol == "icmp" and .verdict =
 	fail "alice's ping is not shown: $(flows)"
 flows bob | jq -es 'any(.[]; .protocol == "tcp" and .verdict == "would_deny" and .why == "no_role" and .mode == "observe")' >/dev/null ||
 	fail "bob's TCP is not shown: $(flows)"
-lab_ctl flow list verdict=would_deny | grep -Eq 'bob +tunnel +10\.[0-9.]+ +[0-9]+ +10\.20\.0\.10 ' || fail "no table: $(lab_ctl flow list)"
+lab_ctl flow list verdict=would_deny | grep -Eq 'bob +10\.[0-9.]+ +10\.20\.0\.10 ' || fail "no table: $(lab_ctl flow list)"
+lab_ctl --wide flow list verdict=would_deny | grep -Eq 'bob +tunnel +10\.[0-9.]+ +[0-9]+ +10\.20\.0\.10 ' || fail "no wide table: $(lab_ctl --wide flow list)"
 outer=$(peer_of bob endpoint)
-{ flows; lab_ctl flow list; } | grep -F "${outer%:*}" && fail "an outer address is shown"
+{ flows; lab_ctl --wide flow list; } | grep -F "${outer%:*}" && fail "an outer address is shown"
 before=$(flows | wc -l) count=$(lab_ctl --json flow count | jq .flows)
 at_most "flows by their count" "$count" "$before" # none begins, some may end
 at_least "flows by their count" "$count" "$(flows | wc -l)"

@@ -182,7 +182,7 @@ static void
 gateway_cases(void)
 {
 	puts("\tcase \"${words[0]}\" in");
-	fputs("\t\"\") list=\"-s --tcp --tls --instance --control -j help ca token", stdout);
+	fputs("\t\"\") list=\"-s --tcp --tls --instance --control -j -w help ca token", stdout);
 	first_words(gateway_words);
 	for (unsigned i = 0; i < sl_schema_gateway_n; i++)
 		printf(" %s", sl_schema_gateway[i].name);

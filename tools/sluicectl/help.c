@@ -11,7 +11,8 @@ help_all(void)
 {
 	char left[80];
 
-	puts("Usage: sluicectl [-s SOCKET | --tcp HOST:PORT | --tls HOST:PORT ...] [-j] COMMAND\n"
+	puts("Usage: sluicectl [-s SOCKET | --tcp HOST:PORT | --tls HOST:PORT ...] [-j | -w] "
+	     "COMMAND\n"
 	     "       sluicectl [...] METHOD [KEY=VALUE...]\n"
 	     "       sluicectl help [COMMAND | METHOD]\n"
 	     "\n"
@@ -27,6 +28,7 @@ help_all(void)
 	     "      --control URL    the control plane instead of a gateway: sluicectl --control "
 	     "URL help\n"
 	     "  -j, --json           the answer as JSON\n"
+	     "  -w, --wide           tables with all their columns\n"
 	     "  -V, --version        version of sluicectl\n"
 	     "  -h, --help           this text\n"
 	     "\n"

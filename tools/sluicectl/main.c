@@ -16,7 +16,7 @@
 struct options {
 	const char *socket, *tcp, *instance, *control;
 	struct remote_conf tls;
-	bool json;
+	bool json, wide;
 	char path[128];
 };
 
@@ -132,7 +132,7 @@ show(const struct options *o, const char *method, json_t *result)
 
 	if (o->json)
 		return answer_json(result);
-	text = sl_view_text(method, result);
+	text = sl_view_text(method, result, o->wide);
 	if (!text)
 		return EXIT_FAILED;
 	fputs(text, stdout);
@@ -191,13 +191,14 @@ parse_options(int argc, char **argv, struct options *o)
 		{"token-file", required_argument, NULL, 'F'},
 		{"instance", required_argument, NULL, 'i'},
 		{"json", no_argument, NULL, 'j'},
+		{"wide", no_argument, NULL, 'w'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
 	};
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "+s:jhV", longs, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "+s:jwhV", longs, NULL)) != -1) {
 		switch (opt) {
 		case 's':
 			o->socket = optarg;
@@ -229,6 +230,9 @@ parse_options(int argc, char **argv, struct options *o)
 		case 'j':
 			o->json = true;
 			break;
+		case 'w':
+			o->wide = true;
+			break;
 		case 'h':
 			o->control ? control_help() : help_all();
 			exit(EXIT_OK);
@@ -256,6 +260,11 @@ check_ways(const struct options *o, struct sl_error *e)
 		return sl_fail(
 			e, -EINVAL, "usage", "",
 			"--ca, --cert, --key and --token-file belong to --tls and --control");
+	if (o->control && o->wide) {
+		sl_fail(e, -EINVAL, "usage", "", "--wide is for the tables of a gateway");
+		sl_hint(e, "--json shows all that a control plane answers");
+		return -EINVAL;
+	}
 	return 0;
 }
 

@@ -201,6 +201,10 @@ test_tables(void **state)
 	for (const char *p = out; (p = strchr(p, '\n')) != NULL; p++)
 		lines++;
 	assert_int_equal(lines, 26); /* all pages under one title */
+	assert_null(strstr(out, "last data"));
+	exits("-w peers", 0, "  last data  ");
+	exits("--wide -j peers limit=1", 0, "\"next\": 1");
+	exits("--control https://h:1 -w peers", 2, "--wide is for the tables of a gateway (usage)");
 	exits("peers limit=3", 0, "peer02");
 	assert_null(strstr(out, "peer03"));
 	exits("-j peer.list limit=1", 0, "\"next\": 1");
@@ -386,6 +390,7 @@ static void
 test_completion(void **state)
 {
 	completes("pe", " peers peer ");
+	completes("-w pe", " peers peer ");
 	completes("peer ", " show add set remove kick ");
 	completes("mode ", " observe enforce default confirm panic ");
 	completes("peer add wg0 KEY ena", " enabled=yes enabled=no ");

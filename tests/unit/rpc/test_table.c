@@ -61,14 +61,14 @@ test_columns(void **state)
 	json_t *rows = json_loads("[{\"name\":\"alice\",\"rx_bytes\":100},"
 				  "{\"name\":\"b\xc3\xa9\",\"rx_bytes\":2048,\"gone\":\"x\"}]",
 				  0, NULL);
-	char *got = sl_table_text(rows, cols, 0);
+	char *got = sl_table_text(rows, cols, false, 0);
 
 	assert_string_equal(got, "peer   rx bytes  gone\n"
 				 "alice     100 B  -\n"
 				 "b\xc3\xa9     2.00 KiB  x\n");
 	free(got);
 	/* without columns: the members as they appear */
-	got = sl_table_text(rows, NULL, 0);
+	got = sl_table_text(rows, NULL, false, 0);
 	assert_string_equal(got, "name   rx bytes  gone\n"
 				 "alice       100  -\n"
 				 "b\xc3\xa9         2048  x\n");
@@ -80,7 +80,7 @@ static void
 view_is(const char *method, const char *json, const char *want)
 {
 	json_t *v = json_loads(json, 0, NULL);
-	char *got = sl_view_text(method, v);
+	char *got = sl_view_text(method, v, false);
 
 	assert_string_equal(got, want);
 	free(got);
@@ -115,9 +115,9 @@ test_views(void **state)
 		"{\"records\":[{\"@timestamp\":\"t\",\"event\":{\"action\":\"policy-deny\"},"
 		"\"sluice\":{\"peer\":{\"name\":\"alice\"},\"count\":3}},"
 		"{\"event\":\"x\",\"sluice\":{\"peer\":7}}]}",
-		"time  event        peer   src  dst  protocol  port  target  why  rule  count\n"
-		"t     policy-deny  alice  -    -    -            -  -       -    -         3\n"
-		"-     -            -      -    -    -            -  -       -    -         -\n");
+		"time  event        peer   src  dst  proto  port  why  rule\n"
+		"t     policy-deny  alice  -    -    -         -  -    -\n"
+		"-     -            -      -    -    -         -  -    -\n");
 	view_is("route.list",
 		"{\"routes\":[{\"prefix\":\"10.0.0.0/"
 		"8\",\"via\":\"10.1.0.1\",\"port\":\"lan\",\"kind\":\"static\"}]}",
@@ -155,6 +155,103 @@ test_views(void **state)
 		"route.add {\"prefix\": \"10.0.0.0/8\"}\n");
 }
 
+/** Characters of the longest line. */
+static size_t
+widest(const char *text)
+{
+	size_t most = 0, n;
+
+	for (; *text; text += n + (text[n] == '\n')) {
+		n = strcspn(text, "\n");
+		most = SL_MAX(most, n);
+	}
+	return most;
+}
+
+/** The default table fits; a wide one has the titles of `more` besides. */
+static void
+fits(const char *method, const char *member, const char *row, const char *more)
+{
+	json_t *v = json_pack("{s:[o]}", member, json_loads(row, 0, NULL));
+	char *usual = sl_view_text(method, v, false), *wide = sl_view_text(method, v, true);
+	char *words = strdup(more), *at = words, *title;
+
+	assert_non_null(v);
+	if (widest(usual) > 112)
+		fail_msg("%s: %zu columns\n%s", method, widest(usual), usual);
+	usual[strcspn(usual, "\n")] = 0; /* titles alone */
+	wide[strcspn(wide, "\n")] = 0;
+	while ((title = strsep(&at, ",")) != NULL) {
+		if (strstr(usual, title) || !strstr(wide, title))
+			fail_msg("%s: \"%s\" in %s\nor not in %s", method, title, usual, wide);
+	}
+	free(words);
+	free(usual);
+	free(wide);
+	json_decref(v);
+}
+
+static void
+test_wide(void **state)
+{
+	fits("peer.list", "peers",
+	     "{\"interface\":\"wg0\",\"name\":\"alice\",\"endpoint\":\"198.18.55.12:48978\","
+	     "\"allowed_ips\":[\"10.7.0.2/32\"],\"state\":\"established\",\"last_handshake\":0,"
+	     "\"rx_bytes\":66000,\"tx_bytes\":66000,\"last_data_rx_ms\":61000,\"enabled\":true}",
+	     "last data");
+	fits("interface.list", "interfaces",
+	     "{\"name\":\"wg0\",\"listen_port\":51820,"
+	     "\"public_key\":\"HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw=\",\"key_source\":"
+	     "\"file\",\"addresses\":[\"10.7.0.1/24\",\"fd00:7::1/"
+	     "64\"],\"inside\":{\"port\":\"lan\","
+	     "\"prefixes\":[\"10.20.0.0/24\",\"fd00:20::/64\"]},\"mtu\":1420,\"isolation\":true,"
+	     "\"peers\":10000}",
+	     "inside,mtu");
+	fits("port.stats", "ports",
+	     "{\"name\":\"wan\",\"rx_packets\":12345678901,\"rx_bytes\":1234567890123,"
+	     "\"rx_pps\":1234567,\"rx_bps\":9870000000,\"tx_packets\":12345678901,"
+	     "\"tx_bytes\":1234567890123,\"tx_pps\":1234567,\"tx_bps\":9870000000,\"rx_missed\":10,"
+	     "\"rx_errors\":1,\"rx_nombuf\":1,\"tx_errors\":1}",
+	     "rx packets,tx packets");
+	fits("session.list", "sessions",
+	     "{\"interface\":\"wg0\",\"peer\":\"alice-phone\",\"state\":\"established\","
+	     "\"local_index\":3960275632,\"remote_index\":2336181019,\"age_ms\":100000,"
+	     "\"initiator\":false,\"worker\":0,\"packets_encrypted\":1234567890,"
+	     "\"packets_decrypted\":1234567890,\"replay_detected\":0,\"auth_failures\":0,"
+	     "\"key_rotation_count\":1}",
+	     "local index,remote index,worker,rotations");
+	fits("sys.lcores", "lcores",
+	     "{\"lcore\":12,\"cpu\":12,\"role\":\"control\",\"index\":0,\"busy_pct\":10.5,"
+	     "\"rx_packets\":1234567890123,\"rx_pps\":1234567,\"tx_packets\":1234567890123,"
+	     "\"tx_pps\":1234567,\"steered_packets\":1234567890,\"polls\":123456789012345}",
+	     "polls");
+	fits("policy.would_deny", "rows",
+	     "{\"peer\":\"alice-phone\",\"from\":\"tunnel\",\"src\":\"10.7.0.2\",\"dst\":"
+	     "\"10.20.0.10\",\"protocol\":\"tcp\",\"port\":5201,\"why\":\"zone_default\","
+	     "\"rule\":\"engineer/17\",\"flows\":12345,\"bytes\":123456,\"last\":0}",
+	     "from,bytes");
+	fits("evidence.list", "rows",
+	     "{\"interface\":\"wg0\",\"peer\":\"alice-phone\",\"from\":\"tunnel\",\"src\":"
+	     "\"10.7.0.2\",\"dst\":\"10.20.0.10\",\"protocol\":\"tcp\",\"port\":5201,\"then\":"
+	     "\"would_deny\",\"now\":\"allow\",\"flows\":12345,\"packets\":123456,\"bytes\":"
+	     "123456,\"last\":0}",
+	     "interface,from,packets");
+	fits("flow.list", "flows",
+	     "{\"peer\":\"alice\",\"from\":\"tunnel\",\"src\":\"fd00:7::2\",\"sport\":51724,"
+	     "\"dst\":\"fd00:20::10\",\"port\":5201,\"protocol\":\"tcp\",\"state\":\"established\","
+	     "\"verdict\":\"would_deny\",\"rule\":\"engineer/17\",\"why\":\"no_role\",\"target\":"
+	     "\"db\",\"packets\":7,\"reply_packets\":5,\"bytes\":123456,\"reply_bytes\":123456,"
+	     "\"age_ms\":100000,\"idle_ms\":8300,\"expires_ms\":100000}",
+	     "from,sport,state,target,packets,replies,age,ends in");
+	fits("audit.recent", "records",
+	     "{\"@timestamp\":\"2026-01-02T03:04:05.678Z\",\"event\":{\"action\":"
+	     "\"policy-would-deny\",\"reason\":\"no_role\"},\"sluice\":{\"peer\":{\"name\":"
+	     "\"alice\"},\"target\":{\"name\":\"db\"},\"count\":3},\"source\":{\"ip\":"
+	     "\"fd00:7::2\"},\"destination\":{\"ip\":\"fd00:20::10\",\"port\":5201},"
+	     "\"network\":{\"transport\":\"tcp\"},\"rule\":{\"name\":\"engineer/17\"}}",
+	     "target,count");
+}
+
 int
 main(void)
 {
@@ -162,6 +259,7 @@ main(void)
 		cmocka_unit_test(test_cells),
 		cmocka_unit_test(test_columns),
 		cmocka_unit_test(test_views),
+		cmocka_unit_test(test_wide),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
