@@ -43,7 +43,7 @@ static const struct sl_table_column interfaces[] = {
 static const struct sl_table_column ports[] = {
 	{"name", "port", SL_CELL_TEXT},
 	{"device", NULL, SL_CELL_TEXT},
-	{"driver", NULL, SL_CELL_TEXT},
+	{"driver", NULL, SL_CELL_TEXT, SL_TABLE_WIDE},
 	{"mac", NULL, SL_CELL_TEXT},
 	{"mtu", NULL, SL_CELL_NUMBER},
 	{"rx_queues", "rxq", SL_CELL_NUMBER},

@@ -207,6 +207,12 @@ test_wide(void **state)
 	     "\"prefixes\":[\"10.20.0.0/24\",\"fd00:20::/64\"]},\"mtu\":1420,\"isolation\":true,"
 	     "\"peers\":10000}",
 	     "inside,mtu");
+	fits("port.list", "ports",
+	     "{\"name\":\"wan\",\"device\":\"net_af_packet0,iface=wan0\",\"driver\":"
+	     "\"net_af_packet\",\"mac\":\"52:d2:df:b2:18:75\",\"mtu\":1500,\"rx_queues\":1,"
+	     "\"tx_queues\":1,\"link\":\"up\",\"mbps\":10000,\"addresses\":[\"198.18.5.2/24\","
+	     "\"2001:db8:5::2/64\"]}",
+	     "driver");
 	fits("port.stats", "ports",
 	     "{\"name\":\"wan\",\"rx_packets\":12345678901,\"rx_bytes\":1234567890123,"
 	     "\"rx_pps\":1234567,\"rx_bps\":9870000000,\"tx_packets\":12345678901,"
@@ -244,7 +250,7 @@ test_wide(void **state)
 	     "\"age_ms\":100000,\"idle_ms\":8300,\"expires_ms\":100000}",
 	     "from,sport,state,target,packets,replies,age,ends in");
 	fits("audit.recent", "records",
-	     "{\"@timestamp\":\"2026-01-02T03:04:05.678Z\",\"event\":{\"action\":"
+	     "{\"@timestamp\":\"2026-01-02T03:04:05.678901Z\",\"event\":{\"action\":"
 	     "\"policy-would-deny\",\"reason\":\"no_role\"},\"sluice\":{\"peer\":{\"name\":"
 	     "\"alice\"},\"target\":{\"name\":\"db\"},\"count\":3},\"source\":{\"ip\":"
 	     "\"fd00:7::2\"},\"destination\":{\"ip\":\"fd00:20::10\",\"port\":5201},"
