@@ -88,7 +88,7 @@ struct sl_flow {
 	/* line 1: what each packet counts, and where it leaves */
 	uint64_t packets[2], bytes[2]; /* initiator's, responder's */
 	uint32_t noted_tick;	       /* of the last deny or would-deny record */
-	uint32_t unnoted;	       /* packets denied since then */
+	uint32_t unnoted;	       /* packets denied since then, for whatever reason */
 	uint32_t way_gen; /* the user's, of `nh`: low half of the root's by which it was found */
 	uint32_t peer_id;
 	uint32_t src_stamp, peer_stamp;

@@ -94,8 +94,8 @@ struct sl_authz {
 void sl_authz_settle(struct sl_authz *a, unsigned i, struct sl_flow *f);
 /** The same of the first packet of a flow: its entry holds the time and the mode already. */
 void sl_authz_settle_first(struct sl_authz *a, unsigned i, struct sl_flow *f);
-/** A packet of flow f that would pass, while records are not kept: denied where its target wants
- * them. */
+/** A packet without an entry that policy allows, while records are not kept: denied where its
+ * target wants them. */
 void sl_authz_unlogged(struct sl_authz *a, unsigned i, const struct sl_flow *f, uint32_t mode);
 /** Mode of a packet of this flow. */
 uint32_t sl_authz_mode(const struct sl_authz *a, unsigned i, const struct sl_flow *f);

@@ -122,8 +122,11 @@ static void
 send_entry(struct parcel *c, struct sl_flow *f, enum sl_flow_side side)
 {
 	enum sl_flow_side other = 1 - side;
-	struct sl_flow copy = *f;
+	struct sl_flow copy;
 
+	if ((f->flags & SL_FLOW_QUIET) != 0) /* what was dropped here is known here alone */
+		sl_note_denied(c->w, f);
+	copy = *f;
 	sl_flow_unlink(c->w, f, side);
 	if (side == SL_FLOW_OTHER)
 		make_quiet(&copy);
@@ -241,6 +244,7 @@ receive(struct sl_worker *w, struct sl_flow *from, const struct sl_peer *p)
 		}
 		take_over(f, from);
 	} else if (!quiet && (f->flags & SL_FLOW_QUIET) != 0) {
+		sl_note_denied(w, f);
 		take_over(f, from);
 	} else if (!quiet) {
 		merge(w, f, from);

@@ -3,11 +3,12 @@
  * What is written of flows: records (one ring a worker, D11) and aggregates (the evidence, D10).
  *
  * Records: a flow that policy allows has one at its begin; one that it denies has one at once and
- * then one a second, with the packets of that second; each phase whose packets were forwarded has
- * one at its end. A rule without `log`, or logging switched off, selects none of them; one that
- * samples selects flows, each with all its records (flow_judge.c). What is
- * seen is counted when it is written, so that the law of sl_record.h holds at any time; what is
- * held back is written within three seconds (sweep), or with the end of the flow.
+ * then one a second, with the packets of that second (so has one whose target wants records that
+ * are being lost); each phase whose packets were forwarded has one at its end. A rule without
+ * `log`, or logging switched off, selects none of them; one that samples selects flows, each with
+ * all its records (flow_judge.c). What is seen is counted when it is written, so that the law of
+ * sl_record.h holds at any time; what is held back is written within three seconds (sweep), or with
+ * the end of the flow.
  *
  * Aggregates know nothing of all that.
  */
@@ -146,6 +147,31 @@ deny_type(const struct sl_flow *f)
 	return (f->note & SL_FLOW_OBSERVED) != 0 ? SL_REC_WOULD_DENY : SL_REC_DENY;
 }
 
+/* Policy allows it: no rule decided, nor a role. */
+static void
+note_lost(struct sl_worker *w, const struct sl_flow *f, uint32_t count)
+{
+	bool from_tunnel = (f->flags & SL_FLOW_FROM_TUNNEL) != 0;
+	size_t n = f->key.version == 4 ? 4 : 16;
+	struct sl_rec *r;
+
+	if (!select_record(w, deny_type(f), true, SL_POL_NONE16, count))
+		return;
+	r = begin_record(w, deny_type(f), count);
+	memcpy(r->src, sl_flow_src(f), n);
+	memcpy(r->dst, sl_flow_dst(f), n);
+	r->sport = sl_flow_sport(f);
+	r->dport = sl_flow_dport(f);
+	r->iface = f->key.iface;
+	r->proto = f->key.proto;
+	r->version = f->key.version;
+	r->reason = SL_RR_LOG_LOST;
+	r->flags = flags_of(f) & (SL_RF_FROM_TUNNEL | SL_RF_ENFORCED | SL_RF_NO_TARGET);
+	r->stage = from_tunnel ? SL_STATS_POST_DECRYPT : SL_STATS_PRE_ENCRYPT;
+	r->peer_id = f->peer_id;
+	sl_rec_commit(w->records, r);
+}
+
 void
 sl_note_denied(struct sl_worker *w, struct sl_flow *f)
 {
@@ -155,7 +181,11 @@ sl_note_denied(struct sl_worker *w, struct sl_flow *f)
 	if (n == 0)
 		return;
 	f->unnoted = 0;
-	note_flow(w, deny_type(f), f, n, f->packets[0] + f->packets[1] > 1 ? SL_RF_CACHED : 0);
+	if ((f->flags & SL_FLOW_ALLOW) != 0)
+		note_lost(w, f, n);
+	else
+		note_flow(w, deny_type(f), f, n,
+			  f->packets[0] + f->packets[1] > 1 ? SL_RF_CACHED : 0);
 }
 
 /* --- aggregates -------------------------------------------------------------------------- */
@@ -306,6 +336,8 @@ sl_note_turn(struct sl_worker *w, struct sl_flow *f, uint32_t mode)
 {
 	bool begun = (f->flags & (SL_FLOW_ALLOW_NOTED | SL_FLOW_QUIET)) == SL_FLOW_ALLOW_NOTED;
 
+	if (f->unnoted != 0) /* under the mode that they met */
+		sl_note_denied(w, f);
 	if (begun && (f->flags & SL_FLOW_ALLOW) != 0) {
 		sl_note_fold(w, f, 0);
 	} else if (begun) {

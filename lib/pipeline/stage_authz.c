@@ -118,14 +118,23 @@ is_required(const struct sl_authz *a, unsigned i, const struct sl_flow *f)
 			     out ? sl_pkt_dst(a->m[i]) : sl_pkt_src(a->m[i])) != SL_LPM_NONE;
 }
 
+/** A packet that policy allows, while records are not kept. @return whether it is to be noted */
+static bool
+is_lost(struct sl_authz *a, unsigned i, const struct sl_flow *f, uint32_t mode)
+{
+	if (a->drop[i] != SL_DROP_NONE || (f->flags & SL_FLOW_ALLOW) == 0 ||
+	    a->kind[i] == SL_AUTHZ_QUIET || !is_required(a, i, f))
+		return false;
+	if ((mode & 1) == SL_MODE_ENFORCE)
+		a->drop[i] = SL_DROP_LOG_LOST;
+	return true;
+}
+
 void
 sl_authz_unlogged(struct sl_authz *a, unsigned i, const struct sl_flow *f, uint32_t mode)
 {
-	if (a->drop[i] != SL_DROP_NONE || a->kind[i] == SL_AUTHZ_QUIET || !is_required(a, i, f))
-		return;
-	if ((mode & 1) == SL_MODE_ENFORCE)
-		a->drop[i] = SL_DROP_LOG_LOST;
-	sl_note_packet(a->w, a->m[i], mode, SL_RR_LOG_LOST);
+	if (is_lost(a, i, f, mode))
+		sl_note_packet(a->w, a->m[i], mode, SL_RR_LOG_LOST);
 }
 
 /* --- verdicts ---------------------------------------------------------------------------- */
@@ -148,7 +157,15 @@ count(struct sl_authz *a, unsigned i, struct sl_flow *f, unsigned dir, uint32_t 
 		sl_note_begin(a->w, f);
 }
 
-/* A denied packet: held back until a second has passed since the last record of its flow. */
+/* Held back until a second has passed since the last record of its flow. */
+static void
+hold_back(struct sl_authz *a, struct sl_flow *f)
+{
+	f->unnoted++;
+	if (a->w->tick - f->noted_tick >= SL_SECOND_TICKS)
+		sl_note_denied(a->w, f);
+}
+
 static void
 denied(struct sl_authz *a, unsigned i, struct sl_flow *f, uint32_t mode)
 {
@@ -160,9 +177,16 @@ denied(struct sl_authz *a, unsigned i, struct sl_flow *f, uint32_t mode)
 		a->drop[i] = (uint8_t)sl_authz_reason(f->why);
 	else if ((f->flags & SL_FLOW_QUIET) != 0) /* noted at the initiator's home */
 		return;
-	f->unnoted++;
-	if (a->w->tick - f->noted_tick >= SL_SECOND_TICKS)
-		sl_note_denied(a->w, f);
+	hold_back(a, f);
+}
+
+static void
+unlogged(struct sl_authz *a, unsigned i, struct sl_flow *f, uint32_t mode)
+{
+	if (sl_unlikely(turns(f, mode))) /* an ICMP error alone: it changes no mode */
+		sl_authz_unlogged(a, i, f, mode);
+	else if (is_lost(a, i, f, mode))
+		hold_back(a, f);
 }
 
 void
@@ -177,7 +201,7 @@ sl_authz_settle(struct sl_authz *a, unsigned i, struct sl_flow *f)
 	if (sl_unlikely((f->flags & SL_FLOW_ALLOW) == 0)) /* honest users know what they may */
 		denied(a, i, f, mode);
 	if (sl_unlikely(a->unlogged)) /* a sink or the drain is in trouble */
-		sl_authz_unlogged(a, i, f, mode);
+		unlogged(a, i, f, mode);
 }
 
 void
@@ -197,7 +221,7 @@ sl_authz_settle_first(struct sl_authz *a, unsigned i, struct sl_flow *f)
 	if (sl_unlikely((f->flags & SL_FLOW_ALLOW) == 0)) /* as in sl_authz_settle() */
 		denied(a, i, f, sl_flow_mode(f->why, a->mode[i]));
 	if (sl_unlikely(a->unlogged))
-		sl_authz_unlogged(a, i, f, sl_flow_mode(f->why, a->mode[i]));
+		unlogged(a, i, f, sl_flow_mode(f->why, a->mode[i]));
 }
 
 /** From inside, and its peer has moved: there its first fragment may be known. */

@@ -143,6 +143,63 @@ panic(void **state)
 	refused(send_up(&up));
 }
 
+static uint64_t
+counts_of(enum sl_rec_type t, unsigned *n)
+{
+	static struct sl_rec r[256];
+	uint64_t lost, sum = 0;
+	unsigned i, all = pol_records(x->w, r, SL_ARRAY_SIZE(r), &lost);
+
+	*n = pol_count(r, all, t);
+	for (i = 0; i < all; i++) {
+		if (r[i].type != t)
+			continue;
+		sum += r[i].count;
+		assert_int_equal(r[i].reason, SL_RR_LOG_LOST);
+		assert_int_equal(r[i].flags & SL_RF_ALLOW, 0);
+		assert_int_equal(r[i].dport, 6000);
+		assert_memory_equal(r[i].src, fx_ip("10.7.0.2").b, 4);
+	}
+	return sum;
+}
+
+/* As of denies one a flow and second, lest the records of what is dropped keep the sinks full. */
+static void
+held_back(void **state)
+{
+	unsigned i, n;
+
+	assert_true(send_up(&up));
+	lose(true);
+	for (i = 0; i < 50; i++) {
+		assert_false(send_up(&up));
+		assert_false(send_down(&down));
+	}
+	pol_dropped(x, SL_DROP_LOG_LOST, 100);
+	assert_int_equal(counts_of(SL_REC_DENY, &n), 1);
+	assert_int_equal(n, 1);
+	fx_time(x, x->w->now_ns + 1100 * SL_NS_PER_MS);
+	refused(send_up(&up));
+	assert_int_equal(counts_of(SL_REC_DENY, &n), 100);
+	assert_int_equal(n, 1);
+	for (i = 0; i < 7; i++)
+		refused(send_up(&up));
+	x->root->authz.deflt = SL_MODE_OBSERVE; /* what was dropped is told as dropped */
+	assert_true(send_up(&up));
+	assert_int_equal(pol_seen(x->w, SL_REC_DENY), 108);
+	assert_int_equal(counts_of(SL_REC_DENY, &n), 7);
+	assert_int_equal(n, 1);
+	lose(false);
+	all_pass();
+	fx_time(x, x->w->now_ns + 1100 * SL_NS_PER_MS);
+	sl_flow_purge(x->w);
+	assert_int_equal(counts_of(SL_REC_WOULD_DENY, &n), 1);
+	assert_int_equal(n, 1);
+	assert_int_equal(pol_seen(x->w, SL_REC_DENY), 108);
+	assert_int_equal(pol_seen(x->w, SL_REC_WOULD_DENY), 1);
+	pol_law(x->w);
+}
+
 /** Nothing is lost, and nothing written either. */
 static void
 logging_off(void **state)
@@ -200,8 +257,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(flows_under_way), CASE(new_flows),	  CASE(observed),      CASE(panic),
-		CASE(logging_off),     CASE(nobody_asks), CASE(between_peers),
+		CASE(flows_under_way), CASE(new_flows),	  CASE(observed),    CASE(held_back),
+		CASE(panic),	       CASE(logging_off), CASE(nobody_asks), CASE(between_peers),
 	};
 
 	eal_start("test_policy_log_lost");
