@@ -204,7 +204,7 @@ test_tables(void **state)
 	assert_null(strstr(out, "last data"));
 	exits("-w peers", 0, "  last data  ");
 	exits("--wide -j peers limit=1", 0, "\"next\": 1");
-	exits("--control https://h:1 -w peers", 2, "--wide is for the tables of a gateway (usage)");
+	exits("--control https://h:1 -w peers", 2, "--wide is for the tables of a gateway");
 	exits("peers limit=3", 0, "peer02");
 	assert_null(strstr(out, "peer03"));
 	exits("-j peer.list limit=1", 0, "\"next\": 1");
